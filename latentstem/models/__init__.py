@@ -1,0 +1,1 @@
+"""Networks: one diffusers `ModelMixin` a file."""

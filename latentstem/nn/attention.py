@@ -1,0 +1,145 @@
+"""Self-attention along time whose positions enter only as a Toeplitz bias of the logits.
+
+`softmax(Q K^T / sqrt(d) + B) V` with `B[h, i, j] = table[h, (j - i) + n - 1]` (CrossFormer, Wang et al., ICLR 2022,
+equation of section 3.3), where the n-by-n matrix B is never stored when sampling.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from einops import rearrange
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from latentstem.nn.resnet import ChannelNorm
+
+
+def biased_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, table: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Attention with a bias that depends on the signed distance alone, given as a table of 2n-1 values a head.
+
+    One result by three ways. Where gradients are needed the bias is written out, `(heads, n, n)`, for training
+    crops are short. Without gradients on the CPU the queries are taken in reverse order: then the bias is a Hankel
+    matrix, `table[i + j]`, which is a view of the table with row and column stride 1 and serves as a mask without a
+    copy. On CUDA, compiled flex attention reads the table inside its kernel.
+
+    Args:
+        query: Queries; keys and values alike.
+        key: Keys.
+        value: Values.
+        table: `table[h, (j - i) + n - 1]` is added to the logit of query i and key j, as `DynamicPositionBias`
+            returns it. None adds nothing.
+
+    Returns:
+        Attended values, shaped like `value`, in its dtype.
+
+    Shape:
+        query, key, value `(batch, heads, n, head_dim)`; table `(heads, 2n - 1)`.
+
+    Raises:
+        ValueError: If the table does not fit the heads and the length.
+
+    Example:
+        >>> query, key, value = torch.randn(3, 2, 4, 10, 8).unbind()
+        >>> table = torch.full((4, 19), -100.0)
+        >>> table[:, 9] = 0.0  # only the distance 0: every frame sees itself alone
+        >>> torch.allclose(biased_attention(query, key, value, table), value, atol=1e-6)
+        True
+    """
+    if table is None:
+        return scaled_dot_product_attention(query, key, value)
+    heads, length = query.shape[1], query.shape[2]
+    if key.shape[2] != length or table.shape != (heads, 2 * length - 1):
+        raise ValueError(
+            f"got {length} queries, {key.shape[2]} keys and a table of shape {tuple(table.shape)}; expected as "
+            f"many queries as keys and a table of shape {(heads, 2 * length - 1)}, "
+            f"DynamicPositionBias(num_heads={heads})({length})"
+        )
+    # Under autocast the mask would be cast, and a cast of the view writes the whole matrix: cast the table instead.
+    table = table.to(query.dtype)
+    with torch.autocast(query.device.type, enabled=False):
+        if torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value, table)):
+            return scaled_dot_product_attention(query, key, value, attn_mask=_hankel(table).flip(-2)[None])
+        if query.device.type == "cuda":
+            return _compiled_flex_attention()(query, key, value, score_mod=_add_table(table))
+        reversed_query = query.flip(-2)
+        return scaled_dot_product_attention(reversed_query, key, value, attn_mask=_hankel(table)[None]).flip(-2)
+
+
+def _hankel(table: torch.Tensor) -> torch.Tensor:
+    """View `(heads, n, n)` of the table, [h, i, j] = table[h, i + j]: the bias of query n-1-i and key j."""
+    length = (table.shape[-1] + 1) // 2
+    return table.unfold(-1, length, 1)
+
+
+def _add_table(table: torch.Tensor) -> Callable[..., torch.Tensor]:
+    """The bias as flex attention's score_mod."""
+    centre = table.shape[-1] // 2
+
+    def score_mod(score, batch, head, query_index, key_index):
+        return score + table[head, key_index - query_index + centre]
+
+    return score_mod
+
+
+@cache
+def _compiled_flex_attention() -> Callable[..., torch.Tensor]:
+    # Imported here: compiling machinery costs seconds, and only CUDA needs it.
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return torch.compile(flex_attention)
+
+
+class SelfAttention1D(nn.Module):
+    """Residual multi-head self-attention over the frames of a sequence, normalised frame by frame beforehand.
+
+    `hidden + to_out(biased_attention(...))`; `to_out` starts at zero, so that the block starts as the identity.
+
+    Args:
+        channels: Channels in and out; a multiple of `num_heads`.
+        num_heads: Number of attention heads.
+        log_n_scaling: Multiply the logits by `log(n) / log(train_length)`, floored at 1. Softmax over many more
+            frames than were trained spreads thin; this keeps its entropy in place (Su 2021; Chiang and Cholak,
+            ACL 2022).
+        train_length: Frames of a training sequence at this resolution, the length from which the scaling acts.
+
+    Shape:
+        hidden `(batch, channels, n)`, table `(num_heads, 2n - 1)` or None, to `(batch, channels, n)`.
+
+    Example:
+        >>> attention = SelfAttention1D(channels=32, num_heads=4)
+        >>> attention(torch.randn(2, 32, 10)).shape
+        torch.Size([2, 32, 10])
+    """
+
+    def __init__(self, channels: int, num_heads: int, log_n_scaling: bool = False, train_length: int = 128):
+        super().__init__()
+        if channels % num_heads:
+            raise ValueError(f"got {channels} channels for {num_heads} heads, expected a multiple of the heads")
+        if train_length < 2:
+            raise ValueError(f"train_length is {train_length}, expected at least 2 frames")
+        self.num_heads = num_heads
+        self.log_n_scaling = log_n_scaling
+        self.train_length = train_length
+        self.norm = ChannelNorm(channels)
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_k = nn.Linear(channels, channels, bias=False)
+        self.to_v = nn.Linear(channels, channels, bias=False)
+        self.to_out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.to_out.weight)
+        nn.init.zeros_(self.to_out.bias)
+
+    def forward(self, hidden: torch.Tensor, table: torch.Tensor | None = None) -> torch.Tensor:
+        """Attends over the frames; `table` is the position bias, see `biased_attention`."""
+        frames = self.norm(hidden).transpose(1, 2)
+        query, key, value = (
+            rearrange(project(frames), "b n (h d) -> b h n d", h=self.num_heads)
+            for project in (self.to_q, self.to_k, self.to_v)
+        )
+        if self.log_n_scaling:
+            query = query * max(1.0, math.log(frames.shape[1]) / math.log(self.train_length))
+        attended = rearrange(biased_attention(query, key, value, table), "b h n d -> b n (h d)")
+        return hidden + self.to_out(attended).transpose(1, 2)

@@ -1,0 +1,49 @@
+"""Blocks of the autoencoder: per-frame residual mixing with a short depthwise convolution over time.
+
+The block follows ConvNeXt (Liu et al. 2022, figure 4) in one dimension. It normalises each frame over its channels and
+never over time, so what a frame becomes depends on its neighbourhood only, whatever the length of the sequence.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ConvNeXtBlock1D(nn.Module):
+    """Depthwise convolution over time, LayerNorm over channels, a two-layer perceptron, and the residual.
+
+    Sequences are held frame by frame, `(batch, frames, channels)`: the perceptron is then one matrix product.
+
+    Args:
+        channels: Width of the sequence.
+        kernel_size: Odd extent of the depthwise convolution in frames; 1 leaves time alone.
+        expansion: Hidden width of the perceptron as a multiple of `channels`.
+
+    Shape:
+        `(batch, frames, channels)` to the same.
+
+    Example:
+        >>> import torch
+        >>> ConvNeXtBlock1D(8, kernel_size=5)(torch.randn(2, 3, 8)).shape
+        torch.Size([2, 3, 8])
+    """
+
+    def __init__(self, channels: int, kernel_size: int = 7, expansion: int = 4):
+        super().__init__()
+        self.depthwise = (
+            nn.Conv2d(channels, channels, (1, kernel_size), padding=(0, kernel_size // 2), groups=channels)
+            if kernel_size > 1
+            else None
+        )
+        self.norm = nn.LayerNorm(channels)
+        self.expand = nn.Linear(channels, expansion * channels)
+        self.contract = nn.Linear(expansion * channels, channels)
+        self.scale = nn.Parameter(torch.full((channels,), 0.1))
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        mixed = hidden_states
+        if self.depthwise is not None:
+            # (batch, channels, 1, frames) seen in place is the channels-last layout, the fast one on a CPU.
+            mixed = self.depthwise(mixed[:, None].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)[:, 0]
+        mixed = self.contract(F.gelu(self.expand(self.norm(mixed))))
+        return hidden_states + self.scale * mixed

@@ -1,0 +1,103 @@
+"""Dynamic position bias: attention positions as a small function of the signed distance.
+
+The bias added to the attention logit of query i and key j is `b_h(j - i)`, given for every head h by one MLP
+(CrossFormer, Wang et al., ICLR 2022, section 3.3, there in two dimensions; the one-dimensional shape is that of
+x-transformers). A function and not a table of learned entries, it serves lengths never seen in training; the
+logarithm of the distance keeps its input within reach there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+class DynamicPositionBias(nn.Module):
+    """Table of attention biases over the signed distances -(n-1)..(n-1), one row a head.
+
+    `table[h, (j - i) + n - 1]` is the bias of query i and key j. The entry of a distance does not depend on the
+    length, so the table of length n is the middle of the table of any greater length. The last layer starts at
+    zero: at first attention does not see positions. The table is computed outside autocast, in the dtype of the
+    weights; keep those in float32, because bfloat16 cannot tell the distances 63 and 64 apart.
+
+    Args:
+        num_heads: Number of attention heads, the rows of the table.
+        hidden_dim: Width of the MLP.
+        depth: Number of hidden layers, at least 1.
+        log_distance: Feed `sign(r) * log(1 + |r|)` in place of the distance r itself.
+
+    Shape:
+        length (int) to `(num_heads, 2 * length - 1)`.
+
+    Example:
+        >>> bias = DynamicPositionBias(num_heads=4)
+        >>> bias(16).shape
+        torch.Size([4, 31])
+        >>> torch.allclose(bias(16)[:, 8:-8], bias(8), atol=1e-6)  # the middle 15 of 31 distances
+        True
+    """
+
+    def __init__(self, num_heads: int, hidden_dim: int = 64, depth: int = 2, log_distance: bool = True):
+        super().__init__()
+        if depth < 1:
+            raise ValueError(f"depth is {depth}, expected at least one hidden layer")
+        self.num_heads = num_heads
+        self.log_distance = log_distance
+        self.hidden = nn.ModuleList(nn.Linear(hidden_dim if i else 1, hidden_dim) for i in range(depth))
+        self.to_bias = nn.Linear(hidden_dim, num_heads)
+        nn.init.zeros_(self.to_bias.weight)
+        nn.init.zeros_(self.to_bias.bias)
+        self._kept: dict[tuple[int, torch.device], torch.Tensor] | None = None
+
+    def forward(self, length: int) -> torch.Tensor:
+        """Returns the table of sequences of `length` frames.
+
+        Raises:
+            ValueError: If `length` is below 1.
+        """
+        if length < 1:
+            raise ValueError(f"length is {length}, expected at least one frame")
+        if self._kept is None or torch.is_grad_enabled():
+            return self._table(length)
+        key = (length, self.to_bias.weight.device)
+        if key not in self._kept:
+            self._kept[key] = self._table(length)
+        return self._kept[key]
+
+    def _table(self, length: int) -> torch.Tensor:
+        weight = self.to_bias.weight
+        distance = torch.arange(1 - length, length, device=weight.device, dtype=torch.float32)
+        if self.log_distance:
+            distance = distance.sign() * distance.abs().log1p()
+        with torch.autocast(weight.device.type, enabled=False):
+            hidden = distance.to(weight.dtype)[:, None]
+            for layer in self.hidden:
+                hidden = nn.functional.silu(layer(hidden))
+            return self.to_bias(hidden).t().contiguous()  # (heads, 2n - 1), each row in one piece
+
+
+@contextmanager
+def reuse_position_tables(module: nn.Module) -> Iterator[None]:
+    """Within the context, every `DynamicPositionBias` under `module` computes a table of each length only once.
+
+    For the K steps of one sampling call. Tables are reused only where gradients are off, and are dropped at the
+    end, so weights may change freely between two calls but not within one.
+
+    Args:
+        module: Any module, for instance a whole U-Net.
+
+    Example:
+        >>> bias = DynamicPositionBias(num_heads=4)
+        >>> with torch.no_grad(), reuse_position_tables(bias):
+        ...     bias(16) is bias(16)
+        True
+    """
+    biases = [m for m in module.modules() if isinstance(m, DynamicPositionBias) and m._kept is None]
+    for bias in biases:
+        bias._kept = {}
+    try:
+        yield
+    finally:
+        for bias in biases:
+            bias._kept = None

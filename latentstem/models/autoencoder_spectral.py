@@ -1,0 +1,288 @@
+"""The spectral autoencoder: log magnitudes in, magnitudes and phases out, one slow unbounded latent sequence between.
+
+After the autoencoder of arXiv 2402.01412: a single encoder and decoder trained end to end, whose decoder emits a
+magnitude and a phase spectrogram that an inverse STFT turns into audio. Phase leaves the net as a pair of maps a bin,
+normalised to unit length, as in Vocos (Siuzdak 2023). Ours in two things: carriers (see `latentstem.nn.carriers`) give
+the decoder the time, and everything is local in time, so that tiles equal the whole.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils import BaseOutput
+from einops import rearrange
+from torch import Tensor, nn
+
+import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem.audio.stft import istft, stft
+from latentstem.audio.tiling import tiled
+from latentstem.nn.carriers import CarrierPhase
+from latentstem.nn.convnext import ConvNeXtBlock1D
+
+# Log magnitudes span about [-9.2, 0] between the floor and a full-scale sinusoid: bring them to about [-1, 1].
+FLOOR, OFFSET, SCALE = 1e-4, 4.6, 4.6
+
+
+@dataclass
+class AutoencoderSpectralEncoderOutput(BaseOutput):
+    """Output of `AutoencoderSpectral.encode`.
+
+    Attributes:
+        latents: `(batch, latent_channels, frames)`, unbounded, not normalised.
+    """
+
+    latents: Tensor
+
+
+@dataclass
+class AutoencoderSpectralDecoderOutput(BaseOutput):
+    """Output of `AutoencoderSpectral.decode`.
+
+    Attributes:
+        sample: `(batch, audio_channels, samples)`.
+        log_magnitude: The decoder's scaled log-magnitude spectrogram, `(batch, audio_channels, bins, stft_frames)`,
+            which the reconstruction loss compares; None when tiled.
+    """
+
+    sample: Tensor
+    log_magnitude: Tensor | None = None
+
+
+class AutoencoderSpectral(ModelMixin, ConfigMixin):
+    """Turns audio into 10.8 latents a second and back.
+
+    Frame k of the latents covers samples `[k * hop_length, (k + 1) * hop_length)`. Audio that does not fill its last
+    frame is continued with zeros.
+
+    Args:
+        sampling_rate: In Hz.
+        audio_channels: 1 (mono) or 2 (stereo).
+        latent_channels: Channels of the latents.
+        hop_length: Samples a latent frame.
+        window_length: Hann window of the STFT, in and out, in samples.
+        stft_hop_length: Hop of the STFT in samples; divides `hop_length`.
+        channels: Width of the layers at the STFT's frame rate.
+        latent_hidden_channels: Width of the layers at the latents' rate.
+        encoder_layers: Blocks at the STFT's rate in the encoder.
+        decoder_layers: Blocks at the STFT's rate in the decoder.
+        latent_layers: Blocks at the latents' rate, in encoder and decoder each.
+        carriers: Number of carriers of the decoder, shared by the audio channels; 0 leaves them out.
+        latents_mean: Per-channel mean of the latents over the training data, for pipelines to normalise with.
+        latents_std: Per-channel standard deviation, likewise.
+
+    Example:
+        >>> import torch
+        >>> model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, carriers=8).eval()
+        >>> audio = torch.randn(1, 1, 10_000)
+        >>> latents = model.encode(audio).latents
+        >>> latents.shape, model.decode(latents, num_samples=10_000).sample.shape
+        (torch.Size([1, 64, 3]), torch.Size([1, 1, 10000]))
+    """
+
+    _supports_gradient_checkpointing = False
+    _no_split_modules = ["ConvNeXtBlock1D"]
+    _repeated_blocks = ["ConvNeXtBlock1D"]
+
+    @register_to_config
+    def __init__(
+        self,
+        sampling_rate: int = 44100,
+        audio_channels: int = 1,
+        latent_channels: int = 64,
+        hop_length: int = 4096,
+        window_length: int = 2048,
+        stft_hop_length: int = 512,
+        channels: int = 384,
+        latent_hidden_channels: int = 512,
+        encoder_layers: int = 2,
+        decoder_layers: int = 3,
+        latent_layers: int = 3,
+        carriers: int = 256,
+        latents_mean: list[float] | None = None,
+        latents_std: list[float] | None = None,
+    ):
+        super().__init__()
+        if audio_channels not in (1, 2):
+            raise ValueError(f"got audio_channels={audio_channels}; expected 1 (mono) or 2 (stereo)")
+        if hop_length % stft_hop_length:
+            raise ValueError(f"got stft_hop_length={stft_hop_length}; expected a divisor of hop_length={hop_length}")
+        bins = audio_channels * (window_length // 2 + 1)
+        self.frames_per_latent = hop_length // stft_hop_length
+        folded = self.frames_per_latent * channels
+        self.tile_frames: int | None = None
+
+        self.encoder_in = nn.Linear(bins, channels)
+        self.encoder_blocks = nn.ModuleList(ConvNeXtBlock1D(channels, 5) for _ in range(encoder_layers))
+        self.encoder_fold = nn.Linear(folded, latent_hidden_channels)
+        self.encoder_latent_blocks = nn.ModuleList(self._latent_blocks(latent_hidden_channels, latent_layers, 1))
+        self.encoder_norm = nn.LayerNorm(latent_hidden_channels)
+        self.encoder_out = nn.Linear(latent_hidden_channels, latent_channels)
+
+        self.decoder_in = nn.Linear(latent_channels, latent_hidden_channels)
+        self.decoder_latent_blocks = nn.ModuleList(self._latent_blocks(latent_hidden_channels, latent_layers, 2))
+        self.decoder_unfold = nn.Linear(latent_hidden_channels, folded)
+        self.decoder_blocks = nn.ModuleList(ConvNeXtBlock1D(channels, 7) for _ in range(decoder_layers))
+        self.decoder_norm = nn.LayerNorm(channels)
+        self.decoder_magnitude = nn.Linear(channels, bins)
+        self.decoder_phase = nn.Linear(channels, 2 * bins)
+        self.decoder_carriers = (
+            CarrierPhase(channels, sampling_rate, window_length, stft_hop_length, carriers) if carriers else None
+        )
+        # Start near silence, and with the steady part of the phase in the lead: a loud or a grainy start costs steps.
+        nn.init.constant_(self.decoder_magnitude.bias, -0.8)
+        nn.init.normal_(self.decoder_phase.weight, std=0.1 * channels**-0.5)
+
+        # How far, in latent frames, a frame of either net can see; tiles overlap by this much.
+        margin = -(-window_length // hop_length)
+        self.encoder_reach = -(-2 * encoder_layers // self.frames_per_latent) + 1 + margin
+        self.decoder_reach = -(-3 * decoder_layers // self.frames_per_latent) + 2 + margin
+
+    @staticmethod
+    def _latent_blocks(channels: int, count: int, convolutional: int) -> list[ConvNeXtBlock1D]:
+        """Blocks at the latents' rate, of which the first few look at their neighbours."""
+        return [ConvNeXtBlock1D(channels, 3 if i < convolutional else 1, expansion=2) for i in range(count)]
+
+    def enable_tiling(self, tile_frames: int = 512) -> None:
+        """Encode and decode in tiles, for a peak memory that does not grow with the length.
+
+        Args:
+            tile_frames: Latent frames a tile, without its overlap.
+
+        Raises:
+            ValueError: If `tile_frames` is below one.
+        """
+        if tile_frames < 1:
+            raise ValueError(f"got tile_frames={tile_frames}; expected at least 1")
+        self.tile_frames = tile_frames
+
+    def disable_tiling(self) -> None:
+        """Encode and decode in one piece."""
+        self.tile_frames = None
+
+    def encode(self, audio: Tensor, return_dict: bool = True) -> AutoencoderSpectralEncoderOutput | tuple[Tensor]:
+        """Encode audio.
+
+        Args:
+            audio: `(batch, audio_channels, samples)`, at least one sample.
+            return_dict: Whether to return the output class or a tuple.
+
+        Returns:
+            Latents `(batch, latent_channels, ceil(samples / hop_length))`.
+
+        Raises:
+            ValueError: If the shape is not as above.
+        """
+        if audio.ndim != 3 or audio.shape[1] != self.config.audio_channels or audio.shape[2] == 0:
+            raise ValueError(
+                f"got audio of shape {tuple(audio.shape)}; expected (batch, {self.config.audio_channels}, samples) "
+                "with at least one sample"
+            )
+        hop = self.config.hop_length
+        audio = F.pad(audio, (0, -audio.shape[-1] % hop))
+        if self.tile_frames is None:
+            latents = self._encode(audio)
+        else:
+            latents = tiled(
+                lambda piece, start: self._encode(piece), audio, self.tile_frames, self.encoder_reach, (hop, 1)
+            )
+        return AutoencoderSpectralEncoderOutput(latents=latents) if return_dict else (latents,)
+
+    def decode(
+        self, latents: Tensor, num_samples: int | None = None, start_frame: int = 0, return_dict: bool = True
+    ) -> AutoencoderSpectralDecoderOutput | tuple[Tensor]:
+        """Decode latents.
+
+        Args:
+            latents: `(batch, latent_channels, frames)`.
+            num_samples: Samples to return; all of `frames * hop_length` if None.
+            start_frame: Absolute index of the first latent frame, when the latents are a piece of a longer sequence.
+            return_dict: Whether to return the output class or a tuple.
+
+        Returns:
+            Audio `(batch, audio_channels, num_samples)`; not limited to [-1, 1].
+
+        Raises:
+            ValueError: If the shape is not as above or `num_samples` is more than the latents hold.
+        """
+        if latents.ndim != 3 or latents.shape[1] != self.config.latent_channels or latents.shape[2] == 0:
+            raise ValueError(
+                f"got latents of shape {tuple(latents.shape)}; expected (batch, {self.config.latent_channels}, frames) "
+                "with at least one frame"
+            )
+        hop = self.config.hop_length
+        available = latents.shape[-1] * hop
+        num_samples = available if num_samples is None else num_samples
+        if not 0 < num_samples <= available:
+            raise ValueError(f"got num_samples={num_samples}; expected 1 to {available} for {latents.shape[-1]} frames")
+        log_magnitude = None
+        if self.tile_frames is None:
+            sample, log_magnitude = self._decode(latents, start_frame)
+        else:
+            sample = tiled(
+                lambda piece, start: self._decode(piece, start_frame + start)[0],
+                latents,
+                self.tile_frames,
+                self.decoder_reach,
+                (1, hop),
+            )
+        sample = sample[..., :num_samples]
+        if not return_dict:
+            return (sample,)
+        return AutoencoderSpectralDecoderOutput(sample=sample, log_magnitude=log_magnitude)
+
+    def forward(self, audio: Tensor, return_dict: bool = True) -> AutoencoderSpectralDecoderOutput | tuple[Tensor]:
+        """Round trip of audio `(batch, audio_channels, samples)`, as long as it came."""
+        (latents,) = self.encode(audio, return_dict=False)
+        return self.decode(latents, num_samples=audio.shape[-1], return_dict=return_dict)
+
+    def log_magnitude(self, audio: Tensor) -> Tensor:
+        """Scaled log-magnitude spectrogram: what the encoder sees and the decoder's magnitudes are compared with.
+
+        Args:
+            audio: `(batch, audio_channels, samples)`, samples a multiple of the STFT's hop.
+
+        Returns:
+            `(batch, audio_channels, bins, stft_frames)`, about [-1, 1] from the floor to a full-scale sinusoid.
+        """
+        magnitude = stft(audio, self.config.window_length, self.config.stft_hop_length).abs()
+        return (torch.log(magnitude + FLOOR) + OFFSET) / SCALE
+
+    def _encode(self, audio: Tensor) -> Tensor:
+        hidden = rearrange(self.log_magnitude(audio), "b c f t -> b t (c f)").to(self.dtype)
+        hidden = self.encoder_in(hidden)
+        for block in self.encoder_blocks:
+            hidden = block(hidden)
+        hidden = self.encoder_fold(rearrange(hidden, "b (t r) d -> b t (r d)", r=self.frames_per_latent))
+        for block in self.encoder_latent_blocks:
+            hidden = block(hidden)
+        return self.encoder_out(self.encoder_norm(hidden)).transpose(1, 2).contiguous()
+
+    def _decode(self, latents: Tensor, start_frame: int) -> tuple[Tensor, Tensor]:
+        hidden = self.decoder_in(latents.transpose(1, 2))
+        for block in self.decoder_latent_blocks:
+            hidden = block(hidden)
+        hidden = rearrange(self.decoder_unfold(hidden), "b t (r d) -> b (t r) d", r=self.frames_per_latent)
+        for block in self.decoder_blocks:
+            hidden = block(hidden)
+        hidden = self.decoder_norm(hidden)
+        log_magnitude = self.decoder_magnitude(hidden).float()
+        channels = self.config.audio_channels
+        log_magnitude = rearrange(log_magnitude, "b t (c f) -> b c f t", c=channels)
+        pair = rearrange(self.decoder_phase(hidden).float(), "b t (p c f) -> p b c f t", p=2, c=channels)
+        if self.decoder_carriers is not None:
+            steady = self.decoder_carriers(hidden, start_frame * self.frames_per_latent)
+            steady = rearrange(steady, "p b t f -> p b 1 f t")
+            pair = pair + F.pad(steady, (0, 0, 0, pair.shape[3] - steady.shape[3]))
+        magnitude = _exponential(log_magnitude * SCALE - OFFSET)
+        real, imaginary = pair * (magnitude * torch.rsqrt(pair.square().sum(0) + 1e-6))
+        spectrum = torch.complex(real, imaginary)
+        return istft(spectrum, self.config.window_length, self.config.stft_hop_length), log_magnitude
+
+
+def _exponential(logarithm: Tensor, limit: float = 1.0) -> Tensor:
+    """Exponential up to the limit, its tangent beyond: a full-scale sinusoid has logarithm zero, so nothing real lies
+    there, but what strays there must neither overflow nor, as behind a clamp, lose its gradient."""
+    return torch.exp(logarithm.clamp(max=limit)) * (1 + (logarithm - limit).clamp(min=0))

@@ -1,0 +1,72 @@
+"""Discriminator of the autoencoder's adversarial term: a residual net over log-magnitude spectrograms, after Musika."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem.audio.stft import stft
+
+
+class _ResidualDown(nn.Module):
+    """Two leaky convolutions, the second halving time, beside an averaged shortcut; variance kept by sqrt(1/2)."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        self.first = nn.Conv1d(channels_in, channels_in, 3, padding=1)
+        self.second = nn.Conv1d(channels_in, channels_out, 4, stride=2, padding=1)
+        self.shortcut = nn.Conv1d(channels_in, channels_out, 1)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        branch = F.leaky_relu(self.second(F.leaky_relu(self.first(hidden_states), 0.2)), 0.2)
+        shortcut = self.shortcut(F.avg_pool1d(hidden_states, 2))
+        return (branch + shortcut) * math.sqrt(0.5)
+
+
+class SpectralDiscriminator(ModelMixin, ConfigMixin):
+    """Scores how real audio sounds, frame by frame of its log-magnitude spectrogram.
+
+    Args:
+        audio_channels: Channels of the audio.
+        window_length: Hann window in samples.
+        hop_length: Hop in samples.
+        channels: Width of the first layer; doubled at each further one up to four times.
+        layers: Number of residual layers, each halving time.
+
+    Shape:
+        `(batch, audio_channels, samples)` to scores `(batch, frames)`, frames = samples / hop / 2**layers.
+
+    Example:
+        >>> import torch
+        >>> SpectralDiscriminator(channels=8)(torch.randn(2, 1, 8192)).shape
+        torch.Size([2, 4])
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        audio_channels: int = 1,
+        window_length: int = 1024,
+        hop_length: int = 256,
+        channels: int = 192,
+        layers: int = 3,
+    ):
+        super().__init__()
+        widths = [channels * min(2**i, 4) for i in range(layers + 1)]
+        self.entry = nn.Conv1d(audio_channels * (window_length // 2 + 1), channels, 1)
+        self.blocks = nn.ModuleList(_ResidualDown(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.head = nn.Conv1d(widths[-1], 1, 1)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        audio = F.pad(audio, (0, -audio.shape[-1] % (self.config.hop_length * 2**self.config.layers)))
+        spectrum = stft(audio, self.config.window_length, self.config.hop_length)
+        # The floor under the power keeps the gradient finite at silence, where R1 differentiates twice.
+        level = 0.5 * torch.log(spectrum.real**2 + spectrum.imag**2 + 1e-8) / 4.6 + 1
+        hidden_states = self.entry(level.flatten(1, 2))
+        for block in self.blocks:
+            hidden_states = block(hidden_states)
+        return self.head(hidden_states)[:, 0]

@@ -1,0 +1,255 @@
+"""Audio files: what is written comes back, lengths are exact, and every bad file has its own one-line error."""
+
+import os
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentstem.audio.io import (
+    AudioContentError,
+    AudioError,
+    AudioFileError,
+    AudioLengthError,
+    read_audio,
+    resample,
+    write_audio,
+)
+
+
+def noise(channels=2, samples=22050, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(channels, samples, generator=generator) * 1.6 - 0.8
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".WAV"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("sampling_rate", [8000, 44100, 96000])
+def test_lossless_files_return_the_samples(tmp_path, suffix, channels, sampling_rate):
+    audio = noise(channels, 300_001)  # more than one block
+    write_audio(tmp_path / f"a{suffix}", audio, sampling_rate)
+    back, rate = read_audio(tmp_path / f"a{suffix}")
+    assert rate == sampling_rate
+    assert back.dtype == torch.float32
+    torch.testing.assert_close(back, audio, rtol=0, atol=2**-23)  # half a step of 24 bits, twice
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg"])
+def test_lossy_files_keep_length_and_sound(tmp_path, suffix):
+    time = torch.arange(44100) / 44100
+    audio = 0.5 * torch.sin(2 * torch.pi * 110 * time).expand(2, -1)
+    write_audio(tmp_path / f"a{suffix}", audio, 44100)
+    back, _ = read_audio(tmp_path / f"a{suffix}")
+    assert back.shape == audio.shape
+    assert (back - audio)[:, 4410:-4410].abs().max() < 0.02
+
+
+def test_one_sample_is_a_file(tmp_path):
+    write_audio(tmp_path / "one.wav", torch.full((1, 1), 0.25), 44100)
+    back, _ = read_audio(tmp_path / "one.wav")
+    assert back.tolist() == [[0.25]]
+
+
+@given(
+    samples=st.integers(1, 5000),
+    from_rate=st.sampled_from([8000, 11025, 22050, 32000, 44100, 48000, 96000, 192000]),
+    to_rate=st.sampled_from([22050, 44100, 48000]),
+)
+def test_resampling_has_the_stated_length_and_returns_to_the_first(samples, from_rate, to_rate):
+    there = resample(torch.zeros(1, samples), from_rate, to_rate)
+    assert there.shape == (1, int(np.ceil(samples * to_rate / from_rate)))
+    assert resample(there, to_rate, from_rate, num_samples=samples).shape == (1, samples)
+
+
+def test_resampling_keeps_a_tone():
+    def tone(rate):
+        return torch.sin(2 * torch.pi * 220 * torch.arange(rate) / rate).expand(2, -1).contiguous()
+
+    inner = slice(1000, -1000)  # the resampler's filter reaches over the ends
+    for from_rate, to_rate in ((48000, 44100), (44100, 96000), (22050, 44100)):
+        converted = resample(tone(from_rate), from_rate, to_rate)
+        assert (converted - tone(to_rate))[:, inner].abs().max() < 1e-3
+
+
+def test_resampling_to_the_same_rate_changes_nothing():
+    audio = noise()
+    assert torch.equal(resample(audio, 44100, 44100), audio)
+
+
+def missing(folder):
+    return folder / "nothing.wav"
+
+
+def a_folder(folder):
+    (folder / "a.wav").mkdir()
+    return folder / "a.wav"
+
+
+def text(folder):
+    (folder / "a.wav").write_text("this is not audio\n" * 200)
+    return folder / "a.wav"
+
+
+def zero_bytes(folder):
+    (folder / "a.wav").touch()
+    return folder / "a.wav"
+
+
+def headerless(folder):
+    (folder / "a.raw").write_bytes(bytes(1000))
+    return folder / "a.raw"
+
+
+def pipe(folder):
+    os.mkfifo(folder / "a.wav")
+    return folder / "a.wav"
+
+
+def empty(folder):
+    soundfile.write(folder / "a.wav", np.zeros((0, 1)), 44100)
+    return folder / "a.wav"
+
+
+def nan(folder):
+    soundfile.write(folder / "a.wav", np.array([0.0, np.nan, 0.0]), 44100, subtype="FLOAT")
+    return folder / "a.wav"
+
+
+def inf(folder):
+    soundfile.write(folder / "a.wav", np.array([0.0, 0.0, -np.inf]), 44100, subtype="FLOAT")
+    return folder / "a.wav"
+
+
+def three_channels(folder):
+    soundfile.write(folder / "a.wav", np.zeros((100, 3)), 44100)
+    return folder / "a.wav"
+
+
+def strange_rate(folder):
+    soundfile.write(folder / "a.wav", np.zeros((100, 1)), 2**31 - 1)
+    return folder / "a.wav"
+
+
+def days(folder):
+    # The header alone is changed: 36 bits of a length in samples, from byte 21 on (RFC 9639, section 8.2).
+    soundfile.write(folder / "a.flac", np.zeros((8000, 1)), 8000)
+    content = bytearray((folder / "a.flac").read_bytes())
+    content[22:26] = struct.pack(">I", 8000 * 86400 * 2)
+    (folder / "a.flac").write_bytes(content)
+    return folder / "a.flac"
+
+
+def no_length(folder):
+    soundfile.write(folder / "a.flac", np.zeros((8000, 1)), 8000)
+    content = bytearray((folder / "a.flac").read_bytes())
+    content[22:26] = bytes(4)
+    (folder / "a.flac").write_bytes(content)
+    return folder / "a.flac"
+
+
+BAD_FILES = [
+    (missing, AudioFileError, "no such file"),
+    (a_folder, AudioFileError, "is a folder"),
+    (text, AudioFileError, "cannot be read as audio"),
+    (zero_bytes, AudioFileError, "cannot be read as audio"),
+    (headerless, AudioFileError, "cannot be opened"),
+    (pipe, AudioFileError, "not a regular file"),
+    (empty, AudioContentError, "no samples"),
+    (nan, AudioContentError, "NaN or Inf, first at 0.000 s"),
+    (inf, AudioContentError, "NaN or Inf"),
+    (three_channels, AudioContentError, "3 channels"),
+    (strange_rate, AudioContentError, "sampling rate of 2147483647"),
+    (days, AudioLengthError, "172800 s"),
+    (no_length, AudioLengthError, "gives no length"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "message"), BAD_FILES, ids=[make.__name__ for make, _, _ in BAD_FILES])
+def test_bad_files_have_one_line_errors(tmp_path, make, error, message):
+    path = make(tmp_path)
+    with pytest.raises(error, match=message) as caught:
+        read_audio(path)
+    assert isinstance(caught.value, AudioError)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_a_cut_file_is_refused(tmp_path, suffix, kept):
+    write_audio(tmp_path / f"a{suffix}", noise(samples=200_000), 44100)
+    content = (tmp_path / f"a{suffix}").read_bytes()
+    (tmp_path / f"a{suffix}").write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(AudioFileError):
+        read_audio(tmp_path / f"a{suffix}")
+
+
+def test_a_wav_streamed_to_a_pipe_is_read(tmp_path):
+    write_audio(tmp_path / "a.wav", noise(), 44100)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    start = content.find(b"data")
+    content[start + 4 : start + 8] = struct.pack("<I", 0xFFFFFFFF)
+    (tmp_path / "a.wav").write_bytes(content)
+    back, _ = read_audio(tmp_path / "a.wav")
+    assert back.shape == (2, 22050)
+
+
+def test_the_limit_holds_to_the_sample_and_before_reading(tmp_path, monkeypatch):
+    write_audio(tmp_path / "a.wav", noise(samples=8000), 8000)
+    read_audio(tmp_path / "a.wav", max_duration=1.0)
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *args, **kwargs: pytest.fail("it was read"))
+    with pytest.raises(AudioLengthError):
+        read_audio(tmp_path / "a.wav", max_duration=0.999)
+
+
+def test_a_high_rate_does_not_pass_the_limit_of_values(tmp_path):
+    write_audio(tmp_path / "a.wav", noise(samples=192_000), 192_000)
+    with pytest.raises(AudioLengthError):
+        read_audio(tmp_path / "a.wav", max_duration=1.5)
+    assert read_audio(tmp_path / "a.wav", max_duration=4.0)[0].shape == (2, 192_000)
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        (torch.zeros(480), "shape"),
+        (torch.zeros(3, 480), "shape"),
+        (torch.zeros(1, 0), "shape"),
+        (torch.full((1, 480), torch.nan), "NaN or Inf"),
+        (torch.full((1, 480), 1.5), "reaches 1.500"),
+    ],
+)
+def test_audio_that_cannot_be_written_leaves_no_file(tmp_path, audio, message):
+    with pytest.raises(AudioContentError, match=message):
+        write_audio(tmp_path / "a.wav", audio, 44100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_and_an_unknown_suffix_are_named(tmp_path):
+    with pytest.raises(AudioFileError, match="does not exist; create it"):
+        write_audio(tmp_path / "no" / "a.wav", noise(), 44100)
+    with pytest.raises(AudioFileError, match="suffix '.aiff' is not known"):
+        write_audio(tmp_path / "a.aiff", noise(), 44100)
+    with pytest.raises(AudioFileError, match="is a folder"):
+        write_audio(a_folder(tmp_path), noise(), 44100)
+
+
+@pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
+def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch, failure):
+    write_audio(tmp_path / "a.wav", noise(seed=1), 44100)
+    before = (tmp_path / "a.wav").read_bytes()
+    write = soundfile.write
+
+    def write_half(path, samples, *args, **kwargs):
+        write(path, samples[: len(samples) // 2], *args, **kwargs)
+        raise failure
+
+    monkeypatch.setattr(soundfile, "write", write_half)
+    with pytest.raises((AudioFileError, KeyboardInterrupt)):
+        write_audio(tmp_path / "a.wav", noise(seed=2), 44100)
+    assert (tmp_path / "a.wav").read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.wav"]

@@ -1,0 +1,26 @@
+"""The adversarial losses against their formulas."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentstem import hinge_discriminator_loss, hinge_generator_loss, r1_penalty
+
+scores = st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=8)
+
+
+@given(scores, scores)
+def test_hinge_losses_equal_their_formulas(real, fake):
+    expected = 0.5 * (sum(max(0, 1 - s) for s in real) / len(real) + sum(max(0, 1 + s) for s in fake) / len(fake))
+    real, fake = torch.tensor(real), torch.tensor(fake)
+    assert torch.isclose(hinge_discriminator_loss(real, fake), torch.tensor(expected), atol=1e-5)
+    assert torch.isclose(hinge_generator_loss(fake), -fake.mean())
+
+
+def test_r1_is_the_squared_gradient_and_can_be_differentiated():
+    weight = torch.tensor([1.0, -2.0, 3.0], requires_grad=True)
+    real = torch.randn(5, 3, requires_grad=True)
+    penalty = r1_penalty((real * weight).sum(1), real)
+    assert torch.isclose(penalty, torch.tensor(14.0))
+    penalty.backward()
+    assert torch.allclose(weight.grad, 2 * weight)

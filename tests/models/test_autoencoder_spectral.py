@@ -1,0 +1,165 @@
+"""The autoencoder: any length, exact length back, tiles equal the whole, local in time, within its budget."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from latentstem import AutoencoderSpectral, SpectralDiscriminator
+
+
+def tiny(**changes):
+    settings = dict(latent_channels=4, channels=16, latent_hidden_channels=24, carriers=32) | changes
+    torch.manual_seed(0)
+    model = AutoencoderSpectral(**settings).eval()
+    with torch.no_grad():  # away from the quiet start, so that every path carries something
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+@given(st.integers(1, 3 * 4096 + 1), st.sampled_from([(1, 1024, 256), (2, 2048, 512), (1, 4096, 1024)]))
+def test_every_length_comes_back_to_the_sample(samples, framing):
+    channels, window_length, hop = framing
+    model = tiny(audio_channels=channels, window_length=window_length, stft_hop_length=hop)
+    audio = 0.1 * torch.randn(2, channels, samples)
+    with torch.no_grad():
+        latents = model.encode(audio).latents
+        decoded = model.decode(latents, num_samples=samples).sample
+        assert torch.equal(model(audio).sample, decoded)
+    assert latents.shape == (2, 4, -(-samples // 4096))
+    assert decoded.shape == audio.shape and decoded.isfinite().all()
+
+
+@given(st.integers(1, 20 * 4096), st.integers(1, 12))
+def test_tiles_equal_the_whole(samples, tile_frames):
+    model = tiny()
+    audio = 0.1 * torch.randn(1, 1, samples)
+    with torch.no_grad():
+        latents = model.encode(audio).latents
+        whole = model.decode(latents).sample
+        model.enable_tiling(tile_frames)
+        assert (model.encode(audio).latents - latents).abs().max() < 1e-5
+        assert (model.decode(latents).sample - whole).abs().max() < 1e-5
+        model.disable_tiling()
+        assert torch.equal(model.decode(latents).sample, whole)
+
+
+def test_a_piece_decoded_at_its_place_equals_the_whole():
+    model = tiny()
+    latents = torch.randn(1, 4, 40)
+    with torch.no_grad():
+        whole = model.decode(latents).sample
+        piece = model.decode(latents[..., 10:30], start_frame=10).sample
+    reach = model.decoder_reach * 4096
+    assert (piece[..., reach:-reach] - whole[..., 10 * 4096 : 30 * 4096][..., reach:-reach]).abs().max() < 1e-5
+
+
+def test_nothing_sees_further_than_its_reach_and_training_crops_are_twice_as_long():
+    model = tiny()
+    audio, changed = (0.1 * torch.randn(1, 1, 40 * 4096) for _ in range(2))
+    changed[..., 20 * 4096 :] = audio[..., 20 * 4096 :]
+    with torch.no_grad():
+        latents = model.encode(audio).latents
+        difference = (latents - model.encode(changed).latents).abs().amax((0, 1))
+        assert difference[20 + model.encoder_reach :].max() == 0
+        other = torch.cat([torch.randn(1, 4, 20), latents[..., 20:]], dim=-1)
+        difference = (model.decode(latents).sample - model.decode(other).sample).abs().flatten()
+        assert difference[(20 + model.decoder_reach) * 4096 :].max() == 0
+    default = AutoencoderSpectral()
+    assert default.encoder_reach + default.decoder_reach < 12  # half of the 24 frames of a training crop
+
+
+def test_constant_latents_hold_a_pitch_that_no_period_of_the_latents_allows():
+    """What the carriers are for: without them a constant latent can sound multiples of 10.77 Hz only."""
+    sounds = {}
+    for carriers in (0, 64):
+        model = tiny(carriers=carriers)
+        with torch.no_grad():
+            model.decoder_phase.weight.zero_()
+            model.decoder_phase.bias.zero_()
+            if carriers:
+                model.decoder_carriers.gate.weight.zero_()
+                model.decoder_carriers.gate.bias.fill_(-9.0)
+                model.decoder_carriers.gate.bias[28] = 9.0  # 27.5 Hz * 2 ** (28 / 48) = 41.2 Hz, the low E
+            else:
+                model.decoder_phase.bias.normal_()
+            model.decoder_magnitude.weight.zero_()
+            sounds[carriers] = model.decode(torch.zeros(1, 4, 40)).sample[0, 0, 8 * 4096 : 32 * 4096]
+    period = sounds[0].view(-1, 4096)
+    assert (period - period[0]).abs().max() < 1e-4 * period.abs().max()
+    spectrum = torch.fft.rfft(sounds[64] * torch.hann_window(24 * 4096))[:400].abs()
+    assert abs(float(spectrum.argmax()) * 44100 / (24 * 4096) - 41.2) < 0.5
+
+
+def test_silence_and_loudness_stay_finite_and_latents_are_unbounded():
+    model = tiny()
+    with torch.no_grad():
+        for level in (0.0, 1.0, 1e3):
+            assert model(level * torch.ones(1, 1, 5000)).sample.isfinite().all()
+        assert model.decode(1e3 * torch.randn(1, 4, 3)).sample.isfinite().all()
+        model.encoder_out.weight.mul_(1e3)
+        assert model.encode(torch.randn(1, 1, 5000)).latents.abs().max() > 50
+
+
+def test_gradients_reach_every_parameter():
+    model = tiny().train()
+    output = model(0.1 * torch.randn(2, 1, 5 * 4096))
+    (output.sample.square().mean() + output.log_magnitude.mean()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_saved_and_loaded_alone_it_is_the_same(tmp_path):
+    model = tiny(latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
+    model.save_pretrained(tmp_path)
+    loaded = AutoencoderSpectral.from_pretrained(tmp_path)
+    audio = torch.randn(1, 1, 9000)
+    with torch.no_grad():
+        assert torch.equal(model(audio).sample, loaded(audio).sample)
+    assert loaded.config.latents_std == [1.0] * 4
+
+
+def test_the_default_fits_the_budgets():
+    model = AutoencoderSpectral()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 1, 10 * 44100))
+    assert counter.get_total_flops() / 10 < 6e9
+    assert sum(p.numel() for p in model.parameters()) * 2 < 38e6  # in fp16, of 60 MB for the whole pipeline
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 4096), (1, 1, 0), (1, 4096)])
+def test_bad_audio_is_named(shape):
+    with pytest.raises(ValueError, match="expected"):
+        tiny().encode(torch.zeros(shape))
+
+
+def test_bad_latents_lengths_and_configs_are_named():
+    model = tiny()
+    for latents, samples in ((torch.zeros(1, 5, 3), None), (torch.zeros(1, 4, 0), None), (torch.zeros(1, 4, 1), 4097)):
+        with pytest.raises(ValueError, match="expected"):
+            model.decode(latents, num_samples=samples)
+    for settings in ({"audio_channels": 3}, {"stft_hop_length": 500}):
+        with pytest.raises(ValueError, match="expected"):
+            AutoencoderSpectral(**settings)
+    with pytest.raises(ValueError, match="expected"):
+        model.enable_tiling(0)
+
+
+@given(st.integers(1, 5000))
+def test_the_discriminator_scores_any_length(samples):
+    model = SpectralDiscriminator(channels=4)
+    scores = model(torch.randn(2, 1, samples))
+    assert scores.shape == (2, -(-samples // 2048)) and scores.isfinite().all()
+
+
+def test_the_discriminator_learns_to_tell_noise_from_a_tone():
+    model = SpectralDiscriminator(channels=8)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    tone = torch.sin(torch.arange(8192) * 0.05).expand(4, 1, -1)
+    for _ in range(30):
+        loss = -(model(tone).mean() - model(torch.randn(4, 1, 8192)).mean()).clamp(max=2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert model(tone).mean() > model(torch.randn(4, 1, 8192)).mean() + 0.5

@@ -1,0 +1,92 @@
+"""Audio as users have it, made into what an autoencoder takes, or refused with a reason."""
+
+import functools
+import logging
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentstem.audio.level import sounding_rms
+
+logger = logging.getLogger(__name__)
+
+# Below this share of its channels' level, the mean of a stereo pair counts as cancelled.
+_CANCELLED = 1e-4
+
+
+def prepare_audio(
+    audio: Tensor | np.ndarray,
+    sampling_rate: int | None,
+    *,
+    name: str,
+    expected_rate: int,
+    expected_channels: int,
+) -> Tensor:
+    """Checks audio and brings it to `(batch, channels, samples)` float32 with the channels of the model.
+
+    A mono model takes the mean of stereo channels and says so once. Nothing is resampled, cut or repeated.
+
+    Args:
+        audio: Floating point, `(batch, channels, samples)`, `(channels, samples)` or `(samples,)`.
+        sampling_rate: Of the audio, in Hz.
+        name: What to call the audio in errors.
+        expected_rate: The model's sampling rate, in Hz.
+        expected_channels: The model's channels, 1 or 2.
+
+    Returns:
+        The audio for the model.
+
+    Raises:
+        TypeError: not an array or not of floating point.
+        ValueError: empty, of more than three dimensions or two channels, not finite, at another rate, mono for a stereo
+            model, or stereo whose channels cancel.
+
+    Example:
+        >>> import torch
+        >>> prepare_audio(torch.ones(2, 5), 44100, name="mix", expected_rate=44100, expected_channels=1).shape
+        torch.Size([1, 1, 5])
+    """
+    if isinstance(audio, np.ndarray):
+        audio = torch.from_numpy(np.require(audio, requirements=["C", "W"]))
+    if not isinstance(audio, Tensor) or not audio.is_floating_point():
+        kind = audio.dtype if isinstance(audio, Tensor) else type(audio).__name__
+        raise TypeError(f"{name} must be a tensor or array of floats in [-1, 1], got {kind}")
+    if sampling_rate is None:
+        raise ValueError(f"{name} came without its sampling_rate; pass it in Hz, e.g. sampling_rate=44100")
+    if sampling_rate != expected_rate:
+        raise ValueError(
+            f"{name} is at {sampling_rate} Hz and the weights work at {expected_rate} Hz; resample it first, e.g. "
+            f"soxr.resample(audio, {sampling_rate}, {expected_rate}) on (samples, channels)"
+        )
+    if not 1 <= audio.ndim <= 3:
+        raise ValueError(
+            f"{name} must be (batch, channels, samples), (channels, samples) or (samples,), got {tuple(audio.shape)}"
+        )
+    if audio.numel() == 0:
+        raise ValueError(f"{name} is empty, of shape {tuple(audio.shape)}; give at least one sample")
+    audio = audio.reshape(*[1] * (3 - audio.ndim), *audio.shape).float()
+    channels = audio.shape[1]
+    if channels > 2:
+        hint = "; is it (samples, channels)? transpose it" if audio.shape[-1] <= 2 else "; mix it down first"
+        raise ValueError(f"{name} has {channels} channels, expected 1 or 2 as (batch, channels, samples){hint}")
+    if not torch.isfinite(audio).all():
+        raise ValueError(f"{name} holds NaN or infinite samples; repair the audio first")
+    if channels < expected_channels:
+        raise ValueError(f"{name} is mono and the weights are stereo; repeat the channel if that is meant")
+    if channels > expected_channels:
+        mono = audio.mean(dim=1, keepdim=True)
+        level = sounding_rms(audio)
+        if ((level > 0) & (sounding_rms(mono) <= _CANCELLED * level)).any():
+            raise ValueError(
+                f"{name} is anti-phase stereo: its channels cancel to silence in the mean that a mono model hears; "
+                "pass one channel, or flip the sign of one"
+            )
+        _say_once("stereo input: this mono model hears, and makes, the mean of the two channels")
+        audio = mono
+    return audio
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    logger.warning(message)

@@ -1,0 +1,27 @@
+"""What pipelines that make stems return."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from diffusers.utils import BaseOutput
+from torch import Tensor
+
+
+@dataclass
+class StemPipelineOutput(BaseOutput):
+    """Stems, as long as the mixes they accompany.
+
+    Attributes:
+        audios: `(batch, channels, samples)` in [-1, 1], a tensor or an array as `output_type` says; with
+            `output_type="latent"` the normalised latents `(batch, latent_channels, frames)`.
+        sampling_rate: Of the audio, in Hz.
+
+    Example:
+        >>> import torch
+        >>> out = StemPipelineOutput(audios=torch.zeros(1, 1, 44100), sampling_rate=44100)
+        >>> out.audios.shape[-1] / out.sampling_rate
+        1.0
+    """
+
+    audios: Tensor | np.ndarray
+    sampling_rate: int

@@ -1,0 +1,439 @@
+"""From a mix to a stem that fits it: the whole method of arXiv 2402.01412 (figure 1)."""
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, SchedulerMixin
+from diffusers.guiders.guider_utils import BaseGuidance
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.guidance.grounding import StyleGrounding
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.unet_stem import StemUNet1DModel
+from latentstem.pipelines.inputs import prepare_audio
+from latentstem.pipelines.output import StemPipelineOutput
+from latentstem.sampling.denoised import denoised_coefficients
+from latentstem.sampling.hooks import DenoisedHook, hooked_step
+from latentstem.sampling.latents import denormalize_latents, normalize_latents
+from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
+
+_SCHEDULE = ("num_train_timesteps", "max_signal_rate", "min_signal_rate", "prediction_type")
+
+# Audio below this level, 120 dB under full scale, is silence: there is no loudness to bring up.
+_SILENCE = 1e-6
+
+
+class StemAccompanimentPipeline(DiffusionPipeline):
+    """Generates a stem, such as a bass line, that accompanies a mix.
+
+    The mix may be of any length and level; the stem comes back sample for sample as long and at the level that fits.
+
+    Args:
+        autoencoder: Between audio and latents, for the mix, the style reference and the stem.
+        unet: The denoiser.
+        scheduler: A `CosineDDIMScheduler`, or any diffusers scheduler of one evaluation a step built from its config.
+        guider: How strongly the mix is followed, by default.
+        trained_schedule: The schedule that the net was trained on, `num_train_timesteps`, `max_signal_rate`,
+            `min_signal_rate` and `prediction_type`. None takes it from `scheduler`; it is saved with the pipeline, so
+            that a scheduler swapped in later is held against it.
+
+    Raises:
+        ValueError: the trained schedule is not given and cannot be read from the scheduler's config.
+
+    Example:
+        >>> import torch
+        >>> from latentstem import AutoencoderSpectral, CosineDDIMScheduler, RescaledClassifierFreeGuidance
+        >>> from latentstem import StemUNet1DModel
+        >>> pipe = StemAccompanimentPipeline(
+        ...     AutoencoderSpectral(latent_channels=4, channels=16, latent_hidden_channels=16, carriers=8).eval(),
+        ...     StemUNet1DModel(latent_channels=4, block_out_channels=(8,), layers_per_block=(1,),
+        ...                     attention_head_dim=8, attention_levels=(False,), embedding_dim=16).eval(),
+        ...     CosineDDIMScheduler(),
+        ...     RescaledClassifierFreeGuidance(),
+        ... )
+        >>> pipe.set_progress_bar_config(disable=True)
+        >>> mix = 0.1 * torch.randn(1, 10_000)
+        >>> out = pipe(mix, sampling_rate=44100, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
+        >>> out.audios.shape
+        torch.Size([1, 1, 10000])
+    """
+
+    model_cpu_offload_seq = "autoencoder->unet"
+    _callback_tensor_inputs = ["latents", "denoised", "mix_latents"]
+
+    def __init__(
+        self,
+        autoencoder: AutoencoderSpectral,
+        unet: StemUNet1DModel,
+        scheduler: SchedulerMixin,
+        guider: BaseGuidance,
+        trained_schedule: dict | None = None,
+    ):
+        super().__init__()
+        self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider)
+        if trained_schedule is None:
+            missing = [key for key in _SCHEDULE if key not in scheduler.config]
+            if missing:
+                raise ValueError(
+                    f"the config of {type(scheduler).__name__} does not say {', '.join(missing)}; pass the schedule "
+                    "the net was trained on as trained_schedule, or build the scheduler with "
+                    f"{type(scheduler).__name__}.from_config(CosineDDIMScheduler(...).config)"
+                )
+            trained_schedule = {key: scheduler.config[key] for key in _SCHEDULE}
+        self.register_to_config(trained_schedule=dict(trained_schedule))
+        self.sampling_rate: int = autoencoder.config.sampling_rate
+        self.hop_length: int = autoencoder.config.hop_length
+
+    def check_inputs(
+        self,
+        mix: Any,
+        mix_latents: Tensor | None,
+        duration: float | None,
+        style: Any,
+        style_latents: Tensor | None,
+        style_strength: float,
+        num_inference_steps: int,
+        guidance_scale: float | None,
+        guidance_rescale: float | None,
+        num_waveforms_per_prompt: int,
+        callback_on_step_end_tensor_inputs: Sequence[str],
+        output_type: str,
+    ) -> None:
+        """Refuses a call that cannot work, before anything is computed.
+
+        Raises:
+            ValueError: with what was got, what was expected, and the fix.
+        """
+        if mix is not None and mix_latents is not None:
+            raise ValueError("got both mix and mix_latents; pass one of them")
+        if mix is None and mix_latents is None and duration is None:
+            raise ValueError("got no mix; pass one, or duration in seconds for a stem without a mix")
+        if duration is not None and (mix is not None or not (math.isfinite(duration) and duration > 0)):
+            raise ValueError(
+                f"duration must be a positive number of seconds, and only without a mix (the stem is as long as the "
+                f"mix), got {duration}"
+            )
+        if style is not None and style_latents is not None:
+            raise ValueError("got both style and style_latents; pass one of them")
+        for name, count in (
+            ("num_inference_steps", num_inference_steps),
+            ("num_waveforms_per_prompt", num_waveforms_per_prompt),
+        ):
+            if not isinstance(count, int) or count < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {count}")
+        for name, value in (
+            ("guidance_scale", guidance_scale),
+            ("guidance_rescale", guidance_rescale),
+            ("style_strength", style_strength),
+        ):
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, got {value}")
+        unknown = set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs)
+        if unknown:
+            raise ValueError(
+                f"callback_on_step_end_tensor_inputs must be among {self._callback_tensor_inputs}, got "
+                f"{sorted(unknown)}"
+            )
+        if output_type not in ("pt", "np", "latent"):
+            raise ValueError(f'output_type must be "pt", "np" or "latent", got {output_type!r}')
+        self._check_scheduler()
+
+    def _check_scheduler(self) -> None:
+        trained = CosineDDIMScheduler(**self.config.trained_schedule)
+        name = type(self.scheduler).__name__
+        fix = f"{name}.from_config(pipe.scheduler.config) of the scheduler saved with the weights"
+        alphas = getattr(self.scheduler, "alphas_cumprod", torch.empty(0)).cpu()
+        if alphas.shape != trained.alphas_cumprod.shape or not torch.allclose(
+            alphas, trained.alphas_cumprod, rtol=1e-3, atol=1e-6
+        ):
+            raise ValueError(
+                f"{name} has another noise schedule (alphas_cumprod) than the one the net was trained on, which "
+                f"would return noise; build it with {fix}"
+            )
+        if self.scheduler.config.prediction_type != trained.config.prediction_type:
+            raise ValueError(
+                f"{name} takes the net's output for {self.scheduler.config.prediction_type!r}, but it was trained to "
+                f"predict {trained.config.prediction_type!r}; build it with {fix}"
+            )
+
+    def encode_mix(self, mix: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes mixes at the reference loudness.
+
+        Args:
+            mix: `(batch, channels, samples)`, at the model's rate and channels.
+
+        Returns:
+            Normalised latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
+        """
+        level = sounding_rms(mix)
+        gain = torch.where(level > _SILENCE, REFERENCE_RMS / level.clamp(min=_SILENCE), 1.0)
+        audio = (mix * gain.reshape(-1, 1, 1)).to(self.autoencoder.dtype)
+        latents = self.autoencoder.encode(audio).latents.float()
+        return normalize_latents(latents, self.autoencoder.config), gain
+
+    def encode_style(
+        self, style: Tensor | None, style_latents: Tensor | None, style_strength: float
+    ) -> list[DenoisedHook]:
+        """Makes the hook that grounds the stem in a style reference; no hook without one.
+
+        Args:
+            style: `(batch, channels, samples)`; every item is a reference, and their means are averaged.
+            style_latents: In place of audio: a mean `(latent_channels,)`, or normalised latents
+                `(latent_channels, frames)` or `(batch, latent_channels, frames)`.
+            style_strength: 0 to 1.
+
+        Returns:
+            A list of at most one hook.
+        """
+        if style is not None:
+            return [StyleGrounding.from_audio(style, self.autoencoder, strength=style_strength)]
+        if style_latents is None:
+            return []
+        if style_latents.ndim == 1:
+            return [StyleGrounding(style_latents, strength=style_strength)]
+        return [StyleGrounding.from_latents(style_latents, strength=style_strength)]
+
+    def prepare_latents(
+        self,
+        batch: int,
+        frames: int,
+        generator: torch.Generator | list[torch.Generator] | None,
+        latents: Tensor | None,
+    ) -> Tensor:
+        """Draws the noise to start from, or checks the one given.
+
+        Args:
+            batch: Number of stems.
+            frames: Latent frames.
+            generator: One for all, or one a stem.
+            latents: Noise of standard deviation 1 to use instead, `(batch, latent_channels, frames)`.
+
+        Returns:
+            Noise at the scheduler's scale, float32.
+
+        Raises:
+            ValueError: the number of generators or the shape of `latents` is not the batch's.
+        """
+        if isinstance(generator, list) and len(generator) != batch:
+            raise ValueError(
+                f"got {len(generator)} generators for {batch} stems (mixes times num_waveforms_per_prompt); pass one "
+                "for each, or a single one"
+            )
+        shape = (batch, self.unet.config.latent_channels, frames)
+        device = self._execution_device
+        if latents is None:
+            latents = randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
+        elif tuple(latents.shape) != shape:
+            raise ValueError(f"latents must have the shape {shape}, got {tuple(latents.shape)}")
+        return latents.to(device, torch.float32) * self.scheduler.init_noise_sigma
+
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        mix_latents: Tensor | None,
+        guider: BaseGuidance,
+    ) -> Tensor:
+        """Runs the net once, for all branches of guidance together, and guides.
+
+        Args:
+            latents: Noisy latents `(batch, latent_channels, frames)`.
+            timestep: The scheduler's.
+            mix_latents: Normalised latents of the mixes, of the same shape; None: without a mix.
+            guider: With its state set to this step.
+
+        Returns:
+            The guided model output, float32.
+        """
+        batch = latents.shape[0]
+        heard = torch.zeros(batch, dtype=torch.bool, device=latents.device)
+        branches = guider.prepare_inputs({"mix_dropped": (heard, ~heard)})
+        count = len(branches)
+
+        sample = self.scheduler.scale_model_input(latents, timestep)
+        output = self.unet(
+            torch.cat([sample.to(self.unet.dtype)] * count),
+            timestep,
+            mix_latents=None if mix_latents is None else torch.cat([mix_latents.to(self.unet.dtype)] * count),
+            mix_dropped=None if mix_latents is None else torch.cat([branch.mix_dropped for branch in branches]),
+        ).sample.float()
+        outputs = output.chunk(count)
+
+        if getattr(guider, "space", "output") != "denoised":
+            for branch, branch_output in zip(branches, outputs, strict=True):
+                branch.noise_pred = branch_output
+            return guider(branches).pred
+        a, b = denoised_coefficients(self.scheduler, timestep)
+        for branch, branch_output in zip(branches, outputs, strict=True):
+            branch.noise_pred = a * latents + b * branch_output
+        # Written as a change of the conditional output, so that it is that output to the bit where guidance is off.
+        return outputs[0] + (guider(branches).pred - branches[0].noise_pred) / b
+
+    def decode_latents(self, latents: Tensor, num_samples: int, gain: Tensor) -> Tensor:
+        """Decodes stems to the level of their mixes, scaled down as a whole where they would leave [-1, 1].
+
+        Args:
+            latents: Normalised, `(batch, latent_channels, frames)`.
+            num_samples: Length to return.
+            gain: What each mix was brought up by, `(batch,)`.
+
+        Returns:
+            Audio `(batch, channels, num_samples)`, float32.
+        """
+        latents = denormalize_latents(latents, self.autoencoder.config).to(self.autoencoder.dtype)
+        audio = self.autoencoder.decode(latents, num_samples=num_samples).sample.float()
+        audio = audio / gain.to(audio.device).reshape(-1, 1, 1)
+        return audio / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1.0)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        mix: Tensor | np.ndarray | None = None,
+        sampling_rate: int | None = None,
+        style: Tensor | np.ndarray | None = None,
+        style_strength: float = 1.0,
+        num_inference_steps: int = 64,
+        guidance_scale: float | None = None,
+        guidance_rescale: float | None = None,
+        num_waveforms_per_prompt: int = 1,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        duration: float | None = None,
+        mix_latents: Tensor | None = None,
+        style_latents: Tensor | None = None,
+        latents: Tensor | None = None,
+        denoised_hooks: Sequence[DenoisedHook] = (),
+        callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]] | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        output_type: Literal["pt", "np", "latent"] = "pt",
+        return_dict: bool = True,
+    ) -> StemPipelineOutput | tuple[Tensor | np.ndarray]:
+        """Generates stems.
+
+        Args:
+            mix: What to accompany, floats in [-1, 1], `(batch, channels, samples)`, `(channels, samples)` or
+                `(samples,)`, at any level.
+            sampling_rate: Of `mix` and `style`, in Hz; must be the model's, nothing is resampled.
+            style: A reference whose average sound the stems take on, shaped as `mix` may be, of any length. Several in
+                a batch are averaged.
+            style_strength: 0 ignores the reference, 1 reaches it.
+            num_inference_steps: Steps of the sampler.
+            guidance_scale: How strongly the mix is followed, 1 without guidance; None: as the saved guider says.
+            guidance_rescale: Share of guidance's added spread taken back; None: as the saved guider says.
+            num_waveforms_per_prompt: Stems a mix; all stems of the first mix come first.
+            generator: Of the noise: one for all, or a list of one a stem, by which stem i of a batch is the stem that
+                its generator gives alone.
+            duration: In place of a mix, the length in seconds of a stem for no mix at all; or, with `mix_latents`, the
+                length where it is not a whole number of frames.
+            mix_latents: In place of a mix, its normalised latents as `encode_mix` returns them; the stem is then at the
+                reference loudness.
+            style_latents: In place of a style reference, its mean `(latent_channels,)` or its normalised latents.
+            latents: Noise to start from, `(stems, latent_channels, frames)`.
+            denoised_hooks: Called in order on each step's clean sample, after guidance and style.
+            callback_on_step_end: Called with the pipeline, the step, the timestep and the tensors named next; what it
+                returns under `"latents"` replaces them.
+            callback_on_step_end_tensor_inputs: Among `"latents"`, `"denoised"` and `"mix_latents"`.
+            output_type: `"pt"`, `"np"`, or `"latent"` for normalised latents.
+            return_dict: False returns a tuple of the audio alone.
+
+        Returns:
+            The stems and their sampling rate.
+
+        Raises:
+            TypeError: audio that is not of floats, or a scheduler of several evaluations a step.
+            ValueError: anything else that cannot work; the message says what to do.
+        """
+        self.check_inputs(
+            mix,
+            mix_latents,
+            duration,
+            style,
+            style_latents,
+            style_strength,
+            num_inference_steps,
+            guidance_scale,
+            guidance_rescale,
+            num_waveforms_per_prompt,
+            callback_on_step_end_tensor_inputs,
+            output_type,
+        )
+        self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
+        timesteps = self.scheduler.timesteps
+        denoised_coefficients(self.scheduler, timesteps[0])  # refuses solvers that cannot serve, before any work
+        mix, style = (
+            None if audio is None else self._prepare(audio, sampling_rate, name)
+            for audio, name in ((mix, "mix"), (style, "style"))
+        )
+
+        if mix is not None:
+            num_samples = mix.shape[-1]
+            mix_latents, gain = self.encode_mix(mix)
+        else:
+            num_samples = self._num_samples(duration, mix_latents)
+            gain = torch.ones(1 if mix_latents is None else mix_latents.shape[0])
+        hooks = [*self.encode_style(style, style_latents, style_strength), *denoised_hooks]
+
+        gain = gain.repeat_interleave(num_waveforms_per_prompt)
+        if mix_latents is not None:
+            mix_latents = mix_latents.to(self._execution_device, torch.float32)
+            mix_latents = mix_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
+        latents = self.prepare_latents(len(gain), -(-num_samples // self.hop_length), generator, latents)
+
+        # A guider of this call's own: the saved one is shared with other pipelines.
+        overrides = {"guidance_scale": guidance_scale, "guidance_rescale": guidance_rescale}
+        overrides = {name: value for name, value in overrides.items() if value is not None}
+        guider = self.guider.new(**overrides, **({"enabled": False} if mix_latents is None else {}))
+        step_options = {}
+        if "generator" in inspect.signature(self.scheduler.step).parameters:
+            step_options["generator"] = generator
+
+        with self.progress_bar(total=len(timesteps)) as progress_bar:
+            for index, timestep in enumerate(timesteps):
+                guider.set_state(step=index, num_inference_steps=len(timesteps), timestep=timestep)
+                output = self.predict(latents, timestep, mix_latents, guider)
+                result, denoised = hooked_step(
+                    self.scheduler.step, self.scheduler, hooks, output, timestep, latents, **step_options
+                )
+                latents = result.prev_sample
+                if callback_on_step_end is not None:
+                    tensors = {"latents": latents, "denoised": denoised, "mix_latents": mix_latents}
+                    asked = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
+                    latents = callback_on_step_end(self, index, timestep, asked).get("latents", latents)
+                progress_bar.update()
+
+        audios: Tensor | np.ndarray = latents
+        if output_type != "latent":
+            audios = self.decode_latents(latents, num_samples, gain)
+        if output_type == "np":
+            audios = audios.cpu().numpy()
+        self.maybe_free_model_hooks()
+        if not return_dict:
+            return (audios,)
+        return StemPipelineOutput(audios=audios, sampling_rate=self.sampling_rate)
+
+    def _prepare(self, audio: Tensor | np.ndarray, sampling_rate: int | None, name: str) -> Tensor:
+        return prepare_audio(
+            audio,
+            sampling_rate,
+            name=name,
+            expected_rate=self.sampling_rate,
+            expected_channels=self.autoencoder.config.audio_channels,
+        ).to(self._execution_device)
+
+    def _num_samples(self, duration: float | None, mix_latents: Tensor | None) -> int:
+        if mix_latents is None:
+            return max(1, round(duration * self.sampling_rate))
+        available = mix_latents.shape[-1] * self.hop_length
+        num_samples = available if duration is None else round(duration * self.sampling_rate)
+        if not available - self.hop_length < num_samples <= available:
+            raise ValueError(
+                f"duration {duration} s is {num_samples} samples, and mix_latents of {mix_latents.shape[-1]} frames "
+                f"stand for {available - self.hop_length + 1} to {available}"
+            )
+        return num_samples

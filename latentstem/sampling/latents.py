@@ -1,0 +1,56 @@
+"""Latents at unit scale: what the denoiser works on, per channel, as diffusers' pipelines do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def normalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
+    """Brings an autoencoder's latents to zero mean and unit deviation per channel.
+
+    Args:
+        latents: `(batch, channels, frames)`, as encoded.
+        config: The autoencoder's; `latents_mean` and `latents_std` where it has them, 0 and 1 where not.
+
+    Returns:
+        Normalised latents of the same shape.
+
+    Example:
+        >>> import torch
+        >>> config = {"latents_mean": [1.0], "latents_std": [2.0]}
+        >>> normalize_latents(torch.tensor([[[5.0]]]), config)
+        tensor([[[2.]]])
+    """
+    mean, std = _statistics(latents, config)
+    return (latents - mean) / std
+
+
+def denormalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
+    """The inverse of `normalize_latents`.
+
+    Args:
+        latents: `(batch, channels, frames)`, normalised.
+        config: The autoencoder's.
+
+    Returns:
+        Latents to decode.
+
+    Example:
+        >>> import torch
+        >>> config = {"latents_mean": [1.0], "latents_std": [2.0]}
+        >>> denormalize_latents(torch.tensor([[[2.0]]]), config)
+        tensor([[[5.]]])
+    """
+    mean, std = _statistics(latents, config)
+    return latents * std + mean
+
+
+def _statistics(latents: Tensor, config: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    mean, std = config.get("latents_mean"), config.get("latents_std")
+    options = {"dtype": latents.dtype, "device": latents.device}
+    return (
+        torch.tensor(0.0 if mean is None else mean, **options).reshape(-1, 1),
+        torch.tensor(1.0 if std is None else std, **options).reshape(-1, 1),
+    )

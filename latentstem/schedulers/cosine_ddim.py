@@ -1,0 +1,256 @@
+"""DDIM (Song et al. 2021, arXiv 2010.02502, eq. 12 and 16) on a cosine schedule of signal and noise rates.
+
+The schedule is an angle that grows evenly with time, `signal = cos(angle)`, `noise = sin(angle)`, and the default
+prediction is the velocity `v = signal * noise_sample - noise * original` (Salimans & Ho 2022, arXiv 2202.00512).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from diffusers.configuration_utils import ConfigMixin
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from diffusers.utils import BaseOutput
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+
+
+@dataclass
+class CosineDDIMSchedulerOutput(BaseOutput):
+    """Output of `CosineDDIMScheduler.step`.
+
+    Attributes:
+        prev_sample: Sample at the next timestep, to be given to the net again.
+        pred_original_sample: The clean sample that the model output stands for.
+    """
+
+    prev_sample: Tensor
+    pred_original_sample: Tensor
+
+
+def _betas(num_train_timesteps: int, max_signal_rate: float, min_signal_rate: float) -> list[float]:
+    """Betas whose `cumprod(1 - beta)` is the squared cosine of angles evenly spaced between the two rates."""
+    angles = torch.linspace(
+        math.acos(max_signal_rate), math.acos(min_signal_rate), num_train_timesteps, dtype=torch.float64
+    )
+    alphas_cumprod = angles.cos().square()
+    before = torch.cat([torch.ones(1, dtype=torch.float64), alphas_cumprod[:-1]])
+    return (1 - alphas_cumprod / before).tolist()
+
+
+class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
+    """DDIM on a cosine schedule whose config diffusers' own schedulers read.
+
+    `DDIMScheduler.from_config(scheduler.config)`, and likewise `DPMSolverMultistepScheduler` and
+    `UniPCMultistepScheduler`, have the very same `alphas_cumprod`: a net trained with this one serves them all. Unlike
+    stock DDIM it ends exactly at noise zero for any number of steps, not only for divisors of `num_train_timesteps`.
+
+    Args:
+        num_train_timesteps: Length of the schedule. 1024 has many divisors, which stock DDIM needs.
+        max_signal_rate: Signal rate at timestep 0, below 1.
+        min_signal_rate: Signal rate at the last timestep, above 0: a rate of 0 leaves epsilon undefined.
+        prediction_type: What the net predicts: `"v_prediction"`, `"epsilon"` or `"sample"`.
+        trained_betas: Filled in from the rates and stored for other schedulers to read; if given, it must agree.
+        clip_sample: False: latents are unbounded. Stored because the default of stock DDIM is True.
+        set_alpha_to_one: True: the last step ends at noise zero. Stored for other schedulers to read.
+        timestep_spacing: `"trailing"`: the first step is taken at full noise. Stored for other schedulers to read.
+
+    Raises:
+        ValueError: rates out of order, an unknown prediction type, or a stored value other than the ones above.
+
+    Example:
+        >>> import torch
+        >>> from diffusers import DDIMScheduler
+        >>> scheduler = CosineDDIMScheduler()
+        >>> stock = DDIMScheduler.from_config(scheduler.config)
+        >>> torch.equal(stock.alphas_cumprod, scheduler.alphas_cumprod)
+        True
+        >>> scheduler.set_timesteps(4)
+        >>> scheduler.timesteps
+        tensor([1023,  767,  511,  255])
+    """
+
+    order = 1
+
+    # Not decorated with register_to_config: it would note untouched arguments as "defaults", and another scheduler's
+    # from_config drops those in favour of its own (clipping, epsilon, leading spacing).
+    def __init__(
+        self,
+        num_train_timesteps: int = 1024,
+        max_signal_rate: float = 0.999,
+        min_signal_rate: float = 0.02,
+        prediction_type: Literal["v_prediction", "epsilon", "sample"] = "v_prediction",
+        trained_betas: list[float] | None = None,
+        clip_sample: bool = False,
+        set_alpha_to_one: bool = True,
+        timestep_spacing: str = "trailing",
+    ):
+        if not 0 < min_signal_rate < max_signal_rate < 1:
+            raise ValueError(
+                "the signal rates must satisfy 0 < min_signal_rate < max_signal_rate < 1, "
+                f"got {min_signal_rate} and {max_signal_rate}"
+            )
+        if prediction_type not in ("v_prediction", "epsilon", "sample"):
+            raise ValueError(f"prediction_type must be v_prediction, epsilon or sample, got {prediction_type!r}")
+        if clip_sample or not set_alpha_to_one or timestep_spacing != "trailing":
+            raise ValueError(
+                "CosineDDIMScheduler works with clip_sample=False, set_alpha_to_one=True and "
+                f"timestep_spacing='trailing', got {clip_sample}, {set_alpha_to_one} and {timestep_spacing!r}; "
+                "for other settings use diffusers' DDIMScheduler.from_config(scheduler.config, ...)"
+            )
+        betas = _betas(num_train_timesteps, max_signal_rate, min_signal_rate)
+        if trained_betas is not None and not torch.allclose(torch.tensor(trained_betas), torch.tensor(betas)):
+            raise ValueError(
+                f"trained_betas are not those of {num_train_timesteps} timesteps between the signal rates "
+                f"{max_signal_rate} and {min_signal_rate}; leave trained_betas out to have them computed"
+            )
+        self.register_to_config(
+            num_train_timesteps=num_train_timesteps,
+            max_signal_rate=max_signal_rate,
+            min_signal_rate=min_signal_rate,
+            prediction_type=prediction_type,
+            trained_betas=betas,
+            clip_sample=clip_sample,
+            set_alpha_to_one=set_alpha_to_one,
+            timestep_spacing=timestep_spacing,
+        )
+        # By way of float32 betas, as diffusers computes it, so that both come out equal to the bit.
+        self.betas = torch.tensor(betas, dtype=torch.float32)
+        self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
+        self.init_noise_sigma = 1.0
+        self.num_inference_steps: int | None = None
+        self.timesteps = torch.arange(num_train_timesteps - 1, -1, -1)
+        self._previous_timestep: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self.config.num_train_timesteps
+
+    def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None) -> None:
+        """Chooses the timesteps of a sampling run, evenly spaced and ending before timestep 0 with noise left to take.
+
+        Args:
+            num_inference_steps: Number of steps, 1 to `num_train_timesteps`.
+            device: Where `timesteps` is put.
+
+        Raises:
+            ValueError: the number of steps is out of range.
+        """
+        total = self.config.num_train_timesteps
+        if not 1 <= num_inference_steps <= total:
+            raise ValueError(f"num_inference_steps must be 1 to {total}, got {num_inference_steps}")
+        steps_left = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64)
+        timesteps = (steps_left * total / num_inference_steps).round().long() - 1
+        visited = timesteps.tolist()
+        self._previous_timestep = dict(zip(visited, [*visited[1:], -1], strict=True))
+        self.num_inference_steps = num_inference_steps
+        self.timesteps = timesteps.to(device)
+
+    def scale_model_input(self, sample: Tensor, timestep: int | Tensor | None = None) -> Tensor:
+        """Returns the sample as it is; other schedulers scale it here."""
+        return sample
+
+    def previous_signal_rate(self, timestep: int | Tensor) -> float:
+        """Signal rate of the sample that `step` returns when taken at `timestep`.
+
+        Args:
+            timestep: One of `timesteps`.
+
+        Returns:
+            The rate, in (0, 1]; 1 after the last step.
+
+        Raises:
+            ValueError: `set_timesteps` has not been called, or `timestep` is not one of `timesteps`.
+        """
+        if int(timestep) not in self._previous_timestep:
+            raise ValueError(
+                f"timestep {int(timestep)} is not one of the {len(self._previous_timestep)} chosen; call "
+                "set_timesteps first and pass its timesteps"
+            )
+        previous = self._previous_timestep[int(timestep)]
+        return math.sqrt(self.alphas_cumprod[previous]) if previous >= 0 else 1.0
+
+    def step(
+        self,
+        model_output: Tensor,
+        timestep: int | Tensor,
+        sample: Tensor,
+        eta: float = 0.0,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        return_dict: bool = True,
+    ) -> CosineDDIMSchedulerOutput | tuple[Tensor, Tensor]:
+        """Takes one step towards the data (arXiv 2010.02502, eq. 12; the added noise is eq. 16).
+
+        Args:
+            model_output: What the net returned, shaped as `sample`.
+            timestep: One of `timesteps`.
+            sample: The noisy sample that the net was given.
+            eta: 0 is deterministic, 1 adds as much noise as DDPM.
+            generator: Of the added noise, or one generator an item; unused at `eta=0`.
+            return_dict: False returns a tuple.
+
+        Returns:
+            `prev_sample` and `pred_original_sample`.
+
+        Raises:
+            ValueError: `timestep` is not one of those chosen with `set_timesteps`.
+        """
+        alpha_previous = self.previous_signal_rate(timestep) ** 2
+        alpha = self.alphas_cumprod[int(timestep)].item()
+        signal, noise = math.sqrt(alpha), math.sqrt(1 - alpha)
+
+        if self.config.prediction_type == "v_prediction":
+            original = signal * sample - noise * model_output
+            predicted_noise = signal * model_output + noise * sample
+        elif self.config.prediction_type == "epsilon":
+            original = (sample - noise * model_output) / signal
+            predicted_noise = model_output
+        else:
+            original = model_output
+            predicted_noise = (sample - signal * model_output) / noise
+
+        added = eta * math.sqrt((1 - alpha_previous) / (1 - alpha) * (1 - alpha / alpha_previous))
+        direction = math.sqrt(max(1 - alpha_previous - added**2, 0.0)) * predicted_noise
+        previous = math.sqrt(alpha_previous) * original + direction
+        if added > 0:
+            previous = previous + added * randn_tensor(
+                tuple(sample.shape), generator=generator, device=sample.device, dtype=sample.dtype
+            )
+        if not return_dict:
+            return previous, original
+        return CosineDDIMSchedulerOutput(prev_sample=previous, pred_original_sample=original)
+
+    def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Mixes clean samples with noise: `signal * original + noise_rate * noise`.
+
+        Args:
+            original_samples: `(batch, ...)`.
+            noise: Shaped as `original_samples`.
+            timesteps: `(batch,)` or `(1,)`, integers from 0 to `num_train_timesteps - 1`.
+
+        Returns:
+            The noisy samples, in the dtype of `original_samples`.
+        """
+        signal, noise_rate = self._rates_like(original_samples, timesteps)
+        return signal * original_samples + noise_rate * noise
+
+    def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """The training target of a velocity net, `signal * noise - noise_rate * sample`.
+
+        Args:
+            sample: Clean samples, `(batch, ...)`.
+            noise: The noise mixed in, shaped as `sample`.
+            timesteps: `(batch,)` or `(1,)`, integers from 0 to `num_train_timesteps - 1`.
+
+        Returns:
+            The velocity, shaped as `sample`.
+        """
+        signal, noise_rate = self._rates_like(sample, timesteps)
+        return signal * noise - noise_rate * sample
+
+    def _rates_like(self, sample: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        alpha = self.alphas_cumprod.to(sample.device)[timesteps.to(sample.device)]
+        alpha = alpha.reshape(-1, *[1] * (sample.ndim - 1))
+        return alpha.sqrt().to(sample.dtype), (1 - alpha).sqrt().to(sample.dtype)

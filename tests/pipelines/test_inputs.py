@@ -1,0 +1,74 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentstem.pipelines import inputs
+
+
+def prepare(audio, rate=44100, channels=1):
+    return inputs.prepare_audio(audio, rate, name="mix", expected_rate=44100, expected_channels=channels)
+
+
+@given(samples=st.integers(1, 50), batch=st.integers(1, 3))
+def test_every_shape_means_the_same(samples, batch):
+    audio = torch.randn(samples)
+    for given_as in (audio, audio[None], audio[None, None], audio.numpy(), audio.double().numpy()[None]):
+        assert torch.equal(prepare(given_as), audio[None, None])
+    many = torch.randn(batch, 1, samples)
+    assert torch.equal(prepare(many), many)
+
+
+def test_a_mono_model_hears_the_mean_of_stereo_and_says_so_once(caplog):
+    inputs._say_once.cache_clear()
+    stereo = torch.randn(2, 2, 100)
+    with caplog.at_level(logging.WARNING, logger=inputs.__name__):
+        for _ in range(3):
+            assert torch.allclose(prepare(stereo), (stereo[:, :1] + stereo[:, 1:]) / 2)
+    assert [record.getMessage() for record in caplog.records if record.name == inputs.__name__] == [
+        "stereo input: this mono model hears, and makes, the mean of the two channels"
+    ]
+
+
+def test_a_stereo_model_hears_both_channels():
+    stereo = torch.randn(2, 100)
+    assert torch.equal(prepare(stereo, channels=2)[0], stereo)
+
+
+def test_silence_is_no_error_and_read_only_arrays_are_taken():
+    silence = np.zeros((2, 100), dtype=np.float32)
+    silence.setflags(write=False)
+    assert prepare(silence).abs().max() == 0
+
+
+TONE = torch.randn(1, 5000)
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "channels", "message"),
+    [
+        (TONE, 48000, 1, "48000 Hz .* 44100 Hz; resample"),
+        (TONE, None, 1, "without its sampling_rate"),
+        (torch.cat([TONE, -TONE]), 44100, 1, "anti-phase"),
+        (torch.cat([TONE, TONE, TONE]), 44100, 1, "3 channels, .* mix it down"),
+        (torch.randn(5000, 2), 44100, 1, "5000 channels, .* transpose"),
+        (torch.zeros(1, 0), 44100, 1, "empty"),
+        (torch.zeros(1, 1, 1, 9), 44100, 1, r"got \(1, 1, 1, 9\)"),
+        (torch.tensor(0.5), 44100, 1, r"got \(\)"),
+        (torch.tensor([0.0, float("nan")]), 44100, 1, "NaN"),
+        (torch.tensor([0.0, float("inf")]), 44100, 1, "infinite"),
+        (TONE, 44100, 2, "mono and the weights are stereo"),
+    ],
+)
+def test_refuses_audio_it_cannot_use(audio, rate, channels, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(audio, rate, channels)
+
+
+@pytest.mark.parametrize("audio", [torch.zeros(9, dtype=torch.int16), np.zeros(9, dtype=np.int16), [0.0, 0.1], "a.wav"])
+def test_refuses_what_is_not_floating_point_audio(audio):
+    with pytest.raises(TypeError, match="floats in"):
+        prepare(audio)

@@ -1,0 +1,157 @@
+import inspect
+import math
+
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+
+from latentstem import CosineDDIMScheduler, on_denoised
+
+# diffusers hands tensors to numpy in a way that numpy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+CONFIG = CosineDDIMScheduler().config
+KINDS = [CosineDDIMScheduler, DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler]
+
+
+def build(kind, steps=8):
+    scheduler = FlowMatchEulerDiscreteScheduler() if kind is FlowMatchEulerDiscreteScheduler else kind.from_config(CONFIG)
+    scheduler.set_timesteps(steps)
+    return scheduler
+
+
+def sample_with(scheduler, *hooks, noise=None, return_dict=True):
+    """A whole run of a fixed nonlinear net, from noise that is always the same."""
+    sample = torch.randn(2, 3, 11, generator=torch.Generator().manual_seed(0))
+    sample = sample * getattr(scheduler, "init_noise_sigma", 1.0)
+    with on_denoised(scheduler, *hooks, noise=noise):
+        for timestep in scheduler.timesteps:
+            seen = scheduler.scale_model_input(sample, timestep) if hasattr(scheduler, "scale_model_input") else sample
+            result = scheduler.step(torch.sin(2 * seen), timestep, sample, return_dict=return_dict)
+            sample = result.prev_sample if return_dict else result[0]
+    return sample
+
+
+def idle(denoised, step):
+    return denoised
+
+
+@pytest.mark.parametrize("kind", [*KINDS, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler])
+@pytest.mark.parametrize("return_dict", [True, False])
+def test_an_idle_hook_is_bitwise_the_stock_output(kind, return_dict):
+    plain = sample_with(build(kind), return_dict=return_dict)
+    assert torch.equal(sample_with(build(kind), idle, return_dict=return_dict), plain)
+    if kind in (CosineDDIMScheduler, DDIMScheduler):
+        assert torch.equal(sample_with(build(kind), idle, noise="keep", return_dict=return_dict), plain)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler])
+def test_what_the_hook_says_is_where_the_run_ends(kind):
+    goal = torch.randn(2, 3, 11)
+    assert torch.allclose(sample_with(build(kind), lambda denoised, step: goal), goal, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", [CosineDDIMScheduler, DDIMScheduler])
+def test_one_step_follows_the_equations_of_both_ways_of_noise(kind):
+    scheduler = build(kind)
+    timestep, arrived = scheduler.timesteps[2], scheduler.timesteps[3]
+    sample, output, edit = torch.randn(3, 2, 3, 11)
+    signal, noise_rate = scheduler.alphas_cumprod[timestep].sqrt(), (1 - scheduler.alphas_cumprod[timestep]).sqrt()
+    signal2, noise_rate2 = scheduler.alphas_cumprod[arrived].sqrt(), (1 - scheduler.alphas_cumprod[arrived]).sqrt()
+    clean = signal * sample - noise_rate * output + edit
+    noise_of = {
+        "keep": noise_rate * sample + signal * output,
+        "rederive": (sample - signal * clean) / noise_rate,
+    }
+    for mode, noise in noise_of.items():
+        with on_denoised(scheduler, lambda denoised, step: denoised + edit, noise=mode):
+            result = scheduler.step(output, timestep, sample)
+        assert torch.allclose(result.pred_original_sample, clean, atol=1e-5)
+        assert torch.allclose(result.prev_sample, signal2 * clean + noise_rate2 * noise, atol=1e-5)
+
+
+def test_hooks_run_in_order_and_mix_both_ways_of_noise():
+    def double(denoised, step):
+        return 2 * denoised
+
+    def add(denoised, step):
+        return denoised + 1
+
+    add.noise = "keep"
+    scheduler = build(CosineDDIMScheduler)
+    timestep = scheduler.timesteps[4]
+    sample, output = torch.randn(2, 2, 3, 11)
+    clean = scheduler.step(output, timestep, sample).pred_original_sample
+    with on_denoised(scheduler, double):
+        doubled = scheduler.step(output, timestep, sample).prev_sample
+    with on_denoised(scheduler, double, add):
+        result = scheduler.step(output, timestep, sample)
+    assert torch.allclose(result.pred_original_sample, 2 * clean + 1, atol=1e-5)
+    assert torch.allclose(result.prev_sample, doubled + scheduler.previous_signal_rate(timestep), atol=1e-5)
+    with on_denoised(scheduler, add), on_denoised(scheduler, double):
+        nested = scheduler.step(output, timestep, sample)
+    assert torch.allclose(nested.pred_original_sample, 2 * clean + 1, atol=1e-5)
+
+
+def test_a_hook_that_edits_in_place_is_noticed():
+    def double(denoised, step):
+        return denoised.mul_(2)
+
+    assert torch.equal(
+        sample_with(build(CosineDDIMScheduler), double), sample_with(build(CosineDDIMScheduler), lambda x, step: 2 * x)
+    )
+
+
+def test_a_net_in_half_precision_is_left_alone_by_idle_hooks():
+    scheduler = build(CosineDDIMScheduler)
+    sample, output = torch.randn(2, 1, 3, 11)
+    plain = scheduler.step(output.bfloat16(), 1023, sample).prev_sample
+    with on_denoised(scheduler, idle):
+        assert torch.equal(scheduler.step(output.bfloat16(), 1023, sample).prev_sample, plain)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, EulerDiscreteScheduler])
+def test_the_step_tells_where_the_run_is(kind):
+    seen = []
+    scheduler = build(kind, steps=4)
+    sample_with(scheduler, lambda denoised, step: seen.append(step) or denoised)
+    assert [step.index for step in seen] == [0, 1, 2, 3]
+    assert {step.total for step in seen} == {4}
+    assert [float(step.timestep) for step in seen] == scheduler.timesteps.tolist()
+    for step in seen:
+        alpha = float(CosineDDIMScheduler().alphas_cumprod[round(float(step.timestep))])
+        assert step.signal_rate == pytest.approx(math.sqrt(alpha), abs=1e-3)
+        assert step.noise_rate == pytest.approx(math.sqrt(1 - alpha), abs=1e-3)
+
+
+def test_step_looks_as_before_inside_and_is_as_before_after():
+    scheduler = build(DDIMScheduler)
+    signature = inspect.signature(scheduler.step)
+    with on_denoised(scheduler, idle):
+        assert inspect.signature(scheduler.step) == signature
+        with on_denoised(scheduler, idle):
+            assert inspect.signature(scheduler.step) == signature
+    assert "step" not in vars(scheduler)
+    with pytest.raises(RuntimeError, match="in the middle"), on_denoised(scheduler, idle):
+        raise RuntimeError("in the middle")
+    assert "step" not in vars(scheduler)
+
+
+def test_keeping_the_noise_needs_ddim():
+    with pytest.raises(TypeError, match="UniPCMultistepScheduler"):
+        sample_with(build(UniPCMultistepScheduler), idle, noise="keep")
+    with pytest.raises(ValueError, match="'forget'"), on_denoised(build(DDIMScheduler), idle, noise="forget"):
+        pass
+
+
+def test_refuses_steps_that_change_the_noise_level():
+    scheduler = build(EulerDiscreteScheduler)
+    scheduler.scale_model_input(torch.zeros(1, 2, 3), scheduler.timesteps[0])
+    with on_denoised(scheduler, idle), pytest.raises(ValueError, match="s_churn"):
+        scheduler.step(torch.zeros(1, 2, 3), scheduler.timesteps[0], torch.zeros(1, 2, 3), s_churn=0.5)

@@ -1,0 +1,1 @@
+"""Data: the annotated band corpus and the reader of stem folders."""

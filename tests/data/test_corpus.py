@@ -1,0 +1,154 @@
+"""Rendering: exact lengths, equal bits, resumption, levels, and errors that name what to install."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.data import synthesis
+from latentstem.data.composer import compose
+from latentstem.data.corpus import render_song, write_corpus
+from latentstem.data.score import Note, Part, Song
+from latentstem.data.synthesis import (
+    SoundfontNotFoundError,
+    SynthesisError,
+    SynthesizerNotFoundError,
+    render_parts,
+    soundfont_path,
+)
+
+fluidsynth = pytest.mark.fluidsynth
+
+
+def song_with_drums(duration):
+    return next(
+        song for seed in range(100) for song in [compose(seed, duration)] if any(part.is_drum for part in song.parts)
+    )
+
+
+@fluidsynth
+@pytest.mark.parametrize("soundfont", ["fluidr3", "musescore", "timgm6mb"])
+def test_rendering_is_bit_equal_and_as_long_as_the_song(soundfont):
+    song = song_with_drums(1.2345)
+    first, second = render_song(song, soundfont), render_song(song, soundfont)
+    assert list(first) == [part.name for part in song.stems]
+    for name, audio in first.items():
+        assert audio.shape == (round(1.2345 * 44100),) and audio.dtype == np.float32
+        assert np.array_equal(audio, second[name])
+        assert np.isfinite(audio).all()
+    assert np.abs(sum(first.values())).max() <= 0.951
+
+
+@fluidsynth
+def test_stems_have_the_loudness_their_parts_ask_for():
+    song = song_with_drums(6.0)
+    stems = render_song(song, "timgm6mb")
+    levels = [float(sounding_rms(torch.from_numpy(stems[part.name])[None, None])) for part in song.stems]
+    wanted = [REFERENCE_RMS * 10 ** (part.gain_db / 20) for part in song.stems]
+    ratios = np.array(levels) / np.array(wanted)
+    # One common factor keeps the mix from clipping; between the stems the balance is the composer's.
+    assert ratios == pytest.approx(ratios[0], rel=1e-3) and ratios[0] <= 1.001
+
+
+@fluidsynth
+def test_a_rendered_note_has_its_pitch_and_time():
+    note = Note(0.5, 1.5, 45, 100)
+    part = Part("bass", 33, False, (note,), 0.0)
+    alone = render_parts([part], "timgm6mb", 2.0)[0]
+    onset = int(np.argmax(np.abs(alone) > 0.05 * np.abs(alone).max()))
+    assert abs(onset / 44100 - 0.5) < 0.02
+    segment = alone[int(0.7 * 44100) : int(1.4 * 44100)].astype(np.float64)
+    lags = np.fft.irfft(np.abs(np.fft.rfft(segment, 1 << 17)) ** 2)
+    period = 200 + int(np.argmax(lags[200:800]))
+    assert 44100 / period == pytest.approx(110.0, rel=0.01)
+
+
+@fluidsynth
+def test_parts_do_not_leak_into_each_other():
+    parts = [
+        Part("chords1", 0, False, (Note(0.0, 1.0, 60, 110),), 0.0),
+        Part("chords2", 48, False, (), 0.0),
+        Part("drums", 0, True, (Note(0.2, 0.4, 38, 100),), 0.0),
+    ]
+    piano, nothing, drums = render_parts(parts, "timgm6mb", 1.0)
+    assert np.abs(nothing).max() < 1e-3 * np.abs(piano).max()
+    alone = render_parts(parts[2:], "timgm6mb", 1.0)[0]
+    # FluidSynth starts notes on blocks of 64 samples, so the same snare may come a block earlier or later.
+    products = np.correlate(drums[:22050], alone[:22050], mode="full")
+    lag = int(np.argmax(products)) - 22049
+    assert abs(lag) <= 128
+    assert products.max() > 0.99 * np.square(alone[:22050]).sum()
+
+
+@fluidsynth
+def test_a_corpus_goes_on_where_it_was_killed(tmp_path):
+    seeds = [3, 4]
+    whole = write_corpus(tmp_path / "whole", seeds, ("timgm6mb",), duration=1.0, workers=1)
+    # As a kill leaves it: one whole track, one half-written under its temporary name.
+    killed = tmp_path / "killed"
+    write_corpus(killed, seeds[:1], ("timgm6mb",), duration=1.0, workers=1)
+    finished = (killed / "song_000003" / "bass.wav").stat().st_mtime_ns
+    half = killed / ".song_000004.unfinished"
+    half.mkdir()
+    (half / "bass.wav").write_bytes(b"RIFF")
+    (half / "stale.wav").write_bytes(b"")
+    write_corpus(killed, seeds, ("timgm6mb",), duration=1.0, workers=2)
+    assert (killed / "song_000003" / "bass.wav").stat().st_mtime_ns == finished
+    assert sorted(path.name for path in killed.iterdir()) == ["song_000003", "song_000004"]
+    for track in whole:
+        files = sorted(path.name for path in track.iterdir())
+        assert files == sorted(path.name for path in (killed / track.name).iterdir())
+        for name in files:
+            assert (track / name).read_bytes() == (killed / track.name / name).read_bytes()
+
+
+@fluidsynth
+def test_a_track_holds_its_stems_and_its_annotation(tmp_path):
+    (track,) = write_corpus(tmp_path, [7], ("timgm6mb",), duration=2.0)
+    annotation = json.loads((track / "song.json").read_text())
+    song = Song.from_dict(annotation["song"])
+    assert song == compose(7, 2.0) and annotation["soundfont"] == "timgm6mb"
+    assert {path.stem for path in track.glob("*.wav")} == {part.name for part in song.stems}
+    rendered = render_song(song, "timgm6mb")
+    for part in song.stems:
+        info = soundfile.info(track / f"{part.name}.wav")
+        assert (info.samplerate, info.channels, info.frames, info.subtype) == (44100, 1, 88200, "PCM_16")
+        audio, _ = soundfile.read(track / f"{part.name}.wav", dtype="float32")
+        assert np.abs(audio - rendered[part.name]).max() <= 1 / 32768
+
+
+def test_a_missing_synthesizer_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SynthesizerNotFoundError, match=r"Debian package fluidsynth$"):
+        write_corpus(tmp_path / "corpus", [0])
+    assert not (tmp_path / "corpus").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("fluidr3", "fluidr3mono-gm-soundfont"),
+        ("musescore", "musescore-general-soundfont-small"),
+        ("timgm6mb", "timgm6mb-soundfont"),
+    ],
+)
+def test_a_missing_soundfont_names_its_package(monkeypatch, tmp_path, name, package):
+    monkeypatch.setitem(synthesis.SOUNDFONTS, name, (synthesis.SOUNDFONTS[name][0], f"{tmp_path}/none*.sf3"))
+    with pytest.raises(SoundfontNotFoundError, match=f"Debian package {package}$"):
+        soundfont_path(name)
+
+
+def test_an_unknown_soundfont_lists_the_known_ones():
+    with pytest.raises(ValueError, match="expected one of fluidr3, musescore, timgm6mb"):
+        soundfont_path("piano")
+
+
+@fluidsynth
+def test_a_damaged_soundfont_is_an_error_and_not_silence(monkeypatch, tmp_path):
+    (tmp_path / "bad.sf2").write_bytes(b"not a soundfont")
+    monkeypatch.setitem(synthesis.SOUNDFONTS, "timgm6mb", ("timgm6mb-soundfont", f"{tmp_path}/bad.sf2"))
+    with pytest.raises(SynthesisError, match="silence: reinstall Debian package timgm6mb-soundfont"):
+        render_parts(compose(0, 1.0).stems, "timgm6mb", 1.0)

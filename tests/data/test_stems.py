@@ -1,0 +1,206 @@
+"""Stem folders and crops, against a plain read of the whole files."""
+
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.data.stems import StemCrops, StemError, StemFolder
+
+RATE = 44100
+CROP = 4096
+
+
+def find(whole, part):
+    """Where a scaled part comes from: the offset and the factor, by correlation with the whole."""
+    whole, part = whole.astype(np.float64), part.astype(np.float64)
+    size = 1 << (len(whole) + len(part) - 1).bit_length()
+    scores = np.fft.irfft(np.fft.rfft(whole, size) * np.conj(np.fft.rfft(part, size)), size)
+    start = int(np.argmax(scores[: len(whole) - len(part) + 1]))
+    original = whole[start : start + len(part)]
+    return start, float(part @ original / (original @ original))
+
+
+def test_a_crop_is_a_slice_of_the_whole_file(write_stems, noise):
+    bass, drums = noise(0), noise(1)
+    root = write_stems("a", {"bass": bass, "drums": drums})
+    crops = StemCrops(StemFolder(root), CROP, seed=3)
+    gain = REFERENCE_RMS / float(sounding_rms(torch.from_numpy(bass.T.copy())[None]))
+    starts = set()
+    for index in range(8):
+        mix, stem = crops[index]
+        assert mix.shape == stem.shape == (1, CROP) and mix.dtype == stem.dtype == torch.float32
+        start, factor = find(bass[:, 0], stem[0].numpy())
+        starts.add(start)
+        assert stem[0].numpy() == pytest.approx(factor * bass[start : start + CROP, 0], abs=1e-6)
+        assert factor == pytest.approx(gain, rel=0.01)
+        # The mix is cut at the same place.
+        mix_start, mix_factor = find(drums[:, 0], mix[0].numpy())
+        assert mix_start == start
+        assert mix[0].numpy() == pytest.approx(mix_factor * drums[start : start + CROP, 0], abs=1e-6)
+    assert len(starts) > 4
+
+
+def test_the_mix_is_a_sum_of_other_stems_and_never_holds_the_target(write_stems, noise):
+    stems = {name: noise(seed) for seed, name in enumerate(("bass", "drums", "keys", "voice", "mixture"))}
+    root = write_stems("a", stems)
+    # As long as the track, so that the crop is the track and least squares gives the gains.
+    crops = StemCrops(StemFolder(root), 60_000, seed=0, full_mix_share=0.0)
+    columns = np.concatenate(list(stems.values()), axis=1)
+    counts = set()
+    for index in range(24):
+        mix = crops[index][0][0].numpy()
+        gains, residual, *_ = np.linalg.lstsq(columns, mix, rcond=None)
+        assert residual[0] < 1e-6 * np.square(mix).sum()
+        assert abs(gains[0]) < 1e-4 and abs(gains[4]) < 1e-4
+        used = gains[1:4][np.abs(gains[1:4]) > 1e-4]
+        assert used.max() / used.min() <= 2.001
+        counts.add(len(used))
+    assert counts == {1, 2, 3}
+
+
+def test_the_full_mix_holds_all_other_stems(write_stems, noise):
+    stems = {name: noise(seed) for seed, name in enumerate(("bass", "drums", "keys", "voice"))}
+    crops = StemCrops(StemFolder(write_stems("a", stems)), 60_000, full_mix_share=1.0, gain_range=(1.0, 1.0))
+    mix, stem = crops[0]
+    total = stems["drums"] + stems["keys"] + stems["voice"]
+    _, factor = find(total[:, 0], mix[0].numpy())
+    assert mix[0].numpy() == pytest.approx(factor * total[:, 0], abs=1e-6)
+    for audio in (mix, stem):
+        assert float(sounding_rms(audio[None])) == pytest.approx(REFERENCE_RMS, rel=0.02)
+
+
+def test_levels_are_those_of_the_track_so_that_quiet_passages_stay_quiet(write_stems, noise):
+    bass = noise(0, 20 * RATE)
+    bass[10 * RATE :] *= 0.1
+    root = write_stems("a", {"bass": bass, "drums": noise(1, 20 * RATE)})
+    crops = StemCrops(StemFolder(root), CROP, seed=1)
+    levels = [float(crops[index][1].square().mean().sqrt()) for index in range(24)]
+    loud, quiet = [level for level in levels if level > 0.05], [level for level in levels if level < 0.05]
+    assert loud and quiet
+    assert np.mean(loud) / np.mean(quiet) == pytest.approx(10, rel=0.1)
+
+
+def test_crops_are_a_function_of_seed_and_index(write_stems, noise):
+    root = write_stems("a", {"bass": noise(0), "drums": noise(1), "keys": noise(2)})
+    write_stems("b", {"bass": noise(3), "drums": noise(4)})
+    first, again = StemCrops(StemFolder(root), CROP, seed=5), StemCrops(StemFolder(root), CROP, seed=5)
+    other = StemCrops(StemFolder(root), CROP, seed=6)
+    backwards = [again[index] for index in range(9, -1, -1)][::-1]
+    for index, pair in enumerate(backwards):
+        assert all(torch.equal(a, b) for a, b in zip(first[index], pair, strict=True))
+        assert not torch.equal(first[index][1], other[index][1])
+    assert all(not torch.equal(a[1], b[1]) for a, b in itertools.combinations(backwards, 2))
+
+
+def test_length_ends_the_data_set(write_stems, noise):
+    crops = StemCrops(StemFolder(write_stems("a", {"bass": noise(0), "keys": noise(1)})), CROP, length=3)
+    assert len(crops) == 3 and len(list(crops)) == 3
+    with pytest.raises(IndexError):
+        crops[3]
+
+
+def test_files_are_not_decoded_whole_once_levels_are_known(write_stems, noise, monkeypatch):
+    root = write_stems("a", {"bass": noise(0, 500_000), "drums": noise(1, 500_000)})
+    crops = StemCrops(StemFolder(root), CROP)
+    crops[0]
+    frames = []
+    read = soundfile.SoundFile.read
+    monkeypatch.setattr(
+        soundfile.SoundFile, "read", lambda self, count=-1, **kw: frames.append(count) or read(self, count, **kw)
+    )
+    crops[1]
+    assert frames == [CROP, CROP]
+
+
+def test_channels_are_averaged(write_stems, noise):
+    bass = noise(0, channels=2)
+    track = StemFolder(write_stems("a", {"bass": bass, "drums": noise(1)}, suffix=".flac")).tracks[0]
+    assert track.read("bass").numpy() == pytest.approx(bass.mean(axis=1), abs=1e-6)
+
+
+def test_short_tracks_and_short_stems_continue_with_silence(write_stems, noise):
+    bass = noise(0, 1000)
+    root = write_stems("a", {"bass": bass, "drums": noise(1, 3000)})
+    folder = StemFolder(root)
+    assert folder.tracks[0].samples == 3000
+    mix, stem = StemCrops(folder, CROP)[0]
+    assert stem[0, :1000].abs().amax() > 0 and not stem[0, 1000:].any()
+    assert mix[0, :3000].abs().amax() > 0 and not mix[0, 3000:].any()
+    assert not folder.tracks[0].read("bass", 2000, 50).any()
+
+
+def test_silent_stems_stay_silent_and_finite(write_stems):
+    silence = np.zeros((10_000, 1), dtype=np.float32)
+    for audio in StemCrops(StemFolder(write_stems("a", {"bass": silence, "drums": silence})), CROP)[0]:
+        assert not audio.any()
+
+
+@pytest.mark.parametrize("rate", [48000, 22050])
+def test_other_rates_are_resampled_seamlessly(write_stems, rate):
+    seconds = np.arange(rate) / rate
+    tone = np.sin(2 * np.pi * 440 * seconds)[:, None].astype(np.float32) / 2
+    track = StemFolder(write_stems("a", {"bass": tone, "drums": tone}, rate=rate)).tracks[0]
+    assert track.samples == RATE
+    expected = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE) / 2
+    for start in (0, 5001, 20_000):
+        part = track.read("bass", start, 9000).numpy()
+        # A crop starts on a sample of the file's own clock: at most half an output sample beside it.
+        inner = slice(2000, 7000) if start == 0 else slice(0, 9000)
+        assert part[inner] == pytest.approx(expected[start : start + 9000][inner], abs=0.04)
+
+
+def test_tracks_without_target_or_company_are_left_out(write_stems, noise):
+    root = write_stems("a", {"bass": noise(0), "drums": noise(1)})
+    write_stems("b", {"drums": noise(2)})
+    write_stems("c", {"bass": noise(3), "mixture": noise(4)})
+    write_stems(".d", {"bass": noise(5), "drums": noise(6)})
+    folder = StemFolder(root)
+    assert [track.name for track in folder.tracks] == ["a"]
+    assert folder.skipped == ("b", "c")
+    assert set(folder.tracks[0].files) == {"bass", "drums"}
+
+
+def one_line(match):
+    return rf"\A(?=.*{match})[^\n]*\Z"
+
+
+def test_what_cannot_be_used_is_named(write_stems, noise, tmp_path):
+    with pytest.raises(StemError, match=one_line("is not a folder")):
+        StemFolder(tmp_path / "nowhere")
+    with pytest.raises(StemError, match=one_line("no tracks in")):
+        StemFolder(tmp_path)
+    root = write_stems("a", {"bass": noise(0)})
+    with pytest.raises(StemError, match=one_line("has a stem beside 'bass'")):
+        StemFolder(root)
+    write_stems("a", {"drums": noise(0)})
+    with pytest.raises(StemError, match=one_line("none of the 1 folders .* holds guitar.wav")):
+        StemFolder(root, target="guitar")
+    write_stems("b", {"bass": noise(0)})
+    write_stems("b", {"drums": noise(1)}, rate=48000)
+    with pytest.raises(StemError, match=one_line("track b differ in sampling rate")):
+        StemFolder(root)
+    (tmp_path / "b" / "drums.wav").write_text("not audio")
+    with pytest.raises(StemError, match=one_line("drums.wav is not a readable audio file")):
+        StemFolder(root)
+
+
+def test_empty_stems_and_nan_are_named(write_stems, noise):
+    empty = np.zeros((0, 1), dtype=np.float32)
+    root = write_stems("a", {"bass": empty, "drums": empty})
+    with pytest.raises(StemError, match=one_line("stems of track a are empty")):
+        StemFolder(root)
+    bad = noise(0)
+    bad[-1] = np.nan
+    write_stems("a", {"bass": bad, "drums": noise(1)})
+    with pytest.raises(StemError, match=one_line("bass.wav holds NaN or Inf")):
+        StemCrops(StemFolder(root), CROP)[0]
+
+
+def test_a_crop_has_at_least_one_sample(write_stems, noise):
+    folder = StemFolder(write_stems("a", {"bass": noise(0), "drums": noise(1)}))
+    with pytest.raises(ValueError, match="expected at least 1"):
+        StemCrops(folder, 0)

@@ -1,0 +1,252 @@
+"""Training of `AutoencoderSpectral`: L1 on log magnitudes, multi-scale spectral distance, adversarial term after a while.
+
+The objective of arXiv 2402.01412 with the pooled spectral distance of `latentstem.losses.spectral`. Every batch holds
+stems and, for a share of its items, mixes: the decoder has to play the stem, the encoder has to read both.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate.utils import set_seed
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from latentstem.data.stems import StemCrops, StemFolder
+from latentstem.evaluation.pitch import pitch_agreement
+from latentstem.losses import (
+    MultiScaleSpectralDistance,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    log_magnitude_distance,
+    r1_penalty,
+)
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.discriminator import SpectralDiscriminator
+from latentstem.training.loop import Budget, TrainingRun, replace_folder
+from latentstem.training.preview import write_preview
+
+
+@dataclass(frozen=True)
+class AutoencoderTraining:
+    """Settings of one training.
+
+    Args:
+        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
+        output: Folder for the state, the previews and, in `autoencoder/`, the published weights.
+        validation: Folder of tracks to validate on; None validates on nothing.
+        target: Name of the stem.
+        steps: Optimiser steps in all.
+        minutes: Minutes in all, whichever ends first.
+        batch_size: Crops a step.
+        crop_frames: Latent frames a crop; more than twice what the net can see.
+        mix_share: Share of the items that are mixes.
+        learning_rate: Peak of the schedule.
+        gain_range: Random gain in dB, up and down, of every crop.
+        window_lengths: Windows of the multi-scale spectral distance.
+        adversarial_after: Share of the budget after which the adversarial term joins; 1 leaves it out.
+        adversarial_weight: Its weight.
+        r1_weight: Greatest weight of the R1 penalty; it adapts to how certain the discriminator is.
+        mixed_precision: "no" or "bf16".
+        ema_decay: Decay of the moving average of the weights.
+        save_minutes: Minutes between states and validations.
+        workers: Processes that read crops.
+        init_from: Folder of published weights to start from.
+        seed: Of weights and crops.
+        model: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
+    """
+
+    data: Path
+    output: Path
+    validation: Path | None = None
+    target: str = "bass"
+    steps: int = 100_000
+    minutes: float | None = None
+    batch_size: int = 6
+    crop_frames: int = 24
+    mix_share: float = 0.33
+    learning_rate: float = 1e-3
+    gain_range: float = 6.0
+    window_lengths: tuple[int, ...] = (256, 1024, 4096, 8192)
+    adversarial_after: float = 1.0
+    adversarial_weight: float = 0.05
+    r1_weight: float = 10.0
+    mixed_precision: str = "bf16"
+    ema_decay: float = 0.999
+    save_minutes: float = 10.0
+    workers: int = 1
+    init_from: Path | None = None
+    seed: int = 0
+    model: dict[str, int] | None = None
+
+
+class Adversary:
+    """The discriminator, its optimiser and its R1 weight, which falls while the discriminator is too certain of itself.
+
+    Musika's rule: with certainty `clip(mean D(real) - mean D(fake), 0, 2) / 2`, the weight grows by a ten-thousandth of
+    its range a step above 0.9 and shrinks by as much below.
+    """
+
+    def __init__(self, run: TrainingRun, settings: AutoencoderTraining, audio_channels: int):
+        model = SpectralDiscriminator(audio_channels=audio_channels)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.5, 0.99))
+        self.model, self.optimizer = run.accelerator.prepare(model, optimizer)
+        run.accelerator.register_for_checkpointing(self)
+        self.r1_range = settings.r1_weight
+        self.r1_share = 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        """What a resumed run needs beside the weights."""
+        return {"r1_share": self.r1_share}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Take up a stored run."""
+        self.r1_share = state["r1_share"]
+
+    def step(self, run: TrainingRun, real: Tensor, fake: Tensor) -> None:
+        """One update of the discriminator on real and decoded audio."""
+        real = real.detach().requires_grad_(self.r1_share > 0)
+        with run.accelerator.autocast():
+            real_score, fake_score = self.model(real), self.model(fake.detach())
+        loss = hinge_discriminator_loss(real_score.float(), fake_score.float())
+        if self.r1_share > 0:
+            loss = loss + 0.5 * self.r1_range * self.r1_share * r1_penalty(real_score, real)
+        self.optimizer.zero_grad()
+        run.accelerator.backward(loss)
+        self.optimizer.step()
+        certainty = float((real_score.detach().mean() - fake_score.detach().mean()).clamp(0, 2) / 2)
+        self.r1_share = min(1.0, max(0.0, self.r1_share + (1e-4 if certainty > 0.9 else -1e-4)))
+
+
+def train(settings: AutoencoderTraining) -> Path:
+    """Train, validate, publish.
+
+    Args:
+        settings: See `AutoencoderTraining`.
+
+    Returns:
+        Folder of the published weights: the moving average, with the latents' statistics in its config.
+
+    Raises:
+        latentstem.data.stems.StemError: If the folder holds no usable track.
+    """
+    set_seed(settings.seed)
+    if settings.init_from is not None:
+        model = AutoencoderSpectral.from_pretrained(settings.init_from).train()
+    else:
+        model = AutoencoderSpectral(**(settings.model or {}))
+    folder = StemFolder(settings.data, settings.target)
+    crop_samples = settings.crop_frames * model.config.hop_length
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3)
+    budget = Budget(settings.steps, settings.minutes)
+    run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
+    adversary = Adversary(run, settings, model.config.audio_channels) if settings.adversarial_after < 1 else None
+    run.resume()
+    distance = MultiScaleSpectralDistance(model.config.sampling_rate, settings.window_lengths)
+    distance.to(run.accelerator.device)
+    # Crops are a function of (seed, index); a resumed run goes on with crops it has not seen.
+    crops = StemCrops(folder, crop_samples, seed=settings.seed + 1_000_003 * budget.step)
+    loader = run.accelerator.prepare(
+        DataLoader(crops, settings.batch_size, num_workers=settings.workers, collate_fn=_Collate(settings))
+    )
+    bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
+    next_save = budget.seconds + 60 * settings.save_minutes
+    model.train()
+    batches = iter(loader)
+    while run.unfinished():
+        try:
+            audio = next(batches)
+        except StopIteration:
+            batches = iter(loader)
+            audio = next(batches)
+        losses = _losses(run, distance, adversary, settings, audio)
+        total = sum(losses.values())
+        run.update(total)
+        bar.update()
+        if budget.step % 50 == 0:
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            run.accelerator.log(values, step=budget.step)
+            bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
+        if budget.seconds >= next_save or not run.unfinished():
+            run.save()
+            if run.accelerator.is_main_process and settings.validation is not None:
+                _validate(run, settings)
+            next_save = budget.seconds + 60 * settings.save_minutes
+    bar.close()
+    return _publish(run, settings, folder)
+
+
+class _Collate:
+    """Takes the mix of the first items of a batch and the stem of the rest, each at a random gain."""
+
+    def __init__(self, settings: AutoencoderTraining):
+        self.settings = settings
+
+    def __call__(self, items: list[tuple[Tensor, Tensor]]) -> Tensor:
+        mixes = round(self.settings.mix_share * len(items))
+        chosen = torch.stack([mix if i < mixes else stem for i, (mix, stem) in enumerate(items)])
+        decibels = self.settings.gain_range * (2 * torch.rand(len(items), 1, 1) - 1)
+        return chosen * 10 ** (decibels / 20)
+
+
+def _losses(
+    run: TrainingRun,
+    distance: MultiScaleSpectralDistance,
+    adversary: Adversary | None,
+    settings: AutoencoderTraining,
+    audio: Tensor,
+) -> dict[str, Tensor]:
+    with run.accelerator.autocast():
+        output = run.model(audio)
+    model = run.accelerator.unwrap_model(run.model)
+    losses = {
+        "log_magnitude": log_magnitude_distance(output.log_magnitude, model.log_magnitude(audio)),
+        "spectral": distance(output.sample, audio),
+    }
+    if adversary is not None and run.budget.progress >= settings.adversarial_after:
+        adversary.step(run, audio, output.sample)
+        with run.accelerator.autocast():
+            score = adversary.model(output.sample)
+        losses["adversarial"] = settings.adversarial_weight * hinge_generator_loss(score.float())
+    return losses
+
+
+def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12, seconds: float = 6.0) -> None:
+    """Pitch agreement of round trips, appended to `history.jsonl`, and one of them to look at and listen to."""
+    assert settings.validation is not None
+    folder = StemFolder(settings.validation, settings.target)
+    with run.averaged() as model, torch.inference_mode():
+        rate = model.config.sampling_rate
+        crops = StemCrops(folder, int(seconds * rate), seed=0)
+        agreements = []
+        for index in range(min(tracks, len(folder.tracks))):
+            stem = crops[index][1]
+            decoded = model(stem[None].to(run.accelerator.device)).sample[0].cpu()
+            agreements.append(pitch_agreement(stem[0].numpy(), decoded[0].numpy(), rate))
+    agreement = float(np.nanmean(agreements))
+    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), "pitch_agreement": round(agreement, 4)}
+    with (settings.output / "history.jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    run.accelerator.log({"pitch_agreement": agreement}, step=run.budget.step)
+    run.accelerator.print(f"\n{record}")
+    write_preview(settings.output / "previews" / f"{run.budget.step:07d}", {"stem": stem, "decoded": decoded}, rate)
+
+
+def _publish(run: TrainingRun, settings: AutoencoderTraining, folder: StemFolder, crops: int = 256) -> Path:
+    """Save the moving average with the statistics of the stem's latents, under a temporary name first."""
+    target = settings.output / "autoencoder"
+    if not run.accelerator.is_main_process:
+        return target
+    with run.averaged() as model, torch.inference_mode():
+        long_crops = StemCrops(folder, 64 * model.config.hop_length, seed=settings.seed + 1)
+        latents = torch.cat(
+            [model.encode(long_crops[i][1][None].to(run.accelerator.device)).latents[0] for i in range(crops)], dim=-1
+        )
+        model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
+        partial = target.with_name("autoencoder.partial")
+        model.save_pretrained(partial)
+        replace_folder(partial, target)
+    return target

@@ -1,0 +1,86 @@
+"""Latents of whole tracks, encoded once and kept on disk: what the denoiser trains on."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.data.stems import StemFolder, StemTrack
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+
+
+@dataclass(frozen=True)
+class LatentTrack:
+    """Normalised latents of one track.
+
+    Attributes:
+        name: Name of the track.
+        stem: `(channels, frames)`.
+        mixes: The sub-mixes it may accompany, `(variants, channels, frames)`.
+    """
+
+    name: str
+    stem: Tensor
+    mixes: Tensor
+
+
+def cache_latents(
+    root: Path, target: str, autoencoder: AutoencoderSpectral, cache: Path, submixes: int, seed: int
+) -> list[LatentTrack]:
+    """Encode every track under a folder, or read what was encoded before.
+
+    The first sub-mix is the whole accompaniment; the others hold one to all of the other stems at random gains. Mix and
+    stem are brought to the reference loudness first, as the pipeline does it.
+
+    Args:
+        root: Folder of tracks.
+        target: Name of the stem.
+        autoencoder: With latent statistics; its weights are part of the cache's key.
+        cache: Folder of the cache, made if absent.
+        submixes: Sub-mixes a track.
+        seed: Of the sub-mixes.
+
+    Returns:
+        One entry a track.
+    """
+    key = hashlib.sha256(f"{submixes} {seed}".encode())
+    for name, weight in autoencoder.state_dict().items():
+        key.update(name.encode())
+        key.update(weight.detach().cpu().float().numpy().tobytes())
+    folder = cache / key.hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    mean = torch.tensor(autoencoder.config.latents_mean)[:, None]
+    std = torch.tensor(autoencoder.config.latents_std)[:, None]
+    tracks = []
+    for order, track in enumerate(tqdm(StemFolder(root, target).tracks, desc="latents", mininterval=5)):
+        file = folder / f"{track.name}.safetensors"
+        if not file.is_file():
+            rng = np.random.default_rng((seed, order))
+            sounds = torch.stack([track.read(target), *(_submix(track, target, rng, i == 0) for i in range(submixes))])
+            partial = file.with_suffix(".partial")
+            save_file({"latents": _encode(autoencoder, sounds)}, partial)
+            partial.rename(file)
+        latents = (load_file(file)["latents"].float() - mean) / std
+        tracks.append(LatentTrack(track.name, stem=latents[0], mixes=latents[1:]))
+    return tracks
+
+
+def _submix(track: StemTrack, target: str, rng: np.random.Generator, whole: bool) -> Tensor:
+    others = [name for name in track.files if name != target]
+    chosen = others if whole else rng.permutation(others)[: rng.integers(1, len(others) + 1)]
+    return sum((rng.uniform(0.5, 1.0) * track.read(name) for name in chosen), torch.zeros(track.samples))
+
+
+@torch.inference_mode()
+def _encode(autoencoder: AutoencoderSpectral, sounds: Tensor) -> Tensor:
+    """Latents of mono sounds `(n, samples)`, each at the reference loudness, in half precision."""
+    audio = sounds[:, None]
+    audio = audio * (REFERENCE_RMS / sounding_rms(audio).clamp(min=1e-6))[:, None, None]
+    channels = autoencoder.config.audio_channels
+    return autoencoder.encode(audio.expand(-1, channels, -1).to(autoencoder.device)).latents.cpu().half()

@@ -1,0 +1,240 @@
+"""Training of `StemUNet1DModel`: velocity prediction on cached latents, with the mix dropped now and then.
+
+The objective of arXiv 2402.01412 as far as it is known: noisy stem latents and mix latents in, mean squared error,
+condition dropout for classifier-free guidance. Tracks are encoded once, each in several random sub-mixes.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate.utils import set_seed
+from torch import Tensor
+from torch.nn.functional import mse_loss
+from torch.utils.data import DataLoader, IterableDataset
+from tqdm.auto import tqdm
+
+from latentstem.data.score import Song
+from latentstem.evaluation.harmony import chord_share
+from latentstem.evaluation.pitch import track_pitch
+from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.unet_stem import StemUNet1DModel
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
+from latentstem.training.latents import LatentTrack, cache_latents
+from latentstem.training.loop import Budget, TrainingRun, replace_folder
+from latentstem.training.preview import write_preview
+
+
+@dataclass(frozen=True)
+class UNetTraining:
+    """Settings of one training.
+
+    Args:
+        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
+        output: Folder for the state, the latents, the previews and, in `pipeline/`, the published weights.
+        autoencoder: Folder of the trained autoencoder.
+        validation: Folder of annotated tracks (with `song.json`) to validate on; None validates on nothing.
+        target: Name of the stem.
+        submixes: Random sub-mixes encoded a track.
+        steps: Optimiser steps in all.
+        minutes: Minutes in all, whichever ends first.
+        batch_frames: Latent frames a step, over all its crops.
+        crop_frames: Least and greatest length of a crop; one length a batch, drawn anew each time.
+        mix_dropout: Probability that an item's mix is replaced by the null vector.
+        learning_rate: Peak of the schedule.
+        mixed_precision: "no" or "bf16".
+        ema_decay: Decay of the moving average of the weights.
+        save_minutes: Minutes between states and validations.
+        init_from: Folder of a published U-Net to start from.
+        seed: Of weights and crops.
+        model: Keyword arguments of `StemUNet1DModel` that differ from its defaults.
+    """
+
+    data: Path
+    output: Path
+    autoencoder: Path
+    validation: Path | None = None
+    target: str = "bass"
+    submixes: int = 4
+    steps: int = 200_000
+    minutes: float | None = None
+    batch_frames: int = 3072
+    crop_frames: tuple[int, int] = (64, 256)
+    mix_dropout: float = 0.1
+    learning_rate: float = 1e-3
+    mixed_precision: str = "bf16"
+    ema_decay: float = 0.9995
+    save_minutes: float = 10.0
+    init_from: Path | None = None
+    seed: int = 0
+    model: dict[str, float] | None = None
+
+
+class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
+    """Endless batches of aligned crops of (stem latents, mix latents), each `(batch, channels, frames)`.
+
+    Args:
+        tracks: Normalised latents of whole tracks.
+        batch_frames: Frames a batch, over all its crops.
+        crop_frames: Least and greatest length of a crop.
+        seed: Of lengths, tracks, sub-mixes and places.
+
+    Example:
+        >>> import torch
+        >>> track = LatentTrack("song", stem=torch.randn(4, 40), mixes=torch.randn(2, 4, 40))
+        >>> stem, mix = next(iter(LatentCrops([track], batch_frames=64, crop_frames=(8, 8), seed=0)))
+        >>> stem.shape, mix.shape
+        (torch.Size([8, 4, 8]), torch.Size([8, 4, 8]))
+    """
+
+    def __init__(self, tracks: list[LatentTrack], batch_frames: int, crop_frames: tuple[int, int], seed: int):
+        self.tracks, self.batch_frames, self.crop_frames, self.seed = tracks, batch_frames, crop_frames, seed
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        rng = np.random.default_rng(self.seed)
+        longest = min(track.stem.shape[-1] for track in self.tracks)
+        shortest, greatest = (min(length, longest) for length in self.crop_frames)
+        while True:
+            length = int(rng.integers(shortest, greatest + 1))
+            stems, mixes = [], []
+            for _ in range(max(1, self.batch_frames // length)):
+                track = self.tracks[rng.integers(len(self.tracks))]
+                start = int(rng.integers(track.stem.shape[-1] - length + 1))
+                stems.append(track.stem[:, start : start + length])
+                mixes.append(track.mixes[rng.integers(len(track.mixes)), :, start : start + length])
+            yield torch.stack(stems), torch.stack(mixes)
+
+
+def train(settings: UNetTraining) -> Path:
+    """Encode, train, validate, publish.
+
+    Args:
+        settings: See `UNetTraining`.
+
+    Returns:
+        Folder of the published pipeline, with the moving average of the U-Net.
+
+    Raises:
+        ValueError: If the autoencoder carries no latent statistics.
+        latentstem.data.stems.StemError: If the folder holds no usable track.
+    """
+    set_seed(settings.seed)
+    autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
+    if autoencoder.config.latents_mean is None:
+        raise ValueError(f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training")
+    if settings.init_from is not None:
+        model = StemUNet1DModel.from_pretrained(settings.init_from).train()
+    else:
+        model = StemUNet1DModel(latent_channels=autoencoder.config.latent_channels, **(settings.model or {}))
+    scheduler = CosineDDIMScheduler()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2)
+    budget = Budget(settings.steps, settings.minutes)
+    run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
+    run.resume()
+    autoencoder.to(run.accelerator.device)
+    with run.accelerator.main_process_first():
+        tracks = cache_latents(
+            settings.data, settings.target, autoencoder, settings.output / "latents", settings.submixes, settings.seed
+        )
+    # Every process draws its own crops, and a resumed run draws crops it has not seen.
+    seed = settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index
+    batches = iter(DataLoader(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed), batch_size=None))
+
+    bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
+    next_save = budget.seconds + 60 * settings.save_minutes
+    recent = 0.0
+    while run.unfinished():
+        stem, mix = (part.to(run.accelerator.device) for part in next(batches))
+        loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout)
+        run.update(loss)
+        bar.update()
+        recent += (float(loss.detach()) - recent) / min(budget.step, 100)
+        if budget.step % 50 == 0:
+            run.accelerator.log({"loss": recent}, step=budget.step)
+            bar.set_postfix(loss=f"{recent:.4f}")
+        if budget.seconds >= next_save or not run.unfinished():
+            run.save()
+            if run.accelerator.is_main_process:
+                _validate(run, settings, autoencoder, scheduler, recent)
+            next_save = budget.seconds + 60 * settings.save_minutes
+    bar.close()
+    target = settings.output / "pipeline"
+    if run.accelerator.is_main_process:
+        with run.averaged() as averaged:
+            partial = target.with_name("pipeline.partial")
+            _pipeline(averaged, autoencoder, scheduler).save_pretrained(partial)
+            replace_folder(partial, target)
+    return target
+
+
+def velocity_loss(
+    run: TrainingRun, scheduler: CosineDDIMScheduler, stem: Tensor, mix: Tensor, mix_dropout: float
+) -> Tensor:
+    """Mean squared error of the predicted velocity at random timesteps.
+
+    Args:
+        run: Holds the model and its precision.
+        scheduler: The schedule to train.
+        stem: Normalised latents `(batch, channels, frames)`.
+        mix: Likewise, of the mixes.
+        mix_dropout: Probability that an item's mix is dropped.
+
+    Returns:
+        A scalar.
+    """
+    batch = stem.shape[0]
+    noise = torch.randn_like(stem)
+    timesteps = torch.randint(scheduler.config.num_train_timesteps, (batch,), device=stem.device)
+    dropped = torch.rand(batch, device=stem.device) < mix_dropout
+    with run.accelerator.autocast():
+        (predicted,) = run.model(
+            scheduler.add_noise(stem, noise, timesteps), timesteps, mix, mix_dropped=dropped, return_dict=False
+        )
+    return mse_loss(predicted.float(), scheduler.get_velocity(stem, noise, timesteps))
+
+
+def _pipeline(
+    unet: StemUNet1DModel, autoencoder: AutoencoderSpectral, scheduler: CosineDDIMScheduler
+) -> StemAccompanimentPipeline:
+    return StemAccompanimentPipeline(autoencoder, unet, scheduler, RescaledClassifierFreeGuidance())
+
+
+def _validate(
+    run: TrainingRun,
+    settings: UNetTraining,
+    autoencoder: AutoencoderSpectral,
+    scheduler: CosineDDIMScheduler,
+    loss: float,
+    songs: int = 12,
+    seconds: float = 12.0,
+    num_inference_steps: int = 32,
+) -> None:
+    """Chord share of basses for annotated mixes, appended to `history.jsonl`, and one to listen to."""
+    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), "loss": round(loss, 5)}
+    if settings.validation is not None:
+        rate = autoencoder.config.sampling_rate
+        annotated = sorted(settings.validation.glob("*/song.json"))[:songs]
+        mixes = torch.stack([_read_mix(path.parent, settings.target, int(seconds * rate)) for path in annotated])
+        with run.averaged() as averaged:
+            pipeline = _pipeline(averaged, autoencoder, scheduler)
+            pipeline.set_progress_bar_config(disable=True)
+            generators = [torch.Generator().manual_seed(index) for index in range(len(mixes))]
+            stems = pipeline(
+                mixes, sampling_rate=rate, num_inference_steps=num_inference_steps, generator=generators
+            ).audios.cpu()
+        shares = [
+            chord_share(track_pitch(stem[0].numpy(), rate), Song.from_dict(json.loads(path.read_text())).chords)
+            for stem, path in zip(stems, annotated, strict=True)
+        ]
+        record["chord_share"] = round(float(np.mean(shares)), 4)
+        run.accelerator.log({"chord_share": record["chord_share"]}, step=run.budget.step)
+        sounds = {"mix": mixes[0], "stem": stems[0], "both": mixes[0] + stems[0]}
+        write_preview(settings.output / "previews" / f"{run.budget.step:07d}", sounds, rate)
+    with (settings.output / "history.jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    run.accelerator.print(f"\n{record}")

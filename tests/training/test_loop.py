@@ -1,0 +1,95 @@
+"""The training loop: a schedule over the budget, and a state that survives a kill at any moment."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentstem.training.loop import Budget, TrainingRun, learning_rate_factor, replace_folder
+
+
+def start(folder: Path, steps: int) -> TrainingRun:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 3)
+    run = TrainingRun(model, torch.optim.AdamW(model.parameters(), lr=0.1), Budget(steps), folder, "no", ema_decay=0.9)
+    run.resume()
+    return run
+
+
+def go(run: TrainingRun, until: int) -> None:
+    while run.budget.step < until and run.unfinished():
+        # The random state is part of what resumes: draw from it.
+        run.update((run.model(torch.randn(4, 3)) - 1).square().mean())
+
+
+def weights(run: TrainingRun) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in run.model.parameters()])
+
+
+@given(st.integers(1, 1000), st.integers(0, 1000))
+def test_the_rate_warms_up_holds_and_falls(steps, step):
+    budget = Budget(steps, step=min(step, steps))
+    factor = learning_rate_factor(budget, warmup_steps=10)
+    assert 0 < factor <= 1
+    later = Budget(steps, step=min(step + 1, steps))
+    if step >= 10:
+        assert learning_rate_factor(later, warmup_steps=10) <= factor + 1e-12
+
+
+def test_time_ends_a_budget_as_well_as_steps():
+    assert Budget(100, minutes=1, step=10, seconds=30).progress == 0.5
+    assert Budget(100, minutes=1, step=80, seconds=30).progress == 0.8
+    assert Budget(100, step=200).progress == 1.0
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
+    whole = start(tmp_path / "whole", 20)
+    go(whole, 20)
+    first = start(tmp_path / "broken", 20)
+    go(first, 7)
+    first.save()
+    go(first, 11)  # lost: the kill comes before the next state
+    second = start(tmp_path / "broken", 20)
+    assert second.budget.step == 7
+    go(second, 20)
+    assert torch.equal(weights(second), weights(whole))
+    with second.averaged(), whole.averaged():
+        assert torch.equal(weights(second), weights(whole))
+
+
+@pytest.mark.parametrize("moment", ["half written", "between the renames"])
+def test_a_kill_while_saving_leaves_a_good_state(tmp_path, moment):
+    run = start(tmp_path, 20)
+    go(run, 5)
+    run.save()
+    if moment == "half written":
+        (tmp_path / "state.partial").mkdir()
+        (tmp_path / "state.partial" / "model.safetensors").write_bytes(b"half")
+    else:
+        (tmp_path / "state").rename(tmp_path / "state.previous")
+        shutil.copytree(tmp_path / "state.previous", tmp_path / "state.partial")
+    resumed = start(tmp_path, 20)
+    assert resumed.budget.step == 5 and torch.equal(weights(resumed), weights(run))
+    resumed.save()
+    assert sorted(p.name for p in tmp_path.iterdir() if "state" in p.name) == ["state"]
+
+
+def test_the_average_is_lent_and_given_back(tmp_path):
+    run = start(tmp_path, 10)
+    go(run, 10)
+    trained = weights(run)
+    with run.averaged() as model:
+        assert not torch.equal(weights(run), trained) and not model.training
+    assert torch.equal(weights(run), trained) and run.model.training
+
+
+def test_replacing_a_folder_leaves_only_the_new_one(tmp_path):
+    for name in ("new", "target"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "file").write_text(name)
+    replace_folder(tmp_path / "new", tmp_path / "target")
+    assert [p.name for p in tmp_path.iterdir()] == ["target"]
+    assert (tmp_path / "target" / "inner" / "file").read_text() == "new"

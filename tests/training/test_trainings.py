@@ -1,0 +1,129 @@
+"""Both trainings end to end on tiny nets and synthetic stems: they learn, publish, and resume."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from accelerate.state import AcceleratorState
+
+from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
+from latentstem.data.stems import StemFolder
+from latentstem.training.autoencoder import AutoencoderTraining
+from latentstem.training.autoencoder import train as train_autoencoder
+from latentstem.training.latents import cache_latents
+from latentstem.training.unet import LatentCrops, UNetTraining
+from latentstem.training.unet import train as train_unet
+
+AUTOENCODER = dict(latent_channels=8, channels=24, latent_hidden_channels=24, carriers=64)
+UNET = dict(
+    block_out_channels=(16, 24), layers_per_block=(1, 1), attention_levels=(False, True), attention_head_dim=8,
+    embedding_dim=16,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stems(tmp_path_factory) -> Path:
+    """Two tracks of five seconds: a low tone that follows a chord, and drums."""
+    root = tmp_path_factory.mktemp("stems")
+    rng = np.random.default_rng(0)
+    time = np.arange(5 * 44100) / 44100
+    for name, frequency in (("one", 55.0), ("two", 73.4)):
+        (root / name).mkdir()
+        sounds = {
+            "bass": 0.2 * np.sin(2 * np.pi * frequency * time),
+            "chords": 0.1 * sum(np.sin(2 * np.pi * frequency * k * time) for k in (4, 5, 6)),
+            "drums": 0.1 * rng.standard_normal(len(time)) * (np.sin(2 * np.pi * 2 * time) > 0.9),
+        }
+        for stem, sound in sounds.items():
+            soundfile.write(root / name / f"{stem}.wav", sound, 44100)
+        chord = {"start": 0.0, "end": 5.0, "root": 9, "pitch_classes": [9, 1, 4], "symbol": "A"}
+        (root / name / "chord.json").write_text(json.dumps(chord))
+    return root
+
+
+@pytest.fixture(scope="module")
+def autoencoder(stems, tmp_path_factory) -> Path:
+    settings = AutoencoderTraining(
+        stems, tmp_path_factory.mktemp("run"), validation=stems, steps=24, batch_size=2, crop_frames=4,
+        window_lengths=(512, 2048), learning_rate=3e-3, workers=0, model=AUTOENCODER, adversarial_after=0.8,
+    )  # fmt: skip
+    AcceleratorState._reset_state(reset_partial_state=True)
+    folder = train_autoencoder(settings)
+    losses = settings.output / "history.jsonl"
+    assert json.loads(losses.read_text().splitlines()[-1])["step"] == 24
+    return folder
+
+
+def test_the_autoencoder_learns_and_publishes_statistics(stems, autoencoder):
+    trained = AutoencoderSpectral.from_pretrained(autoencoder)
+    assert len(trained.config.latents_mean) == 8 and min(trained.config.latents_std) > 0
+    audio = StemFolder(stems).tracks[0].read("bass", 0, 8 * 4096)[None, None]
+    torch.manual_seed(0)
+    untrained = AutoencoderSpectral(**AUTOENCODER)
+    with torch.no_grad():
+        target = trained.log_magnitude(audio)
+        before, after = (
+            (model.decode(model.encode(audio).latents).log_magnitude - target).abs().mean()
+            for model in (untrained, trained)
+        )
+    assert after < 0.7 * before
+
+
+def test_the_finished_training_does_not_train_again(stems, autoencoder):
+    run = autoencoder.parent
+    before = (autoencoder / "diffusion_pytorch_model.safetensors").read_bytes()
+    train_autoencoder(AutoencoderTraining(stems, run, steps=24, crop_frames=4, workers=0, model=AUTOENCODER, adversarial_after=0.8))
+    assert (autoencoder / "diffusion_pytorch_model.safetensors").read_bytes() == before
+
+
+def test_cached_latents_are_those_of_the_levelled_stems(stems, autoencoder, tmp_path):
+    model = AutoencoderSpectral.from_pretrained(autoencoder)
+    first = cache_latents(stems, "bass", model, tmp_path, submixes=3, seed=0)
+    again = cache_latents(stems, "bass", model, tmp_path, submixes=3, seed=0)
+    assert [t.name for t in first] == ["one", "two"] and first[0].mixes.shape[0] == 3
+    assert all(torch.equal(a.stem, b.stem) and torch.equal(a.mixes, b.mixes) for a, b in zip(first, again, strict=True))
+    audio = StemFolder(stems).tracks[0].read("bass")
+    audio = audio * 0.1 / audio.square().mean().sqrt()
+    with torch.no_grad():
+        latents = model.encode(audio[None, None]).latents[0]
+    mean, std = (torch.tensor(values)[:, None] for values in (model.config.latents_mean, model.config.latents_std))
+    restored = first[0].stem * std + mean
+    assert (restored - latents).abs().max() < 2e-3 * latents.abs().max()  # stored in half precision
+
+
+def test_crops_of_stem_and_mix_stay_aligned():
+    from latentstem.training.latents import LatentTrack
+
+    ramp = torch.arange(50.0).expand(2, 50)
+    track = LatentTrack("ramp", stem=ramp, mixes=ramp[None] + 1000)
+    batches = iter(LatentCrops([track], batch_frames=40, crop_frames=(5, 20), seed=1))
+    lengths = set()
+    for _ in range(20):
+        stem, mix = next(batches)
+        assert torch.equal(mix, stem + 1000) and torch.equal(stem.diff(dim=-1), torch.ones_like(stem[..., 1:]))
+        assert stem.shape[0] == 40 // stem.shape[2]
+        lengths.add(stem.shape[2])
+    assert min(lengths) >= 5 and max(lengths) <= 20 and len(lengths) > 5
+
+
+def test_the_unet_trains_and_publishes_a_pipeline(stems, autoencoder, tmp_path):
+    settings = UNetTraining(
+        stems, tmp_path, autoencoder, steps=30, batch_frames=64, crop_frames=(8, 16), submixes=2, learning_rate=3e-3,
+        model=UNET,
+    )  # fmt: skip
+    folder = train_unet(settings)
+    pipe = StemAccompanimentPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    out = pipe(0.1 * torch.randn(1, 9000), sampling_rate=44100, num_inference_steps=2)
+    assert out.audios.shape == (1, 1, 9000) and out.audios.isfinite().all()
+    records = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert records[-1]["step"] == 30 and records[-1]["loss"] < 1.0
+
+
+def test_an_autoencoder_without_statistics_is_refused(stems, tmp_path):
+    AutoencoderSpectral(**AUTOENCODER).save_pretrained(tmp_path / "bare")
+    with pytest.raises(ValueError, match="latents_mean"):
+        train_unet(UNetTraining(stems, tmp_path / "run", tmp_path / "bare", steps=1))

@@ -1,0 +1,335 @@
+"""The command line: `latentstem accompany`, `latentstem corpus`, `latentstem train`.
+
+It parses, calls and prints. Every error is one line on standard error: exit code 2 for what the caller can mend in
+the command or its files, 1 for a failure or an interruption.
+"""
+
+import math
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+import latentstem
+
+if TYPE_CHECKING:
+    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+app = typer.Typer(
+    name="latentstem",
+    help="Give it a mix, get a bass that fits.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+train_app = typer.Typer(help="Train the nets on folders of stems.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+
+# Set to anything, unexpected errors come with their traceback.
+_TRACEBACK = "LATENTSTEM_TRACEBACK"
+
+
+class UsageError(Exception):
+    """Something the caller can mend: exit code 2."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 1 (failed, interrupted) or 2 (bad usage or input).
+
+    Args:
+        arguments: the words after the program's name; those of this process by default.
+
+    Example:
+        >>> from latentstem.cli import main
+        >>> main(["--version"])
+        latentstem 0.1.0
+        0
+    """
+    # A terminated run unwinds like an interrupted one, so that no temporary file stays behind.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    command = typer.main.get_command(app)
+    try:
+        with _one_line_warnings():
+            return command.main(args=arguments, prog_name="latentstem", standalone_mode=False) or 0
+    except typer.TyperException as error:  # unknown options, values out of range
+        return _fail(error.format_message(), code=2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; the file being written was dropped, those listed above are whole", code=1)
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        if isinstance(error, UsageError | latentstem.AudioError):
+            return _fail(str(error), code=2)
+        return _fail(f"{type(error).__name__}: {error} (set {_TRACEBACK}=1 to see where)", code=1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fail(message: str, code: int) -> int:
+    if message:  # without arguments typer has printed the help and has nothing to add
+        print("error:", " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print("note:", " ".join(str(message).split()), file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        yield
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"latentstem {latentstem.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def accompany(
+    mix: Annotated[Path, typer.Argument(help="The mix: wav, flac, mp3 or ogg, one or two channels, any rate.")],
+    style: Annotated[
+        Path | None, typer.Option(help="A recording whose sound the bass takes on; by default the net chooses.")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="Shipped weights by name, or a folder of saved ones.")] = "bass-gm",
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps: more are slower and finer.")] = 64,
+    guidance_scale: Annotated[
+        float | None,
+        typer.Option(callback=_finite, help="How strongly the mix is followed; 1 is plain. Default: the weights'."),
+    ] = None,
+    guidance_rescale: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, callback=_finite, help="How much of guidance's excess level is undone, 0 to 1."
+        ),
+    ] = None,
+    style_strength: Annotated[
+        float, typer.Option(callback=_finite, help="How far the sound moves to the style's; 0 not at all.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the first candidate; the next ones count up.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="Candidates: OUT-1, OUT-2 and so on, if more than one.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    max_duration: Annotated[
+        float, typer.Option(callback=_finite, help="Longest input in seconds that is read.")
+    ] = 10800.0,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The stem: .wav, .flac, .ogg or .mp3.")
+    ] = Path("bass.wav"),
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Also write the mix with the stem in it, and a picture of both.")
+    ] = False,
+) -> None:
+    """Write a stem that fits MIX, at the mix's own sampling rate and length."""
+    from latentstem.audio.io import check_writable, read_audio, resample, write_audio
+
+    if max_duration <= 0:
+        raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
+    outputs = [output] if count == 1 else [_numbered(output, k) for k in range(1, count + 1)]
+    for path in outputs:
+        check_writable(path)
+        if any(path.resolve() == source.resolve() for source in (mix, style) if source is not None):
+            raise UsageError(f"{path}: is an input and would be overwritten; name another file with -o")
+    chosen_device = choose_device(device)
+    with _quiet_decoders():
+        mix_audio, sampling_rate = read_audio(mix, max_duration)
+        style_audio, style_rate = (None, 0) if style is None else read_audio(style, max_duration)
+    console = Console(stderr=True)
+    with console.status("loading the weights"):
+        pipe = load_pipeline(weights).to(chosen_device)
+    pipe.set_progress_bar_config(disable=not console.is_terminal)
+    model_rate = pipe.autoencoder.config.sampling_rate
+    model_mix = resample(mix_audio, sampling_rate, model_rate)[None]
+    model_style = None if style_audio is None else resample(style_audio, style_rate, model_rate)[None]
+
+    import torch
+
+    for index, path in enumerate(outputs):
+        with _library_errors():
+            result = pipe(
+                model_mix,
+                sampling_rate=model_rate,
+                style=model_style,
+                style_strength=style_strength,
+                num_inference_steps=steps,
+                guidance_scale=guidance_scale,
+                guidance_rescale=guidance_rescale,
+                generator=torch.Generator().manual_seed(seed + index),
+            )
+        stem = resample(
+            result.audios[0].float().cpu(), result.sampling_rate, sampling_rate, num_samples=mix_audio.shape[-1]
+        )
+        stem = _within_range(stem)
+        write_audio(path, stem, sampling_rate)
+        _report(path, stem, sampling_rate, f"seed {seed + index}")
+        if preview:
+            from latentstem.preview import draw_spectrograms
+
+            both = _within_range(mix_audio + stem)
+            mixed = path.with_name(f"{path.stem}-with-mix{path.suffix}")
+            write_audio(mixed, both, sampling_rate)
+            _report(mixed, both, sampling_rate, "mix and stem")
+            picture = path.with_suffix(".png")
+            draw_spectrograms(picture, {"mix": mix_audio, "stem": stem, "both": both}, sampling_rate)
+            print(f"{picture}: spectrograms of mix, stem and both")
+
+
+@app.command()
+def corpus(
+    root: Annotated[Path, typer.Argument(help="Folder of the corpus; made if absent, gone on with if not.")],
+    songs: Annotated[int, typer.Option(min=1, help="How many songs, from the training seeds.")] = 200,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first song.")] = 0,
+    duration: Annotated[
+        float, typer.Option(min=1.0, max=600.0, callback=_finite, help="Seconds a song.")
+    ] = 30.0,
+    soundfont: Annotated[
+        list[str] | None, typer.Option(help="fluidr3, musescore or timgm6mb; give it again for several.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a processor.")] = None,
+) -> None:
+    """Compose and render the annotated band corpus to ROOT/song_SEED/STEM.wav (needs FluidSynth)."""
+    from latentstem.data.corpus import write_corpus
+    from latentstem.data.synthesis import SoundfontNotFoundError, SynthesizerNotFoundError
+
+    try:
+        with _library_errors():
+            tracks = write_corpus(
+                root, range(first_seed, first_seed + songs), soundfont or ("fluidr3", "musescore"), duration, workers
+            )
+    except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
+        raise UsageError(str(error)) from error
+    print(f"{root}: {len(tracks)} songs")
+
+
+def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
+    """Load shipped weights by name or a folder by path, and refuse files that do not hold every tensor.
+
+    Args:
+        weights: as given on the command line.
+
+    Raises:
+        UsageError: unknown name, or a damaged, incomplete or mis-shaped folder.
+    """
+    from diffusers.utils import logging
+    from safetensors import safe_open
+    from torch import nn
+
+    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+    folder = Path(weights)
+    if not folder.is_dir():
+        try:
+            folder = Path(latentstem.pretrained_path(weights))
+        except ValueError as error:
+            raise UsageError(f"{error}; or give a folder that exists") from error
+    if not (folder / "model_index.json").is_file():
+        raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        pipe = StemAccompanimentPipeline.from_pretrained(folder, local_files_only=True)
+        for name, component in pipe.components.items():
+            if isinstance(component, nn.Module):
+                stored: set[str] = set()
+                for file in (folder / name).glob("*.safetensors"):
+                    with safe_open(file, framework="pt") as tensors:
+                        stored.update(tensors.keys())
+                # diffusers only warns, and leaves such a layer at random values.
+                if missing := sorted(component.state_dict().keys() - stored):
+                    raise ValueError(f"{name} lacks {len(missing)} tensors, the first {missing[0]}")
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"{folder}: weights cannot be loaded: {type(error).__name__}: {reason[:200]}; fetch or save them again"
+        ) from error
+    return pipe
+
+
+def choose_device(name: str) -> str:
+    """The device to compute on: `name` itself where it is there, the fastest that is there for "auto".
+
+    Raises:
+        UsageError: there is no such device here.
+
+    Example:
+        >>> from latentstem.cli import choose_device
+        >>> choose_device("cpu")
+        'cpu'
+    """
+    import torch
+
+    there = ["cpu"]
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if device in there)
+    if name not in there:
+        raise UsageError(f"device {name!r} is not there; expected auto or one of: {', '.join(there)}")
+    return name
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def _within_range(audio: Any) -> Any:
+    """Scale down what a resampler's ringing or a sum has carried over full scale."""
+    return audio / audio.abs().max().clamp(min=1.0)
+
+
+def _report(path: Path, audio: Any, sampling_rate: int, what: str) -> None:
+    peak = 20 * math.log10(max(audio.abs().max().item(), 1e-9))
+    seconds = audio.shape[-1] / sampling_rate
+    print(f"{path}: {what}, {seconds:.2f} s at {sampling_rate} Hz, peak {peak:.1f} dB")
+
+
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    """What the library refuses by ValueError is the caller's to mend."""
+    try:
+        yield
+    except ValueError as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        raise UsageError(str(error)) from error
+
+
+@contextmanager
+def _quiet_decoders() -> Iterator[None]:
+    """Keep the mp3 decoder's own lines off standard error: it writes there from C, beside our one line."""
+    sys.stderr.flush()
+    saved, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nothing)

@@ -1,0 +1,388 @@
+"""The command line: what it writes, and one line with exit code 2 or 1 for everything that can go wrong."""
+
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+
+from latentstem import (
+    AutoencoderSpectral,
+    CosineDDIMScheduler,
+    RescaledClassifierFreeGuidance,
+    StemAccompanimentPipeline,
+    StemUNet1DModel,
+    read_audio,
+    resample,
+    write_audio,
+)
+from latentstem.cli import main
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A pipeline of random weights, small enough to run in a moment."""
+    torch.manual_seed(0)
+    pipe = StemAccompanimentPipeline(
+        AutoencoderSpectral(latent_channels=4, channels=16, latent_hidden_channels=16, carriers=8),
+        StemUNet1DModel(
+            latent_channels=4,
+            block_out_channels=(8,),
+            layers_per_block=(1,),
+            attention_head_dim=8,
+            attention_levels=(False,),
+            embedding_dim=16,
+        ),
+        CosineDDIMScheduler(),
+        RescaledClassifierFreeGuidance(),
+    )
+    folder = tmp_path_factory.mktemp("weights")
+    pipe.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def mix(tmp_path):
+    path = tmp_path / "mix.wav"
+    write_audio(path, torch.rand(2, 12_345) - 0.5, 22050)
+    return path
+
+
+@pytest.fixture
+def accompany(weights, mix, tmp_path, capfd):
+    """Run `latentstem accompany` and return (exit code, lines on stdout, lines on stderr)."""
+
+    def run(*arguments, mix=mix, weights=weights, output=tmp_path / "bass.wav"):
+        words = ["accompany", mix, "--weights", weights, "--steps", 2, "--device", "cpu", "-o", output, *arguments]
+        code = main([str(word) for word in words])
+        printed = capfd.readouterr()
+        return code, printed.out.splitlines(), printed.err.splitlines()
+
+    return run
+
+
+def is_one_error(lines):
+    return len(lines) == 1 and lines[0].startswith("error: ") and "Traceback" not in lines[0]
+
+
+@pytest.mark.parametrize("sampling_rate", [8000, 44100, 48000, 96000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("samples", [1, 4096, 20_001])
+def test_the_stem_has_the_rate_and_length_of_the_mix(accompany, tmp_path, sampling_rate, channels, samples):
+    path = tmp_path / "any.wav"
+    write_audio(path, torch.rand(channels, samples) - 0.5, sampling_rate)
+    code, out, _ = accompany(mix=path)
+    assert code == 0
+    stem, rate = read_audio(tmp_path / "bass.wav")
+    assert (rate, stem.shape) == (sampling_rate, (1, samples))
+    assert f"{sampling_rate} Hz" in out[0] and "seed 0" in out[0]
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".mp3", ".ogg"])
+def test_other_formats_in_and_out(accompany, mix, tmp_path, suffix):
+    audio, rate = read_audio(mix)
+    write_audio(tmp_path / f"other{suffix}", audio, rate)
+    code, _, _ = accompany(mix=tmp_path / f"other{suffix}", output=tmp_path / f"bass{suffix}")
+    assert code == 0
+    assert read_audio(tmp_path / f"bass{suffix}")[0].shape == (1, audio.shape[1])
+
+
+def test_the_stem_is_what_the_pipeline_makes(accompany, weights, tmp_path):
+    path = tmp_path / "model-rate.wav"
+    write_audio(path, torch.rand(1, 9000) - 0.5, 44100)
+    code, _, _ = accompany("--seed", 7, "--guidance-scale", 3, "--guidance-rescale", 0.2, mix=path)
+    assert code == 0
+    pipe = StemAccompanimentPipeline.from_pretrained(weights)
+    pipe.set_progress_bar_config(disable=True)
+    expected = pipe(
+        read_audio(path)[0],
+        sampling_rate=44100,
+        num_inference_steps=2,
+        guidance_scale=3.0,
+        guidance_rescale=0.2,
+        generator=torch.Generator().manual_seed(7),
+    ).audios[0]
+    torch.testing.assert_close(read_audio(tmp_path / "bass.wav")[0], expected, rtol=0, atol=2**-22)
+
+
+def test_candidates_count_their_seeds_up(accompany, tmp_path):
+    code, out, _ = accompany("--count", 3, "--seed", 5)
+    assert code == 0
+    assert [line.split()[2].rstrip(",") for line in out] == ["5", "6", "7"]
+    candidates = [read_audio(tmp_path / f"bass-{k}.wav")[0] for k in (1, 2, 3)]
+    assert not torch.equal(candidates[0], candidates[1])
+    accompany("--seed", 6)
+    assert torch.equal(read_audio(tmp_path / "bass.wav")[0], candidates[1])
+
+
+def test_a_style_moves_the_sound_and_strength_zero_does_not(accompany, tmp_path):
+    style = tmp_path / "style.flac"
+    write_audio(style, 0.5 * torch.sin(torch.arange(48000) * 0.02)[None], 48000)
+    stems = {}
+    for name, options in {"free": (), "none": ("--style", style, "--style-strength", 0), "full": ("--style", style)}.items():
+        assert accompany(*options)[0] == 0
+        stems[name] = read_audio(tmp_path / "bass.wav")[0]
+    torch.testing.assert_close(stems["free"], stems["none"], rtol=0, atol=1e-5)
+    assert (stems["free"] - stems["full"]).abs().max() > 1e-3
+
+
+def test_preview_adds_the_sum_and_a_picture(accompany, mix, tmp_path):
+    code, out, _ = accompany("--preview")
+    assert code == 0
+    stem, both = read_audio(tmp_path / "bass.wav")[0], read_audio(tmp_path / "bass-with-mix.wav")[0]
+    total = read_audio(mix)[0] + stem
+    torch.testing.assert_close(both, total / total.abs().max().clamp(min=1), rtol=0, atol=2**-20)
+    assert (tmp_path / "bass.png").read_bytes().startswith(b"\x89PNG")
+    assert len(out) == 3
+
+
+def test_a_full_scale_mix_is_not_clipped_in_the_preview(accompany, tmp_path):
+    path = tmp_path / "loud.wav"
+    write_audio(path, torch.rand(1, 44100).round() * 2 - 1, 44100)
+    assert accompany("--preview", mix=path)[0] == 0
+    for name in ("bass.wav", "bass-with-mix.wav"):
+        audio = read_audio(tmp_path / name)[0]
+        assert audio.abs().max() <= 1
+        assert (audio.abs() == 1).sum() <= 2
+
+
+def write_float(path, samples, sampling_rate=44100):
+    soundfile.write(path, np.asarray(samples), sampling_rate, subtype="FLOAT")
+
+
+def text_named_wav(path):
+    path.write_text("not audio\n" * 500)
+
+
+def truncated(path):
+    write_audio(path, torch.rand(2, 20_000) - 0.5, 44100)
+    path.write_bytes(path.read_bytes()[:30_000])
+
+
+def days_in_a_flac(path):
+    soundfile.write(path, np.zeros(8000), 8000, format="FLAC")
+    content = bytearray(path.read_bytes())
+    content[22:26] = struct.pack(">I", 8000 * 86400 * 3)
+    path.write_bytes(content)
+
+
+BAD_MIXES = {
+    "missing": lambda path: None,
+    "folder": lambda path: path.mkdir(),
+    "text": text_named_wav,
+    "truncated": truncated,
+    "empty": lambda path: write_float(path, np.zeros((0, 1))),
+    "nan": lambda path: write_float(path, [0.0, np.nan]),
+    "inf": lambda path: write_float(path, [0.0, np.inf]),
+    "three channels": lambda path: write_float(path, np.zeros((100, 3))),
+    "days in a flac": days_in_a_flac,
+    "anti-phase": lambda path: write_float(path, np.linspace(-0.5, 0.5, 5000)[:, None] * [1, -1]),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_MIXES)
+@pytest.mark.parametrize("role", ["mix", "style"])
+def test_bad_audio_is_one_line_and_exit_code_2(accompany, mix, tmp_path, kind, role):
+    BAD_MIXES[kind](tmp_path / "bad.wav")
+    before = sorted(tmp_path.iterdir())
+    if role == "mix":
+        code, out, err = accompany(mix=tmp_path / "bad.wav")
+    else:
+        code, out, err = accompany("--style", tmp_path / "bad.wav")
+    assert code == 2
+    assert is_one_error(err), err
+    assert out == []
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--steps", "0"],
+        ["--steps", "-3"],
+        ["--steps", "many"],
+        ["--count", "0"],
+        ["--guidance-scale", "nan"],
+        ["--guidance-scale", "inf"],
+        ["--guidance-rescale", "nan"],
+        ["--guidance-rescale", "1.5"],
+        ["--style-strength", "nan"],
+        ["--max-duration", "0"],
+        ["--max-duration", "nan"],
+        ["--max-duration", "0.1"],
+        ["--device", "cuda:99"],
+        ["--device", "abacus"],
+        ["--weights", "tuba-gm"],
+        ["-o", "nowhere/bass.wav"],
+        ["-o", "bass.aiff"],
+        ["--no-such-option"],
+        ["a-second-mix.wav"],
+    ],
+    ids=" ".join,
+)
+def test_bad_options_are_one_line_and_exit_code_2(accompany, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    code, out, err = accompany(*arguments)
+    assert code == 2
+    assert is_one_error(err), err
+    assert out == []
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_mix_is_never_overwritten(accompany, mix, tmp_path):
+    before = mix.read_bytes()
+    (tmp_path / "link.wav").symlink_to(mix)
+    for output in (mix, tmp_path / "link.wav"):
+        code, _, err = accompany(output=output)
+        assert code == 2 and is_one_error(err)
+        assert mix.read_bytes() == before
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def without_a_tensor(file):
+    tensors = load_file(file)
+    del tensors[sorted(tensors)[0]]
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def of_another_shape(file):
+    tensors = load_file(file)
+    name = max(tensors, key=lambda name: tensors[name].numel())
+    tensors[name] = tensors[name].flatten()[:-1].clone()
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def garbled(file):
+    file.write_bytes(os.urandom(1000))
+
+
+def a_pickle(file):
+    torch.save({"weight": torch.zeros(1)}, file.with_name("diffusion_pytorch_model.bin"))
+    file.unlink()
+
+
+@pytest.mark.parametrize("damage", [cut, without_a_tensor, of_another_shape, garbled, a_pickle])
+@pytest.mark.parametrize("component", ["unet", "autoencoder"])
+def test_damaged_weights_are_one_line_and_exit_code_2(accompany, weights, tmp_path, damage, component):
+    copy = tmp_path / "copy"
+    shutil.copytree(weights, copy)
+    damage(copy / component / "diffusion_pytorch_model.safetensors")
+    code, out, err = accompany(weights=copy)
+    assert code == 2
+    assert is_one_error(err), err
+    assert str(copy) in err[0]
+    assert out == [] and not (tmp_path / "bass.wav").exists()
+
+
+@pytest.mark.parametrize("name", ["model_index.json", "unet/config.json", "scheduler/scheduler_config.json"])
+@pytest.mark.parametrize("content", [None, "{", "[1, 2]"])
+def test_damaged_configs_are_one_line_and_exit_code_2(accompany, weights, tmp_path, name, content):
+    copy = tmp_path / "copy"
+    shutil.copytree(weights, copy)
+    if content is None:
+        (copy / name).unlink()
+    else:
+        (copy / name).write_text(content)
+    code, _, err = accompany(weights=copy)
+    assert code == 2
+    assert is_one_error(err), err
+
+
+def test_weights_that_give_nan_write_nothing(accompany, weights, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(weights, copy)
+    file = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({name: tensor * torch.nan for name, tensor in load_file(file).items()}, file, metadata={"format": "pt"})
+    code, _, err = accompany(weights=copy)
+    assert code == 2
+    assert is_one_error(err) and "NaN" in err[0], err
+    assert not (tmp_path / "bass.wav").exists()
+
+
+def test_an_unexpected_failure_is_one_line_and_exit_code_1(accompany, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(StemAccompanimentPipeline, "__call__", fail)
+    code, _, err = accompany()
+    assert code == 1
+    assert is_one_error(err) and "RuntimeError: out of memory" in err[0]
+    assert not (tmp_path / "bass.wav").exists()
+
+
+def test_an_interruption_is_one_line_and_exit_code_1(accompany, tmp_path, monkeypatch):
+    call = StemAccompanimentPipeline.__call__
+
+    def interrupted_at_the_second(self, *args, generator, **kwargs):
+        if generator.initial_seed() == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return call(self, *args, generator=generator, **kwargs)
+
+    monkeypatch.setattr(StemAccompanimentPipeline, "__call__", interrupted_at_the_second)
+    code, out, err = accompany("--count", 3)
+    assert code == 1
+    assert is_one_error(err) and "interrupted" in err[0]
+    assert len(out) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bass-1.wav", "mix.wav"]
+
+
+def test_as_a_program_of_its_own(weights, mix, tmp_path):
+    """Two fresh processes: one runs through and says the same as the next; one is interrupted from outside."""
+    command = [sys.executable, "-m", "latentstem", "accompany", mix, "--weights", weights, "--device", "cpu"]
+    done = subprocess.run([*command, "--steps", "2", "-o", tmp_path / "a.wav"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert read_audio(tmp_path / "a.wav")[0].shape == (1, 12_345)
+
+    running = subprocess.Popen(
+        [*command, "--steps", "1000", "--count", "1000", "-o", tmp_path / "b.wav"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    running.stdout.readline()  # the first candidate is there
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert [line for line in err.splitlines() if "error: interrupted" in line], err
+    assert "Traceback" not in err
+    written = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(("b", ".")))
+    assert len(written) == 1 + out.count("b-")
+    for name in written:
+        assert read_audio(tmp_path / name)[0].shape == (1, 12_345)
+
+
+def test_help_and_version_need_no_weights(capsys):
+    assert main(["--version"]) == 0
+    assert main(["accompany", "--help"]) == 0
+    assert "--guidance-rescale" in capsys.readouterr().out
+
+
+def test_resampled_back_and_forth_keeps_the_time(weights, accompany, tmp_path, monkeypatch):
+    """A pipeline that returns the mix itself must come out where it went in: no shift, no scale, at any rate."""
+
+    def echo(self, mix, **kwargs):
+        from latentstem import StemPipelineOutput
+
+        return StemPipelineOutput(audios=mix.mean(1, keepdim=True), sampling_rate=44100)
+
+    monkeypatch.setattr(StemAccompanimentPipeline, "__call__", echo)
+    for rate in (22050, 48000, 96000):
+        tone = 0.5 * torch.sin(2 * torch.pi * 220 * torch.arange(rate) / rate)[None]
+        write_audio(tmp_path / "tone.wav", tone, rate)
+        assert accompany(mix=tmp_path / "tone.wav")[0] == 0
+        stem = read_audio(tmp_path / "bass.wav")[0]
+        assert (stem - tone)[:, 2000:-2000].abs().max() < 1e-3
+    assert resample(tone, 96000, 44100).shape == (1, 44100)

@@ -67,12 +67,10 @@ class Comper:
         strokes: list[Stroke] = []
         for span in spans:
             voicing = self.voice(span.harmony)
-            hits = self._hits(span)
-            # A chord of less than a beat leaves an arpeggio no time to sound it whole.
-            if self.role == "arpeggio" and span.end - span.start >= 1.0:
+            if self.role == "arpeggio":
                 strokes += self._arpeggio(voicing, span)
                 continue
-            for start, end in hits:
+            for start, end in self._hits(span):
                 accent = 8 if start % self.beats_per_bar == 0 else 0
                 roll = self.dice.uniform(0.0, 0.03) if self.role == "strum" else 0.0
                 strokes += [

@@ -6,6 +6,7 @@ normalised to unit length, as in Vocos (Siuzdak 2023). Ours in two things: carri
 the decoder the time, and everything is local in time, so that tiles equal the whole.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +23,9 @@ from latentstem.audio.tiling import tiled
 from latentstem.nn.carriers import CarrierPhase
 from latentstem.nn.convnext import ConvNeXtBlock1D
 
-# Log magnitudes span about [-9.2, 0] between the floor and a full-scale sinusoid: bring them to about [-1, 1].
-FLOOR, OFFSET, SCALE = 1e-4, 4.6, 4.6
+# Log magnitudes count from a floor 80 dB under a full-scale sinusoid, in units of 20 dB: silence is 0, full scale is 4.
+# Silence at zero matters: a constant background would drown what the sound changes in the first layer.
+FLOOR, UNIT = 1e-4, math.log(10.0)
 
 
 @dataclass
@@ -114,14 +116,16 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         folded = self.frames_per_latent * channels
         self.tile_frames: int | None = None
 
-        self.encoder_in = nn.Linear(bins, channels)
+        self.encoder_in = nn.Sequential(nn.Linear(bins, channels), nn.LayerNorm(channels))
         self.encoder_blocks = nn.ModuleList(ConvNeXtBlock1D(channels, 5) for _ in range(encoder_layers))
-        self.encoder_fold = nn.Linear(folded, latent_hidden_channels)
+        self.encoder_fold = nn.Sequential(nn.Linear(folded, latent_hidden_channels), nn.LayerNorm(latent_hidden_channels))
         self.encoder_latent_blocks = nn.ModuleList(self._latent_blocks(latent_hidden_channels, latent_layers, 1))
         self.encoder_norm = nn.LayerNorm(latent_hidden_channels)
         self.encoder_out = nn.Linear(latent_hidden_channels, latent_channels)
 
-        self.decoder_in = nn.Linear(latent_channels, latent_hidden_channels)
+        self.decoder_in = nn.Sequential(
+            nn.Linear(latent_channels, latent_hidden_channels), nn.LayerNorm(latent_hidden_channels)
+        )
         self.decoder_latent_blocks = nn.ModuleList(self._latent_blocks(latent_hidden_channels, latent_layers, 2))
         self.decoder_unfold = nn.Linear(latent_hidden_channels, folded)
         self.decoder_blocks = nn.ModuleList(ConvNeXtBlock1D(channels, 7) for _ in range(decoder_layers))
@@ -131,8 +135,10 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         self.decoder_carriers = (
             CarrierPhase(channels, sampling_rate, window_length, stft_hop_length, carriers) if carriers else None
         )
-        # Start near silence, and with the steady part of the phase in the lead: a loud or a grainy start costs steps.
-        nn.init.constant_(self.decoder_magnitude.bias, -0.8)
+        # Start at silence, which most bins are, and with the steady part of the phase in the lead. From a loud start the
+        # first steps teach the decoder its background through the latents, and wash all variation out of them.
+        nn.init.normal_(self.decoder_magnitude.weight, std=0.1 * channels**-0.5)
+        nn.init.zeros_(self.decoder_magnitude.bias)
         nn.init.normal_(self.decoder_phase.weight, std=0.1 * channels**-0.5)
 
         # How far, in latent frames, a frame of either net can see; tiles overlap by this much.
@@ -245,10 +251,10 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             audio: `(batch, audio_channels, samples)`, samples a multiple of the STFT's hop.
 
         Returns:
-            `(batch, audio_channels, bins, stft_frames)`, about [-1, 1] from the floor to a full-scale sinusoid.
+            `(batch, audio_channels, bins, stft_frames)`: 0 for silence, 4 for a full-scale sinusoid.
         """
         magnitude = stft(audio, self.config.window_length, self.config.stft_hop_length).abs()
-        return (torch.log(magnitude + FLOOR) + OFFSET) / SCALE
+        return torch.log1p(magnitude / FLOOR) / UNIT
 
     def _encode(self, audio: Tensor) -> Tensor:
         hidden = rearrange(self.log_magnitude(audio), "b c f t -> b t (c f)").to(self.dtype)
@@ -276,13 +282,18 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             steady = self.decoder_carriers(hidden, start_frame * self.frames_per_latent)
             steady = rearrange(steady, "p b t f -> p b 1 f t")
             pair = pair + F.pad(steady, (0, 0, 0, pair.shape[3] - steady.shape[3]))
-        magnitude = _exponential(log_magnitude * SCALE - OFFSET)
+        magnitude = _magnitude(log_magnitude)
         real, imaginary = pair * (magnitude * torch.rsqrt(pair.square().sum(0) + 1e-6))
         spectrum = torch.complex(real, imaginary)
         return istft(spectrum, self.config.window_length, self.config.stft_hop_length), log_magnitude
 
 
-def _exponential(logarithm: Tensor, limit: float = 1.0) -> Tensor:
-    """Exponential up to the limit, its tangent beyond: a full-scale sinusoid has logarithm zero, so nothing real lies
-    there, but what strays there must neither overflow nor, as behind a clamp, lose its gradient."""
-    return torch.exp(logarithm.clamp(max=limit)) * (1 + (logarithm - limit).clamp(min=0))
+def _magnitude(log_magnitude: Tensor, limit: float = 4.5) -> Tensor:
+    """Inverse of `AutoencoderSpectral.log_magnitude` up to the limit, its tangent beyond.
+
+    Nothing real lies beyond, but what strays there must neither overflow nor, as behind a clamp, lose its gradient. Below
+    zero the inverse is negative: the net's way of saying nothing, so it is held at zero but for a slope to return by.
+    """
+    inside = FLOOR * torch.expm1(UNIT * log_magnitude.clamp(max=limit))
+    beyond = UNIT * (log_magnitude - limit).clamp(min=0) * FLOOR * math.exp(UNIT * limit)
+    return F.leaky_relu(inside + beyond, 0.01)

@@ -4,7 +4,6 @@ The block follows ConvNeXt (Liu et al. 2022, figure 4) in one dimension. It norm
 never over time, so what a frame becomes depends on its neighbourhood only, whatever the length of the sequence.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,7 +37,6 @@ class ConvNeXtBlock1D(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.expand = nn.Linear(channels, expansion * channels)
         self.contract = nn.Linear(expansion * channels, channels)
-        self.scale = nn.Parameter(torch.full((channels,), 0.1))
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         mixed = hidden_states
@@ -46,4 +44,4 @@ class ConvNeXtBlock1D(nn.Module):
             # (batch, channels, 1, frames) seen in place is the channels-last layout, the fast one on a CPU.
             mixed = self.depthwise(mixed[:, None].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)[:, 0]
         mixed = self.contract(F.gelu(self.expand(self.norm(mixed))))
-        return hidden_states + self.scale * mixed
+        return hidden_states + mixed

@@ -6,8 +6,7 @@ import re
 import types
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
-from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin
 
 Settings = TypeVar("Settings")
 
@@ -37,7 +36,7 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
         Walk(goal=PosixPath('home'), steps=10, rests=(5,))
     """
     summary, described = _documented(settings.__doc__ or "")
-    parser = argparse.ArgumentParser(prog, description=summary, allow_abbrev=False, formatter_class=_wide_columns)
+    parser = _OneLineParser(prog, description=summary, allow_abbrev=False, formatter_class=_wide_columns)
     for field in fields(settings):  # pyright: ignore[reportArgumentType]
         required = field.default is MISSING
         default = "" if required or field.default is None else f" Default: {_shown(field.default)}."
@@ -51,6 +50,11 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
     values = vars(parser.parse_args(words))
     tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return settings(**{**values, **tuples})
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {' '.join(message.split())}; --help lists the options\n")
 
 
 def _wide_columns(prog: str) -> argparse.HelpFormatter:

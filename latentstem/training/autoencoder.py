@@ -68,7 +68,7 @@ class AutoencoderTraining:
     batch_size: int = 6
     crop_frames: int = 24
     mix_share: float = 0.33
-    learning_rate: float = 1e-3
+    learning_rate: float = 8e-4
     gain_range: float = 6.0
     window_lengths: tuple[int, ...] = (256, 1024, 4096, 8192)
     adversarial_after: float = 1.0
@@ -145,6 +145,8 @@ def train(settings: AutoencoderTraining) -> Path:
     run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
     adversary = Adversary(run, settings, model.config.audio_channels) if settings.adversarial_after < 1 else None
     run.resume()
+    if budget.step == 0 and settings.init_from is None:
+        _start_at_background(run.accelerator.unwrap_model(run.model), StemCrops(folder, crop_samples, settings.seed))
     distance = MultiScaleSpectralDistance(model.config.sampling_rate, settings.window_lengths)
     distance.to(run.accelerator.device)
     # Crops are a function of (seed, index); a resumed run goes on with crops it has not seen.
@@ -190,6 +192,17 @@ class _Collate:
         chosen = torch.stack([mix if i < mixes else stem for i, (mix, stem) in enumerate(items)])
         decibels = self.settings.gain_range * (2 * torch.rand(len(items), 1, 1) - 1)
         return chosen * 10 ** (decibels / 20)
+
+
+@torch.no_grad()
+def _start_at_background(model: AutoencoderSpectral, crops: StemCrops, count: int = 32) -> None:
+    """Set the decoder's bias to the mean spectrum of the stems.
+
+    Without it the first steps teach the decoder that spectrum through the latents, whose variation collapses on the
+    way: tried, after 450 steps every output was the same.
+    """
+    stems = torch.stack([crops[index][1] for index in range(count)]).to(model.device)
+    model.decoder_magnitude.bias.copy_(model.log_magnitude(stems).mean((0, 3)).flatten())
 
 
 def _losses(

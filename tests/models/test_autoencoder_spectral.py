@@ -86,6 +86,7 @@ def test_constant_latents_hold_a_pitch_that_no_period_of_the_latents_allows():
             else:
                 model.decoder_phase.bias.normal_()
             model.decoder_magnitude.weight.zero_()
+            model.decoder_magnitude.bias.fill_(2.0)
             sounds[carriers] = model.decode(torch.zeros(1, 4, 40)).sample[0, 0, 8 * 4096 : 32 * 4096]
     period = sounds[0].view(-1, 4096)
     assert (period - period[0]).abs().max() < 1e-4 * period.abs().max()
@@ -108,6 +109,17 @@ def test_gradients_reach_every_parameter():
     output = model(0.1 * torch.randn(2, 1, 5 * 4096))
     (output.sample.square().mean() + output.log_magnitude.mean()).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_magnitudes_invert_log_magnitudes_and_keep_a_gradient_everywhere():
+    from latentstem.models.autoencoder_spectral import FLOOR, UNIT, _magnitude
+
+    magnitude = torch.logspace(-6, 0.3, 100, dtype=torch.float64)
+    assert torch.allclose(_magnitude(torch.log1p(magnitude / FLOOR) / UNIT), magnitude, rtol=1e-6)
+    values = torch.linspace(-3, 50, 200, dtype=torch.float64, requires_grad=True)
+    result = _magnitude(values)
+    result.sum().backward()
+    assert result.isfinite().all() and (values.grad > 0).all() and (result.diff() > 0).all()
 
 
 def test_saved_and_loaded_alone_it_is_the_same(tmp_path):

@@ -1,0 +1,54 @@
+"""From the folder of a finished training to weights that ship: half precision, without a variant's infix, with a card.
+
+    python -m latentstem.training.publish runs/unet/pipeline latentstem/weights/bass-gm --card card.md
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.training.arguments import parse_settings
+from latentstem.training.loop import replace_folder
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What to publish, and where.
+
+    Args:
+        pipeline: Folder of a trained pipeline.
+        target: Folder to write; replaced if it exists.
+        card: Markdown of the model card, copied to `README.md`; None writes none.
+    """
+
+    pipeline: Path
+    target: Path
+    card: Path | None = None
+
+
+def publish(settings: Publication) -> int:
+    """Save a pipeline in half precision; it loads in single precision again.
+
+    Args:
+        settings: See `Publication`.
+
+    Returns:
+        Bytes of the weight files.
+    """
+    pipe = StemAccompanimentPipeline.from_pretrained(settings.pipeline)
+    for module in (pipe.autoencoder, pipe.unet):
+        for parameter in module.parameters():
+            parameter.data = parameter.data.to(torch.float16)
+    partial = settings.target.with_name(settings.target.name + ".partial")
+    pipe.save_pretrained(partial)
+    if settings.card is not None:
+        (partial / "README.md").write_text(settings.card.read_text())
+    replace_folder(partial, settings.target)
+    return sum(file.stat().st_size for file in settings.target.rglob("*.safetensors"))
+
+
+if __name__ == "__main__":
+    size = publish(parse_settings(Publication))
+    print(f"{size / 1e6:.1f} MB of weights")

@@ -73,7 +73,7 @@ class MultiScaleSpectralDistance(nn.Module):
 
     Args:
         sampling_rate: In Hz.
-        window_lengths: Hann windows in samples; the hop is a quarter of each.
+        window_lengths: Hann windows in samples; the hop is half of each.
         bands_per_octave: Bands of the log-frequency axis.
         epsilon: Floor inside the logarithm, where a full-scale sinusoid is about one.
 
@@ -90,7 +90,7 @@ class MultiScaleSpectralDistance(nn.Module):
         sampling_rate: int = 44100,
         window_lengths: tuple[int, ...] = WINDOW_LENGTHS,
         bands_per_octave: int = 24,
-        epsilon: float = 1e-3,
+        epsilon: float = 1e-2,
     ):
         super().__init__()
         self.window_lengths = tuple(window_lengths)
@@ -114,12 +114,12 @@ class MultiScaleSpectralDistance(nn.Module):
         """
         if estimate.shape != target.shape:
             raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")
-        longest_hop = max(self.window_lengths) // 4
+        longest_hop = max(self.window_lengths) // 2
         missing = -estimate.shape[-1] % longest_hop
         pair = nn.functional.pad(torch.stack([estimate.float(), target.float()]), (0, missing))
         total = pair.new_zeros(())
         for window_length in self.window_lengths:
-            spectrum = stft(pair, window_length, window_length // 4)
+            spectrum = stft(pair, window_length, window_length // 2)
             # |X| has no gradient at zero; the square root of a floored power has, and the floor lies 20 dB below epsilon.
             magnitude = (spectrum.real**2 + spectrum.imag**2 + (0.1 * self.epsilon) ** 2).sqrt()
             total = total + self._convergence(magnitude) + self._pooled(magnitude, window_length)
@@ -146,7 +146,7 @@ def multi_scale_spectral_distance(
     sampling_rate: int = 44100,
     window_lengths: tuple[int, ...] = WINDOW_LENGTHS,
     bands_per_octave: int = 24,
-    epsilon: float = 1e-3,
+    epsilon: float = 1e-2,
 ) -> Tensor:
     """Functional twin of `MultiScaleSpectralDistance`.
 

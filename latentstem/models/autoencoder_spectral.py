@@ -20,12 +20,12 @@ from torch import Tensor, nn
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.stft import istft, stft
 from latentstem.audio.tiling import tiled
-from latentstem.nn.carriers import CarrierPhase
+from latentstem.nn.carriers import CarrierBank
 from latentstem.nn.convnext import ConvNeXtBlock1D
 
-# Log magnitudes count from a floor 80 dB under a full-scale sinusoid, in units of 20 dB: silence is 0, full scale is 4.
+# Log magnitudes count from a floor 60 dB under a full-scale sinusoid, in units of 20 dB: silence is 0, full scale is 3.
 # Silence at zero matters: a constant background would drown what the sound changes in the first layer.
-FLOOR, UNIT = 1e-4, math.log(10.0)
+FLOOR, UNIT = 1e-3, math.log(10.0)
 
 
 @dataclass
@@ -45,7 +45,7 @@ class AutoencoderSpectralDecoderOutput(BaseOutput):
 
     Attributes:
         sample: `(batch, audio_channels, samples)`.
-        log_magnitude: The decoder's scaled log-magnitude spectrogram, `(batch, audio_channels, bins, stft_frames)`,
+        log_magnitude: The log-magnitude spectrogram the decoder emitted, `(batch, audio_channels, bins, stft_frames)`,
             which the reconstruction loss compares; None when tiled.
     """
 
@@ -64,7 +64,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         audio_channels: 1 (mono) or 2 (stereo).
         latent_channels: Channels of the latents.
         hop_length: Samples a latent frame.
-        window_length: Hann window of the STFT, in and out, in samples.
+        window_length: Hann window of the decoder's STFT in samples.
+        encoder_window_length: Hann window of the encoder's STFT in samples.
         stft_hop_length: Hop of the STFT in samples; divides `hop_length`.
         channels: Width of the layers at the STFT's frame rate.
         latent_hidden_channels: Width of the layers at the latents' rate.
@@ -96,6 +97,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         latent_channels: int = 64,
         hop_length: int = 4096,
         window_length: int = 2048,
+        encoder_window_length: int = 2048,
         stft_hop_length: int = 512,
         channels: int = 384,
         latent_hidden_channels: int = 512,
@@ -112,11 +114,12 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         if hop_length % stft_hop_length:
             raise ValueError(f"got stft_hop_length={stft_hop_length}; expected a divisor of hop_length={hop_length}")
         bins = audio_channels * (window_length // 2 + 1)
+        encoder_bins = audio_channels * (encoder_window_length // 2 + 1)
         self.frames_per_latent = hop_length // stft_hop_length
         folded = self.frames_per_latent * channels
         self.tile_frames: int | None = None
 
-        self.encoder_in = nn.Sequential(nn.Linear(bins, channels), nn.LayerNorm(channels))
+        self.encoder_in = nn.Sequential(nn.Linear(encoder_bins, channels), nn.LayerNorm(channels))
         self.encoder_blocks = nn.ModuleList(ConvNeXtBlock1D(channels, 5) for _ in range(encoder_layers))
         self.encoder_fold = nn.Sequential(nn.Linear(folded, latent_hidden_channels), nn.LayerNorm(latent_hidden_channels))
         self.encoder_latent_blocks = nn.ModuleList(self._latent_blocks(latent_hidden_channels, latent_layers, 1))
@@ -133,7 +136,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         self.decoder_magnitude = nn.Linear(channels, bins)
         self.decoder_phase = nn.Linear(channels, 2 * bins)
         self.decoder_carriers = (
-            CarrierPhase(channels, sampling_rate, window_length, stft_hop_length, carriers) if carriers else None
+            CarrierBank(channels, sampling_rate, window_length, stft_hop_length, carriers) if carriers else None
         )
         # Start at silence, which most bins are, and with the steady part of the phase in the lead. From a loud start the
         # first steps teach the decoder its background through the latents, and wash all variation out of them.
@@ -142,7 +145,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         nn.init.normal_(self.decoder_phase.weight, std=0.1 * channels**-0.5)
 
         # How far, in latent frames, a frame of either net can see; tiles overlap by this much.
-        margin = -(-window_length // hop_length)
+        margin = -(-max(window_length, encoder_window_length) // hop_length)
         self.encoder_reach = -(-2 * encoder_layers // self.frames_per_latent) + 1 + margin
         self.decoder_reach = -(-3 * decoder_layers // self.frames_per_latent) + 2 + margin
 
@@ -244,20 +247,33 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         (latents,) = self.encode(audio, return_dict=False)
         return self.decode(latents, num_samples=audio.shape[-1], return_dict=return_dict)
 
-    def log_magnitude(self, audio: Tensor) -> Tensor:
+    def log_magnitude(self, audio: Tensor, window_length: int | None = None) -> Tensor:
         """Scaled log-magnitude spectrogram: what the encoder sees and the decoder's magnitudes are compared with.
 
         Args:
             audio: `(batch, audio_channels, samples)`, samples a multiple of the STFT's hop.
+            window_length: Hann window in samples; None takes the decoder's.
 
         Returns:
-            `(batch, audio_channels, bins, stft_frames)`: 0 for silence, 4 for a full-scale sinusoid.
+            `(batch, audio_channels, bins, stft_frames)`: 0 for silence, 3 for a full-scale sinusoid.
         """
-        magnitude = stft(audio, self.config.window_length, self.config.stft_hop_length).abs()
+        magnitude = stft(audio, window_length or self.config.window_length, self.config.stft_hop_length).abs()
         return torch.log1p(magnitude / FLOOR) / UNIT
 
+    @torch.no_grad()
+    def set_background(self, audio: Tensor) -> None:
+        """Make the mean spectrum of some audio what the decoder plays before it has learned to listen.
+
+        Call it once before training. Without it the first steps teach the decoder that spectrum through the latents,
+        whose variation collapses on the way: tried, after 450 steps every output was the same.
+
+        Args:
+            audio: `(batch, audio_channels, samples)`, samples a multiple of the STFT's hop.
+        """
+        self.decoder_magnitude.bias.copy_(self.log_magnitude(audio).mean((0, 3)).flatten())
+
     def _encode(self, audio: Tensor) -> Tensor:
-        hidden = rearrange(self.log_magnitude(audio), "b c f t -> b t (c f)").to(self.dtype)
+        hidden = rearrange(self.log_magnitude(audio, self.config.encoder_window_length), "b c f t -> b t (c f)").to(self.dtype)
         hidden = self.encoder_in(hidden)
         for block in self.encoder_blocks:
             hidden = block(hidden)
@@ -274,21 +290,20 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         for block in self.decoder_blocks:
             hidden = block(hidden)
         hidden = self.decoder_norm(hidden)
-        log_magnitude = self.decoder_magnitude(hidden).float()
         channels = self.config.audio_channels
-        log_magnitude = rearrange(log_magnitude, "b t (c f) -> b c f t", c=channels)
+        magnitude = _magnitude(rearrange(self.decoder_magnitude(hidden).float(), "b t (c f) -> b c f t", c=channels))
         pair = rearrange(self.decoder_phase(hidden).float(), "b t (p c f) -> p b c f t", p=2, c=channels)
+        parts = pair * (magnitude * torch.rsqrt(pair.square().sum(0) + 1e-6))
         if self.decoder_carriers is not None:
-            steady = self.decoder_carriers(hidden, start_frame * self.frames_per_latent)
-            steady = rearrange(steady, "p b t f -> p b 1 f t")
-            pair = pair + F.pad(steady, (0, 0, 0, pair.shape[3] - steady.shape[3]))
-        magnitude = _magnitude(log_magnitude)
-        real, imaginary = pair * (magnitude * torch.rsqrt(pair.square().sum(0) + 1e-6))
-        spectrum = torch.complex(real, imaginary)
-        return istft(spectrum, self.config.window_length, self.config.stft_hop_length), log_magnitude
+            bank = rearrange(self.decoder_carriers(hidden, start_frame * self.frames_per_latent), "p b t f -> p b 1 f t")
+            parts = parts + F.pad(bank, (0, 0, 0, parts.shape[3] - bank.shape[3]))
+        power = parts.square().sum(0)
+        log_magnitude = torch.log1p((power + 1e-12).sqrt() / FLOOR) / UNIT
+        audio = istft(torch.complex(*parts), self.config.window_length, self.config.stft_hop_length)
+        return audio, log_magnitude
 
 
-def _magnitude(log_magnitude: Tensor, limit: float = 4.5) -> Tensor:
+def _magnitude(log_magnitude: Tensor, limit: float = 3.5) -> Tensor:
     """Inverse of `AutoencoderSpectral.log_magnitude` up to the limit, its tangent beyond.
 
     Nothing real lies beyond, but what strays there must neither overflow nor, as behind a clamp, lose its gradient. Below

@@ -3,7 +3,7 @@
 A decoder that is convolutional over latents of hop H answers a constant latent with a signal of period H, so it can only
 sound multiples of sampling_rate / H: at 4096 samples a multiple of 10.8 Hz, where a low E needs 41.2. Either every
 latent carries the phase its oscillations have reached, and whoever generates latents has to keep count, or the decoder
-is told the time. `CarrierPhase` tells it: sinusoids of fixed frequencies, a fraction of a semitone apart, run through
+is told the time. `CarrierBank` tells it: sinusoids of fixed frequencies, a fraction of a semitone apart, run through
 absolute time, and the net only weighs them. What a carrier does to the bins of an STFT frame is known in closed form
 (the transform of the window, shifted to the carrier: Rodet and Depalle's inverse-FFT synthesis, 1992), so it is not
 learned.
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 TURN = 1 << 20  # one full turn of the accumulator: a resolution of 1e-4 Hz at 86 frames a second
 
 
-class CarrierPhase(nn.Module):
-    """Complex STFT frames of a weighted bank of steady sinusoids; only their phase is meant to be used.
+class CarrierBank(nn.Module):
+    """Complex STFT frames of a bank of steady sinusoids whose amplitudes follow the hidden states.
 
-    `pair_b(t) = sum_i exp(gate_i(t)) R_bi exp(2 pi j f_i t)`, with the gates a linear map of the hidden states and R_bi
-    the response of bin b of a Hann window to a sinusoid at f_i, of magnitude one at its peak.
+    `X_b(t) = sum_i exp(g_i(t)) R_bi exp(2 pi j f_i t)`, with the log-amplitudes g a linear map of the hidden states and
+    R_bi the response of bin b of a Hann window to a sinusoid at f_i, of magnitude one at its peak.
 
     Args:
         channels: Width of the hidden states.
@@ -40,7 +40,7 @@ class CarrierPhase(nn.Module):
 
     Example:
         >>> import torch
-        >>> carriers = CarrierPhase(16, 44100, window_length=2048, hop_length=512)
+        >>> carriers = CarrierBank(16, 44100, window_length=2048, hop_length=512)
         >>> whole = carriers(torch.ones(1, 10, 16))
         >>> whole.shape
         torch.Size([2, 1, 10, 53])
@@ -70,7 +70,8 @@ class CarrierPhase(nn.Module):
         response = torch.stack([torch.exp(2j * torch.pi * row[:, None] * time) @ window.to(torch.complex128) for row in offset])
         self.register_buffer("steps", steps, persistent=False)
         self.register_buffer("response", torch.stack([response.real, response.imag]).float(), persistent=False)
-        self.gate = nn.Linear(channels, count)
+        self.amplitude = nn.Linear(channels, count)
+        nn.init.constant_(self.amplitude.bias, -8.0)  # quiet, for many carriers share a bin
 
     def forward(self, hidden_states: Tensor, start_frame: int = 0) -> Tensor:
         """Weigh the carriers.
@@ -82,17 +83,25 @@ class CarrierPhase(nn.Module):
         Returns:
             `(2, batch, frames, bins)`.
         """
-        # Only ratios of gates matter once the pair is normalised; the limit keeps the exponential finite.
-        gates = self.gate(hidden_states).float().clamp(max=10.0)
+        log_amplitude = self.amplitude(hidden_states).float()
         index = start_frame + torch.arange(hidden_states.shape[1], device=hidden_states.device)
         angle = (index[:, None] * self.get_buffer("steps") % TURN) * (2 * torch.pi / TURN)
         real_response, imaginary_response = self.get_buffer("response").float()
         with torch.autocast(hidden_states.device.type, enabled=False):
-            weights = gates.exp()
-            real, imaginary = weights * angle.cos(), weights * angle.sin()
+            amplitude = bounded_exp(log_amplitude)
+            real, imaginary = amplitude * angle.cos(), amplitude * angle.sin()
             return torch.stack(
                 [
                     real @ real_response.T - imaginary @ imaginary_response.T,
                     real @ imaginary_response.T + imaginary @ real_response.T,
                 ]
             )
+
+
+def bounded_exp(logarithm: Tensor, limit: float = 1.0) -> Tensor:
+    """Exponential up to the limit, its tangent beyond.
+
+    A full-scale sinusoid has logarithm zero, so nothing real lies beyond the limit; what strays there must neither
+    overflow nor, as behind a clamp, lose its gradient.
+    """
+    return torch.exp(logarithm.clamp(max=limit)) * (1 + (logarithm - limit).clamp(min=0))

@@ -26,6 +26,7 @@ from latentstem.losses import (
 )
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.discriminator import SpectralDiscriminator
+from latentstem.training.arguments import parse_settings
 from latentstem.training.loop import Budget, TrainingRun, replace_folder
 from latentstem.training.preview import write_preview
 
@@ -65,9 +66,9 @@ class AutoencoderTraining:
     target: str = "bass"
     steps: int = 100_000
     minutes: float | None = None
-    batch_size: int = 6
-    crop_frames: int = 24
-    mix_share: float = 0.33
+    batch_size: int = 8
+    crop_frames: int = 20
+    mix_share: float = 0.25
     learning_rate: float = 8e-4
     gain_range: float = 6.0
     window_lengths: tuple[int, ...] = (256, 1024, 4096, 8192)
@@ -140,13 +141,15 @@ def train(settings: AutoencoderTraining) -> Path:
         model = AutoencoderSpectral(**(settings.model or {}))
     folder = StemFolder(settings.data, settings.target)
     crop_samples = settings.crop_frames * model.config.hop_length
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True)
     budget = Budget(settings.steps, settings.minutes)
     run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
     adversary = Adversary(run, settings, model.config.audio_channels) if settings.adversarial_after < 1 else None
     run.resume()
     if budget.step == 0 and settings.init_from is None:
-        _start_at_background(run.accelerator.unwrap_model(run.model), StemCrops(folder, crop_samples, settings.seed))
+        stems = StemCrops(folder, crop_samples, settings.seed)
+        background = torch.stack([stems[index][1] for index in range(32)]).to(run.accelerator.device)
+        run.accelerator.unwrap_model(run.model).set_background(background)
     distance = MultiScaleSpectralDistance(model.config.sampling_rate, settings.window_lengths)
     distance.to(run.accelerator.device)
     # Crops are a function of (seed, index); a resumed run goes on with crops it has not seen.
@@ -192,17 +195,6 @@ class _Collate:
         chosen = torch.stack([mix if i < mixes else stem for i, (mix, stem) in enumerate(items)])
         decibels = self.settings.gain_range * (2 * torch.rand(len(items), 1, 1) - 1)
         return chosen * 10 ** (decibels / 20)
-
-
-@torch.no_grad()
-def _start_at_background(model: AutoencoderSpectral, crops: StemCrops, count: int = 32) -> None:
-    """Set the decoder's bias to the mean spectrum of the stems.
-
-    Without it the first steps teach the decoder that spectrum through the latents, whose variation collapses on the
-    way: tried, after 450 steps every output was the same.
-    """
-    stems = torch.stack([crops[index][1] for index in range(count)]).to(model.device)
-    model.decoder_magnitude.bias.copy_(model.log_magnitude(stems).mean((0, 3)).flatten())
 
 
 def _losses(
@@ -263,3 +255,7 @@ def _publish(run: TrainingRun, settings: AutoencoderTraining, folder: StemFolder
         model.save_pretrained(partial)
         replace_folder(partial, target)
     return target
+
+
+if __name__ == "__main__":
+    print(f"{train(parse_settings(AutoencoderTraining))}: trained weights")

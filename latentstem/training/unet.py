@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from tqdm.auto import tqdm
 
 from latentstem.data.score import Song
+from latentstem.data.stems import StemFolder, StemTrack
 from latentstem.evaluation.harmony import chord_share
 from latentstem.evaluation.pitch import track_pitch
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
@@ -25,6 +26,7 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
+from latentstem.training.arguments import parse_settings
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.loop import Budget, TrainingRun, replace_folder
 from latentstem.training.preview import write_preview
@@ -218,8 +220,9 @@ def _validate(
     record = {"step": run.budget.step, "seconds": round(run.budget.seconds), "loss": round(loss, 5)}
     if settings.validation is not None:
         rate = autoencoder.config.sampling_rate
-        annotated = sorted(settings.validation.glob("*/song.json"))[:songs]
-        mixes = torch.stack([_read_mix(path.parent, settings.target, int(seconds * rate)) for path in annotated])
+        tracks = StemFolder(settings.validation, settings.target).tracks[:songs]
+        annotations = [settings.validation / track.name / "song.json" for track in tracks]
+        mixes = torch.stack([_read_mix(track, settings.target, int(seconds * rate)) for track in tracks])
         with run.averaged() as averaged:
             pipeline = _pipeline(averaged, autoencoder, scheduler)
             pipeline.set_progress_bar_config(disable=True)
@@ -229,7 +232,7 @@ def _validate(
             ).audios.cpu()
         shares = [
             chord_share(track_pitch(stem[0].numpy(), rate), Song.from_dict(json.loads(path.read_text())).chords)
-            for stem, path in zip(stems, annotated, strict=True)
+            for stem, path in zip(stems, annotations, strict=True)
         ]
         record["chord_share"] = round(float(np.mean(shares)), 4)
         run.accelerator.log({"chord_share": record["chord_share"]}, step=run.budget.step)
@@ -238,3 +241,12 @@ def _validate(
     with (settings.output / "history.jsonl").open("a") as file:
         file.write(json.dumps(record) + "\n")
     run.accelerator.print(f"\n{record}")
+
+
+def _read_mix(track: StemTrack, target: str, samples: int) -> Tensor:
+    """Whole accompaniment of a track, `(1, samples)`."""
+    return sum((track.read(name, 0, samples) for name in track.files if name != target), torch.zeros(samples))[None]
+
+
+if __name__ == "__main__":
+    print(f"{train(parse_settings(UNetTraining))}: trained weights")

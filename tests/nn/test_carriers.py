@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.nn.carriers import TURN, CarrierPhase
+from latentstem.nn.carriers import TURN, CarrierBank
 from latentstem.nn.convnext import ConvNeXtBlock1D
 
 
 def carriers(count=256, hop_length=512):
-    return CarrierPhase(8, 44100, window_length=2048, hop_length=hop_length, count=count)
+    return CarrierBank(8, 44100, window_length=2048, hop_length=hop_length, count=count)
 
 
 @given(st.integers(0, 10**7), st.integers(1, 30))
@@ -33,12 +33,12 @@ def test_frequencies_are_those_of_a_grid_that_holds_concert_pitch(carrier):
 
 
 @given(st.integers(0, 255), st.integers(0, 10**5))
-def test_one_open_gate_is_the_transform_of_its_sinusoid(carrier, start):
+def test_one_carrier_alone_is_the_transform_of_its_sinusoid(carrier, start):
     module = carriers()
     with torch.no_grad():
-        module.gate.weight.zero_()
-        module.gate.bias.fill_(-80.0)
-        module.gate.bias[carrier] = 0.0
+        module.amplitude.weight.zero_()
+        module.amplitude.bias.fill_(-80.0)
+        module.amplitude.bias[carrier] = 0.0
         real, imaginary = module(torch.zeros(1, 4, 8), start_frame=start).double()
     # Independently: the sinusoid in the time domain, its angle counted from the accumulator at the first frame.
     steps = int(module.steps[carrier])

@@ -208,9 +208,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     if path.suffix.lower() not in _SUBTYPES:
-        raise AudioFileError(
-            f"{path}: suffix {path.suffix!r} is not known; expected .wav, .flac, .ogg or .mp3"
-        )
+        raise AudioFileError(f"{path}: suffix {path.suffix!r} is not known; expected .wav, .flac, .ogg or .mp3")
     if path.is_dir():
         raise AudioFileError(f"{path}: is a folder; name a file in it")
     if not path.parent.is_dir():

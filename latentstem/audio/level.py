@@ -27,7 +27,7 @@ def sounding_rms(audio: torch.Tensor) -> torch.Tensor:
         >>> sounding_rms(tone)
         tensor([0.5000])
     """
-    batch, channels, samples = audio.shape
+    batch, _, samples = audio.shape
     if samples == 0:
         return audio.new_zeros(batch)
     blocks = -(-samples // BLOCK)

@@ -120,7 +120,7 @@ class MultiScaleSpectralDistance(nn.Module):
         total = pair.new_zeros(())
         for window_length in self.window_lengths:
             spectrum = stft(pair, window_length, window_length // 2)
-            # |X| has no gradient at zero; the square root of a floored power has, and the floor lies 20 dB below epsilon.
+            # |X| has no gradient at zero; the square root of a floored power has, and its floor is 20 dB below epsilon.
             magnitude = (spectrum.real**2 + spectrum.imag**2 + (0.1 * self.epsilon) ** 2).sqrt()
             total = total + self._convergence(magnitude) + self._pooled(magnitude, window_length)
         return total / len(self.window_lengths)

@@ -121,7 +121,9 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
 
         self.encoder_in = nn.Sequential(nn.Linear(encoder_bins, channels), nn.LayerNorm(channels))
         self.encoder_blocks = nn.ModuleList(ConvNeXtBlock1D(channels, 5) for _ in range(encoder_layers))
-        self.encoder_fold = nn.Sequential(nn.Linear(folded, latent_hidden_channels), nn.LayerNorm(latent_hidden_channels))
+        self.encoder_fold = nn.Sequential(
+            nn.Linear(folded, latent_hidden_channels), nn.LayerNorm(latent_hidden_channels)
+        )
         self.encoder_latent_blocks = nn.ModuleList(self._latent_blocks(latent_hidden_channels, latent_layers, 1))
         self.encoder_norm = nn.LayerNorm(latent_hidden_channels)
         self.encoder_out = nn.Linear(latent_hidden_channels, latent_channels)
@@ -138,8 +140,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         self.decoder_carriers = (
             CarrierBank(channels, sampling_rate, window_length, stft_hop_length, carriers) if carriers else None
         )
-        # Start at silence, which most bins are, and with the steady part of the phase in the lead. From a loud start the
-        # first steps teach the decoder its background through the latents, and wash all variation out of them.
+        # Start near the biases, which `set_background` puts where the data are: from a random start the first steps teach
+        # the decoder its background through the latents, and wash all variation out of them.
         nn.init.normal_(self.decoder_magnitude.weight, std=0.1 * channels**-0.5)
         nn.init.zeros_(self.decoder_magnitude.bias)
         nn.init.normal_(self.decoder_phase.weight, std=0.1 * channels**-0.5)
@@ -273,7 +275,9 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         self.decoder_magnitude.bias.copy_(self.log_magnitude(audio).mean((0, 3)).flatten())
 
     def _encode(self, audio: Tensor) -> Tensor:
-        hidden = rearrange(self.log_magnitude(audio, self.config.encoder_window_length), "b c f t -> b t (c f)").to(self.dtype)
+        hidden = rearrange(self.log_magnitude(audio, self.config.encoder_window_length), "b c f t -> b t (c f)").to(
+            self.dtype
+        )
         hidden = self.encoder_in(hidden)
         for block in self.encoder_blocks:
             hidden = block(hidden)
@@ -295,7 +299,9 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         pair = rearrange(self.decoder_phase(hidden).float(), "b t (p c f) -> p b c f t", p=2, c=channels)
         parts = pair * (magnitude * torch.rsqrt(pair.square().sum(0) + 1e-6))
         if self.decoder_carriers is not None:
-            bank = rearrange(self.decoder_carriers(hidden, start_frame * self.frames_per_latent), "p b t f -> p b 1 f t")
+            bank = rearrange(
+                self.decoder_carriers(hidden, start_frame * self.frames_per_latent), "p b t f -> p b 1 f t"
+            )
             parts = parts + F.pad(bank, (0, 0, 0, parts.shape[3] - bank.shape[3]))
         power = parts.square().sum(0)
         log_magnitude = torch.log1p((power + 1e-12).sqrt() / FLOOR) / UNIT
@@ -306,8 +312,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
 def _magnitude(log_magnitude: Tensor, limit: float = 3.5) -> Tensor:
     """Inverse of `AutoencoderSpectral.log_magnitude` up to the limit, its tangent beyond.
 
-    Nothing real lies beyond, but what strays there must neither overflow nor, as behind a clamp, lose its gradient. Below
-    zero the inverse is negative: the net's way of saying nothing, so it is held at zero but for a slope to return by.
+    Nothing real lies beyond, but what strays there must neither overflow nor, as behind a clamp, lose its gradient.
+    Below zero the inverse is negative: the net's way of saying nothing, so it is held at zero but for a slope to return by.
     """
     inside = FLOOR * torch.expm1(UNIT * log_magnitude.clamp(max=limit))
     beyond = UNIT * (log_magnitude - limit).clamp(min=0) * FLOOR * math.exp(UNIT * limit)

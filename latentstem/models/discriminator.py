@@ -1,5 +1,6 @@
 """Discriminator of the autoencoder's adversarial term: a residual net over log-magnitude spectrograms, after Musika."""
 
+import itertools
 import math
 
 import torch
@@ -58,10 +59,11 @@ class SpectralDiscriminator(ModelMixin, ConfigMixin):
         super().__init__()
         widths = [channels * min(2**i, 4) for i in range(layers + 1)]
         self.entry = nn.Conv1d(audio_channels * (window_length // 2 + 1), channels, 1)
-        self.blocks = nn.ModuleList(_ResidualDown(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(_ResidualDown(a, b) for a, b in itertools.pairwise(widths))
         self.head = nn.Conv1d(widths[-1], 1, 1)
 
     def forward(self, audio: Tensor) -> Tensor:
+        """Score audio `(batch, audio_channels, samples)`."""
         audio = F.pad(audio, (0, -audio.shape[-1] % (self.config.hop_length * 2**self.config.layers)))
         spectrum = stft(audio, self.config.window_length, self.config.hop_length)
         # The floor under the power keeps the gradient finite at silence, where R1 differentiates twice.

@@ -1,6 +1,6 @@
 """Carriers: what lets a decoder of slow latents hold a steady pitch.
 
-A decoder that is convolutional over latents of hop H answers a constant latent with a signal of period H, so it can only
+A decoder that is convolutional over latents of hop H answers a constant latent with a signal of period H: it can only
 sound multiples of sampling_rate / H: at 4096 samples a multiple of 10.8 Hz, where a low E needs 41.2. Either every
 latent carries the phase its oscillations have reached, and whoever generates latents has to keep count, or the decoder
 is told the time. `CarrierBank` tells it: sinusoids of fixed frequencies, a fraction of a semitone apart, run through
@@ -67,7 +67,9 @@ class CarrierBank(nn.Module):
         offset = frequencies - spacing * torch.arange(bins, dtype=torch.float64)[:, None]
         time = torch.arange(window_length, dtype=torch.float64) / sampling_rate
         window = torch.hann_window(window_length, dtype=torch.float64) * (2 / window_length)
-        response = torch.stack([torch.exp(2j * torch.pi * row[:, None] * time) @ window.to(torch.complex128) for row in offset])
+        response = torch.stack(
+            [torch.exp(2j * torch.pi * row[:, None] * time) @ window.to(torch.complex128) for row in offset]
+        )
         self.register_buffer("steps", steps, persistent=False)
         self.register_buffer("response", torch.stack([response.real, response.imag]).float(), persistent=False)
         self.amplitude = nn.Linear(channels, count)

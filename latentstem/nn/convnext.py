@@ -39,6 +39,7 @@ class ConvNeXtBlock1D(nn.Module):
         self.contract = nn.Linear(expansion * channels, channels)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
+        """Mix `(batch, frames, channels)`."""
         mixed = hidden_states
         if self.depthwise is not None:
             # (batch, channels, 1, frames) seen in place is the channels-last layout, the fast one on a CPU.

@@ -1,4 +1,4 @@
-"""Training of `AutoencoderSpectral`: L1 on log magnitudes, multi-scale spectral distance, adversarial term after a while.
+"""Training of `AutoencoderSpectral`: L1 on log magnitudes, multi-scale spectral distance, an adversarial term.
 
 The objective of arXiv 2402.01412 with the pooled spectral distance of `latentstem.losses.spectral`. Every batch holds
 stems and, for a share of its items, mixes: the decoder has to play the stem, the encoder has to read both.
@@ -69,7 +69,7 @@ class AutoencoderTraining:
     batch_size: int = 8
     crop_frames: int = 20
     mix_share: float = 0.25
-    learning_rate: float = 8e-4
+    learning_rate: float = 7e-4
     gain_range: float = 6.0
     window_lengths: tuple[int, ...] = (256, 1024, 4096, 8192)
     adversarial_after: float = 1.0
@@ -141,7 +141,9 @@ def train(settings: AutoencoderTraining) -> Path:
         model = AutoencoderSpectral(**(settings.model or {}))
     folder = StemFolder(settings.data, settings.target)
     crop_samples = settings.crop_frames * model.config.hop_length
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
+    )
     budget = Budget(settings.steps, settings.minutes)
     run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
     adversary = Adversary(run, settings, model.config.audio_channels) if settings.adversarial_after < 1 else None

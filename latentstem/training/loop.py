@@ -100,7 +100,10 @@ class TrainingRun:
         self.folder = folder
         self.budget = budget
         self.accelerator = Accelerator(
-            mixed_precision=mixed_precision, log_with="tensorboard", project_dir=folder, cpu=not torch.cuda.is_available()
+            mixed_precision=mixed_precision,
+            log_with="tensorboard",
+            project_dir=folder,
+            cpu=not torch.cuda.is_available(),
         )
         self.accelerator.init_trackers("logs")
         self.peak_rates = [group["lr"] for group in optimizer.param_groups]

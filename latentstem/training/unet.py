@@ -48,6 +48,8 @@ class UNetTraining:
         batch_frames: Latent frames a step, over all its crops.
         crop_frames: Least and greatest length of a crop; one length a batch, drawn anew each time.
         mix_dropout: Probability that an item's mix is replaced by the null vector.
+        mix_noise: Greatest deviation of the noise added to an item's mix latents, themselves of about deviation one:
+            without it the net knows each song by its mix and plays what it remembers.
         learning_rate: Peak of the schedule.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
@@ -62,13 +64,14 @@ class UNetTraining:
     autoencoder: Path
     validation: Path | None = None
     target: str = "bass"
-    submixes: int = 4
+    submixes: int = 3
     steps: int = 200_000
     minutes: float | None = None
     batch_frames: int = 3072
     crop_frames: tuple[int, int] = (64, 256)
     mix_dropout: float = 0.1
-    learning_rate: float = 1e-3
+    mix_noise: float = 0.3
+    learning_rate: float = 8e-4
     mixed_precision: str = "bf16"
     ema_decay: float = 0.9995
     save_minutes: float = 10.0
@@ -128,13 +131,17 @@ def train(settings: UNetTraining) -> Path:
     set_seed(settings.seed)
     autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
     if autoencoder.config.latents_mean is None:
-        raise ValueError(f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training")
+        raise ValueError(
+            f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
+        )
     if settings.init_from is not None:
         model = StemUNet1DModel.from_pretrained(settings.init_from).train()
     else:
         model = StemUNet1DModel(latent_channels=autoencoder.config.latent_channels, **(settings.model or {}))
     scheduler = CosineDDIMScheduler()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True
+    )
     budget = Budget(settings.steps, settings.minutes)
     run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
     run.resume()
@@ -152,7 +159,8 @@ def train(settings: UNetTraining) -> Path:
     recent = 0.0
     while run.unfinished():
         stem, mix = (part.to(run.accelerator.device) for part in next(batches))
-        loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout)
+        deviation = settings.mix_noise * torch.rand(len(mix), 1, 1, device=mix.device)
+        loss = velocity_loss(run, scheduler, stem, mix + deviation * torch.randn_like(mix), settings.mix_dropout)
         run.update(loss)
         bar.update()
         recent += (float(loss.detach()) - recent) / min(budget.step, 100)

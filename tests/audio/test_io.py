@@ -232,7 +232,7 @@ def test_audio_that_cannot_be_written_leaves_no_file(tmp_path, audio, message):
 def test_a_missing_folder_and_an_unknown_suffix_are_named(tmp_path):
     with pytest.raises(AudioFileError, match="does not exist; create it"):
         write_audio(tmp_path / "no" / "a.wav", noise(), 44100)
-    with pytest.raises(AudioFileError, match="suffix '.aiff' is not known"):
+    with pytest.raises(AudioFileError, match=r"suffix '\.aiff' is not known"):
         write_audio(tmp_path / "a.aiff", noise(), 44100)
     with pytest.raises(AudioFileError, match="is a folder"):
         write_audio(a_folder(tmp_path), noise(), 44100)

@@ -63,7 +63,9 @@ def test_overlap_add_equals_a_loop(frames, hop_length, window_length):
     assert torch.allclose(overlap_add(pieces, hop_length), expected)
 
 
-@pytest.mark.parametrize(("samples", "window", "hop"), [(1000, 1024, 256), (0, 1024, 256), (1024, 1023, 256), (512, 256, 256)])
+@pytest.mark.parametrize(
+    ("samples", "window", "hop"), [(1000, 1024, 256), (0, 1024, 256), (1024, 1023, 256), (512, 256, 256)]
+)
 def test_bad_framings_are_named(samples, window, hop):
     with pytest.raises(ValueError, match="expected"):
         stft(torch.zeros(samples), window, hop)

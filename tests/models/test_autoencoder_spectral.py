@@ -10,7 +10,7 @@ from latentstem import AutoencoderSpectral, SpectralDiscriminator
 
 
 def tiny(**changes):
-    settings = dict(latent_channels=4, channels=16, latent_hidden_channels=24, carriers=32) | changes
+    settings = {"latent_channels": 4, "channels": 16, "latent_hidden_channels": 24, "carriers": 32} | changes
     torch.manual_seed(0)
     model = AutoencoderSpectral(**settings).eval()
     with torch.no_grad():  # away from the quiet start, so that every path carries something

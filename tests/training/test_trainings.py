@@ -10,6 +10,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
+from latentstem.data.composer import compose
 from latentstem.data.stems import StemFolder
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
@@ -17,11 +18,14 @@ from latentstem.training.latents import cache_latents
 from latentstem.training.unet import LatentCrops, UNetTraining
 from latentstem.training.unet import train as train_unet
 
-AUTOENCODER = dict(latent_channels=8, channels=24, latent_hidden_channels=24, carriers=64)
-UNET = dict(
-    block_out_channels=(16, 24), layers_per_block=(1, 1), attention_levels=(False, True), attention_head_dim=8,
-    embedding_dim=16,
-)  # fmt: skip
+AUTOENCODER = {"latent_channels": 8, "channels": 24, "latent_hidden_channels": 24, "carriers": 64}
+UNET = {
+    "block_out_channels": (16, 24),
+    "layers_per_block": (1, 1),
+    "attention_levels": (False, True),
+    "attention_head_dim": 8,
+    "embedding_dim": 16,
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +43,25 @@ def stems(tmp_path_factory) -> Path:
         }
         for stem, sound in sounds.items():
             soundfile.write(root / name / f"{stem}.wav", sound, 44100)
-        chord = {"start": 0.0, "end": 5.0, "root": 9, "pitch_classes": [9, 1, 4], "symbol": "A"}
-        (root / name / "chord.json").write_text(json.dumps(chord))
+        (root / name / "song.json").write_text(json.dumps(compose(seed=0, duration=5.0).to_dict()))
     return root
 
 
 @pytest.fixture(scope="module")
 def autoencoder(stems, tmp_path_factory) -> Path:
     settings = AutoencoderTraining(
-        stems, tmp_path_factory.mktemp("run"), validation=stems, steps=24, batch_size=2, crop_frames=4,
-        window_lengths=(512, 2048), learning_rate=3e-3, workers=0, model=AUTOENCODER, adversarial_after=0.8,
-    )  # fmt: skip
+        stems,
+        tmp_path_factory.mktemp("run"),
+        validation=stems,
+        steps=24,
+        batch_size=2,
+        crop_frames=4,
+        window_lengths=(512, 2048),
+        learning_rate=3e-3,
+        workers=0,
+        model=AUTOENCODER,
+        adversarial_after=0.8,
+    )
     AcceleratorState._reset_state(reset_partial_state=True)
     folder = train_autoencoder(settings)
     losses = settings.output / "history.jsonl"
@@ -75,7 +87,9 @@ def test_the_autoencoder_learns_and_publishes_statistics(stems, autoencoder):
 def test_the_finished_training_does_not_train_again(stems, autoencoder):
     run = autoencoder.parent
     before = (autoencoder / "diffusion_pytorch_model.safetensors").read_bytes()
-    train_autoencoder(AutoencoderTraining(stems, run, steps=24, crop_frames=4, workers=0, model=AUTOENCODER, adversarial_after=0.8))
+    train_autoencoder(
+        AutoencoderTraining(stems, run, steps=24, crop_frames=4, workers=0, model=AUTOENCODER, adversarial_after=0.8)
+    )
     assert (autoencoder / "diffusion_pytorch_model.safetensors").read_bytes() == before
 
 
@@ -111,16 +125,25 @@ def test_crops_of_stem_and_mix_stay_aligned():
 
 def test_the_unet_trains_and_publishes_a_pipeline(stems, autoencoder, tmp_path):
     settings = UNetTraining(
-        stems, tmp_path, autoencoder, steps=30, batch_frames=64, crop_frames=(8, 16), submixes=2, learning_rate=3e-3,
+        stems,
+        tmp_path,
+        autoencoder,
+        validation=stems,
+        steps=30,
+        batch_frames=64,
+        crop_frames=(8, 16),
+        submixes=2,
+        learning_rate=3e-3,
         model=UNET,
-    )  # fmt: skip
+    )
     folder = train_unet(settings)
     pipe = StemAccompanimentPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
     out = pipe(0.1 * torch.randn(1, 9000), sampling_rate=44100, num_inference_steps=2)
     assert out.audios.shape == (1, 1, 9000) and out.audios.isfinite().all()
     records = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
-    assert records[-1]["step"] == 30 and records[-1]["loss"] < 1.0
+    assert records[-1]["step"] == 30 and records[-1]["loss"] < 1.0 and 0 <= records[-1]["chord_share"] <= 1
+    assert {path.suffix for path in (tmp_path / "previews").iterdir()} == {".png", ".flac"}
 
 
 def test_an_autoencoder_without_statistics_is_refused(stems, tmp_path):

@@ -59,7 +59,9 @@ def rescale_std(
         >>> rescale_std(4 * cond, cond, amount=1.0)
         tensor([[[-1.,  1.]]])
     """
-    over = tuple(range(1, guided.ndim)) if dim is None else dim
+    if dim is None:
+        dim = range(1, guided.ndim)
+    over = (dim,) if isinstance(dim, int) else tuple(dim)
     goal = cond.float().std(over, correction=0, keepdim=True)
     spread = guided.float().std(over, correction=0, keepdim=True)
     ratio = (goal.clamp(min=eps) / spread.clamp(min=eps)) * amount + (1 - amount)

@@ -135,7 +135,7 @@ def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     if (level == 0).any():
         raise ValueError("the style reference is silent; give one in which the instrument plays")
     audio = audio * (REFERENCE_RMS / level).reshape(-1, 1, 1)
-    latents = autoencoder.encode(audio.to(autoencoder.dtype)).latents.float()
+    latents = autoencoder.encode(audio).latents.float()
     latents = normalize_latents(latents, autoencoder.config)
 
     hop, frames = autoencoder.config.hop_length, latents.shape[-1]

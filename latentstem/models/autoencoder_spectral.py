@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from diffusers.utils import BaseOutput
+from diffusers.utils.accelerate_utils import apply_forward_hook
+from diffusers.utils.outputs import BaseOutput
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -140,8 +141,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         self.decoder_carriers = (
             CarrierBank(channels, sampling_rate, window_length, stft_hop_length, carriers) if carriers else None
         )
-        # Start near the biases, which `set_background` puts where the data are: from a random start the first steps teach
-        # the decoder its background through the latents, and wash all variation out of them.
+        # Start near the biases, which `set_background` puts where the data are: from a random start the first steps
+        # teach the decoder its background through the latents, and wash all variation out of them.
         nn.init.normal_(self.decoder_magnitude.weight, std=0.1 * channels**-0.5)
         nn.init.zeros_(self.decoder_magnitude.bias)
         nn.init.normal_(self.decoder_phase.weight, std=0.1 * channels**-0.5)
@@ -173,6 +174,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         """Encode and decode in one piece."""
         self.tile_frames = None
 
+    @apply_forward_hook
     def encode(self, audio: Tensor, return_dict: bool = True) -> AutoencoderSpectralEncoderOutput | tuple[Tensor]:
         """Encode audio.
 
@@ -186,12 +188,12 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         Raises:
             ValueError: If the shape is not as above.
         """
-        if audio.ndim != 3 or audio.shape[1] != self.config.audio_channels or audio.shape[2] == 0:
+        if audio.ndim != 3 or audio.shape[1] != self.config["audio_channels"] or audio.shape[2] == 0:
             raise ValueError(
-                f"got audio of shape {tuple(audio.shape)}; expected (batch, {self.config.audio_channels}, samples) "
+                f"got audio of shape {tuple(audio.shape)}; expected (batch, {self.config['audio_channels']}, samples) "
                 "with at least one sample"
             )
-        hop = self.config.hop_length
+        hop = self.config["hop_length"]
         audio = F.pad(audio, (0, -audio.shape[-1] % hop))
         if self.tile_frames is None:
             latents = self._encode(audio)
@@ -201,6 +203,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             )
         return AutoencoderSpectralEncoderOutput(latents=latents) if return_dict else (latents,)
 
+    @apply_forward_hook
     def decode(
         self, latents: Tensor, num_samples: int | None = None, start_frame: int = 0, return_dict: bool = True
     ) -> AutoencoderSpectralDecoderOutput | tuple[Tensor]:
@@ -218,16 +221,16 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         Raises:
             ValueError: If the shape is not as above or `num_samples` is more than the latents hold.
         """
-        if latents.ndim != 3 or latents.shape[1] != self.config.latent_channels or latents.shape[2] == 0:
+        if latents.ndim != 3 or latents.shape[1] != self.config["latent_channels"] or latents.shape[2] == 0:
             raise ValueError(
-                f"got latents of shape {tuple(latents.shape)}; expected (batch, {self.config.latent_channels}, frames) "
+                f"got latents of shape {tuple(latents.shape)}; expected (batch, {self.config['latent_channels']}, frames) "
                 "with at least one frame"
             )
-        hop = self.config.hop_length
+        hop = self.config["hop_length"]
         available = latents.shape[-1] * hop
-        num_samples = available if num_samples is None else num_samples
-        if not 0 < num_samples <= available:
-            raise ValueError(f"got num_samples={num_samples}; expected 1 to {available} for {latents.shape[-1]} frames")
+        samples = available if num_samples is None else num_samples
+        if not 0 < samples <= available:
+            raise ValueError(f"got num_samples={samples}; expected 1 to {available} for {latents.shape[-1]} frames")
         log_magnitude = None
         if self.tile_frames is None:
             sample, log_magnitude = self._decode(latents, start_frame)
@@ -239,7 +242,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
                 self.decoder_reach,
                 (1, hop),
             )
-        sample = sample[..., :num_samples]
+        sample = sample[..., :samples]
         if not return_dict:
             return (sample,)
         return AutoencoderSpectralDecoderOutput(sample=sample, log_magnitude=log_magnitude)
@@ -259,7 +262,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         Returns:
             `(batch, audio_channels, bins, stft_frames)`: 0 for silence, 3 for a full-scale sinusoid.
         """
-        magnitude = stft(audio, window_length or self.config.window_length, self.config.stft_hop_length).abs()
+        magnitude = stft(audio, window_length or self.config["window_length"], self.config["stft_hop_length"]).abs()
         return torch.log1p(magnitude / FLOOR) / UNIT
 
     @torch.no_grad()
@@ -275,7 +278,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         self.decoder_magnitude.bias.copy_(self.log_magnitude(audio).mean((0, 3)).flatten())
 
     def _encode(self, audio: Tensor) -> Tensor:
-        hidden = rearrange(self.log_magnitude(audio, self.config.encoder_window_length), "b c f t -> b t (c f)").to(
+        hidden = rearrange(self.log_magnitude(audio, self.config["encoder_window_length"]), "b c f t -> b t (c f)").to(
             self.dtype
         )
         hidden = self.encoder_in(hidden)
@@ -294,7 +297,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         for block in self.decoder_blocks:
             hidden = block(hidden)
         hidden = self.decoder_norm(hidden)
-        channels = self.config.audio_channels
+        channels = self.config["audio_channels"]
         magnitude = _magnitude(rearrange(self.decoder_magnitude(hidden).float(), "b t (c f) -> b c f t", c=channels))
         pair = rearrange(self.decoder_phase(hidden).float(), "b t (p c f) -> p b c f t", p=2, c=channels)
         parts = pair * (magnitude * torch.rsqrt(pair.square().sum(0) + 1e-6))
@@ -305,7 +308,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             parts = parts + F.pad(bank, (0, 0, 0, parts.shape[3] - bank.shape[3]))
         power = parts.square().sum(0)
         log_magnitude = torch.log1p((power + 1e-12).sqrt() / FLOOR) / UNIT
-        audio = istft(torch.complex(*parts), self.config.window_length, self.config.stft_hop_length)
+        audio = istft(torch.complex(*parts), self.config["window_length"], self.config["stft_hop_length"])
         return audio, log_magnitude
 
 
@@ -313,7 +316,7 @@ def _magnitude(log_magnitude: Tensor, limit: float = 3.5) -> Tensor:
     """Inverse of `AutoencoderSpectral.log_magnitude` up to the limit, its tangent beyond.
 
     Nothing real lies beyond, but what strays there must neither overflow nor, as behind a clamp, lose its gradient.
-    Below zero the inverse is negative: the net's way of saying nothing, so it is held at zero but for a slope to return by.
+    Below zero the inverse is negative, the net's way of saying nothing: held at zero but for a slope to return by.
     """
     inside = FLOOR * torch.expm1(UNIT * log_magnitude.clamp(max=limit))
     beyond = UNIT * (log_magnitude - limit).clamp(min=0) * FLOOR * math.exp(UNIT * limit)

@@ -64,8 +64,8 @@ class SpectralDiscriminator(ModelMixin, ConfigMixin):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Score audio `(batch, audio_channels, samples)`."""
-        audio = F.pad(audio, (0, -audio.shape[-1] % (self.config.hop_length * 2**self.config.layers)))
-        spectrum = stft(audio, self.config.window_length, self.config.hop_length)
+        audio = F.pad(audio, (0, -audio.shape[-1] % (self.config["hop_length"] * 2 ** self.config["layers"])))
+        spectrum = stft(audio, self.config["window_length"], self.config["hop_length"])
         # The floor under the power keeps the gradient finite at silence, where R1 differentiates twice.
         level = 0.5 * torch.log(spectrum.real**2 + spectrum.imag**2 + 1e-8) / 4.6 + 1
         hidden_states = self.entry(level.flatten(1, 2))

@@ -15,6 +15,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import nn
 
+import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.nn.attention import SelfAttention1D
 from latentstem.nn.embeddings import TimestepEmbedding
 from latentstem.nn.position import DynamicPositionBias

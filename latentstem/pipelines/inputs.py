@@ -47,10 +47,10 @@ def prepare_audio(
         >>> prepare_audio(torch.ones(2, 5), 44100, name="mix", expected_rate=44100, expected_channels=1).shape
         torch.Size([1, 1, 5])
     """
-    if isinstance(audio, np.ndarray):
+    if isinstance(audio, np.ndarray) and audio.dtype.kind == "f":
         audio = torch.from_numpy(np.require(audio, requirements=["C", "W"]))
     if not isinstance(audio, Tensor) or not audio.is_floating_point():
-        kind = audio.dtype if isinstance(audio, Tensor) else type(audio).__name__
+        kind = getattr(audio, "dtype", type(audio).__name__)
         raise TypeError(f"{name} must be a tensor or array of floats in [-1, 1], got {kind}")
     if sampling_rate is None:
         raise ValueError(f"{name} came without its sampling_rate; pass it in Hz, e.g. sampling_rate=44100")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from diffusers.utils import BaseOutput
+from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.guiders.guider_utils import BaseGuidance
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.guidance.grounding import StyleGrounding
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
+from latentstem.nn.position import reuse_position_tables
 from latentstem.pipelines.inputs import prepare_audio
 from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.sampling.denoised import denoised_coefficients
@@ -79,17 +81,18 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider)
         if trained_schedule is None:
-            missing = [key for key in _SCHEDULE if key not in scheduler.config]
+            config = scheduler.config  # pyright: ignore[reportAttributeAccessIssue]
+            missing = [key for key in _SCHEDULE if key not in config]
             if missing:
                 raise ValueError(
                     f"the config of {type(scheduler).__name__} does not say {', '.join(missing)}; pass the schedule "
                     "the net was trained on as trained_schedule, or build the scheduler with "
                     f"{type(scheduler).__name__}.from_config(CosineDDIMScheduler(...).config)"
                 )
-            trained_schedule = {key: scheduler.config[key] for key in _SCHEDULE}
+            trained_schedule = {key: config[key] for key in _SCHEDULE}
         self.register_to_config(trained_schedule=dict(trained_schedule))
-        self.sampling_rate: int = autoencoder.config.sampling_rate
-        self.hop_length: int = autoencoder.config.hop_length
+        self.sampling_rate: int = autoencoder.config["sampling_rate"]
+        self.hop_length: int = autoencoder.config["hop_length"]
 
     def check_inputs(
         self,
@@ -146,7 +149,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         self._check_scheduler()
 
     def _check_scheduler(self) -> None:
-        trained = CosineDDIMScheduler(**self.config.trained_schedule)
+        trained = CosineDDIMScheduler(**self.config["trained_schedule"])
         name = type(self.scheduler).__name__
         fix = f"{name}.from_config(pipe.scheduler.config) of the scheduler saved with the weights"
         alphas = getattr(self.scheduler, "alphas_cumprod", torch.empty(0)).cpu()
@@ -157,10 +160,10 @@ class StemAccompanimentPipeline(DiffusionPipeline):
                 f"{name} has another noise schedule (alphas_cumprod) than the one the net was trained on, which "
                 f"would return noise; build it with {fix}"
             )
-        if self.scheduler.config.prediction_type != trained.config.prediction_type:
+        if self.scheduler.config.prediction_type != trained.config["prediction_type"]:
             raise ValueError(
                 f"{name} takes the net's output for {self.scheduler.config.prediction_type!r}, but it was trained to "
-                f"predict {trained.config.prediction_type!r}; build it with {fix}"
+                f"predict {trained.config['prediction_type']!r}; build it with {fix}"
             )
 
     def encode_mix(self, mix: Tensor) -> tuple[Tensor, Tensor]:
@@ -174,8 +177,8 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         """
         level = sounding_rms(mix)
         gain = torch.where(level > _SILENCE, REFERENCE_RMS / level.clamp(min=_SILENCE), 1.0)
-        audio = (mix * gain.reshape(-1, 1, 1)).to(self.autoencoder.dtype)
-        latents = self.autoencoder.encode(audio).latents.float()
+        # Float32 whatever the nets' dtype: the autoencoder casts after its spectrogram.
+        latents = self.autoencoder.encode(mix * gain.reshape(-1, 1, 1)).latents.float()
         return normalize_latents(latents, self.autoencoder.config), gain
 
     def encode_style(
@@ -254,7 +257,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         """
         batch = latents.shape[0]
         heard = torch.zeros(batch, dtype=torch.bool, device=latents.device)
-        branches = guider.prepare_inputs({"mix_dropped": (heard, ~heard)})
+        branches: Any = guider.prepare_inputs({"mix_dropped": (heard, ~heard)})  # pyright: ignore[reportArgumentType]
         count = len(branches)
 
         sample = self.scheduler.scale_model_input(latents, timestep)
@@ -383,7 +386,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         if mix_latents is not None:
             mix_latents = mix_latents.to(self._execution_device, torch.float32)
             mix_latents = mix_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
-        latents = self.prepare_latents(len(gain), -(-num_samples // self.hop_length), generator, latents)
+        sample: Tensor = self.prepare_latents(len(gain), -(-num_samples // self.hop_length), generator, latents)
 
         # A guider of this call's own: the saved one is shared with other pipelines.
         overrides = {"guidance_scale": guidance_scale, "guidance_rescale": guidance_rescale}
@@ -393,23 +396,22 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         if "generator" in inspect.signature(self.scheduler.step).parameters:
             step_options["generator"] = generator
 
-        with self.progress_bar(total=len(timesteps)) as progress_bar:
+        bar = self.progress_bar(total=len(timesteps))  # pyright: ignore[reportCallIssue]
+        with bar as progress_bar, reuse_position_tables(self.unet):
             for index, timestep in enumerate(timesteps):
                 guider.set_state(step=index, num_inference_steps=len(timesteps), timestep=timestep)
-                output = self.predict(latents, timestep, mix_latents, guider)
+                output = self.predict(sample, timestep, mix_latents, guider)
                 result, denoised = hooked_step(
-                    self.scheduler.step, self.scheduler, hooks, output, timestep, latents, **step_options
+                    self.scheduler.step, self.scheduler, hooks, output, timestep, sample, **step_options
                 )
-                latents = result.prev_sample
+                sample = result.prev_sample
                 if callback_on_step_end is not None:
-                    tensors = {"latents": latents, "denoised": denoised, "mix_latents": mix_latents}
+                    tensors: dict[str, Any] = {"latents": sample, "denoised": denoised, "mix_latents": mix_latents}
                     asked = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-                    latents = callback_on_step_end(self, index, timestep, asked).get("latents", latents)
+                    sample = callback_on_step_end(self, index, timestep, asked).get("latents", sample)
                 progress_bar.update()
 
-        audios: Tensor | np.ndarray = latents
-        if output_type != "latent":
-            audios = self.decode_latents(latents, num_samples, gain)
+        audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain)
         if output_type == "np":
             audios = audios.cpu().numpy()
         self.maybe_free_model_hooks()
@@ -427,13 +429,15 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         ).to(self._execution_device)
 
     def _num_samples(self, duration: float | None, mix_latents: Tensor | None) -> int:
-        if mix_latents is None:
-            return max(1, round(duration * self.sampling_rate))
-        available = mix_latents.shape[-1] * self.hop_length
-        num_samples = available if duration is None else round(duration * self.sampling_rate)
-        if not available - self.hop_length < num_samples <= available:
+        """Length of a stem without a mix; `check_inputs` has seen that at least one of the two is given."""
+        frames = 0 if mix_latents is None else mix_latents.shape[-1]
+        available = frames * self.hop_length
+        if duration is None:
+            return available
+        num_samples = max(1, round(duration * self.sampling_rate))
+        if mix_latents is not None and not available - self.hop_length < num_samples <= available:
             raise ValueError(
-                f"duration {duration} s is {num_samples} samples, and mix_latents of {mix_latents.shape[-1]} frames "
-                f"stand for {available - self.hop_length + 1} to {available}"
+                f"duration {duration} s is {num_samples} samples, and mix_latents of {frames} frames stand for "
+                f"{available - self.hop_length + 1} to {available}"
             )
         return num_samples

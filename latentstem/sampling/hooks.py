@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
-from diffusers import DDIMScheduler
+import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
 from latentstem.sampling.denoised import denoised_coefficients, signal_and_noise_rates, step_position
@@ -101,7 +102,8 @@ def hooked_step(
     position, total = step_position(scheduler, timestep), len(scheduler.timesteps)
     step = DenoisedStep(position, total, timestep, sample, signal_rate, noise_rate)
 
-    denoised, edits = original, {"rederive": [], "keep": []}
+    denoised = original
+    edits: dict[str, list[Tensor]] = {"rederive": [], "keep": []}
     for hook in hooks:
         mode = noise or getattr(hook, "noise", "rederive")
         if mode not in edits:
@@ -112,13 +114,13 @@ def hooked_step(
         denoised = edited
 
     if edits["rederive"]:
-        change = sum(edits["rederive"]) / coefficients.output
+        change = torch.stack(edits["rederive"]).sum(0) / coefficients.output
         model_output = (model_output.float() + change).to(model_output.dtype)
     if not edits["keep"]:
         return HookedStep(step_function(model_output, timestep, sample, **kwargs), denoised)
     arrival = _previous_signal_rate(scheduler, timestep)
     result = step_function(model_output, timestep, sample, **kwargs)
-    change = sum(edits["keep"])
+    change = torch.stack(edits["keep"]).sum(0)
     return HookedStep(_shifted(result, arrival * change, change), denoised)
 
 
@@ -179,9 +181,9 @@ def on_denoised(scheduler: Any, *hooks: DenoisedHook, noise: NoiseMode | None = 
 
 def _previous_signal_rate(scheduler: Any, timestep: int | float | Tensor) -> float:
     if isinstance(scheduler, CosineDDIMScheduler):
-        return scheduler.previous_signal_rate(timestep)
+        return scheduler.previous_signal_rate(int(timestep))
     if isinstance(scheduler, DDIMScheduler):
-        previous = int(timestep) - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
+        previous = int(timestep) - scheduler.config["num_train_timesteps"] // scheduler.num_inference_steps
         alpha = scheduler.alphas_cumprod[previous] if previous >= 0 else scheduler.final_alpha_cumprod
         return math.sqrt(alpha)
     raise TypeError(

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
-from diffusers.utils import BaseOutput
+from diffusers.utils.outputs import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -126,7 +126,7 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         self._previous_timestep: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return self.config.num_train_timesteps
+        return self.config["num_train_timesteps"]
 
     def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None) -> None:
         """Chooses the timesteps of a sampling run, evenly spaced and ending before timestep 0 with noise left to take.
@@ -138,7 +138,7 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         Raises:
             ValueError: the number of steps is out of range.
         """
-        total = self.config.num_train_timesteps
+        total = self.config["num_train_timesteps"]
         if not 1 <= num_inference_steps <= total:
             raise ValueError(f"num_inference_steps must be 1 to {total}, got {num_inference_steps}")
         steps_left = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64)
@@ -201,10 +201,10 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         alpha = self.alphas_cumprod[int(timestep)].item()
         signal, noise = math.sqrt(alpha), math.sqrt(1 - alpha)
 
-        if self.config.prediction_type == "v_prediction":
+        if self.config["prediction_type"] == "v_prediction":
             original = signal * sample - noise * model_output
             predicted_noise = signal * model_output + noise * sample
-        elif self.config.prediction_type == "epsilon":
+        elif self.config["prediction_type"] == "epsilon":
             original = (sample - noise * model_output) / signal
             predicted_noise = model_output
         else:

@@ -7,6 +7,7 @@ stems and, for a share of its items, mixes: the decoder has to play the stem, th
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ class AutoencoderTraining:
     workers: int = 1
     init_from: Path | None = None
     seed: int = 0
-    model: dict[str, int] | None = None
+    model: dict[str, Any] | None = None
 
 
 class Adversary:
@@ -140,19 +141,19 @@ def train(settings: AutoencoderTraining) -> Path:
     else:
         model = AutoencoderSpectral(**(settings.model or {}))
     folder = StemFolder(settings.data, settings.target)
-    crop_samples = settings.crop_frames * model.config.hop_length
+    crop_samples = settings.crop_frames * model.config["hop_length"]
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
     )
     budget = Budget(settings.steps, settings.minutes)
     run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
-    adversary = Adversary(run, settings, model.config.audio_channels) if settings.adversarial_after < 1 else None
+    adversary = Adversary(run, settings, model.config["audio_channels"]) if settings.adversarial_after < 1 else None
     run.resume()
     if budget.step == 0 and settings.init_from is None:
         stems = StemCrops(folder, crop_samples, settings.seed)
         background = torch.stack([stems[index][1] for index in range(32)]).to(run.accelerator.device)
         run.accelerator.unwrap_model(run.model).set_background(background)
-    distance = MultiScaleSpectralDistance(model.config.sampling_rate, settings.window_lengths)
+    distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
     distance.to(run.accelerator.device)
     # Crops are a function of (seed, index); a resumed run goes on with crops it has not seen.
     crops = StemCrops(folder, crop_samples, seed=settings.seed + 1_000_003 * budget.step)
@@ -170,8 +171,7 @@ def train(settings: AutoencoderTraining) -> Path:
             batches = iter(loader)
             audio = next(batches)
         losses = _losses(run, distance, adversary, settings, audio)
-        total = sum(losses.values())
-        run.update(total)
+        run.update(torch.stack(list(losses.values())).sum())
         bar.update()
         if budget.step % 50 == 0:
             values = {name: float(value.detach()) for name, value in losses.items()}
@@ -226,7 +226,7 @@ def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12,
     assert settings.validation is not None
     folder = StemFolder(settings.validation, settings.target)
     with run.averaged() as model, torch.inference_mode():
-        rate = model.config.sampling_rate
+        rate = model.config["sampling_rate"]
         crops = StemCrops(folder, int(seconds * rate), seed=0)
         agreements = []
         for index in range(min(tracks, len(folder.tracks))):
@@ -248,7 +248,7 @@ def _publish(run: TrainingRun, settings: AutoencoderTraining, folder: StemFolder
     if not run.accelerator.is_main_process:
         return target
     with run.averaged() as model, torch.inference_mode():
-        long_crops = StemCrops(folder, 64 * model.config.hop_length, seed=settings.seed + 1)
+        long_crops = StemCrops(folder, 64 * model.config["hop_length"], seed=settings.seed + 1)
         latents = torch.cat(
             [model.encode(long_crops[i][1][None].to(run.accelerator.device)).latents[0] for i in range(crops)], dim=-1
         )

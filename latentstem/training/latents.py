@@ -55,8 +55,8 @@ def cache_latents(
         key.update(weight.detach().cpu().float().numpy().tobytes())
     folder = cache / key.hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    mean = torch.tensor(autoencoder.config.latents_mean)[:, None]
-    std = torch.tensor(autoencoder.config.latents_std)[:, None]
+    mean = torch.tensor(autoencoder.config["latents_mean"])[:, None]
+    std = torch.tensor(autoencoder.config["latents_std"])[:, None]
     tracks = []
     for order, track in enumerate(tqdm(StemFolder(root, target).tracks, desc="latents", mininterval=5)):
         file = folder / f"{track.name}.safetensors"
@@ -82,5 +82,6 @@ def _encode(autoencoder: AutoencoderSpectral, sounds: Tensor) -> Tensor:
     """Latents of mono sounds `(n, samples)`, each at the reference loudness, in half precision."""
     audio = sounds[:, None]
     audio = audio * (REFERENCE_RMS / sounding_rms(audio).clamp(min=1e-6))[:, None, None]
-    channels = autoencoder.config.audio_channels
-    return autoencoder.encode(audio.expand(-1, channels, -1).to(autoencoder.device)).latents.cpu().half()
+    channels = autoencoder.config["audio_channels"]
+    (latents,) = autoencoder.encode(audio.expand(-1, channels, -1).to(autoencoder.device), return_dict=False)
+    return latents.cpu().half()

@@ -10,6 +10,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -172,7 +173,7 @@ class AveragedWeights:
     def __init__(self, run: TrainingRun):
         self.run = run
 
-    def __enter__(self) -> nn.Module:
+    def __enter__(self) -> Any:
         parameters = list(self.run.model.parameters())
         self.run.ema.store(parameters)
         self.run.ema.copy_to(parameters)

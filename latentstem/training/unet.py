@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class UNetTraining:
     save_minutes: float = 10.0
     init_from: Path | None = None
     seed: int = 0
-    model: dict[str, float] | None = None
+    model: dict[str, Any] | None = None
 
 
 class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
@@ -130,14 +131,14 @@ def train(settings: UNetTraining) -> Path:
     """
     set_seed(settings.seed)
     autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
-    if autoencoder.config.latents_mean is None:
+    if autoencoder.config["latents_mean"] is None:
         raise ValueError(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
         )
     if settings.init_from is not None:
         model = StemUNet1DModel.from_pretrained(settings.init_from).train()
     else:
-        model = StemUNet1DModel(latent_channels=autoencoder.config.latent_channels, **(settings.model or {}))
+        model = StemUNet1DModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
     scheduler = CosineDDIMScheduler()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True
@@ -199,7 +200,7 @@ def velocity_loss(
     """
     batch = stem.shape[0]
     noise = torch.randn_like(stem)
-    timesteps = torch.randint(scheduler.config.num_train_timesteps, (batch,), device=stem.device)
+    timesteps = torch.randint(scheduler.config["num_train_timesteps"], (batch,), device=stem.device)
     dropped = torch.rand(batch, device=stem.device) < mix_dropout
     with run.accelerator.autocast():
         (predicted,) = run.model(
@@ -227,7 +228,7 @@ def _validate(
     """Chord share of basses for annotated mixes, appended to `history.jsonl`, and one to listen to."""
     record = {"step": run.budget.step, "seconds": round(run.budget.seconds), "loss": round(loss, 5)}
     if settings.validation is not None:
-        rate = autoencoder.config.sampling_rate
+        rate = autoencoder.config["sampling_rate"]
         tracks = StemFolder(settings.validation, settings.target).tracks[:songs]
         annotations = [settings.validation / track.name / "song.json" for track in tracks]
         mixes = torch.stack([_read_mix(track, settings.target, int(seconds * rate)) for track in tracks])
@@ -235,16 +236,22 @@ def _validate(
             pipeline = _pipeline(averaged, autoencoder, scheduler)
             pipeline.set_progress_bar_config(disable=True)
             generators = [torch.Generator().manual_seed(index) for index in range(len(mixes))]
-            stems = pipeline(
-                mixes, sampling_rate=rate, num_inference_steps=num_inference_steps, generator=generators
-            ).audios.cpu()
+            (stems,) = pipeline(
+                mixes,
+                sampling_rate=rate,
+                num_inference_steps=num_inference_steps,
+                generator=generators,
+                output_type="np",
+                return_dict=False,
+            )
         shares = [
-            chord_share(track_pitch(stem[0].numpy(), rate), Song.from_dict(json.loads(path.read_text())).chords)
+            chord_share(track_pitch(np.asarray(stem[0]), rate), Song.from_dict(json.loads(path.read_text())).chords)
             for stem, path in zip(stems, annotations, strict=True)
         ]
         record["chord_share"] = round(float(np.mean(shares)), 4)
         run.accelerator.log({"chord_share": record["chord_share"]}, step=run.budget.step)
-        sounds = {"mix": mixes[0], "stem": stems[0], "both": mixes[0] + stems[0]}
+        stem = torch.from_numpy(np.asarray(stems[0]))
+        sounds = {"mix": mixes[0], "stem": stem, "both": mixes[0] + stem}
         write_preview(settings.output / "previews" / f"{run.budget.step:07d}", sounds, rate)
     with (settings.output / "history.jsonl").open("a") as file:
         file.write(json.dumps(record) + "\n")

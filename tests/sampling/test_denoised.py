@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from diffusers import (
@@ -85,7 +87,7 @@ def test_rates_lie_on_the_circle_and_noise_falls(kind, prediction_type):
     scheduler.set_timesteps(6)
     rates = [signal_and_noise_rates(scheduler, timestep) for timestep in scheduler.timesteps]
     assert [signal**2 + noise**2 for signal, noise in rates] == pytest.approx([1.0] * 6)
-    assert all(before[1] > after[1] for before, after in zip(rates, rates[1:], strict=False))
+    assert all(before[1] > after[1] for before, after in itertools.pairwise(rates))
 
 
 def test_flow_matching_undoes_the_straight_line():
@@ -119,7 +121,7 @@ def test_refuses_solvers_of_two_evaluations(kind):
 def test_refuses_unknown_schedulers_and_clipping():
     unknown = IPNDMScheduler()
     unknown.set_timesteps(4)
-    with pytest.raises(TypeError, match="IPNDMScheduler is not .* CosineDDIMScheduler"):
+    with pytest.raises(TypeError, match=r"IPNDMScheduler is not .* CosineDDIMScheduler"):
         denoised_coefficients(unknown, unknown.timesteps[0])
     clipping = DDIMScheduler()
     clipping.set_timesteps(4)

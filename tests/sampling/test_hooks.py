@@ -21,7 +21,9 @@ KINDS = [CosineDDIMScheduler, DDIMScheduler, DPMSolverMultistepScheduler, UniPCM
 
 
 def build(kind, steps=8):
-    scheduler = FlowMatchEulerDiscreteScheduler() if kind is FlowMatchEulerDiscreteScheduler else kind.from_config(CONFIG)
+    scheduler = (
+        FlowMatchEulerDiscreteScheduler() if kind is FlowMatchEulerDiscreteScheduler else kind.from_config(CONFIG)
+    )
     scheduler.set_timesteps(steps)
     return scheduler
 

@@ -1,0 +1,248 @@
+"""Our parts among diffusers' own: saving, loading in fresh processes, and an unmodified audio pipeline of theirs."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import (
+    AutoencoderOobleck,
+    BaseGuidance,
+    DDIMScheduler,
+    DiffusionPipeline,
+    EDMDPMSolverMultistepScheduler,
+    ModelMixin,
+    SchedulerMixin,
+    StableAudioDiTModel,
+    StableAudioPipeline,
+    StableAudioProjectionModel,
+)
+from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES, _get_custom_components_and_folders
+
+import latentstem
+from latentstem import (
+    AutoencoderSpectral,
+    CosineDDIMScheduler,
+    RescaledClassifierFreeGuidance,
+    StemAccompanimentPipeline,
+    StemUNet1DModel,
+    StyleGrounding,
+    on_denoised,
+)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A tiny pipeline, the folder it was saved to, and what it makes of a fixed mix."""
+    torch.manual_seed(0)
+    unet = StemUNet1DModel(
+        latent_channels=4,
+        block_out_channels=(8, 16),
+        layers_per_block=(1, 1),
+        attention_head_dim=8,
+        attention_levels=(False, True),
+        embedding_dim=16,
+    )
+    for parameter in unet.conv_out.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    pipe = StemAccompanimentPipeline(
+        AutoencoderSpectral(
+            latent_channels=4,
+            channels=8,
+            latent_hidden_channels=8,
+            carriers=4,
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[0.5, 0.6, 0.4, 0.5],
+        ).eval(),
+        unet.eval(),
+        CosineDDIMScheduler(max_signal_rate=0.99),
+        RescaledClassifierFreeGuidance(guidance_scale=2.5, guidance_rescale=0.3, per_channel=True),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    folder = tmp_path_factory.mktemp("saved")
+    pipe.save_pretrained(folder)
+    return pipe, folder, digest(pipe)
+
+
+def digest(pipe):
+    mix = 0.1 * torch.sin(torch.arange(9000) * 0.03)[None]
+    out = pipe(mix, sampling_rate=44100, num_inference_steps=3, generator=torch.Generator().manual_seed(0))
+    return hashlib.sha256(out.audios.numpy().tobytes()).hexdigest()
+
+
+FRESH = """
+import hashlib, sys
+{imports}
+import torch
+from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
+assert "latentstem" in LOADABLE_CLASSES
+pipe = StemAccompanimentPipeline.from_pretrained(sys.argv[1])
+pipe.set_progress_bar_config(disable=True)
+mix = 0.1 * torch.sin(torch.arange(9000) * 0.03)[None]
+out = pipe(mix, sampling_rate=44100, num_inference_steps=3, generator=torch.Generator().manual_seed(0))
+print(hashlib.sha256(out.audios.numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import diffusers\nfrom latentstem import StemAccompanimentPipeline",
+        "from latentstem import StemAccompanimentPipeline\nimport diffusers",
+    ],
+    ids=["diffusers first", "latentstem first"],
+)
+def test_a_fresh_process_makes_the_same_bits(saved, imports):
+    _, folder, expected = saved
+    program = FRESH.format(imports=imports)
+    done = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == expected
+
+
+def test_the_saved_folder_names_the_package_and_passes_the_check_of_the_hub(saved):
+    _, folder, _ = saved
+    index = json.loads((folder / "model_index.json").read_text())
+    libraries = {name: value[0] for name, value in index.items() if isinstance(value, list)}
+    assert libraries == dict.fromkeys(("autoencoder", "unet", "scheduler", "guider"), "latentstem")
+    files = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    custom, folders = _get_custom_components_and_folders(str(folder), index, files)
+    assert custom == {}
+    assert sorted(folders) == sorted(libraries)
+
+
+def test_every_component_saves_and_loads_alone(saved, tmp_path):
+    pipe, folder, expected = saved
+    loaded = {}
+    for name, component in pipe.components.items():
+        component.save_pretrained(tmp_path / name)
+        loaded[name] = type(component).from_pretrained(tmp_path / name)
+        within = type(component).from_pretrained(folder, subfolder=name)
+        for key, value in component.config.items():
+            if not key.startswith("_"):
+                for other in (loaded[name], within):
+                    assert json.dumps(other.config[key]) == json.dumps(value)
+    rebuilt = StemAccompanimentPipeline(**loaded)
+    rebuilt.set_progress_bar_config(disable=True)
+    assert digest(rebuilt) == expected
+
+
+def test_a_component_swapped_in_while_loading_is_used_and_held_against_the_trained_schedule(saved):
+    pipe, folder, _ = saved
+    stock = DDIMScheduler.from_config(pipe.scheduler.config)
+    swapped = StemAccompanimentPipeline.from_pretrained(folder, scheduler=stock)
+    swapped.set_progress_bar_config(disable=True)
+    assert isinstance(swapped.scheduler, DDIMScheduler)
+    assert swapped(duration=0.1, num_inference_steps=2).audios.shape == (1, 1, 4410)
+    foreign = StemAccompanimentPipeline.from_pretrained(folder, scheduler=CosineDDIMScheduler(max_signal_rate=0.95))
+    with pytest.raises(ValueError, match="alphas_cumprod"):
+        foreign(duration=0.1, num_inference_steps=2)
+
+
+def test_importing_any_class_that_diffusers_loads_registers_the_package():
+    bases = (ModelMixin, SchedulerMixin, BaseGuidance, DiffusionPipeline)
+    assert set(LOADABLE_CLASSES["latentstem"]) == {base.__name__ for base in bases}
+    public = [getattr(latentstem, name) for name in latentstem.__all__]
+    loadable = [
+        value
+        for value in public
+        if isinstance(value, type) and issubclass(value, bases) and value.__module__.startswith("latentstem")
+    ]
+    assert len(loadable) >= 5
+    for kind in loadable:
+        source = Path(sys.modules[kind.__module__].__file__).read_text()
+        assert "import latentstem._diffusers" in source, kind.__name__
+
+
+@pytest.fixture(scope="module")
+def stable_audio():
+    """diffusers' StableAudioPipeline at tiny size, with embedded prompts in place of a text encoder."""
+    torch.manual_seed(0)
+    transformer = StableAudioDiTModel(
+        sample_size=16,
+        in_channels=3,
+        num_layers=2,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        num_key_value_attention_heads=2,
+        out_channels=3,
+        cross_attention_dim=16,
+        time_proj_dim=8,
+        global_states_input_dim=32,
+        cross_attention_input_dim=16,
+    )
+    vae = AutoencoderOobleck(
+        encoder_hidden_size=4,
+        downsampling_ratios=[1, 2],
+        decoder_channels=4,
+        decoder_input_channels=3,
+        audio_channels=2,
+        channel_multiples=[2, 4],
+        sampling_rate=4,
+    )
+    pipe = StableAudioPipeline(
+        vae=vae,
+        text_encoder=None,
+        projection_model=StableAudioProjectionModel(
+            text_encoder_dim=16, conditioning_dim=16, min_value=0, max_value=32
+        ),
+        tokenizer=None,
+        transformer=transformer.eval(),
+        scheduler=EDMDPMSolverMultistepScheduler(
+            solver_order=2, prediction_type="v_prediction", sigma_data=1.0, sigma_schedule="exponential"
+        ),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    prompt = torch.randn(1, 5, 16)
+
+    def generate(**options):
+        return pipe(
+            prompt_embeds=prompt,
+            negative_prompt_embeds=torch.zeros_like(prompt),
+            num_inference_steps=6,
+            guidance_scale=4.0,
+            num_waveforms_per_prompt=2,
+            generator=torch.Generator().manual_seed(0),
+            **options,
+        ).audios
+
+    return pipe, generate
+
+
+EDM = EDMDPMSolverMultistepScheduler(prediction_type="v_prediction", sigma_data=1.0, sigma_schedule="exponential")
+
+
+@pytest.fixture(params=[EDM, CosineDDIMScheduler()], ids=lambda scheduler: type(scheduler).__name__)
+def with_scheduler(stable_audio, request):
+    pipe, generate = stable_audio
+    pipe.scheduler = request.param
+    return pipe, generate
+
+
+def test_an_idle_hook_in_a_pipeline_of_diffusers_is_bitwise_its_own_output(with_scheduler):
+    pipe, generate = with_scheduler
+    plain = generate()
+    with on_denoised(pipe.scheduler, lambda denoised, step: denoised):
+        assert torch.equal(generate(), plain)
+    with on_denoised(pipe.scheduler, StyleGrounding(torch.ones(3), strength=0.0)):
+        assert torch.equal(generate(), plain)
+    assert plain.shape[0] == 2
+
+
+def test_style_grounding_in_a_pipeline_of_diffusers_reaches_the_reference(with_scheduler):
+    pipe, generate = with_scheduler
+    goal = torch.tensor([0.7, -1.1, 0.2])
+    plain = generate(output_type="latent").mean(-1)
+    with on_denoised(pipe.scheduler, StyleGrounding(goal)):
+        grounded = generate(output_type="latent").mean(-1)
+    assert (plain - goal).abs().max() > 0.1
+    assert torch.allclose(grounded, goal.expand(2, 3), atol=1e-3)
+    assert torch.equal(generate(output_type="latent").mean(-1), plain)  # and it is gone afterwards

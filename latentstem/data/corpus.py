@@ -114,6 +114,21 @@ def write_corpus(
     return list(tracks.values())
 
 
+def read_annotation(track: str | Path) -> Song:
+    """Read what was written about a track of the corpus.
+
+    Args:
+        track: the track's folder.
+
+    Returns:
+        The song, with its chords and notes.
+
+    Raises:
+        FileNotFoundError: if the folder holds no `song.json`.
+    """
+    return Song.from_dict(json.loads((Path(track) / "song.json").read_text())["song"])
+
+
 def _one_thread() -> None:
     torch.set_num_threads(1)
 

@@ -188,9 +188,10 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         Raises:
             ValueError: If the shape is not as above.
         """
-        if audio.ndim != 3 or audio.shape[1] != self.config["audio_channels"] or audio.shape[2] == 0:
+        channels = self.config["audio_channels"]
+        if audio.ndim != 3 or audio.shape[1] != channels or audio.shape[2] == 0:
             raise ValueError(
-                f"got audio of shape {tuple(audio.shape)}; expected (batch, {self.config['audio_channels']}, samples) "
+                f"got audio of shape {tuple(audio.shape)}; expected (batch, {channels}, samples) "
                 "with at least one sample"
             )
         hop = self.config["hop_length"]
@@ -221,9 +222,10 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         Raises:
             ValueError: If the shape is not as above or `num_samples` is more than the latents hold.
         """
-        if latents.ndim != 3 or latents.shape[1] != self.config["latent_channels"] or latents.shape[2] == 0:
+        channels = self.config["latent_channels"]
+        if latents.ndim != 3 or latents.shape[1] != channels or latents.shape[2] == 0:
             raise ValueError(
-                f"got latents of shape {tuple(latents.shape)}; expected (batch, {self.config['latent_channels']}, frames) "
+                f"got latents of shape {tuple(latents.shape)}; expected (batch, {channels}, frames) "
                 "with at least one frame"
             )
         hop = self.config["hop_length"]

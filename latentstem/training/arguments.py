@@ -18,7 +18,8 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
     is the field's line in the docstring's `Args`.
 
     Args:
-        settings: the dataclass; fields of type str, int, float, Path, tuple of one of them, dict, or None besides.
+        settings: the dataclass; fields of type str, int, float, bool, Path, tuple of one of them, dict, or None
+            besides.
         words: without the program's name; those of this process by default.
         prog: what the help calls the program.
 
@@ -27,6 +28,7 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
 
     Example:
         >>> from dataclasses import dataclass
+        >>> from pathlib import Path
         >>> @dataclass(frozen=True)
         ... class Walk:
         ...     goal: Path
@@ -65,6 +67,8 @@ def _reader(annotation: Any) -> dict[str, Any]:
     """How argparse is to read a field of this type."""
     if get_origin(annotation) in (Union, types.UnionType):
         (annotation,) = (part for part in get_args(annotation) if part is not type(None))
+    if annotation is bool:
+        return {"action": "store_true"}  # so the default of a flag is False
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is tuple:
         fixed = ... not in parts

@@ -5,6 +5,7 @@ stems and, for a share of its items, mixes: the decoder has to play the stem, th
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class AutoencoderTraining:
         mix_share: Share of the items that are mixes.
         learning_rate: Peak of the schedule.
         gain_range: Random gain in dB, up and down, of every crop.
+        equaliser_range: Deviation in dB of the random equaliser of every crop, at points two octaves apart: timbres
+            that no soundfont holds.
         window_lengths: Windows of the multi-scale spectral distance.
         adversarial_after: Share of the budget after which the adversarial term joins; 1 leaves it out.
         adversarial_weight: Its weight.
@@ -57,6 +60,7 @@ class AutoencoderTraining:
         save_minutes: Minutes between states and validations.
         workers: Processes that read crops.
         init_from: Folder of published weights to start from.
+        decoder_only: Leave the encoder as it is, so that the latents a denoiser was trained on keep their meaning.
         seed: Of weights and crops.
         model: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
     """
@@ -72,6 +76,7 @@ class AutoencoderTraining:
     mix_share: float = 0.25
     learning_rate: float = 7e-4
     gain_range: float = 6.0
+    equaliser_range: float = 3.0
     window_lengths: tuple[int, ...] = (256, 1024, 4096, 8192)
     adversarial_after: float = 1.0
     adversarial_weight: float = 0.05
@@ -81,6 +86,7 @@ class AutoencoderTraining:
     save_minutes: float = 10.0
     workers: int = 1
     init_from: Path | None = None
+    decoder_only: bool = False
     seed: int = 0
     model: dict[str, Any] | None = None
 
@@ -140,6 +146,8 @@ def train(settings: AutoencoderTraining) -> Path:
         model = AutoencoderSpectral.from_pretrained(settings.init_from).train()
     else:
         model = AutoencoderSpectral(**(settings.model or {}))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not (settings.decoder_only and name.startswith("encoder_")))
     folder = StemFolder(settings.data, settings.target)
     crop_samples = settings.crop_frames * model.config["hop_length"]
     optimizer = torch.optim.AdamW(
@@ -195,8 +203,33 @@ class _Collate:
     def __call__(self, items: list[tuple[Tensor, Tensor]]) -> Tensor:
         mixes = round(self.settings.mix_share * len(items))
         chosen = torch.stack([mix if i < mixes else stem for i, (mix, stem) in enumerate(items)])
-        decibels = self.settings.gain_range * (2 * torch.rand(len(items), 1, 1) - 1)
-        return chosen * 10 ** (decibels / 20)
+        gain = self.settings.gain_range * (2 * torch.rand(len(items), 1) - 1)
+        decibels = gain + self.settings.equaliser_range * torch.randn(len(items), 6)
+        return equalised(chosen, decibels)
+
+
+def equalised(audio: Tensor, decibels: Tensor, lowest: float = 1 / 1024) -> Tensor:
+    """Filter audio by a smooth curve over log-frequency.
+
+    Args:
+        audio: `(batch, channels, samples)`.
+        decibels: Gain at points evenly spaced in octaves from `lowest` to half the sampling rate, `(batch, points)`.
+        lowest: First point, as a share of half the sampling rate; below it the curve is flat.
+
+    Returns:
+        Audio of the same shape, with zero phase shift.
+
+    Example:
+        >>> audio = torch.randn(2, 1, 1000)
+        >>> bool(torch.allclose(equalised(audio, torch.full((2, 6), 20.0)), 10 * audio, atol=1e-4))
+        True
+    """
+    spectrum = torch.fft.rfft(audio)
+    place = torch.linspace(0, 1, spectrum.shape[-1]).clamp(min=lowest).log2() / -math.log2(lowest) + 1
+    place = place * (decibels.shape[1] - 1)
+    left = place.floor().long().clamp(max=decibels.shape[1] - 2)
+    curve = torch.lerp(decibels[:, left], decibels[:, left + 1], (place - left).expand(len(decibels), -1))
+    return torch.fft.irfft(spectrum * 10 ** (curve[:, None] / 20), n=audio.shape[-1])
 
 
 def _losses(
@@ -248,11 +281,12 @@ def _publish(run: TrainingRun, settings: AutoencoderTraining, folder: StemFolder
     if not run.accelerator.is_main_process:
         return target
     with run.averaged() as model, torch.inference_mode():
-        long_crops = StemCrops(folder, 64 * model.config["hop_length"], seed=settings.seed + 1)
-        latents = torch.cat(
-            [model.encode(long_crops[i][1][None].to(run.accelerator.device)).latents[0] for i in range(crops)], dim=-1
-        )
-        model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
+        if not settings.decoder_only:
+            long_crops = StemCrops(folder, 64 * model.config["hop_length"], seed=settings.seed + 1)
+            latents = torch.cat(
+                [model.encode(long_crops[i][1][None].to(model.device)).latents[0] for i in range(crops)], dim=-1
+            )
+            model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
         partial = target.with_name("autoencoder.partial")
         model.save_pretrained(partial)
         replace_folder(partial, target)

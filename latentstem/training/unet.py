@@ -18,7 +18,7 @@ from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm.auto import tqdm
 
-from latentstem.data.score import Song
+from latentstem.data.corpus import read_annotation
 from latentstem.data.stems import StemFolder, StemTrack
 from latentstem.evaluation.harmony import chord_share
 from latentstem.evaluation.pitch import track_pitch
@@ -230,7 +230,6 @@ def _validate(
     if settings.validation is not None:
         rate = autoencoder.config["sampling_rate"]
         tracks = StemFolder(settings.validation, settings.target).tracks[:songs]
-        annotations = [settings.validation / track.name / "song.json" for track in tracks]
         mixes = torch.stack([_read_mix(track, settings.target, int(seconds * rate)) for track in tracks])
         with run.averaged() as averaged:
             pipeline = _pipeline(averaged, autoencoder, scheduler)
@@ -245,8 +244,10 @@ def _validate(
                 return_dict=False,
             )
         shares = [
-            chord_share(track_pitch(np.asarray(stem[0]), rate), Song.from_dict(json.loads(path.read_text())).chords)
-            for stem, path in zip(stems, annotations, strict=True)
+            chord_share(
+                track_pitch(np.asarray(stem[0]), rate), read_annotation(settings.validation / track.name).chords
+            )
+            for stem, track in zip(stems, tracks, strict=True)
         ]
         record["chord_share"] = round(float(np.mean(shares)), 4)
         run.accelerator.log({"chord_share": record["chord_share"]}, step=run.budget.step)

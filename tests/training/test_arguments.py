@@ -62,6 +62,7 @@ def test_help_describes_every_field(settings, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         parse_settings(settings, ["--help"])
     options = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  --")]
-    assert [option.split()[0] for option in options] == [f"--{f.name.replace('_', '-')}" for f in fields(settings)]
+    named = [option.split()[0] for option in options]
+    assert named == [f"--{f.name.replace('_', '-')}" for f in fields(settings)]
     for option in options:
         assert len(option.split("  ", 1)) == 2, f"{option} has no help"

@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
 from latentstem.data.composer import compose
 from latentstem.data.stems import StemFolder
-from latentstem.training.autoencoder import AutoencoderTraining
+from latentstem.training.autoencoder import AutoencoderTraining, equalised
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.latents import cache_latents
 from latentstem.training.unet import LatentCrops, UNetTraining
@@ -43,7 +43,7 @@ def stems(tmp_path_factory) -> Path:
         }
         for stem, sound in sounds.items():
             soundfile.write(root / name / f"{stem}.wav", sound, 44100)
-        (root / name / "song.json").write_text(json.dumps(compose(seed=0, duration=5.0).to_dict()))
+        (root / name / "song.json").write_text(json.dumps({"song": compose(seed=0, duration=5.0).to_dict()}))
     return root
 
 
@@ -150,3 +150,30 @@ def test_an_autoencoder_without_statistics_is_refused(stems, tmp_path):
     AutoencoderSpectral(**AUTOENCODER).save_pretrained(tmp_path / "bare")
     with pytest.raises(ValueError, match="latents_mean"):
         train_unet(UNetTraining(stems, tmp_path / "run", tmp_path / "bare", steps=1))
+
+
+def test_the_decoder_alone_can_go_on_training(stems, autoencoder, tmp_path):
+    settings = AutoencoderTraining(
+        stems,
+        tmp_path,
+        steps=4,
+        batch_size=2,
+        crop_frames=4,
+        window_lengths=(512,),
+        workers=0,
+        init_from=autoencoder,
+        decoder_only=True,
+    )
+    before = AutoencoderSpectral.from_pretrained(autoencoder)
+    after = AutoencoderSpectral.from_pretrained(train_autoencoder(settings))
+    assert after.config.latents_mean == before.config.latents_mean
+    for (name, old), new in zip(before.state_dict().items(), after.state_dict().values(), strict=True):
+        assert torch.equal(old, new) == name.startswith("encoder_"), name
+
+
+def test_the_equaliser_turns_each_frequency_by_its_gain():
+    time = torch.arange(44100) / 44100
+    tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (21.533203125 * 4, 22050 / 4)])[:, None]
+    decibels = torch.tensor([[0.0, 6.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, -12.0, 0.0]])
+    gains = equalised(tones, decibels).square().mean((1, 2)).div(tones.square().mean((1, 2))).log10() * 10
+    assert (gains - torch.tensor([6.0, -12.0])).abs().max() < 0.2

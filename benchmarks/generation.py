@@ -26,6 +26,13 @@ def load_pipeline(weights: Path | None, device: str) -> StemAccompanimentPipelin
     return pipe
 
 
+def load_autoencoder(weights: Path | None, device: str) -> AutoencoderSpectral:
+    """Loads the autoencoder of a saved pipeline, or the one saved in the folder itself."""
+    folder = weights_folder(weights)
+    inside = folder / "autoencoder"
+    return AutoencoderSpectral.from_pretrained(str(inside if inside.is_dir() else folder)).to(device).eval()
+
+
 def generate(
     pipe: StemAccompanimentPipeline, songs: Sequence[RenderedSong], batch: int, description: str, **call: Any
 ) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from generation import encoded, generate, load_pipeline, weights_folder
 from matplotlib.figure import Figure
-from report import RESULTS, interval, print_table, shown, write_report
+from report import RESULTS, interval, mean, print_table, shown, write_report
 from songs import DEFAULT_CACHE, unseen_songs
 
 
@@ -70,13 +70,14 @@ def main(
     write_report("guidance", settings, {**figures, "songs": by_song}, _picture(spread), results)
 
 
-def _ratio(over: np.ndarray, under: np.ndarray) -> float:
-    return float(np.mean(over) / np.mean(under))
+def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    return mean(over) / mean(under)
 
 
-def _taken_away(plain: np.ndarray, guided: np.ndarray, rescaled: np.ndarray) -> float:
-    excess = float(np.mean(guided) - np.mean(plain))
-    return float(np.mean(guided) - np.mean(rescaled)) / excess if excess else 0.0
+def _taken_away(plain: np.ndarray, guided: np.ndarray, rescaled: np.ndarray) -> np.ndarray:
+    excess = mean(guided) - mean(plain)
+    # Without an excess there is nothing to take away.
+    return np.where(excess != 0, (mean(guided) - mean(rescaled)) / np.where(excess != 0, excess, 1.0), 0.0)
 
 
 def _picture(spread: dict[str, list[float]]) -> Figure:

@@ -77,7 +77,8 @@ def main(
     rows.append(["generated less swapped", shown(margin), "", "", "", ""])
     print_table("Generated basses and the harmony of their mixes", header, rows)
 
-    growth = [json.loads(line) for path in history or () for line in path.read_text().splitlines() if line.strip()]
+    records = [json.loads(line) for path in history or () for line in path.read_text().splitlines()]
+    growth = [record for record in records if "chord_share" in record]
     settings = {
         "weights": weights_folder(weights).name,
         "songs": songs,

@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from generation import round_tripped, weights_folder
+from generation import load_autoencoder, round_tripped, weights_folder
 from matplotlib.figure import Figure
 from report import RESULTS, interval, print_table, shown, write_report
 from rich.progress import track
 from songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, unseen_songs
 
-from latentstem import AutoencoderSpectral
 from latentstem.evaluation import RoundTrip, round_trip
 
 MEASURES = ("pitch_agreement", "voiced_ratio", "onset_lag", "onset_lag_size", "log_spectral_distance")
 
 
 def main(
-    weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Saved pipeline or autoencoder; the shipped pipeline if absent.")
+    ] = None,
     songs: Annotated[int, typer.Option(min=1, help="Number of test songs.")] = 24,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
     device: str = "cpu",
@@ -31,8 +32,7 @@ def main(
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     unseen = unseen_songs(0, songs, duration, cache)
-    autoencoder = AutoencoderSpectral.from_pretrained(str(weights_folder(weights)), subfolder="autoencoder").to(device)
-    autoencoder.eval()
+    autoencoder = load_autoencoder(weights, device)
     cases = []
     for song in track(unseen, description="round trips"):
         figures = round_trip(song.bass, round_tripped(autoencoder, song.bass), SAMPLING_RATE)

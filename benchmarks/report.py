@@ -24,9 +24,14 @@ RESULTS = REPOSITORY / "benchmarks" / "results"
 PACKAGES = ("torch", "diffusers", "numpy", "librosa", "mir_eval", "soxr")
 
 
+def mean(values: np.ndarray) -> np.ndarray:
+    """Mean over songs, the last axis."""
+    return np.mean(values, axis=-1)
+
+
 def interval(
-    *columns: Sequence[float],
-    statistic: Callable[..., float] = np.mean,
+    *columns: Sequence[float] | np.ndarray,
+    statistic: Callable[..., np.ndarray] = mean,
     resamples: int = 10_000,
     share: float = 0.95,
 ) -> dict[str, float]:
@@ -34,7 +39,7 @@ def interval(
 
     Args:
         columns: one value a song each; songs are resampled jointly, which keeps pairs together.
-        statistic: of the columns; called as `statistic(*columns)`.
+        statistic: of the columns, `(..., songs)` each; reduces the last axis.
         resamples: number of resamples.
         share: of the resamples between the interval's ends.
 
@@ -44,15 +49,15 @@ def interval(
     values = [np.asarray(column, dtype=float) for column in columns]
     songs = len(values[0])
     draws = np.random.default_rng(0).integers(songs, size=(resamples, songs))
-    resampled = [statistic(*(column[draw] for column in values)) for draw in draws]
+    resampled = statistic(*(column[draws] for column in values))
     low, high = np.quantile(resampled, [(1 - share) / 2, (1 + share) / 2])
     return {"mean": float(statistic(*values)), "low": float(low), "high": float(high), "songs": songs}
 
 
 def shown(figure: Mapping[str, float], unit: float = 1.0, digits: int = 3) -> str:
     """Writes an interval as `0.812 [0.790, 0.833]`, in units of `unit`."""
-    mean, low, high = (figure[key] / unit for key in ("mean", "low", "high"))
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    middle, low, high = (figure[key] / unit for key in ("mean", "low", "high"))
+    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Made examples/audio: mixes without their bass, of two songs that no net was trained on, from the composer's test seeds.
+"""Makes examples/audio: the mixes without bass of two songs of the composer's test seeds, which no net has seen.
 
 Run it from the root of the repository; it needs FluidSynth and the Debian package musescore-general-soundfont-small.
 """

@@ -13,7 +13,10 @@ __version__ = "0.1.0"
 
 # The four diffusers base classes are here because diffusers looks them up on the library a class belongs to.
 _NAMES_BY_MODULE = {
-    "diffusers": ("BaseGuidance", "DiffusionPipeline", "ModelMixin", "SchedulerMixin"),
+    "diffusers.guiders.guider_utils": ("BaseGuidance",),
+    "diffusers.models.modeling_utils": ("ModelMixin",),
+    "diffusers.pipelines.pipeline_utils": ("DiffusionPipeline",),
+    "diffusers.schedulers.scheduling_utils": ("SchedulerMixin",),
     "latentstem.audio.io": (
         "AudioContentError",
         "AudioError",
@@ -45,7 +48,7 @@ _NAMES_BY_MODULE = {
     "latentstem.models.discriminator": ("SpectralDiscriminator",),
     "latentstem.models.unet_stem": ("StemUNet1DModel", "StemUNet1DOutput", "StemUNetStage"),
     "latentstem.nn.attention": ("SelfAttention1D", "biased_attention"),
-    "latentstem.nn.carriers": ("CarrierPhase",),
+    "latentstem.nn.carriers": ("CarrierBank",),
     "latentstem.nn.convnext": ("ConvNeXtBlock1D",),
     "latentstem.nn.embeddings": ("TimestepEmbedding", "sinusoidal_embedding"),
     "latentstem.nn.position": ("DynamicPositionBias", "reuse_position_tables"),
@@ -97,7 +100,5 @@ def pretrained_path(name: str) -> str:
     known = sorted(index.parent.name for index in shipped.glob("*/model_index.json"))
     if name not in known:
         listed = ", ".join(known) or "none in this installation"
-        raise ValueError(
-            f"no weights named {name!r} are shipped with latentstem; the shipped ones are: {listed}"
-        )
+        raise ValueError(f"no weights named {name!r} are shipped with latentstem; the shipped ones are: {listed}")
     return str(shipped / name)

@@ -1,9 +1,10 @@
 """Names of the package for type checkers and editors: what `__init__.py` imports when it is first used."""
 
-from diffusers import BaseGuidance as BaseGuidance
-from diffusers import DiffusionPipeline as DiffusionPipeline
-from diffusers import ModelMixin as ModelMixin
-from diffusers import SchedulerMixin as SchedulerMixin
+from diffusers.guiders.guider_utils import BaseGuidance as BaseGuidance
+from diffusers.models.modeling_utils import ModelMixin as ModelMixin
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline as DiffusionPipeline
+from diffusers.schedulers.scheduling_utils import SchedulerMixin as SchedulerMixin
+
 from latentstem.audio.io import AudioContentError as AudioContentError
 from latentstem.audio.io import AudioError as AudioError
 from latentstem.audio.io import AudioFileError as AudioFileError
@@ -38,7 +39,7 @@ from latentstem.models.unet_stem import StemUNet1DOutput as StemUNet1DOutput
 from latentstem.models.unet_stem import StemUNetStage as StemUNetStage
 from latentstem.nn.attention import SelfAttention1D as SelfAttention1D
 from latentstem.nn.attention import biased_attention as biased_attention
-from latentstem.nn.carriers import CarrierPhase as CarrierPhase
+from latentstem.nn.carriers import CarrierBank as CarrierBank
 from latentstem.nn.convnext import ConvNeXtBlock1D as ConvNeXtBlock1D
 from latentstem.nn.embeddings import TimestepEmbedding as TimestepEmbedding
 from latentstem.nn.embeddings import sinusoidal_embedding as sinusoidal_embedding

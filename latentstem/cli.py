@@ -34,6 +34,8 @@ app.add_typer(train_app, name="train")
 
 # Set to anything, unexpected errors come with their traceback.
 _TRACEBACK = "LATENTSTEM_TRACEBACK"
+_TYPER_INTERRUPTED = 130
+_INTERRUPTED = "interrupted; the files reported above are whole"
 
 
 class UsageError(Exception):
@@ -57,11 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = typer.main.get_command(app)
     try:
         with _one_line_warnings():
-            return command.main(args=arguments, prog_name="latentstem", standalone_mode=False) or 0
+            code = command.main(args=arguments, prog_name="latentstem", standalone_mode=False) or 0
+        return code if code != _TYPER_INTERRUPTED else _fail(_INTERRUPTED, code=1)
+    except SystemExit as exit:  # the options of a training are read by argparse
+        return exit.code if isinstance(exit.code, int) else 1
     except typer.TyperException as error:  # unknown options, values out of range
         return _fail(error.format_message(), code=2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; the file being written was dropped, those listed above are whole", code=1)
+        return _fail(_INTERRUPTED, code=1)
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise
@@ -125,22 +130,20 @@ def accompany(
     ] = None,
     guidance_rescale: Annotated[
         float | None,
-        typer.Option(
-            min=0.0, max=1.0, callback=_finite, help="How much of guidance's excess level is undone, 0 to 1."
-        ),
+        typer.Option(min=0.0, max=1.0, callback=_finite, help="How much of guidance's excess level is undone, 0 to 1."),
     ] = None,
     style_strength: Annotated[
         float, typer.Option(callback=_finite, help="How far the sound moves to the style's; 0 not at all.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the first candidate; the next ones count up.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the first candidate; the others count up.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="Candidates: OUT-1, OUT-2 and so on, if more than one.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     max_duration: Annotated[
         float, typer.Option(callback=_finite, help="Longest input in seconds that is read.")
     ] = 10800.0,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The stem: .wav, .flac, .ogg or .mp3.")
-    ] = Path("bass.wav"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The stem: .wav, .flac, .ogg or .mp3.")] = Path(
+        "bass.wav"
+    ),
     preview: Annotated[
         bool, typer.Option("--preview", help="Also write the mix with the stem in it, and a picture of both.")
     ] = False,
@@ -151,7 +154,8 @@ def accompany(
     if max_duration <= 0:
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     outputs = [output] if count == 1 else [_numbered(output, k) for k in range(1, count + 1)]
-    for path in outputs:
+    mixed_outputs = [path.with_name(f"{path.stem}-with-mix{path.suffix}") for path in outputs] if preview else []
+    for path in [*outputs, *mixed_outputs]:
         check_writable(path)
         if any(path.resolve() == source.resolve() for source in (mix, style) if source is not None):
             raise UsageError(f"{path}: is an input and would be overwritten; name another file with -o")
@@ -171,7 +175,7 @@ def accompany(
 
     for index, path in enumerate(outputs):
         with _library_errors():
-            result = pipe(
+            result: Any = pipe(
                 model_mix,
                 sampling_rate=model_rate,
                 style=model_style,
@@ -191,9 +195,8 @@ def accompany(
             from latentstem.preview import draw_spectrograms
 
             both = _within_range(mix_audio + stem)
-            mixed = path.with_name(f"{path.stem}-with-mix{path.suffix}")
-            write_audio(mixed, both, sampling_rate)
-            _report(mixed, both, sampling_rate, "mix and stem")
+            write_audio(mixed_outputs[index], both, sampling_rate)
+            _report(mixed_outputs[index], both, sampling_rate, "mix and stem")
             picture = path.with_suffix(".png")
             draw_spectrograms(picture, {"mix": mix_audio, "stem": stem, "both": both}, sampling_rate)
             print(f"{picture}: spectrograms of mix, stem and both")
@@ -204,9 +207,7 @@ def corpus(
     root: Annotated[Path, typer.Argument(help="Folder of the corpus; made if absent, gone on with if not.")],
     songs: Annotated[int, typer.Option(min=1, help="How many songs, from the training seeds.")] = 200,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first song.")] = 0,
-    duration: Annotated[
-        float, typer.Option(min=1.0, max=600.0, callback=_finite, help="Seconds a song.")
-    ] = 30.0,
+    duration: Annotated[float, typer.Option(min=1.0, max=600.0, callback=_finite, help="Seconds a song.")] = 30.0,
     soundfont: Annotated[
         list[str] | None, typer.Option(help="fluidr3, musescore or timgm6mb; give it again for several.")
     ] = None,
@@ -224,6 +225,32 @@ def corpus(
     except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
         raise UsageError(str(error)) from error
     print(f"{root}: {len(tracks)} songs")
+
+
+# The options of a training are the fields of its settings; they are parsed, and helped with, there.
+_ALL_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@train_app.command("autoencoder", context_settings=_ALL_WORDS, add_help_option=False)
+def train_autoencoder(context: typer.Context) -> None:
+    """Train the autoencoder; --help lists the options."""
+    from latentstem.training.arguments import parse_settings
+    from latentstem.training.autoencoder import AutoencoderTraining, train
+
+    settings = parse_settings(AutoencoderTraining, context.args, prog="latentstem train autoencoder")
+    with _library_errors():
+        print(f"{train(settings)}: trained weights")
+
+
+@train_app.command("unet", context_settings=_ALL_WORDS, add_help_option=False)
+def train_unet(context: typer.Context) -> None:
+    """Train the denoiser on a trained autoencoder's latents; --help lists the options."""
+    from latentstem.training.arguments import parse_settings
+    from latentstem.training.unet import UNetTraining, train
+
+    settings = parse_settings(UNetTraining, context.args, prog="latentstem train unet")
+    with _library_errors():
+        print(f"{train(settings)}: trained weights")
 
 
 def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
@@ -307,7 +334,7 @@ def _within_range(audio: Any) -> Any:
 def _report(path: Path, audio: Any, sampling_rate: int, what: str) -> None:
     peak = 20 * math.log10(max(audio.abs().max().item(), 1e-9))
     seconds = audio.shape[-1] / sampling_rate
-    print(f"{path}: {what}, {seconds:.2f} s at {sampling_rate} Hz, peak {peak:.1f} dB")
+    print(f"{path}: {what}, {seconds:.2f} s at {sampling_rate} Hz, peak {peak:.1f} dB", flush=True)
 
 
 @contextmanager

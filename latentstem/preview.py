@@ -48,9 +48,7 @@ def log_frequency_spectrogram(audio: Tensor, sampling_rate: int) -> np.ndarray:
     return 10 * np.log10(np.stack(rows) + 1e-12)
 
 
-def draw_spectrograms(
-    path: str | os.PathLike[str], signals: Mapping[str, Tensor], sampling_rate: int
-) -> None:
+def draw_spectrograms(path: str | os.PathLike[str], signals: Mapping[str, Tensor], sampling_rate: int) -> None:
     """Write one PNG with a spectrogram of each signal, on shared axes and one colour scale.
 
     Args:

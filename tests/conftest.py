@@ -1,5 +1,6 @@
 """Seeds, hypothesis profiles and the rule that CI may not skip what needs FluidSynth."""
 
+import functools
 import os
 import random
 
@@ -26,14 +27,26 @@ def seeds():
     torch.manual_seed(0)
 
 
-def pytest_collection_modifyitems(config, items):
-    if not torch.cuda.is_available():
-        no_gpu = pytest.mark.skip(reason="needs a CUDA device")
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(no_gpu)
-    if "slow" not in config.getoption("-m"):
-        unasked = pytest.mark.skip(reason="slow: run with -m slow")
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(unasked)
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    if item.get_closest_marker("slow") and "slow" not in item.config.getoption("-m"):
+        pytest.skip("slow: run with -m slow")
+    if item.get_closest_marker("fluidsynth") and (reason := _missing_synthesizer()):
+        if os.environ.get("LATENTSTEM_REQUIRE_FLUIDSYNTH"):
+            pytest.fail(f"LATENTSTEM_REQUIRE_FLUIDSYNTH is set, but {reason}", pytrace=False)
+        pytest.skip(reason)
+
+
+@functools.cache
+def _missing_synthesizer():
+    """Why music cannot be rendered here, or None."""
+    from latentstem.data.synthesis import SOUNDFONTS, SynthesisError, soundfont_path, synthesizer_path
+
+    try:
+        synthesizer_path()
+        for name in SOUNDFONTS:
+            soundfont_path(name)
+    except SynthesisError as error:
+        return str(error)
+    return None

@@ -127,7 +127,11 @@ def test_a_style_moves_the_sound_and_strength_zero_does_not(accompany, tmp_path)
     style = tmp_path / "style.flac"
     write_audio(style, 0.5 * torch.sin(torch.arange(48000) * 0.02)[None], 48000)
     stems = {}
-    for name, options in {"free": (), "none": ("--style", style, "--style-strength", 0), "full": ("--style", style)}.items():
+    for name, options in {
+        "free": (),
+        "none": ("--style", style, "--style-strength", 0),
+        "full": ("--style", style),
+    }.items():
         assert accompany(*options)[0] == 0
         stems[name] = read_audio(tmp_path / "bass.wav")[0]
     torch.testing.assert_close(stems["free"], stems["none"], rtol=0, atol=1e-5)
@@ -220,6 +224,7 @@ def test_bad_audio_is_one_line_and_exit_code_2(accompany, mix, tmp_path, kind, r
         ["--max-duration", "0.1"],
         ["--device", "cuda:99"],
         ["--device", "abacus"],
+        ["--seed", "-1"],
         ["--weights", "tuba-gm"],
         ["-o", "nowhere/bass.wav"],
         ["-o", "bass.aiff"],
@@ -245,6 +250,9 @@ def test_the_mix_is_never_overwritten(accompany, mix, tmp_path):
         code, _, err = accompany(output=output)
         assert code == 2 and is_one_error(err)
         assert mix.read_bytes() == before
+    other = shutil.copy(mix, tmp_path / "bass-with-mix.wav")
+    code, _, err = accompany("--preview", mix=other)
+    assert code == 2 and is_one_error(err)
 
 
 def cut(file):
@@ -338,30 +346,54 @@ def test_an_interruption_is_one_line_and_exit_code_1(accompany, tmp_path, monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bass-1.wav", "mix.wav"]
 
 
-def test_as_a_program_of_its_own(weights, mix, tmp_path):
-    """Two fresh processes: one runs through and says the same as the next; one is interrupted from outside."""
-    command = [sys.executable, "-m", "latentstem", "accompany", mix, "--weights", weights, "--device", "cpu"]
-    done = subprocess.run([*command, "--steps", "2", "-o", tmp_path / "a.wav"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert read_audio(tmp_path / "a.wav")[0].shape == (1, 12_345)
-
+def test_a_process_interrupted_from_outside_keeps_what_it_has_finished(weights, mix, tmp_path):
+    words = ["accompany", mix, "--weights", weights, "--device", "cpu", "--count", "1000", "-o", tmp_path / "b.wav"]
     running = subprocess.Popen(
-        [*command, "--steps", "1000", "--count", "1000", "-o", tmp_path / "b.wav"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-m", "latentstem", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    running.stdout.readline()  # the first candidate is there
+    first = running.stdout.readline()
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
+    assert "b-1.wav: seed 0, 0.56 s at 22050 Hz" in first, err
     assert running.returncode == 1
-    assert [line for line in err.splitlines() if "error: interrupted" in line], err
+    assert [line for line in err.splitlines() if line.startswith("error: interrupted")], err
     assert "Traceback" not in err
-    written = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(("b", ".")))
-    assert len(written) == 1 + out.count("b-")
-    for name in written:
-        assert read_audio(tmp_path / name)[0].shape == (1, 12_345)
+    written = sorted(path for path in tmp_path.iterdir() if path != mix)
+    assert len(written) == 1 + len(out.splitlines())
+    for path in written:
+        assert read_audio(path)[0].shape == (1, 12_345)
+
+
+@pytest.mark.parametrize("net", ["autoencoder", "unet"])
+@pytest.mark.parametrize("words", [[], ["--no-such-option"], ["--steps", "many"]])
+def test_bad_training_options_are_one_line_and_exit_code_2(capfd, net, words):
+    assert main(["train", net, *words]) == 2
+    assert is_one_error(capfd.readouterr().err.splitlines())
+
+
+@pytest.mark.parametrize("net", ["autoencoder", "unet"])
+def test_training_without_data_is_one_line_and_exit_code_2(capfd, tmp_path, weights, net):
+    words = ["--data", tmp_path / "none", "--output", tmp_path / "run", "--mixed-precision", "no"]
+    words += ["--autoencoder", weights / "autoencoder"] if net == "unet" else []
+    assert main(["train", net, *map(str, words)]) == 2
+    assert is_one_error(capfd.readouterr().err.splitlines())
+
+
+@pytest.mark.parametrize("words", [["--songs", "0"], ["--soundfont", "none"], ["--duration", "nan"], []])
+def test_bad_corpus_options_are_one_line_and_exit_code_2(capfd, tmp_path, monkeypatch, words):
+    monkeypatch.setenv("PATH", str(tmp_path))  # where there is no FluidSynth
+    assert main(["corpus", str(tmp_path / "corpus"), *words]) == 2
+    assert is_one_error(capfd.readouterr().err.splitlines())
+    assert not (tmp_path / "corpus").exists()
+
+
+@pytest.mark.fluidsynth
+def test_corpus_writes_songs(capfd, tmp_path):
+    words = ["--songs", "2", "--first-seed", "5", "--duration", "2", "--workers", "1"]
+    assert main(["corpus", str(tmp_path), *words]) == 0
+    assert "2 songs" in capfd.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["song_000005", "song_000006"]
 
 
 def test_help_and_version_need_no_weights(capsys):

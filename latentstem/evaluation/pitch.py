@@ -64,8 +64,8 @@ def track_pitch(audio: np.ndarray, sampling_rate: int) -> PitchTrack:
     """Tracks the pitch of a bass.
 
     The audio is first brought to 11025 Hz, which keeps 11 harmonics of the highest pitch looked for and makes
-    the tracker run at many times real time. Frames more than 50 dB below the loudest one are unvoiced: on
-    digital silence YIN's difference function is 0 at every lag, which it takes for perfect periodicity.
+    the tracker run at many times real time. Frames more than 50 dB below the loudest one are unvoiced, whatever hum or
+    reverberation is left in them.
 
     Args:
         audio: mono audio `(samples,)`, any level.
@@ -87,8 +87,9 @@ def track_pitch(audio: np.ndarray, sampling_rate: int) -> PitchTrack:
     if audio.ndim != 1 or not len(audio):
         raise ValueError(f"got audio of shape {audio.shape}, expected (samples,): take the mean of the channels")
     audio = soxr.resample(audio, sampling_rate, ANALYSIS_RATE)
+    audio = audio if len(audio) else np.zeros(1, dtype=np.float32)  # what is shorter than a sample at 11025 Hz
     tilt = scipy.signal.butter(1, TILT_HZ, "highpass", fs=ANALYSIS_RATE, output="sos")
-    audio = scipy.signal.sosfilt(tilt, audio).astype(np.float32)
+    audio = np.asarray(scipy.signal.sosfilt(tilt, audio), dtype=np.float32)
     frames = 1 + len(audio) // HOP_LENGTH
     times = np.arange(frames) * HOP_LENGTH / ANALYSIS_RATE
     rms = librosa.feature.rms(y=audio, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH)[0]

@@ -17,10 +17,11 @@ DETECTION_WINDOW = 2048
 ATTACK_WINDOW = 512
 ATTACK_LEAD = 0.0065  # the square root of a step rises fastest this many seconds before the step: see the test
 PEAK_HEIGHT = 0.07
-LEAST_DISTANCE = 0.05
+LEAST_DISTANCE = 0.07  # of onsets; sixteenth notes at 170 beats a minute are 0.088 s apart
 ATTACK_REACH = (0.02, 0.045)  # seconds before and after a peak in which its attack is looked for
 RELEASE_SPAN = 0.06
-RELEASE_RATIO = 0.6  # a peak after which the level falls below this ratio is the end of a note
+RELEASE_LEAD = 0.03
+RELEASE_RATIO = 0.6  # a peak soon after which the level is below this ratio is the end of a note
 
 ENVELOPE_STEP = 0.001
 ENVELOPE_WINDOW = 0.02
@@ -49,7 +50,7 @@ def onset_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
         [0.5, 1.5]
     """
     audio = _mono_at_analysis_rate(audio, sampling_rate)
-    if len(audio) < ATTACK_WINDOW or not np.any(audio):
+    if not np.any(audio):
         return np.zeros(0)
     rate = ANALYSIS_RATE / HOP_LENGTH
     peaks = librosa.onset.onset_detect(
@@ -58,9 +59,9 @@ def onset_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
         hop_length=HOP_LENGTH,
         units="frames",
         delta=PEAK_HEIGHT,
-        wait=int(LEAST_DISTANCE * rate),
-        pre_max=int(0.03 * rate),
-        post_max=int(0.03 * rate) + 1,
+        wait=0,
+        pre_max=int(LEAST_DISTANCE * rate),
+        post_max=int(LEAST_DISTANCE * rate) + 1,
         pre_avg=int(0.1 * rate),
         post_avg=int(0.1 * rate) + 1,
     )
@@ -120,7 +121,7 @@ def beat_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
         0.5
     """
     audio = _mono_at_analysis_rate(audio, sampling_rate)
-    if len(audio) < ATTACK_WINDOW or not np.any(audio):
+    if not np.any(audio):
         return np.zeros(0)
     every = 4  # frames of 11.6 ms are fine for beats, and the tracker's search is long
     flux = _flux(audio, DETECTION_WINDOW)
@@ -185,6 +186,8 @@ def onset_lag(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_
             f"got audio of shapes {reference_audio.shape} and {estimate_audio.shape}, expected (samples,) twice: "
             "cut both recordings to one length"
         )
+    if not len(reference_audio):
+        return 0.0
     reference, estimate = (_rises(audio, sampling_rate) for audio in (reference_audio, estimate_audio))
     if not reference.any() or not estimate.any():
         return 0.0
@@ -206,6 +209,7 @@ def _mono_at_analysis_rate(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
 
 def _flux(audio: np.ndarray, window: int) -> np.ndarray:
     """Summed rises of the square root of 48 bands below 3 kHz, from one frame to the next."""
+    audio = np.pad(audio, (0, max(0, window - len(audio))))
     magnitude = np.abs(librosa.stft(audio, n_fft=window, hop_length=HOP_LENGTH, pad_mode="constant"))
     # One set of bands for both windows: made for the short one, librosa would warn of empty bands below 200 Hz.
     bands = librosa.filters.mel(sr=ANALYSIS_RATE, n_fft=DETECTION_WINDOW, n_mels=48, fmin=20, fmax=3000, norm=None)
@@ -215,8 +219,10 @@ def _flux(audio: np.ndarray, window: int) -> np.ndarray:
 
 
 def _is_release(audio: np.ndarray, time: float) -> bool:
-    span, at = int(RELEASE_SPAN * ANALYSIS_RATE), round(time * ANALYSIS_RATE)
-    before, after = audio[max(at - span, 0) : max(at, 0)], audio[max(at, 0) : at + span]
+    span, at = round(RELEASE_SPAN * ANALYSIS_RATE), max(round(time * ANALYSIS_RATE), 0)
+    # The long window sees the end of a note up to half its length early.
+    soon = at + round(RELEASE_LEAD * ANALYSIS_RATE)
+    before, after = audio[max(at - span, 0) : at], audio[soon : soon + span]
     return float(np.sum(after**2)) < RELEASE_RATIO**2 * float(np.sum(before**2))
 
 
@@ -227,7 +233,7 @@ def _vertex(left: float, middle: float, right: float) -> float:
 
 
 def _rises(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    window = scipy.signal.windows.hann(max(round(ENVELOPE_WINDOW * sampling_rate), 3), sym=True)
+    window = np.hanning(max(round(ENVELOPE_WINDOW * sampling_rate), 3))
     power = scipy.signal.fftconvolve(np.asarray(audio, dtype=np.float64) ** 2, window / window.sum(), mode="same")
     times = np.arange(0.0, len(audio) / sampling_rate, ENVELOPE_STEP)
     # The transform's rounding leaves power where there was silence: 100 dB below the loudest moment is none.

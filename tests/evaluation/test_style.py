@@ -25,7 +25,9 @@ def test_the_nearest_program_is_the_one_at_the_least_distance(seed):
     rng = np.random.default_rng(seed)
     means = {program: rng.standard_normal(6) for program in (32, 33, 36, 38)}
     latent = rng.standard_normal(6)
-    distances = {program: sum((a - b) ** 2 for a, b in zip(latent, mean)) for program, mean in means.items()}
+    distances = {
+        program: sum((a - b) ** 2 for a, b in zip(latent, mean, strict=True)) for program, mean in means.items()
+    }
     assert distances[nearest_program(latent, means)] == min(distances.values())
     assert nearest_program(means[36], means) == 36
 

@@ -1,0 +1,91 @@
+"""What a newcomer runs first: README's command, its ten lines of Python, the shipped weights, the example mixes."""
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import latentstem
+from latentstem.cli import main
+
+ROOT = Path(latentstem.__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+EXAMPLE = ROOT / "examples" / "bass_accompaniment.py"
+
+needs_weights = pytest.mark.skipif(
+    not (ROOT / "latentstem" / "weights" / "bass-gm").is_dir(), reason="this checkout carries no weights"
+)
+
+
+def fenced(heading):
+    section = README.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```\w*\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder to write to that has the examples where the root of the repository has them."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check_bass(folder, mix):
+    """Same rate and length to the sample, finite, heard, and not clipped."""
+    bass, rate = latentstem.read_audio(folder / "bass.wav")
+    reference = soundfile.info(ROOT / mix)
+    assert (rate, bass.shape[-1]) == (reference.samplerate, reference.frames)
+    assert bass.square().mean().sqrt() > 0.005
+    assert (bass.abs() >= 0.999).sum() <= 1
+
+
+@pytest.mark.parametrize("heading", ["Run it", "Test it"])
+def test_readme_has_one_command_line_for_each_job(heading):
+    (block,) = fenced(heading)
+    (line,) = block.splitlines()
+    assert line.startswith("python3 -m venv .venv && .venv/bin/pip install -e ")
+
+
+def test_the_ten_lines_of_readme_are_the_example():
+    (block,) = fenced("Ten lines of Python")
+    assert block == EXAMPLE.read_text().split('"""\n', 1)[1].lstrip("\n")
+
+
+@needs_weights
+def test_the_command_of_readme_makes_a_bass(workplace):
+    (block,) = fenced("Run it")
+    words = shlex.split(block.rpartition("&&")[2])
+    assert words[0] == ".venv/bin/latentstem"
+    assert main(words[1:]) == 0
+    check_bass(workplace, words[2])
+
+
+@needs_weights
+def test_the_ten_lines_of_readme_make_a_bass(workplace):
+    runpy.run_path(str(EXAMPLE))
+    check_bass(workplace, "examples/audio/mix-1.flac")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_example_mixes_are_there(number):
+    audio, rate = latentstem.read_audio(ROOT / "examples" / "audio" / f"mix-{number}.flac")
+    assert (rate, audio.shape[-1]) == (44100, 12 * 44100)
+    assert audio.square().mean().sqrt() > 0.05
+
+
+@pytest.mark.fluidsynth
+def test_the_example_mixes_are_what_the_script_renders(tmp_path):
+    """Of unseen songs: their seeds are the composer's test seeds, and the sound is that of the committed script."""
+    from latentstem.data.composer import TEST_SEEDS
+
+    script = tmp_path / "render_mixes.py"
+    script.write_text((ROOT / "examples" / "render_mixes.py").read_text())
+    (tmp_path / "audio").mkdir()
+    seeds = runpy.run_path(str(script))["SEEDS"]
+    assert set(seeds) <= set(TEST_SEEDS)
+    for made in sorted((tmp_path / "audio").iterdir()):
+        kept = ROOT / "examples" / "audio" / made.name
+        assert (latentstem.read_audio(made)[0] - latentstem.read_audio(kept)[0]).abs().max() < 1e-3

@@ -15,10 +15,6 @@ ROOT = Path(latentstem.__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLE = ROOT / "examples" / "bass_accompaniment.py"
 
-needs_weights = pytest.mark.skipif(
-    not (ROOT / "latentstem" / "weights" / "bass-gm").is_dir(), reason="this checkout carries no weights"
-)
-
 
 def fenced(heading):
     section = README.partition(f"## {heading}\n")[2].partition("\n## ")[0]
@@ -54,7 +50,6 @@ def test_the_ten_lines_of_readme_are_the_example():
     assert block == EXAMPLE.read_text().split('"""\n', 1)[1].lstrip("\n")
 
 
-@needs_weights
 def test_the_command_of_readme_makes_a_bass(workplace):
     (block,) = fenced("Run it")
     words = shlex.split(block.rpartition("&&")[2])
@@ -63,7 +58,6 @@ def test_the_command_of_readme_makes_a_bass(workplace):
     check_bass(workplace, words[2])
 
 
-@needs_weights
 def test_the_ten_lines_of_readme_make_a_bass(workplace):
     runpy.run_path(str(EXAMPLE))
     check_bass(workplace, "examples/audio/mix-1.flac")

@@ -147,6 +147,13 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.decoder_magnitude.bias)
         nn.init.normal_(self.decoder_phase.weight, std=0.1 * channels**-0.5)
 
+        if self.decoder_carriers is not None:
+            # Up to two thirds of the highest carrier the bank plays alone, then hands over: where both may play, the
+            # magnitudes learn faster, sound multiples of the latents' rate, and the bank stays idle (tried).
+            frequency = torch.arange(window_length // 2 + 1) * (sampling_rate / window_length)
+            highest = 27.5 * 2 ** ((carriers - 1) / 48)
+            self.register_buffer("bank_share", (3 - 3 * frequency / highest).clamp(0, 1), persistent=False)
+
         # How far, in latent frames, a frame of either net can see; tiles overlap by this much.
         margin = -(-max(window_length, encoder_window_length) // hop_length)
         self.encoder_reach = -(-2 * encoder_layers // self.frames_per_latent) + 1 + margin
@@ -277,7 +284,10 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         Args:
             audio: `(batch, audio_channels, samples)`, samples a multiple of the STFT's hop.
         """
-        self.decoder_magnitude.bias.copy_(self.log_magnitude(audio).mean((0, 3)).flatten())
+        mean = self.log_magnitude(audio).mean((0, 3))
+        self.decoder_magnitude.bias.copy_(mean.flatten())
+        if self.decoder_carriers is not None:
+            self.decoder_carriers.set_spectrum(_magnitude(mean).mean(0))
 
     def _encode(self, audio: Tensor) -> Tensor:
         hidden = rearrange(self.log_magnitude(audio, self.config["encoder_window_length"]), "b c f t -> b t (c f)").to(
@@ -307,7 +317,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             bank = rearrange(
                 self.decoder_carriers(hidden, start_frame * self.frames_per_latent), "p b t f -> p b 1 f t"
             )
-            parts = parts + F.pad(bank, (0, 0, 0, parts.shape[3] - bank.shape[3]))
+            share = self.get_buffer("bank_share")[:, None]
+            parts = (1 - share) * parts + share * F.pad(bank, (0, 0, 0, parts.shape[3] - bank.shape[3]))
         power = parts.square().sum(0)
         log_magnitude = torch.log1p((power + 1e-12).sqrt() / FLOOR) / UNIT
         audio = istft(torch.complex(*parts), self.config["window_length"], self.config["stft_hop_length"])

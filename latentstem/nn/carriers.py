@@ -99,6 +99,20 @@ class CarrierBank(nn.Module):
                 ]
             )
 
+    @torch.no_grad()
+    def set_spectrum(self, magnitude: Tensor) -> None:
+        """Set the biases so that the bank alone has about this spectrum.
+
+        Args:
+            magnitude: Of each bin, `(at least bins,)`.
+        """
+        strength = self.get_buffer("response").square().sum(0)
+        # Carriers that share a bin add up as noise does: by power.
+        shared = strength / strength.sum(1, keepdim=True)
+        nearest = strength.argmax(0)
+        power = magnitude[: len(strength)].square()[nearest] * shared[nearest, torch.arange(len(nearest))]
+        self.amplitude.bias.copy_(0.5 * torch.log(power + 1e-10))
+
 
 def bounded_exp(logarithm: Tensor, limit: float = 1.0) -> Tensor:
     """Exponential up to the limit, its tangent beyond.

@@ -35,6 +35,7 @@ app.add_typer(train_app, name="train")
 # Set to anything, unexpected errors come with their traceback.
 _TRACEBACK = "LATENTSTEM_TRACEBACK"
 _TYPER_INTERRUPTED = 130
+_interruptions: list[int] = []
 _INTERRUPTED = "interrupted; the files reported above are whole"
 
 
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0
     """
     # A terminated run unwinds like an interrupted one, so that no temporary file stays behind.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _interruptions.clear()
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     command = typer.main.get_command(app)
     try:
         with _one_line_warnings():
@@ -74,7 +76,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(str(error), code=2)
         return _fail(f"{type(error).__name__}: {error} (set {_TRACEBACK}=1 to see where)", code=1)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _: object) -> None:
+    # Python drops an exception that is raised inside a finaliser, this one too: remember it for `_stop_if_interrupted`.
+    _interruptions.append(number)
+    raise KeyboardInterrupt
+
+
+def _stop_if_interrupted() -> None:
+    if _interruptions:
+        raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int) -> int:
@@ -174,6 +188,7 @@ def accompany(
     import torch
 
     for index, path in enumerate(outputs):
+        _stop_if_interrupted()
         with _library_errors():
             result: Any = pipe(
                 model_mix,

@@ -3,6 +3,7 @@
 python -m latentstem.training.publish runs/unet/pipeline latentstem/weights/bass-gm --card card.md
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,10 @@ def publish(settings: Publication) -> int:
             parameter.data = parameter.data.to(torch.float16)
     partial = settings.target.with_name(settings.target.name + ".partial")
     pipe.save_pretrained(partial)
+    for file in partial.rglob("*.json"):  # where the weights were loaded from is nobody's business
+        config = json.loads(file.read_text())
+        config.pop("_name_or_path", None)
+        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     if settings.card is not None:
         (partial / "README.md").write_text(settings.card.read_text())
     replace_folder(partial, settings.target)

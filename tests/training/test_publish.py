@@ -1,0 +1,41 @@
+"""Published weights: half precision on disk, single when loaded, and no trace of the machine they came from."""
+
+import torch
+from safetensors.torch import load_file
+
+from latentstem import (
+    AutoencoderSpectral,
+    CosineDDIMScheduler,
+    RescaledClassifierFreeGuidance,
+    StemAccompanimentPipeline,
+    StemUNet1DModel,
+)
+from latentstem.training.publish import Publication, publish
+
+
+def test_published_weights_are_halves_and_name_no_folder(tmp_path):
+    pipe = StemAccompanimentPipeline(
+        AutoencoderSpectral(latent_channels=4, channels=8, latent_hidden_channels=8, carriers=16),
+        StemUNet1DModel(
+            latent_channels=4,
+            block_out_channels=(8,),
+            layers_per_block=(1,),
+            attention_head_dim=8,
+            attention_levels=(False,),
+            embedding_dim=16,
+        ),
+        CosineDDIMScheduler(),
+        RescaledClassifierFreeGuidance(),
+    )
+    pipe.save_pretrained(tmp_path / "trained")
+    card = tmp_path / "card.md"
+    card.write_text("# card\n")
+    size = publish(Publication(tmp_path / "trained", tmp_path / "published", card))
+    files = list((tmp_path / "published").rglob("*.safetensors"))
+    assert size == sum(file.stat().st_size for file in files) and len(files) == 2
+    assert {tensor.dtype for file in files for tensor in load_file(file).values()} == {torch.float16}
+    assert all(str(tmp_path) not in file.read_text() for file in (tmp_path / "published").rglob("*.json"))
+    assert (tmp_path / "published" / "README.md").read_text() == "# card\n"
+    loaded = StemAccompanimentPipeline.from_pretrained(tmp_path / "published")
+    for name, weight in loaded.unet.state_dict().items():
+        assert weight.dtype == torch.float32 and torch.equal(weight, pipe.unet.state_dict()[name].half().float())

@@ -151,8 +151,9 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             # Up to two thirds of the highest carrier the bank plays alone, then hands over: where both may play, the
             # magnitudes learn faster, sound multiples of the latents' rate, and the bank stays idle (tried).
             frequency = torch.arange(window_length // 2 + 1) * (sampling_rate / window_length)
-            highest = 27.5 * 2 ** ((carriers - 1) / 48)
-            self.register_buffer("bank_share", (3 - 3 * frequency / highest).clamp(0, 1), persistent=False)
+            self.register_buffer(
+                "bank_share", (3 - 3 * frequency / self.decoder_carriers.highest).clamp(0, 1), persistent=False
+            )
 
         # How far, in latent frames, a frame of either net can see; tiles overlap by this much.
         margin = -(-max(window_length, encoder_window_length) // hop_length)

@@ -60,6 +60,7 @@ class CarrierBank(nn.Module):
     ):
         super().__init__()
         frequencies = lowest * 2 ** (torch.arange(count, dtype=torch.float64) / per_octave)
+        self.highest = float(frequencies[-1])
         steps = (frequencies * hop_length / sampling_rate * TURN).round().to(torch.int64)
         spacing = sampling_rate / window_length
         # The main lobe of a Hann window is two bins wide on each side.

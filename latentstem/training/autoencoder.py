@@ -173,12 +173,7 @@ def train(settings: AutoencoderTraining) -> Path:
     model.train()
     batches = iter(loader)
     while run.unfinished():
-        try:
-            audio = next(batches)
-        except StopIteration:
-            batches = iter(loader)
-            audio = next(batches)
-        losses = _losses(run, distance, adversary, settings, audio)
+        losses = _losses(run, distance, adversary, settings, next(batches))
         run.update(torch.stack(list(losses.values())).sum())
         bar.update()
         if budget.step % 50 == 0:

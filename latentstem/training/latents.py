@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.data.stems import StemFolder, StemTrack
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.sampling.latents import normalize_latents
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,6 @@ def cache_latents(
         key.update(weight.detach().cpu().float().numpy().tobytes())
     folder = cache / key.hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    mean = torch.tensor(autoencoder.config["latents_mean"])[:, None]
-    std = torch.tensor(autoencoder.config["latents_std"])[:, None]
     tracks = []
     for order, track in enumerate(tqdm(StemFolder(root, target).tracks, desc="latents", mininterval=5)):
         file = folder / f"{track.name}.safetensors"
@@ -66,7 +65,7 @@ def cache_latents(
             partial = file.with_suffix(".partial")
             save_file({"latents": _encode(autoencoder, sounds)}, partial)
             partial.rename(file)
-        latents = (load_file(file)["latents"].float() - mean) / std
+        latents = normalize_latents(load_file(file)["latents"].float(), autoencoder.config)
         tracks.append(LatentTrack(track.name, stem=latents[0], mixes=latents[1:]))
     return tracks
 

@@ -51,6 +51,9 @@ class UNetTraining:
         mix_dropout: Probability that an item's mix is replaced by the null vector.
         mix_noise: Greatest deviation of the noise added to an item's mix latents, themselves of about deviation one:
             without it the net knows each song by its mix and plays what it remembers.
+        noise_emphasis: How much more often noisy timesteps are drawn than clean ones: their density grows as this
+            power of the timestep, 0 draws all alike. What the mix tells about the stem is decided while there is
+            mostly noise; with half of it gone, the net can see the notes and hardly needs the mix.
         learning_rate: Peak of the schedule.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
@@ -72,6 +75,7 @@ class UNetTraining:
     crop_frames: tuple[int, int] = (64, 256)
     mix_dropout: float = 0.1
     mix_noise: float = 0.3
+    noise_emphasis: float = 1.0
     learning_rate: float = 8e-4
     mixed_precision: str = "bf16"
     ema_decay: float = 0.9995
@@ -161,7 +165,8 @@ def train(settings: UNetTraining) -> Path:
     while run.unfinished():
         stem, mix = (part.to(run.accelerator.device) for part in next(batches))
         deviation = settings.mix_noise * torch.rand(len(mix), 1, 1, device=mix.device)
-        loss = velocity_loss(run, scheduler, stem, mix + deviation * torch.randn_like(mix), settings.mix_dropout)
+        mix = mix + deviation * torch.randn_like(mix)
+        loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout, settings.noise_emphasis)
         run.update(loss)
         bar.update()
         recent += (float(loss.detach()) - recent) / min(budget.step, 100)
@@ -184,7 +189,12 @@ def train(settings: UNetTraining) -> Path:
 
 
 def velocity_loss(
-    run: TrainingRun, scheduler: CosineDDIMScheduler, stem: Tensor, mix: Tensor, mix_dropout: float
+    run: TrainingRun,
+    scheduler: CosineDDIMScheduler,
+    stem: Tensor,
+    mix: Tensor,
+    mix_dropout: float,
+    noise_emphasis: float,
 ) -> Tensor:
     """Mean squared error of the predicted velocity at random timesteps.
 
@@ -194,19 +204,38 @@ def velocity_loss(
         stem: Normalised latents `(batch, channels, frames)`.
         mix: Likewise, of the mixes.
         mix_dropout: Probability that an item's mix is dropped.
+        noise_emphasis: See `draw_timesteps`.
 
     Returns:
         A scalar.
     """
     batch = stem.shape[0]
     noise = torch.randn_like(stem)
-    timesteps = torch.randint(scheduler.config["num_train_timesteps"], (batch,), device=stem.device)
+    timesteps = draw_timesteps(batch, scheduler.config["num_train_timesteps"], noise_emphasis).to(stem.device)
     dropped = torch.rand(batch, device=stem.device) < mix_dropout
     with run.accelerator.autocast():
         (predicted,) = run.model(
             scheduler.add_noise(stem, noise, timesteps), timesteps, mix, mix_dropped=dropped, return_dict=False
         )
     return mse_loss(predicted.float(), scheduler.get_velocity(stem, noise, timesteps))
+
+
+def draw_timesteps(batch: int, total: int, noise_emphasis: float) -> Tensor:
+    """Random timesteps whose density grows as the given power of the timestep.
+
+    Args:
+        batch: How many.
+        total: Timesteps of the schedule.
+        noise_emphasis: The power; 0 draws all timesteps alike.
+
+    Returns:
+        Integers from 0 to `total - 1`, `(batch,)`.
+
+    Example:
+        >>> draw_timesteps(5, 1024, 1.0).shape
+        torch.Size([5])
+    """
+    return (total * torch.rand(batch) ** (1 / (1 + noise_emphasis))).long().clamp(max=total - 1)
 
 
 def _pipeline(

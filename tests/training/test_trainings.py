@@ -15,7 +15,7 @@ from latentstem.data.stems import StemFolder
 from latentstem.training.autoencoder import AutoencoderTraining, equalised
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.latents import cache_latents
-from latentstem.training.unet import LatentCrops, UNetTraining
+from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
 from latentstem.training.unet import train as train_unet
 
 AUTOENCODER = {"latent_channels": 8, "channels": 24, "latent_hidden_channels": 24, "carriers": 64}
@@ -177,3 +177,12 @@ def test_the_equaliser_turns_each_frequency_by_its_gain():
     decibels = torch.tensor([[0.0, 6.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, -12.0, 0.0]])
     gains = equalised(tones, decibels).square().mean((1, 2)).div(tones.square().mean((1, 2))).log10() * 10
     assert (gains - torch.tensor([6.0, -12.0])).abs().max() < 0.2
+
+
+@pytest.mark.parametrize("emphasis", [0.0, 1.0, 2.0])
+def test_timesteps_are_drawn_with_a_density_that_grows_as_the_power_asked_for(emphasis):
+    timesteps = draw_timesteps(20_000, 1024, emphasis)
+    assert timesteps.min() >= 0 and timesteps.max() <= 1023
+    for share in (0.25, 0.5, 0.75):
+        below = (timesteps < 1024 * share).float().mean()
+        assert below == pytest.approx(share ** (1 + emphasis), abs=0.015)

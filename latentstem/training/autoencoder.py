@@ -55,6 +55,8 @@ class AutoencoderTraining:
         adversarial_after: Share of the budget after which the adversarial term joins; 1 leaves it out.
         adversarial_weight: Its weight.
         r1_weight: Greatest weight of the R1 penalty; it adapts to how certain the discriminator is.
+        restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
+            `decoder_only`, since an encoder could lower it by saying less.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states and validations.
@@ -81,6 +83,7 @@ class AutoencoderTraining:
     adversarial_after: float = 1.0
     adversarial_weight: float = 0.05
     r1_weight: float = 10.0
+    restyling_weight: float = 0.0
     mixed_precision: str = "bf16"
     ema_decay: float = 0.999
     save_minutes: float = 10.0
@@ -139,8 +142,13 @@ def train(settings: AutoencoderTraining) -> Path:
         Folder of the published weights: the moving average, with the latents' statistics in its config.
 
     Raises:
+        ValueError: If a restyling weight is given and the encoder is trained too.
         latentstem.data.stems.StemError: If the folder holds no usable track.
     """
+    if settings.restyling_weight and not settings.decoder_only:
+        raise ValueError(
+            f"got restyling_weight={settings.restyling_weight} while the encoder is trained; expected 0, or decoder_only"
+        )
     set_seed(settings.seed)
     if settings.init_from is not None:
         model = AutoencoderSpectral.from_pretrained(settings.init_from).train()
@@ -241,12 +249,38 @@ def _losses(
         "log_magnitude": log_magnitude_distance(output.log_magnitude, model.log_magnitude(audio)),
         "spectral": distance(output.sample, audio),
     }
+    if settings.restyling_weight:
+        with run.accelerator.autocast():
+            losses["restyling"] = settings.restyling_weight * restyling_distance(model, audio[: -(-len(audio) // 2)])
     if adversary is not None and run.budget.progress >= settings.adversarial_after:
         adversary.step(run, audio, output.sample)
         with run.accelerator.autocast():
             score = adversary.model(output.sample)
         losses["adversarial"] = settings.adversarial_weight * hinge_generator_loss(score.float())
     return losses
+
+
+def restyling_distance(model: AutoencoderSpectral, audio: Tensor) -> Tensor:
+    """How far a decoder is from playing latents whose time-mean was exchanged, as style grounding exchanges it.
+
+    Each item takes the mean of its neighbour in the batch. What the decoder makes of that is encoded again and compared
+    with what was asked for, in standard deviations of the latents. A decoder that has met true latents alone pulls such
+    sounds back to those it knows.
+
+    Args:
+        model: With latent statistics.
+        audio: `(batch, channels, samples)`, whole latent frames.
+
+    Returns:
+        Mean squared distance, a scalar.
+    """
+    with torch.no_grad():
+        latents = model.encode(audio).latents.float()
+        mean = latents.mean(-1, keepdim=True)
+        asked = latents - mean + mean.roll(1, dims=0)
+    heard = model.encode(model.decode(asked).sample).latents.float()
+    deviation = torch.tensor(model.config["latents_std"], device=asked.device)[:, None]
+    return ((heard - asked) / deviation).square().mean()
 
 
 def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12, seconds: float = 6.0) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from accelerate.state import AcceleratorState
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
 from latentstem.data.composer import compose
 from latentstem.data.stems import StemFolder
-from latentstem.training.autoencoder import AutoencoderTraining, equalised
+from latentstem.training.autoencoder import AutoencoderTraining, equalised, restyling_distance
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.latents import cache_latents
 from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
@@ -163,6 +164,7 @@ def test_the_decoder_alone_can_go_on_training(stems, autoencoder, tmp_path):
         workers=0,
         init_from=autoencoder,
         decoder_only=True,
+        restyling_weight=0.5,
     )
     before = AutoencoderSpectral.from_pretrained(autoencoder)
     after = AutoencoderSpectral.from_pretrained(train_autoencoder(settings))
@@ -186,3 +188,28 @@ def test_timesteps_are_drawn_with_a_density_that_grows_as_the_power_asked_for(em
     for share in (0.25, 0.5, 0.75):
         below = (timesteps < 1024 * share).float().mean()
         assert below == pytest.approx(share ** (1 + emphasis), abs=0.015)
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.5])
+def test_restyling_asks_the_decoder_for_each_sound_with_its_neighbours_mean(kept):
+    """A codec that only regroups samples keeps whatever it is asked for; one that halves them misses half of it."""
+    deviation = [1.0, 2.0, 4.0]
+    codec = SimpleNamespace(
+        config={"latents_std": deviation},
+        encode=lambda audio: SimpleNamespace(latents=audio.reshape(len(audio), -1, 3).transpose(1, 2)),
+        decode=lambda latents: SimpleNamespace(sample=kept * latents.transpose(1, 2).reshape(len(latents), 1, -1)),
+    )
+    audio = torch.randn(4, 1, 30)
+    latents = codec.encode(audio).latents
+    missed = 0.0
+    for item in range(4):
+        for channel in range(3):
+            own, other = latents[item, channel], latents[item - 1, channel]
+            asked = own - own.mean() + other.mean()
+            missed += float((((1 - kept) * asked / deviation[channel]) ** 2).mean()) / 12
+    assert float(restyling_distance(codec, audio)) == pytest.approx(missed, abs=1e-6)
+
+
+def test_restyling_is_refused_while_the_encoder_learns(tmp_path):
+    with pytest.raises(ValueError, match="decoder_only"):
+        train_autoencoder(AutoencoderTraining(tmp_path, tmp_path, restyling_weight=1.0))

@@ -147,7 +147,7 @@ def train(settings: AutoencoderTraining) -> Path:
     """
     if settings.restyling_weight and not settings.decoder_only:
         raise ValueError(
-            f"got restyling_weight={settings.restyling_weight} while the encoder is trained; expected 0, or decoder_only"
+            f"got restyling_weight={settings.restyling_weight} while the encoder is trained; expected 0 or decoder_only"
         )
     set_seed(settings.seed)
     if settings.init_from is not None:

@@ -275,12 +275,13 @@ def restyling_distance(model: AutoencoderSpectral, audio: Tensor) -> Tensor:
         Mean squared distance, a scalar.
     """
     with torch.no_grad():
-        latents = model.encode(audio).latents.float()
+        latents = model.encode(audio, return_dict=False)[0].float()
         mean = latents.mean(-1, keepdim=True)
         asked = latents - mean + mean.roll(1, dims=0)
-    heard = model.encode(model.decode(asked).sample).latents.float()
+    (decoded,) = model.decode(asked, return_dict=False)
+    (heard,) = model.encode(decoded, return_dict=False)
     deviation = torch.tensor(model.config["latents_std"], device=asked.device)[:, None]
-    return ((heard - asked) / deviation).square().mean()
+    return ((heard.float() - asked) / deviation).square().mean()
 
 
 def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12, seconds: float = 6.0) -> None:

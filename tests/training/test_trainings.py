@@ -196,11 +196,11 @@ def test_restyling_asks_the_decoder_for_each_sound_with_its_neighbours_mean(kept
     deviation = [1.0, 2.0, 4.0]
     codec = SimpleNamespace(
         config={"latents_std": deviation},
-        encode=lambda audio: SimpleNamespace(latents=audio.reshape(len(audio), -1, 3).transpose(1, 2)),
-        decode=lambda latents: SimpleNamespace(sample=kept * latents.transpose(1, 2).reshape(len(latents), 1, -1)),
+        encode=lambda audio, return_dict: (audio.reshape(len(audio), -1, 3).transpose(1, 2),),
+        decode=lambda latents, return_dict: (kept * latents.transpose(1, 2).reshape(len(latents), 1, -1),),
     )
     audio = torch.randn(4, 1, 30)
-    latents = codec.encode(audio).latents
+    (latents,) = codec.encode(audio, return_dict=False)
     missed = 0.0
     for item in range(4):
         for channel in range(3):

@@ -60,9 +60,14 @@ def shown(figure: Mapping[str, float], unit: float = 1.0, digits: int = 3) -> st
     return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    caption: str = "mean and bootstrap 95 % interval over songs",
+) -> None:
     """Prints a table whose first column is text and whose others are figures."""
-    table = Table(title=title, caption="mean and bootstrap 95 % interval over songs")
+    table = Table(title=title, caption=caption)
     for number, name in enumerate(header):
         table.add_column(name, justify="left" if number == 0 else "right")
     for row in rows:

@@ -84,6 +84,7 @@ def test_neighbours_come_from_different_songs(composed):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Python 3.12: forks beside threads
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_workers_render_different_songs_in_one_order(composed):
     stream = composed(store=8)
     streams = []

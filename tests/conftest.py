@@ -1,4 +1,4 @@
-"""Seeds, hypothesis profiles and the rule that CI may not skip what needs FluidSynth."""
+"""Seeds, hypothesis profiles, a tiny pipeline, and the rule that CI may not skip what needs FluidSynth."""
 
 import functools
 import os
@@ -25,6 +25,47 @@ def seeds():
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - third parties draw from the global state
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def build_pipeline():
+    """Builds a whole pipeline of the real classes with random weights, small enough to run in a moment."""
+    from latentstem import (
+        AutoencoderSpectral,
+        CosineDDIMScheduler,
+        RescaledClassifierFreeGuidance,
+        StemAccompanimentPipeline,
+        StemUNet1DModel,
+    )
+
+    def build(audio_channels=1, carriers=0, max_signal_rate=0.999, **guidance):
+        torch.manual_seed(0)
+        autoencoder = AutoencoderSpectral(
+            audio_channels=audio_channels,
+            latent_channels=4,
+            channels=8,
+            latent_hidden_channels=8,
+            carriers=carriers,
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[0.5, 0.6, 0.4, 0.5],
+        )
+        unet = StemUNet1DModel(
+            latent_channels=4,
+            block_out_channels=(8, 16),
+            layers_per_block=(1, 1),
+            attention_head_dim=8,
+            attention_levels=(False, True),
+            embedding_dim=16,
+        )
+        for parameter in unet.conv_out.parameters():  # zero at the start of training: nothing would be heard
+            torch.nn.init.normal_(parameter, std=0.3)
+        scheduler = CosineDDIMScheduler(max_signal_rate=max_signal_rate)
+        guider = RescaledClassifierFreeGuidance(**guidance)
+        pipe = StemAccompanimentPipeline(autoencoder.eval(), unet.eval(), scheduler, guider)
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    return build
 
 
 def pytest_runtest_setup(item):

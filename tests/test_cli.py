@@ -16,11 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from latentstem import (
-    AutoencoderSpectral,
-    CosineDDIMScheduler,
-    RescaledClassifierFreeGuidance,
     StemAccompanimentPipeline,
-    StemUNet1DModel,
     read_audio,
     resample,
     write_audio,
@@ -29,24 +25,9 @@ from latentstem.cli import main
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A pipeline of random weights, small enough to run in a moment."""
-    torch.manual_seed(0)
-    pipe = StemAccompanimentPipeline(
-        AutoencoderSpectral(latent_channels=4, channels=16, latent_hidden_channels=16, carriers=8),
-        StemUNet1DModel(
-            latent_channels=4,
-            block_out_channels=(8,),
-            layers_per_block=(1,),
-            attention_head_dim=8,
-            attention_levels=(False,),
-            embedding_dim=16,
-        ),
-        CosineDDIMScheduler(),
-        RescaledClassifierFreeGuidance(),
-    )
+def weights(build_pipeline, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    pipe.save_pretrained(folder)
+    build_pipeline(carriers=8).save_pretrained(folder)
     return folder
 
 

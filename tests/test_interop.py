@@ -24,11 +24,8 @@ from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES, _get_cu
 
 import latentstem
 from latentstem import (
-    AutoencoderSpectral,
     CosineDDIMScheduler,
-    RescaledClassifierFreeGuidance,
     StemAccompanimentPipeline,
-    StemUNet1DModel,
     StyleGrounding,
     on_denoised,
 )
@@ -40,33 +37,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved(build_pipeline, tmp_path_factory):
     """A tiny pipeline, the folder it was saved to, and what it makes of a fixed mix."""
-    torch.manual_seed(0)
-    unet = StemUNet1DModel(
-        latent_channels=4,
-        block_out_channels=(8, 16),
-        layers_per_block=(1, 1),
-        attention_head_dim=8,
-        attention_levels=(False, True),
-        embedding_dim=16,
-    )
-    for parameter in unet.conv_out.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    pipe = StemAccompanimentPipeline(
-        AutoencoderSpectral(
-            latent_channels=4,
-            channels=8,
-            latent_hidden_channels=8,
-            carriers=4,
-            latents_mean=[0.1, -0.2, 0.3, 0.0],
-            latents_std=[0.5, 0.6, 0.4, 0.5],
-        ).eval(),
-        unet.eval(),
-        CosineDDIMScheduler(max_signal_rate=0.99),
-        RescaledClassifierFreeGuidance(guidance_scale=2.5, guidance_rescale=0.3, per_channel=True),
-    )
-    pipe.set_progress_bar_config(disable=True)
+    pipe = build_pipeline(carriers=4, max_signal_rate=0.99, guidance_scale=2.5, guidance_rescale=0.3, per_channel=True)
     folder = tmp_path_factory.mktemp("saved")
     pipe.save_pretrained(folder)
     return pipe, folder, digest(pipe)

@@ -72,8 +72,8 @@ def test_an_item_of_a_batch_is_the_single_run_with_its_generator(pipe):
         assert torch.allclose(batch[item : item + 1], single, atol=1e-4)
 
 
-def test_guidance_is_the_guiders_unless_the_call_says_otherwise(build, mix):
-    saved, plain = build(guidance_scale=3.0, guidance_rescale=0.2), build(guidance_scale=1.0)
+def test_guidance_is_the_guiders_unless_the_call_says_otherwise(build_pipeline, mix):
+    saved, plain = build_pipeline(guidance_scale=3.0, guidance_rescale=0.2), build_pipeline(guidance_scale=1.0)
     called = run(plain, mix, guidance_scale=3.0, guidance_rescale=0.2)
     assert torch.equal(run(saved, mix), called)
     assert plain.guider.guidance_scale == 1.0
@@ -81,8 +81,8 @@ def test_guidance_is_the_guiders_unless_the_call_says_otherwise(build, mix):
     assert torch.equal(run(plain, mix, guidance_rescale=1.0), run(plain, mix))  # no guidance, nothing to take back
 
 
-def test_guided_steps_follow_the_equations_in_the_space_of_clean_samples(build, mix):
-    pipe = build(guidance_scale=3.0, guidance_rescale=0.6)
+def test_guided_steps_follow_the_equations_in_the_space_of_clean_samples(build_pipeline, mix):
+    pipe = build_pipeline(guidance_scale=3.0, guidance_rescale=0.6)
     mix_latents, _ = pipe.encode_mix(mix[None])
     latents = torch.randn(1, 4, mix_latents.shape[-1])
     seen = run(pipe, mix, latents=latents, num_inference_steps=1, output_type="latent")
@@ -97,9 +97,9 @@ def test_guided_steps_follow_the_equations_in_the_space_of_clean_samples(build, 
     assert torch.allclose(seen, wanted, atol=1e-4)
 
 
-def test_a_stock_guider_works_on_the_net_output(build, mix):
-    ours = build(guidance_scale=2.5, guidance_rescale=0.0)  # linear: the space makes no difference
-    stock = build()
+def test_a_stock_guider_works_on_the_net_output(build_pipeline, mix):
+    ours = build_pipeline(guidance_scale=2.5, guidance_rescale=0.0)  # linear: the space makes no difference
+    stock = build_pipeline()
     stock.register_modules(guider=ClassifierFreeGuidance(guidance_scale=2.5))
     assert torch.allclose(run(stock, mix), run(ours, mix), atol=1e-4)
 
@@ -188,8 +188,8 @@ def test_every_kind_of_output(pipe, mix):
     assert run(pipe, mix, output_type="latent").shape == (1, 4, 3)
 
 
-def test_a_stereo_model_makes_stereo(build):
-    assert run(build(audio_channels=2), 0.1 * torch.randn(2, 5000)).shape == (1, 2, 5000)
+def test_a_stereo_model_makes_stereo(build_pipeline):
+    assert run(build_pipeline(audio_channels=2), 0.1 * torch.randn(2, 5000)).shape == (1, 2, 5000)
 
 
 def test_the_hooks_of_offloading_are_freed_on_every_path(pipe, mix, monkeypatch):
@@ -201,8 +201,8 @@ def test_the_hooks_of_offloading_are_freed_on_every_path(pipe, mix, monkeypatch)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_close_and_finite(build, mix, dtype):
-    stem = run(build().to(dtype), mix, num_inference_steps=2)
+def test_half_precision_is_close_and_finite(build_pipeline, mix, dtype):
+    stem = run(build_pipeline().to(dtype), mix, num_inference_steps=2)
     assert stem.dtype == torch.float32
     assert torch.isfinite(stem).all()
     assert stem.abs().max() > 1e-4

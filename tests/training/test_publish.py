@@ -4,29 +4,13 @@ import torch
 from safetensors.torch import load_file
 
 from latentstem import (
-    AutoencoderSpectral,
-    CosineDDIMScheduler,
-    RescaledClassifierFreeGuidance,
     StemAccompanimentPipeline,
-    StemUNet1DModel,
 )
 from latentstem.training.publish import Publication, publish
 
 
-def test_published_weights_are_halves_and_name_no_folder(tmp_path):
-    pipe = StemAccompanimentPipeline(
-        AutoencoderSpectral(latent_channels=4, channels=8, latent_hidden_channels=8, carriers=16),
-        StemUNet1DModel(
-            latent_channels=4,
-            block_out_channels=(8,),
-            layers_per_block=(1,),
-            attention_head_dim=8,
-            attention_levels=(False,),
-            embedding_dim=16,
-        ),
-        CosineDDIMScheduler(),
-        RescaledClassifierFreeGuidance(),
-    )
+def test_published_weights_are_halves_and_name_no_folder(build_pipeline, tmp_path):
+    pipe = build_pipeline(carriers=8)
     pipe.save_pretrained(tmp_path / "trained")
     card = tmp_path / "card.md"
     card.write_text("# card\n")

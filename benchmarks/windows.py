@@ -23,16 +23,10 @@ from latentstem.training.autoencoder import AutoencoderTraining, train
 
 DEFAULT_CORPUS = Path(tempfile.gettempdir()) / "latentstem-windows"
 CASES: dict[str, dict[str, Any]] = {
-    "1024/256": {"window_length": 1024, "encoder_window_length": 1024, "stft_hop_length": 256},
-    "2048/512": {"window_length": 2048, "encoder_window_length": 2048, "stft_hop_length": 512},
-    "4096/1024": {"window_length": 4096, "encoder_window_length": 4096, "stft_hop_length": 1024},
-    "2048/512, no carriers": {
-        "window_length": 2048,
-        "encoder_window_length": 2048,
-        "stft_hop_length": 512,
-        "carriers": 0,
-    },
+    f"{window}/{hop}": {"window_length": window, "encoder_window_length": window, "stft_hop_length": hop}
+    for window, hop in ((1024, 256), (2048, 512), (4096, 1024))
 }
+CASES["2048/512, no carriers"] = {**CASES["2048/512"], "carriers": 0}
 
 
 def main(

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor
+from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -28,6 +29,7 @@ from latentstem.losses import (
 )
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.discriminator import SpectralDiscriminator
+from latentstem.sampling.latents import normalize_latents
 from latentstem.training.arguments import parse_settings
 from latentstem.training.loop import Budget, TrainingRun, replace_folder
 from latentstem.training.preview import write_preview
@@ -280,8 +282,7 @@ def restyling_distance(model: AutoencoderSpectral, audio: Tensor) -> Tensor:
         asked = latents - mean + mean.roll(1, dims=0)
     (decoded,) = model.decode(asked, return_dict=False)
     (heard,) = model.encode(decoded, return_dict=False)
-    deviation = torch.tensor(model.config["latents_std"], device=asked.device)[:, None]
-    return ((heard.float() - asked) / deviation).square().mean()
+    return mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked, model.config))
 
 
 def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12, seconds: float = 6.0) -> None:

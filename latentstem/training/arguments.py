@@ -29,7 +29,6 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
     Example:
         >>> from dataclasses import dataclass
         >>> from pathlib import Path
-        >>> from pathlib import Path
         >>> @dataclass(frozen=True)
         ... class Walk:
         ...     goal: Path

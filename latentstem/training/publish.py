@@ -1,6 +1,6 @@
 """From the folder of a finished training to weights that ship: half precision, without a variant's infix, with a card.
 
-python -m latentstem.training.publish runs/unet/pipeline latentstem/weights/bass-gm --card card.md
+python -m latentstem.training.publish --pipeline runs/unet/pipeline --target latentstem/weights/bass-gm --card card.md
 """
 
 import json

@@ -38,7 +38,7 @@ from latentstem.training.validation import velocity_errors
 
 TRAININGS = ("autoencoder", "decoder", "restyling", "unet")
 SEEDS: dict[str, int] = dict(zip(TRAININGS, (0, 1, 2, 0), strict=True))
-DECODER_WINDOWS = (512, 2048, 8192, 16384)
+DECODER_WINDOWS = (512, 2048, 8192, 32768)
 SHORT: dict[str, Any] = {
     "songs": 6,
     "duration": 6.0,
@@ -82,13 +82,13 @@ class Recipe:
     """
 
     output: Path
-    songs: int = 548
-    duration: float = 24.0
+    songs: int = 1035
+    duration: float = 20.0
     validation_songs: int = 24
     autoencoder_minutes: float = 30.0
-    decoder_minutes: float = 25.0
+    decoder_minutes: float = 30.0
     restyling_minutes: float = 12.0
-    unet_minutes: float = 40.0
+    unet_minutes: float = 120.0
     steps: tuple[int, int, int, int] | None = None
     batch_size: int = 8
     batch_frames: int = 3072
@@ -178,7 +178,9 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Autoen
         "decoder_only": True,
         "mix_share": 0.0,
         "window_lengths": DECODER_WINDOWS,
-        "learning_rate": 6e-4,
+        "equaliser_range": 5.0,
+        "varispeed": 3,
+        "learning_rate": 7e-4,
     }
     return {
         "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),

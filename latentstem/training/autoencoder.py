@@ -4,6 +4,7 @@ The objective of arXiv 2402.01412 with the pooled spectral distance of `latentst
 stems and, for a share of its items, mixes: the decoder has to play the stem, the encoder has to read both.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,10 +14,11 @@ import numpy as np
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor
-from torch.nn.functional import mse_loss
+from torch.nn.functional import interpolate, mse_loss
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from latentstem.audio.yin import yin
 from latentstem.data.production import equalised
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.data.streaming import BandStream
@@ -26,6 +28,7 @@ from latentstem.losses import (
     hinge_discriminator_loss,
     hinge_generator_loss,
     log_magnitude_distance,
+    pitch_cross_entropy,
     r1_penalty,
 )
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
@@ -58,10 +61,13 @@ class AutoencoderTraining:
         gain_range: Random gain in dB, up and down, of every crop.
         equaliser_range: Deviation in dB of the random equaliser of every crop, at points two octaves apart: timbres
             that no soundfont holds.
+        varispeed: Greatest change of speed of every crop in whole semitones, up and down: timbres at pitches where no
+            soundfont holds them.
         window_lengths: Windows of the multi-scale spectral distance.
         adversarial_after: Share of the budget after which the adversarial term joins; 1 leaves it out.
         adversarial_weight: Its weight.
         r1_weight: Greatest weight of the R1 penalty; it adapts to how certain the discriminator is.
+        pitch_weight: Weight of the cross entropy with the pitch that YIN finds in the stems; mixes do not count.
         restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
             `decoder_only`, since an encoder could lower it by saying less.
         mixed_precision: "no" or "bf16".
@@ -86,10 +92,12 @@ class AutoencoderTraining:
     learning_rate: float = 7e-4
     gain_range: float = 6.0
     equaliser_range: float = 3.0
+    varispeed: int = 0
     window_lengths: tuple[int, ...] = (256, 1024, 4096, 8192)
     adversarial_after: float = 1.0
     adversarial_weight: float = 0.05
     r1_weight: float = 10.0
+    pitch_weight: float = 0.1
     restyling_weight: float = 0.0
     mixed_precision: str = "bf16"
     ema_decay: float = 0.999
@@ -167,6 +175,7 @@ def train(settings: AutoencoderTraining) -> Path:
         parameter.requires_grad_(not (settings.decoder_only and name.startswith("encoder_")))
     folder = _folder(settings)
     crop_samples = settings.crop_frames * model.config["hop_length"]
+    read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
     )
@@ -183,8 +192,10 @@ def train(settings: AutoencoderTraining) -> Path:
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
     distance.to(run.accelerator.device)
     # Every process draws its own crops, and a resumed run draws crops it has not seen.
-    crops = _crops(folder, crop_samples, settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index)
-    loader = DataLoader(crops, settings.batch_size, num_workers=settings.workers, collate_fn=_Collate(settings))
+    crops = _crops(folder, read_samples, settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index)
+    loader = DataLoader(
+        crops, settings.batch_size, num_workers=settings.workers, collate_fn=_Collate(settings, crop_samples)
+    )
     bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
     next_save = budget.seconds + 60 * settings.save_minutes
     recent = RecentLosses()
@@ -229,17 +240,24 @@ def _stems(crops: Dataset[tuple[Tensor, Tensor]], count: int, workers: int) -> l
 
 
 class _Collate:
-    """Takes the mix of the first items of a batch and the stem of the rest, each at a random gain."""
+    """Takes the mix of the first items of a batch and the stem of the rest, each at random speed, gain and timbre."""
 
-    def __init__(self, settings: AutoencoderTraining):
-        self.settings = settings
+    def __init__(self, settings: AutoencoderTraining, samples: int):
+        self.settings, self.samples = settings, samples
 
     def __call__(self, items: list[tuple[Tensor, Tensor]]) -> Tensor:
         mixes = round(self.settings.mix_share * len(items))
-        chosen = torch.stack([mix if i < mixes else stem for i, (mix, stem) in enumerate(items)])
+        chosen = torch.stack([self._at_speed(mix if i < mixes else stem) for i, (mix, stem) in enumerate(items)])
         gain = self.settings.gain_range * (2 * torch.rand(len(items), 1) - 1)
         decibels = gain + self.settings.equaliser_range * torch.randn(len(items), 6)
         return equalised(chosen, decibels)
+
+    def _at_speed(self, audio: Tensor) -> Tensor:
+        if not self.settings.varispeed:
+            return audio
+        semitones = int(torch.randint(-self.settings.varispeed, self.settings.varispeed + 1, ()))
+        speed = 2 ** (semitones / 12)
+        return interpolate(audio[None, :, : round(self.samples * speed)], self.samples, mode="linear")[0]
 
 
 def _losses(
@@ -256,6 +274,8 @@ def _losses(
         "log_magnitude": log_magnitude_distance(output.log_magnitude, model.log_magnitude(audio)),
         "spectral": distance(output.sample, audio),
     }
+    if settings.pitch_weight and output.pitch is not None:
+        losses["pitch"] = settings.pitch_weight * _pitch_loss(output.pitch, audio, model, settings.mix_share)
     if settings.restyling_weight:
         with run.accelerator.autocast():
             losses["restyling"] = settings.restyling_weight * restyling_distance(model, audio[: -(-len(audio) // 2)])
@@ -265,6 +285,17 @@ def _losses(
             score = adversary.model(output.sample)
         losses["adversarial"] = settings.adversarial_weight * hinge_generator_loss(score.float())
     return losses
+
+
+def _pitch_loss(logits: Tensor, audio: Tensor, model: AutoencoderSpectral, mix_share: float) -> Tensor:
+    """Cross entropy of the decoder's pitch on the stems of a batch, whose first items are mixes."""
+    assert model.decoder_carriers is not None
+    grid = model.decoder_carriers.get_buffer("frequencies")
+    mixes = round(mix_share * len(audio))
+    stems = audio[mixes:].mean(1)
+    with torch.no_grad():
+        frequency = yin(stems, model.config["sampling_rate"], model.config["stft_hop_length"])
+    return pitch_cross_entropy(logits[mixes:], frequency, grid[: logits.shape[-1]])
 
 
 def restyling_distance(model: AutoencoderSpectral, audio: Tensor) -> Tensor:

@@ -43,12 +43,13 @@ SHORT: dict[str, Any] = {
     "songs": 6,
     "duration": 6.0,
     "validation_songs": 3,
-    "steps": (60, 20, 10, 80),
+    "steps": (60, 20, 10, 160),
     "batch_size": 4,
     "batch_frames": 512,
     "workers": 0,
     "render_workers": 1,
     "submixes": 2,
+    "mix_noise": 0.3,
     "autoencoder": {"channels": 64, "latent_hidden_channels": 64, "latent_channels": 16, "carriers": 128},
     "unet": {"block_out_channels": [64, 96, 128], "attention_head_dim": 32},
 }
@@ -74,6 +75,7 @@ class Recipe:
         workers: Processes that read crops while the first three train.
         render_workers: Processes that render; one a core if absent.
         submixes: Sub-mixes of each song that the denoiser hears.
+        mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
         save_minutes: Minutes between states and validations.
         shard_mebibytes: Greatest size of a file of weights; one file a net if absent.
         autoencoder: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
@@ -95,6 +97,7 @@ class Recipe:
     workers: int = 1
     render_workers: int | None = None
     submixes: int = 3
+    mix_noise: float = 0.1
     save_minutes: float = 10.0
     shard_mebibytes: float | None = None
     autoencoder: dict[str, Any] | None = None
@@ -195,6 +198,7 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Autoen
             autoencoder=_trained(recipe, "restyling"),
             batch_frames=recipe.batch_frames,
             submixes=recipe.submixes,
+            mix_noise=recipe.mix_noise,
             model={"dropout": 0.1, **(recipe.unet or {})},
         ),
     }

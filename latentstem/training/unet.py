@@ -75,7 +75,7 @@ class UNetTraining:
     batch_frames: int = 3072
     crop_frames: tuple[int, int] = (64, 256)
     mix_dropout: float = 0.1
-    mix_noise: float = 0.1
+    mix_noise: float = 0.3
     noise_emphasis: float = 1.0
     learning_rate: float = 8e-4
     mixed_precision: str = "bf16"

@@ -136,7 +136,8 @@ class MultiScaleSpectralDistance(nn.Module):
     def _pooled(self, magnitude: Tensor, window_length: int) -> Tensor:
         bands = self.get_buffer(f"bands_{window_length}")
         with torch.autocast(magnitude.device.type, enabled=False):
-            # Frames as rows fold into one matrix product; bands as rows would make one of every item, 15 times slower.
+            # Frames as rows fold into one matrix product. With bands as rows every item is a product of its own, whose
+            # backward is slow where a long window leaves few frames: 0.42 s for 0.03 s at 32768, no difference at 2048.
             estimate, target = torch.log(magnitude.mT @ bands.T + self.epsilon)
         return (estimate - target).abs().mean()
 

@@ -3,9 +3,7 @@
 import torch
 from safetensors.torch import load_file
 
-from latentstem import (
-    StemAccompanimentPipeline,
-)
+from latentstem import StemAccompanimentPipeline
 from latentstem.training.publish import Publication, publish
 
 

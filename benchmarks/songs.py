@@ -1,25 +1,35 @@
-"""The unseen songs that every benchmark scores on: composer songs of the test seeds, rendered with TimGM6mb.
+"""The songs that every benchmark scores on, rendered with TimGM6mb: composer songs of the test seeds, and A1 to A4.
 
-Neither the seeds nor the soundfont were ever trained on or used to choose a checkpoint.
+Neither the seeds nor the soundfont were ever trained on or used to choose a checkpoint. A1 to A4 are the artificial
+data sets of BassNet (Grachten, Lattner and Deruty 2020, section 5.1).
 """
 
 import hashlib
 import json
+import os
 import tempfile
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from rich.progress import track
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
-from latentstem.data.composer import TEST_SEEDS, Song, compose
+from latentstem.data.bassnet import Dataset, compose_artificial
+from latentstem.data.composer import TEST_SEEDS, TRAIN_SEEDS, Song, compose
 from latentstem.data.corpus import render_song
 from latentstem.data.synthesis import SAMPLING_RATE
 
 SOUNDFONT = "timgm6mb"
+TRAINING_SOUNDFONT = "fluidr3"
 DEFAULT_CACHE = Path(tempfile.gettempdir()) / "latentstem-benchmark-songs"
+LONGEST_MEASURE = 2.4
+"""Seconds; a song of A1 to A4 has whole measures, and may be half of one shorter than asked for."""
 
 PROGRAM_NAMES = {
     32: "acoustic",
@@ -30,6 +40,14 @@ PROGRAM_NAMES = {
     37: "slap 2",
     38: "synth 1",
     39: "synth 2",
+    42: "cello",
+    43: "contrabass",
+    52: "choir",
+    53: "voice",
+    54: "synth voice",
+    58: "tuba",
+    67: "baritone sax",
+    70: "bassoon",
 }
 
 
@@ -45,37 +63,92 @@ class RenderedSong:
 def unseen_songs(first: int, count: int, duration: float, cache: Path) -> list[RenderedSong]:
     """Composes and renders the test songs number `first` to `first + count - 1`."""
     songs = [compose(seed, duration) for seed in TEST_SEEDS[first : first + count]]
-    rendered = []
-    for song in track(songs, description=f"rendering {count} songs"):
-        stems = _render(song, cache)
-        mix = sum(audio for name, audio in stems.items() if name != "bass")
-        rendered.append(RenderedSong(song, leveled(mix), leveled(stems["bass"])))
-    return rendered
+    return _all_rendered(partial(_rendered, cache=cache), songs, f"rendering {count} songs")
+
+
+def training_songs(count: int, duration: float, cache: Path) -> list[RenderedSong]:
+    """Composes and renders the first `count` training songs with a soundfont that is trained on."""
+    songs = [compose(seed, duration) for seed in TRAIN_SEEDS[:count]]
+    render = partial(_rendered, cache=cache, soundfont=TRAINING_SOUNDFONT)
+    return _all_rendered(render, songs, f"rendering {count} training songs")
+
+
+def artificial_songs(dataset: Dataset, count: int, duration: float, cache: Path) -> list[RenderedSong]:
+    """Composes and renders songs of one of BassNet's artificial data sets, cut to `duration` seconds."""
+    songs = [compose_artificial(dataset, seed, duration + LONGEST_MEASURE) for seed in TEST_SEEDS[:count]]
+    samples = round(duration * SAMPLING_RATE)
+    whole = _all_rendered(partial(_rendered, cache=cache), songs, f"rendering {count} songs of {dataset}")
+    return [
+        RenderedSong(_beginning(song.song, duration), leveled(song.mix[:samples]), leveled(song.bass[:samples]))
+        for song in whole
+    ]
+
+
+def sub_mixed(song: RenderedSong, names: Collection[str], cache: Path) -> RenderedSong:
+    """The same unseen song with some of its parts alone in the mix."""
+    stems = _render(song.song, cache)
+    return replace(song, mix=leveled(sum(stems[name] for name in names)))
+
+
+def bass_alone(song: Song, cache: Path, soundfont: str = SOUNDFONT) -> np.ndarray:
+    """Renders a song's bass and nothing else, `(samples,)`, levelled."""
+    return leveled(_render(replace(song, parts=()), cache, soundfont)["bass"])
 
 
 def unseen_bass(number: int, program: int, duration: float, cache: Path) -> np.ndarray:
     """Renders the bass of test song `number` alone with another General MIDI program, `(samples,)`, levelled."""
     song = compose(TEST_SEEDS[number], duration)
-    song = replace(song, bass=replace(song.bass, program=program), parts=())
-    return leveled(_render(song, cache)["bass"])
+    return bass_alone(replace(song, bass=replace(song.bass, program=program)), cache)
 
 
-def leveled(audio: np.ndarray) -> np.ndarray:
+def leveled(audio: Any) -> np.ndarray:
     """Brings audio `(samples,)` to the reference loudness; silence stays silent."""
     level = float(sounding_rms(torch.from_numpy(np.asarray(audio, dtype=np.float32))[None, None]))
     return (audio * (REFERENCE_RMS / level if level else 0.0)).astype(np.float32)
 
 
-def _render(song: Song, cache: Path) -> dict[str, np.ndarray]:
+def _all_rendered(render: Callable[[Song], Any], songs: Sequence[Song], description: str) -> list[Any]:
+    # Threads suffice: FluidSynth is a process of its own.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(track(pool.map(render, songs), description=description, total=len(songs)))
+
+
+def _rendered(song: Song, cache: Path, soundfont: str = SOUNDFONT) -> RenderedSong:
+    stems = _render(song, cache, soundfont)
+    mix = sum(audio for name, audio in stems.items() if name != "bass")
+    return RenderedSong(song, leveled(mix), leveled(stems["bass"]))
+
+
+def _beginning(song: Song, duration: float) -> Song:
+    """The annotation of a song's first `duration` seconds."""
+
+    def kept(spans: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(replace(span, end=min(span.end, duration)) for span in spans if span.start < duration)
+
+    return replace(
+        song,
+        duration=duration,
+        beats=tuple(beat for beat in song.beats if beat < duration),
+        bars=tuple(bar for bar in song.bars if bar < duration),
+        sections=kept(song.sections),
+        keys=kept(song.keys),
+        chords=kept(song.chords),
+        parts=tuple(replace(part, notes=kept(part.notes)) for part in song.parts),
+        bass=replace(song.bass, notes=kept(song.bass.notes)),
+    )
+
+
+def _render(song: Song, cache: Path, soundfont: str = SOUNDFONT) -> dict[str, np.ndarray]:
     # Named for the notes, not the seed: a changed composer must not meet songs that an older one wrote.
     notes = hashlib.sha256(json.dumps(song.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
-    path = cache / f"{SOUNDFONT}_{song.seed}_{notes}.npz"
+    path = cache / f"{soundfont}_{song.seed}_{notes}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-    stems = render_song(song, SOUNDFONT)
+    stems = render_song(song, soundfont)
     cache.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished.npz")
+    # Of this process alone: two benchmarks may fill one cache at once.
+    unfinished = path.with_suffix(f".{os.getpid()}.unfinished.npz")
     np.savez(unfinished, allow_pickle=False, **stems)
     unfinished.rename(path)
     return stems
@@ -86,7 +159,11 @@ __all__ = [
     "PROGRAM_NAMES",
     "SAMPLING_RATE",
     "RenderedSong",
+    "artificial_songs",
+    "bass_alone",
     "leveled",
+    "sub_mixed",
+    "training_songs",
     "unseen_bass",
     "unseen_songs",
 ]

@@ -11,7 +11,7 @@ from latentstem.data.composer import compose
 from latentstem.data.corpus import render_song
 from latentstem.data.synthesis import SAMPLING_RATE
 
-SEEDS = (101_008, 101_003)
+SEEDS = (101_023, 101_016)
 DURATION = 12.0
 
 folder = Path(__file__).parent / "audio"

@@ -1,60 +1,305 @@
-"""The recipe of the shipped weights: render the corpus, train both nets, publish.
+"""The recipe of the shipped weights, from nothing to a folder with a model card, in one command.
 
-    python examples/train_bass_gm.py runs/bass-gm --autoencoder-minutes 33 --unet-minutes 33
+    python examples/train_bass_gm.py --output runs/bass-gm
 
-Needs the `training` extra, FluidSynth and its two soundfonts. It uses every core and the GPU if there is one, and goes
-on where it stopped: songs that are whole are not rendered again, both trainings resume from their last good state.
+Renders the corpus on all cores; trains the autoencoder; goes on with its decoder alone, for low notes and then for
+exchanged styles, while the encoder keeps the meaning of the latents; trains the denoiser on them; publishes all of it.
+Needs the `training` extra, FluidSynth and its soundfonts, and takes the GPU if there is one. Whatever interrupts it,
+the same command goes on: what is finished is not done again, what is not resumes from its last good state. Where the
+minutes go, and the command line for a large machine: `docs/pages/training.md`.
 """
 
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+import torch
+from accelerate.utils import set_seed
+from rich.console import Console
+from rich.table import Table
 
+from latentstem import AutoencoderSpectral, StemAccompanimentPipeline, StemUNet1DModel
 from latentstem.data.composer import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.data.corpus import write_corpus
-from latentstem.training.autoencoder import AutoencoderTraining
+from latentstem.data.stems import StemCrops, StemFolder
+from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
+from latentstem.training.arguments import parse_settings
+from latentstem.training.autoencoder import AutoencoderTraining, restyling_distance
 from latentstem.training.autoencoder import train as train_autoencoder
+from latentstem.training.card import circumstances, markdown_table
+from latentstem.training.latents import cache_latents
 from latentstem.training.publish import Publication, publish
 from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
+from latentstem.training.validation import velocity_errors
+
+TRAININGS = ("autoencoder", "decoder", "restyling", "unet")
+SEEDS: dict[str, int] = dict(zip(TRAININGS, (0, 1, 2, 0), strict=True))
+DECODER_WINDOWS = (512, 2048, 8192, 32768)
+SHORT: dict[str, Any] = {
+    "songs": 6,
+    "duration": 6.0,
+    "validation_songs": 3,
+    "steps": (60, 20, 10, 160),
+    "batch_size": 4,
+    "batch_frames": 512,
+    "workers": 0,
+    "render_workers": 1,
+    "submixes": 2,
+    "mix_noise": 0.3,
+    "autoencoder": {"channels": 64, "latent_hidden_channels": 64, "latent_channels": 16, "carriers": 128},
+    "unet": {"block_out_channels": [64, 96, 128], "attention_head_dim": 32},
+}
+"""Narrow nets, few songs, steps in place of minutes: the whole recipe in less than a minute of one core."""
 
 
-def main(
-    output: Annotated[Path, typer.Argument(help="Folder of the corpus, the states and the weights.")],
-    songs: Annotated[int, typer.Option(min=2, help="Songs to train on.")] = 548,
-    duration: Annotated[float, typer.Option(min=4.0, help="Seconds a song.")] = 24.0,
-    autoencoder_minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 33.0,
-    unet_minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 33.0,
-    submixes: Annotated[int, typer.Option(min=1, help="Sub-mixes of each song for the denoiser.")] = 3,
-    init_from: Annotated[Path | None, typer.Option(help="Published pipeline to start both nets from.")] = None,
-) -> None:
-    write_corpus(output / "train", TRAIN_SEEDS[:songs], duration=duration)
-    write_corpus(output / "validation", VALIDATION_SEEDS[:24], duration=20.0)
-    autoencoder = train_autoencoder(
-        AutoencoderTraining(
-            data=output / "train",
-            validation=output / "validation",
-            output=output / "autoencoder",
-            minutes=autoencoder_minutes,
-            init_from=init_from / "autoencoder" if init_from else None,
+@dataclass(frozen=True)
+class Recipe:
+    """Render the corpus, train both nets, publish the weights.
+
+    Args:
+        output: Folder of the corpus, the states and, in `bass-gm/`, the weights.
+        songs: Songs to train on.
+        duration: Seconds a song.
+        validation_songs: Songs to validate on, of seeds never trained on.
+        autoencoder_minutes: Minutes of the autoencoder's training.
+        decoder_minutes: Minutes of the decoder's own.
+        restyling_minutes: Minutes of the decoder's, with exchanged styles.
+        unet_minutes: Minutes of the denoiser's.
+        steps: Optimiser steps of these four trainings in place of their minutes.
+        batch_size: Crops a step of the first three.
+        batch_frames: Latent frames a step of the last.
+        workers: Processes that read crops while the first three train.
+        render_workers: Processes that render; one a core if absent.
+        submixes: Sub-mixes of each song that the denoiser hears.
+        mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
+        save_minutes: Minutes between states and validations.
+        shard_mebibytes: Greatest size of a file of weights; one file a net if absent.
+        autoencoder: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
+        unet: Keyword arguments of `StemUNet1DModel` that differ from its defaults.
+        short: The recipe in small, to see that all of it works; takes the place of the options above.
+    """
+
+    output: Path
+    songs: int = 1035
+    duration: float = 20.0
+    validation_songs: int = 24
+    autoencoder_minutes: float = 30.0
+    decoder_minutes: float = 30.0
+    restyling_minutes: float = 12.0
+    unet_minutes: float = 120.0
+    steps: tuple[int, int, int, int] | None = None
+    batch_size: int = 8
+    batch_frames: int = 3072
+    workers: int = 1
+    render_workers: int | None = None
+    submixes: int = 3
+    mix_noise: float = 0.1
+    save_minutes: float = 10.0
+    shard_mebibytes: float | None = None
+    autoencoder: dict[str, Any] | None = None
+    unet: dict[str, Any] | None = None
+    short: bool = False
+
+
+def main(recipe: Recipe) -> None:
+    command = _command(recipe)
+    _begin(recipe.output, command)
+    if recipe.short:
+        recipe = replace(recipe, **SHORT)
+    train, validation = recipe.output / "train", recipe.output / "validation"
+    write_corpus(train, TRAIN_SEEDS[: recipe.songs], duration=recipe.duration, workers=recipe.render_workers)
+    write_corpus(
+        validation,
+        VALIDATION_SEEDS[: recipe.validation_songs],
+        duration=min(20.0, recipe.duration),
+        workers=recipe.render_workers,
+    )
+    for training, settings in _settings(recipe, train, validation).items():
+        _finish(settings, train_unet if training == "unet" else train_autoencoder)  # pyright: ignore[reportArgumentType]
+    moved = _moved(recipe, validation)
+    card = recipe.output / "card.md"
+    card.write_text(_card(recipe, command, moved))
+    size = publish(Publication(_trained(recipe, "unet"), recipe.output / "bass-gm", card, recipe.shard_mebibytes))
+    table = Table("training", "loss", "before", "after", title="validation songs")
+    for row in moved:
+        table.add_row(row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}")
+    Console().print(table)
+    print(f"{recipe.output / 'bass-gm'}: {size / 1e6:.1f} MB of weights")
+
+
+def _begin(output: Path, command: str) -> None:
+    """Note the command in the output folder, or refuse to go on there with another."""
+    output.mkdir(parents=True, exist_ok=True)
+    note = output / "command.txt"
+    if not note.is_file():
+        partial = note.with_suffix(".partial")
+        partial.write_text(command)
+        partial.rename(note)
+    if note.read_text() != command:
+        raise SystemExit(f"{output} was begun with `{note.read_text()}`; give the same options, or another --output")
+
+
+def _command(recipe: Recipe) -> str:
+    """The command line that asks for this recipe; of the output folder its name alone."""
+    words = ["python", "examples/train_bass_gm.py", "--output", f"runs/{recipe.output.name}"]
+    for field in fields(recipe)[1:]:
+        value = getattr(recipe, field.name)
+        if value == field.default:
+            continue
+        words.append(f"--{field.name.replace('_', '-')}")
+        if isinstance(value, tuple):
+            words += map(str, value)
+        elif value is not True:
+            words.append(json.dumps(value) if isinstance(value, dict) else str(value))
+    return shlex.join(words)
+
+
+def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, AutoencoderTraining | UNetTraining]:
+    """The four trainings, in order."""
+    minutes = (getattr(recipe, f"{training}_minutes") for training in TRAININGS)
+    budgets = {
+        training: {"minutes": limit} if recipe.steps is None else {"steps": steps}
+        for training, limit, steps in zip(TRAININGS, minutes, recipe.steps or TRAININGS, strict=True)
+    }
+
+    def common(training: str) -> dict[str, Any]:
+        return {
+            "data": train,
+            "output": recipe.output / training,
+            "validation": validation,
+            "save_minutes": recipe.save_minutes,
+            "seed": SEEDS[training],
+            **budgets[training],
+        }
+
+    crops: dict[str, Any] = {"batch_size": recipe.batch_size, "workers": recipe.workers}
+    decoder = {
+        "decoder_only": True,
+        "mix_share": 0.0,
+        "window_lengths": DECODER_WINDOWS,
+        "equaliser_range": 5.0,
+        "varispeed": 3,
+        "learning_rate": 7e-4,
+    }
+    return {
+        "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),
+        "decoder": AutoencoderTraining(
+            **common("decoder"), **crops, **decoder, init_from=_trained(recipe, "autoencoder")
+        ),
+        "restyling": AutoencoderTraining(
+            **common("restyling"), **crops, **decoder, restyling_weight=0.5, init_from=_trained(recipe, "decoder")
+        ),
+        "unet": UNetTraining(
+            **common("unet"),
+            autoencoder=_trained(recipe, "restyling"),
+            batch_frames=recipe.batch_frames,
+            submixes=recipe.submixes,
+            mix_noise=recipe.mix_noise,
+            model={"dropout": 0.1, **(recipe.unet or {})},
+        ),
+    }
+
+
+def _trained(recipe: Recipe, training: str) -> Path:
+    """Where a training leaves its weights."""
+    return recipe.output / training / ("pipeline" if training == "unet" else "autoencoder")
+
+
+def _finish(settings: Any, train: Callable[[Any], Path]) -> None:
+    """Run a training to its end, unless it has come there before."""
+    end = settings.output / "finished"
+    if not end.is_file():
+        train(settings)
+        end.touch()
+
+
+@torch.no_grad()
+def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
+    """What each training did to its losses on validation songs: the net it found, and the net it left."""
+    set_seed(SEEDS["autoencoder"])
+    untrained = AutoencoderSpectral(**(recipe.autoencoder or {}))
+    crops = StemCrops(StemFolder(validation), 24 * untrained.config["hop_length"], seed=0)
+    stems = torch.stack([crops[index][1] for index in range(recipe.validation_songs)])
+    untrained.set_background(stems)
+    nets: list[Any] = [untrained.eval()]
+    nets += [AutoencoderSpectral.from_pretrained(_trained(recipe, training)).eval() for training in TRAININGS[:3]]
+
+    def log_magnitude(net: AutoencoderSpectral) -> float:
+        return float(log_magnitude_distance(net(stems).log_magnitude, net.log_magnitude(stems)))
+
+    def spectral(windows: tuple[int, ...]) -> Callable[[AutoencoderSpectral], float]:
+        distance = MultiScaleSpectralDistance(untrained.config["sampling_rate"], windows)
+        return lambda net: float(distance(net(stems).sample, stems))
+
+    judged = [
+        ("autoencoder", "log magnitude", log_magnitude, 0),
+        ("autoencoder", "spectral distance", spectral(AutoencoderTraining.window_lengths), 0),
+        ("decoder", "spectral distance, longer windows", spectral(DECODER_WINDOWS), 1),
+        ("restyling", "restyling distance", lambda net: float(restyling_distance(net, stems)), 2),
+    ]
+    rows = [
+        {"training": training, "loss": loss, "before": measure(nets[found]), "after": measure(nets[found + 1])}
+        for training, loss, measure, found in judged
+    ]
+    pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
+    latents = cache_latents(
+        validation, "bass", pipe.autoencoder, recipe.output / "unet" / "latents" / "validation", submixes=1, seed=0
+    )
+    denoisers: tuple[Any, ...] = (StemUNet1DModel.from_config(pipe.unet.config), pipe.unet)
+    before, after = (
+        velocity_errors(denoiser.eval(), pipe.scheduler, latents, tuple(range(64, 1024, 128))) for denoiser in denoisers
+    )
+    rows += [
+        {
+            "training": "unet",
+            "loss": f"velocity error, {hearing}",
+            "before": float(before[hearing].mean()),
+            "after": float(after[hearing].mean()),
+        }
+        for hearing in ("mix", "swapped")
+    ]
+    (recipe.output / "losses.json").write_text(json.dumps(rows, indent=1) + "\n")
+    return rows
+
+
+def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
+    """`bass_gm_card.md` with its blanks filled."""
+    pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
+    last = {
+        training: json.loads((recipe.output / training / "history.jsonl").read_text().splitlines()[-1])
+        for training in TRAININGS
+    }
+    return (
+        Path(__file__)
+        .with_name("bass_gm_card.md")
+        .read_text()
+        .format(
+            autoencoder=f"{pipe.autoencoder.num_parameters() / 1e6:.1f}",
+            denoiser=f"{pipe.unet.num_parameters() / 1e6:.1f}",
+            songs=recipe.songs,
+            duration=f"{recipe.duration:g}",
+            seeds=f"{TRAIN_SEEDS[0]} to {TRAIN_SEEDS[recipe.songs - 1]}",
+            validation_songs=recipe.validation_songs,
+            validation_seeds=f"{VALIDATION_SEEDS[0]} to {VALIDATION_SEEDS[recipe.validation_songs - 1]}",
+            command=command,
+            trainings=markdown_table(
+                ["training", "steps", "minutes", "seed"],
+                [[t, str(last[t]["step"]), f"{last[t]['seconds'] / 60:.1f}", str(SEEDS[t])] for t in TRAININGS],
+            ),
+            losses=markdown_table(
+                ["training", "loss", "before", "after"],
+                [[row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}"] for row in moved],
+            ),
+            pitch_agreement=f"{last['restyling']['pitch_agreement']:.2f}",
+            chord_share=f"{last['unet']['chord_share']:.2f}",
+            **circumstances(Path(__file__).parent),
         )
     )
-    pipeline = train_unet(
-        UNetTraining(
-            data=output / "train",
-            validation=output / "validation",
-            output=output / "unet",
-            autoencoder=autoencoder,
-            minutes=unet_minutes,
-            submixes=submixes,
-            model={"dropout": 0.1},
-            init_from=init_from / "unet" if init_from else None,
-        )
-    )
-    size = publish(Publication(pipeline, output / "bass-gm"))
-    print(f"{output / 'bass-gm'}: {size / 1e6:.1f} MB of weights")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main(parse_settings(Recipe))

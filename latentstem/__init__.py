@@ -30,10 +30,12 @@ _NAMES_BY_MODULE = {
     "latentstem.audio.level": ("REFERENCE_RMS", "sounding_rms"),
     "latentstem.audio.stft": ("istft", "overlap_add", "stft"),
     "latentstem.audio.tiling": ("tiled",),
+    "latentstem.audio.yin": ("yin",),
     "latentstem.guidance.grounding": ("StyleGrounding",),
     "latentstem.guidance.functional": ("classifier_free_guidance", "rescale_std"),
     "latentstem.guidance.rescaled_cfg": ("RescaledClassifierFreeGuidance",),
     "latentstem.losses.adversarial": ("hinge_discriminator_loss", "hinge_generator_loss", "r1_penalty"),
+    "latentstem.losses.pitch": ("pitch_cross_entropy",),
     "latentstem.losses.spectral": (
         "MultiScaleSpectralDistance",
         "log_frequency_bands",

@@ -19,6 +19,7 @@ from latentstem.audio.stft import istft as istft
 from latentstem.audio.stft import overlap_add as overlap_add
 from latentstem.audio.stft import stft as stft
 from latentstem.audio.tiling import tiled as tiled
+from latentstem.audio.yin import yin as yin
 from latentstem.guidance.functional import classifier_free_guidance as classifier_free_guidance
 from latentstem.guidance.functional import rescale_std as rescale_std
 from latentstem.guidance.grounding import StyleGrounding as StyleGrounding
@@ -26,6 +27,7 @@ from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance as R
 from latentstem.losses.adversarial import hinge_discriminator_loss as hinge_discriminator_loss
 from latentstem.losses.adversarial import hinge_generator_loss as hinge_generator_loss
 from latentstem.losses.adversarial import r1_penalty as r1_penalty
+from latentstem.losses.pitch import pitch_cross_entropy as pitch_cross_entropy
 from latentstem.losses.spectral import MultiScaleSpectralDistance as MultiScaleSpectralDistance
 from latentstem.losses.spectral import log_frequency_bands as log_frequency_bands
 from latentstem.losses.spectral import log_magnitude_distance as log_magnitude_distance

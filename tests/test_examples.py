@@ -1,8 +1,12 @@
 """What a newcomer runs first: README's command, its ten lines of Python, the shipped weights, the example mixes."""
 
+import json
 import re
 import runpy
 import shlex
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from latentstem.cli import main
 ROOT = Path(latentstem.__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLE = ROOT / "examples" / "bass_accompaniment.py"
+RECIPE = ROOT / "examples" / "train_bass_gm.py"
 
 
 def fenced(heading):
@@ -83,3 +88,57 @@ def test_the_example_mixes_are_what_the_script_renders(tmp_path):
     for made in sorted((tmp_path / "audio").iterdir()):
         kept = ROOT / "examples" / "audio" / made.name
         assert (latentstem.read_audio(made)[0] - latentstem.read_audio(kept)[0]).abs().max() < 1e-3
+
+
+@pytest.fixture(scope="module")
+def short_recipe(tmp_path_factory):
+    """Output of the short version of the recipe of the shipped weights, run as a newcomer runs it."""
+    output = tmp_path_factory.mktemp("recipe") / "run"
+    subprocess.run([sys.executable, str(RECIPE), "--output", str(output), "--short"], check=True)
+    return output
+
+
+@pytest.mark.fluidsynth
+@pytest.mark.parametrize(
+    ("training", "loss", "factor"),
+    [
+        ("autoencoder", "log magnitude", 0.75),  # 0.56
+        ("autoencoder", "spectral distance", 0.98),  # 0.94
+        ("decoder", "spectral distance, longer windows", 0.99),  # 0.97
+        ("restyling", "restyling distance", 0.85),  # 0.65
+        ("unet", "velocity error, mix", 0.9),  # 0.86
+    ],
+)
+def test_the_short_recipe_moves_every_loss(short_recipe, training, loss, factor):
+    """On validation songs, to at most such a part of what it was; beside it what was measured on two CPU cores."""
+    rows = {(row["training"], row["loss"]): row for row in json.loads((short_recipe / "losses.json").read_text())}
+    assert rows[training, loss]["after"] < factor * rows[training, loss]["before"]
+
+
+@pytest.mark.fluidsynth
+def test_the_short_recipe_leaves_weights_and_a_card_that_says_how_they_were_made(short_recipe):
+    pipe = latentstem.StemAccompanimentPipeline.from_pretrained(short_recipe / "bass-gm")
+    mix, rate = latentstem.read_audio(ROOT / "examples" / "audio" / "mix-1.flac")
+    out = pipe(mix[:, : 3 * rate], sampling_rate=rate, num_inference_steps=4)
+    assert out.audios.shape == (1, 1, 3 * rate) and out.audios.isfinite().all()
+    card = (short_recipe / "bass-gm" / "README.md").read_text()
+    assert "python examples/train_bass_gm.py --output runs/run --short" in card and str(short_recipe) not in card
+    assert re.search(r"\| unet \| 160 \| \d+\.\d \| 0 \|", card) and "{" not in card
+    history = [json.loads(line) for line in (short_recipe / "unet" / "history.jsonl").read_text().splitlines()]
+    assert {"chord_share", "velocity_error", "velocity_error_swapped"} <= history[-1].keys()
+
+
+@pytest.mark.fluidsynth
+def test_the_recipe_does_nothing_twice_and_refuses_to_mix_two_runs(short_recipe):
+    recipe = runpy.run_path(str(RECIPE))
+
+    def fail(settings):
+        raise AssertionError("a finished training was run again")
+
+    recipe["main"].__globals__.update(train_autoencoder=fail, train_unet=fail)
+    weights = [path.read_bytes() for path in sorted((short_recipe / "bass-gm").rglob("*.safetensors"))]
+    asked = recipe["Recipe"](short_recipe, short=True)
+    recipe["main"](asked)
+    assert weights == [path.read_bytes() for path in sorted((short_recipe / "bass-gm").rglob("*.safetensors"))]
+    with pytest.raises(SystemExit, match="was begun with"):
+        recipe["main"](replace(asked, songs=7))

@@ -1,26 +1,25 @@
-"""Bass lines: one note at a time, following the sounding chord in one of ten styles."""
+"""Bass lines: one note at a time, following the sounding chord in one of sixteen styles.
 
+Most styles read a figure (`latentstem.data.bass_figures`) whose signs name tones of the chord; walking lines, the
+moving voice and the pedal choose each pitch from where the line stands.
+"""
+
+import copy
 from collections.abc import Sequence
 
-from latentstem.data.comping import Span
+from latentstem.data.bass_figures import ARTICULATION, ARTICULATIONS, FIGURES, KICKS, LONGEST
 from latentstem.data.dice import Dice
-from latentstem.data.grid import Stroke
-from latentstem.data.harmony import Harmony
+from latentstem.data.grid import Metre, Stroke
+from latentstem.data.harmony import Harmony, Span
+from latentstem.data.melody import scale_over
+from latentstem.data.programs import BASSES, STYLES
+from latentstem.data.rhythms import CLOSE, drawn_figure, onsets, steps_per_bar
 from latentstem.data.score import REGISTER_BASS
 
-STYLES = {
-    "roots": 2.0,
-    "eighths": 2.0,
-    "root_fifth": 1.5,
-    "octaves": 1.2,
-    "arpeggio": 1.5,
-    "walking": 1.5,
-    "syncopated": 1.5,
-    "kick": 1.5,
-    "sustained": 1.5,
-    "riff": 1.2,
-}
-SYNCOPATIONS = ((0, 0.75, 1.5), (0, 1.5, 2.5, 3.5), (0, 0.5, 1.5, 2, 3.5), (0, 1.5, 2, 3), (0, 0.75, 2, 2.75))
+__all__ = ["STYLES", "Bassist"]
+
+# Styles in which the last note before another chord may step into it.
+LEADING = ("roots", "eighths", "root_fifth", "arpeggio", "riff", "half_time", "kick", "syncopated")
 
 
 class Bassist:
@@ -28,98 +27,207 @@ class Bassist:
 
     Args:
         dice: source of the draws.
-        beats_per_bar: 3 or 4.
+        metre: of the song.
         kicks: beats of the bass drum within a bar; the style "kick" plays on them.
         swung: whether the song swings, which favours walking.
 
+    Attributes:
+        program: General MIDI program, a key of `BASSES`.
+        style: a key of `STYLES`.
+
     Example:
-        >>> bassist = Bassist(Dice(0), beats_per_bar=4, kicks=(0.0, 2.0), swung=False)
-        >>> strokes = bassist.play([Span(Harmony(9, (0, 3, 7)), 0.0, 4.0)])
+        >>> bassist = Bassist(Dice(0), Metre("4/4", 4, 2), kicks=(0.0, 2.0), swung=False)
+        >>> strokes = bassist.play([Span(Harmony(9, (0, 3, 7)), 0.0, 4.0, 9, "minor")])
         >>> strokes[0].pitch % 12
         9
     """
 
-    def __init__(self, dice: Dice, beats_per_bar: int, kicks: Sequence[float], swung: bool):
-        self.dice, self.beats_per_bar = dice, beats_per_bar
-        self.style = dice.weighted({**STYLES, "walking": 5.0} if swung else STYLES)
-        self.program = 32 + dice.below(8)
-        self.floor = 28 + dice.below(8)
-        self.kicks = tuple(kicks) if kicks else (0.0, 1.5, 2.0)
-        self.syncopation = dice.pick(SYNCOPATIONS)
-        self.figure = [step / 2 for step in range(2 * beats_per_bar) if step == 0 or dice.chance(0.5)]
-        self.degrees = [0] + [dice.weighted({0: 4, 1: 1, 2: 2, 3: 1.5}) for _ in self.figure[1:]]
-        self.contour = dice.pick(((0, 1, 2, 3), (0, 2, 3, 2), (0, 1, 2, 1), (0, 3, 2, 1)))
-        self.quick = dice.chance(0.4)
-        self.length = dice.uniform(0.55, 1.0)
-        self.rests = dice.pick((0.0, 0.03, 0.07))
-        self.approach = dice.pick((0.0, 0.1, 0.25))
+    def __init__(self, dice: Dice, metre: Metre, kicks: Sequence[float], swung: bool):
+        self.dice, self.metre, self.swung = dice, metre, swung
+        self.kicks = tuple(kicks) or KICKS[metre.name]
+        self.program = dice.weighted({program: voice.weight for program, voice in BASSES.items()})
+        self.lowest = BASSES[self.program].lowest
+        # Low, in the middle, or now and then high: the song's lowest root.
+        register = dice.weighted({(28, 31): 4.0, (31, 36): 4.0, (37, 41): 1.0})
+        self.floor = max(self.lowest, int(dice.uniform(register[0], register[1] + 1)))
+        self.approach = dice.pick((0.0, 0.2, 0.5))
+        self.chromatic = dice.pick((0.0, 0.3, 0.6))
+        self.passing = dice.pick((0.0, 0.2, 0.4))
+        self.rests = dice.pick((0.0, 0.0, 0.03, 0.07))
+        self.ghosts = dice.pick((0.0, 0.0, 0.0, 0.05))
+        self.below = dice.chance(0.35)
         self.velocity = dice.uniform(85, 112)
+        self._take_up(dice.weighted(self._leaning()))
 
-    def root(self, harmony: Harmony) -> int:
-        """The lowest root from the song's floor up: MIDI 28 to 46."""
-        return self.floor + (harmony.root - self.floor) % 12
+    def variation(self) -> "Bassist":
+        """The same player on the same instrument in another style, for another section."""
+        other = copy.copy(self)
+        other._take_up(self.dice.weighted({**self._leaning(), self.style: 0.0}))
+        return other
 
-    def tone(self, harmony: Harmony, index: int) -> int:
-        """Chord tone 0 (root), 1 (third), 2 (fifth) or 3 (octave) above the root, an octave lower at the top."""
-        pitch = self.root(harmony) + (*harmony.intervals[:3], 12)[index]
-        return pitch if pitch <= REGISTER_BASS[1] else pitch - 12
+    def bottom(self, harmony: Harmony) -> int:
+        """The lowest bass note of the chord from the song's floor up: the root, or the inversion's tone."""
+        bass = harmony.root if harmony.bass is None else harmony.bass
+        return self.floor + (bass - self.floor) % 12
+
+    def tone(self, harmony: Harmony, sign: str) -> int:
+        """The pitch that a sign of a figure names ("1", "3", "5", "7", "8"), within the register."""
+        base = self.bottom(harmony)
+        if sign not in "3578":
+            return base
+        if sign == "8":
+            return next((pitch for pitch in (base + 12, base - 12) if self.lowest <= pitch <= REGISTER_BASS[1]), base)
+        tones = harmony.pitch_classes
+        pitch_class = tones[min("_357".index(sign), len(tones) - 1)]
+        # Over an inversion the root takes the place of the tone that already lies in the bass.
+        above = ((pitch_class - base) % 12) or (harmony.root - base) % 12
+        pitch = base + above
+        if pitch - 12 >= self.lowest and (pitch > REGISTER_BASS[1] or (sign == "5" and self.below)):
+            return pitch - 12
+        return pitch if pitch <= REGISTER_BASS[1] else base
 
     def play(self, spans: list[Span]) -> list[Stroke]:
-        """Play through the chords; a chord's first note is never left out."""
+        """Play through the chords: at least one note each, its bass note first except in pedal and moving voice."""
         strokes: list[Stroke] = []
+        longest = LONGEST.get(self.style, 64.0)
         for span, follower in zip(spans, [*spans[1:], None], strict=True):
-            onsets = self._onsets(span)
-            pitches = self._pitches(span, onsets, follower)
-            ends = [*onsets[1:], span.end]
-            for order, (start, end, pitch) in enumerate(zip(onsets, ends, pitches, strict=True)):
-                if order and self.dice.chance(self.rests):
+            marks = self._marks(span)
+            pitches = self._pitches(span, marks, follower)
+            ends = [*(onset for onset, _ in marks[1:]), span.end]
+            first = True
+            for (start, sign), end, pitch in zip(marks, ends, pitches, strict=True):
+                if sign == "r" or (not first and self.dice.chance(self.rests)):
                     continue
-                length = 1.0 if self.style in ("sustained", "walking") else self.length
-                accent = 6 if order == 0 else 0
-                strokes.append(Stroke(start, start + length * (end - start), pitch, int(self.velocity + accent)))
+                ghost = sign == "g" or (not first and end - start < 0.6 and self.dice.chance(self.ghosts))
+                length = min(end - start, longest) * (0.4 if ghost else self.length)
+                accent = 7 if abs(start / self.metre.beats - round(start / self.metre.beats)) < CLOSE else 0
+                velocity = self.dice.uniform(32, 48) if ghost else self.velocity + accent
+                strokes.append(Stroke(start, start + length, pitch, int(velocity)))
+                first = False
         return strokes
 
-    def _onsets(self, span: Span) -> list[float]:
-        bar = self.beats_per_bar
-        within: Sequence[float]
-        if self.style == "sustained":
-            return [span.start]
-        if self.style in ("eighths", "octaves") or (self.style == "arpeggio" and self.quick):
-            within = [step / 2 for step in range(2 * bar)]
-        elif self.style == "syncopated":
-            within = self.syncopation
-        elif self.style == "kick":
-            within = self.kicks
-        elif self.style == "riff":
-            within = self.figure
-        elif self.style == "root_fifth" and bar == 4 and self.quick:
-            within = (0, 2)
-        else:
-            within = range(bar)
-        first, last = int(span.start // bar), int((span.end - 1e-6) // bar)
-        onsets = [number * bar + beat for number in range(first, last + 1) for beat in within if beat < bar]
-        return sorted({float(span.start), *(float(onset) for onset in onsets if span.start < onset < span.end)})
+    def _leaning(self) -> dict[str, float]:
+        styles = BASSES[self.program].styles
+        return {style: weight * (4.0 if self.swung and style == "walking" else 1.0) for style, weight in styles.items()}
 
-    def _pitches(self, span: Span, onsets: list[float], follower: Span | None) -> list[int]:
-        harmony, dice = span.harmony, self.dice
-        orders = range(len(onsets))
-        if self.style == "root_fifth":
-            indices = [(0, 2)[order % 2] for order in orders]
-        elif self.style == "octaves":
-            indices = [3 if onset % 1 else 0 for onset in onsets]
-        elif self.style == "arpeggio":
-            indices = [self.contour[order % 4] for order in orders]
-        elif self.style == "walking":
-            indices = [0 if order == 0 else dice.weighted({0: 1, 1: 3, 2: 3, 3: 1.5}) for order in orders]
-        elif self.style == "riff":
-            degree_on = dict(zip(self.figure, self.degrees, strict=True))
-            indices = [0, *(degree_on[onset % self.beats_per_bar] for onset in onsets[1:])]
-        else:
-            indices = [0 for _ in orders]
-        pitches = [self.tone(harmony, index) for index in indices]
-        may_lead = self.style in ("walking", "riff", "eighths") and len(pitches) > 2
-        if may_lead and follower and follower.harmony != harmony and dice.chance(self.approach):
-            # A step into the next root, on the last note only, so that nearly all the time stays in the chord.
-            step = self.root(follower.harmony) + dice.pick((-1, 1, -2, 2))
-            pitches[-1] = min(max(step, REGISTER_BASS[0]), REGISTER_BASS[1])
+    def _take_up(self, style: str) -> None:
+        self.style = style
+        self.figure = self._figure()
+        self.length = self.dice.uniform(*ARTICULATION.get(style) or self.dice.pick(ARTICULATIONS))
+        self.preference = self.dice.pick((0, 0, 7))
+        self.last: int | None = None
+        self.rising = self.dice.chance(0.5)
+
+    def _figure(self) -> str:
+        if self.style == "riff":
+            signs = {"1": 4.0, "3": 1.0, "5": 2.0, "8": 1.5, "7": 0.7, "a": 1.2, "r": 0.6}
+            density, bars = self.dice.uniform(0.35, 0.8), self.dice.pick((1, 1, 2))
+            drawn = drawn_figure(self.dice, self.metre, signs, density, bars)
+            # One step out of the chord is a colour; with more of them the chord is lost.
+            before, step, after = drawn.rpartition("a")
+            return before.replace("a", "1") + step + after
+        if self.style == "kick":
+            steps = ["."] * steps_per_bar(self.metre)
+            for beat in (0.0, *self.kicks):
+                steps[round(beat * 2 * self.metre.division) % len(steps)] = "1"
+            return "".join(steps)
+        return self.dice.pick(FIGURES[self.style][self.metre.name])
+
+    def _marks(self, span: Span) -> list[tuple[float, str]]:
+        """What the figure holds within a chord, its first note made the chord's bass note."""
+        marks = onsets(self.figure, self.metre, span.start, span.end)
+        late = self.figure[0] in ".r" and any(sign not in "r" for _, sign in marks)
+        if not late and (not marks or marks[0][0] > span.start + CLOSE):
+            marks.insert(0, (span.start, "1"))
+        sounding = next((number for number, (_, sign) in enumerate(marks) if sign != "r"), 0)
+        marks[sounding] = (marks[sounding][0], "1")
+        return marks
+
+    def _pitches(self, span: Span, marks: list[tuple[float, str]], follower: Span | None) -> list[int]:
+        if self.style == "walking":
+            return self._walk(span, [onset for onset, _ in marks], follower)
+        if self.style == "moving_voice":
+            return [self._move(span.harmony, order == 0) for order in range(len(marks))]
+        if self.style == "pedal":
+            base = self._pedal(span)
+            return [base + 12 * (sign == "8" and base + 12 <= REGISTER_BASS[1]) for _, sign in marks]
+        pitches = [self.tone(span.harmony, sign) for _, sign in marks]
+        for order, (_, sign) in enumerate(marks[:-1]):
+            if sign == "a":
+                pitches[order] = self._into(span, pitches[order + 1], self.chromatic)
+        if len(marks) > 1 and marks[-1][1] == "a":
+            pitches[-1] = self._into(span, self.bottom((follower or span).harmony), self.chromatic)
+        short = span.end - marks[-1][0] <= 1.0 + CLOSE and len(marks) > 2
+        leaving = follower is not None and follower.harmony != span.harmony and self.style in LEADING
+        if short and leaving and follower is not None and self.dice.chance(self.approach):
+            pitches[-1] = self._into(span, self.bottom(follower.harmony), self.chromatic)
         return pitches
+
+    def _into(self, span: Span, target: int, chromatic: float) -> int:
+        """A step below or above a note to come: of the scale, or by that chance a semitone."""
+        inside = [step for step in (-2, -1, 1, 2) if self.lowest <= target + step <= REGISTER_BASS[1]]
+        scale = scale_over(span)
+        steps = [step for step in inside if (target + step) % 12 in scale]
+        if not steps or self.dice.chance(chromatic):
+            steps = [step for step in inside if abs(step) == 1]
+        return target + self.dice.pick(steps)
+
+    def _compass(self, tones: set[int]) -> list[int]:
+        """Where those pitch classes lie in a moving line's compass."""
+        highest = min(self.floor + 19, REGISTER_BASS[1])
+        return [pitch for pitch in range(self.lowest, highest + 1) if pitch % 12 in tones]
+
+    def _step(self, pitches: list[int], last: int, stay: float) -> int:
+        """One of the nearest pitches, rather in the direction of the line; to stay costs `stay` semitones."""
+        if self.dice.chance(0.12):
+            self.rising = not self.rising
+
+        def cost(pitch: int) -> float:
+            return (abs(pitch - last) or stay) + (3.5 if (pitch > last) != self.rising else 0.0)
+
+        chosen = sorted(pitches, key=cost)[: 2 if self.dice.chance(0.3) else 1]
+        pitch = self.dice.pick(chosen)
+        if pitch != last:
+            self.rising = pitch > last
+        return pitch
+
+    def _walk(self, span: Span, beats: list[float], follower: Span | None) -> list[int]:
+        """Chord tones on the strong beats, steps of the scale between, and a step into the next chord."""
+        harmony, chord = span.harmony, set(span.harmony.pitch_classes)
+        near = self.floor + 7 if self.last is None else self.last
+        roots = self._compass({self.bottom(harmony) % 12})
+        last = min(roots, key=lambda pitch: (abs(pitch - near), pitch))
+        line = [last]
+        for order, beat in enumerate(beats[1:], start=1):
+            strong = abs(beat - round(beat)) < CLOSE and (round(beat) % 2 == 0 or self.metre.beats != 4)
+            leaving = follower is not None and follower.harmony != harmony and order == len(beats) - 1
+            if leaving and follower is not None and self.dice.chance(0.25 + self.approach):
+                targets = self._compass({self.bottom(follower.harmony) % 12})
+                last = self._into(span, min(targets, key=lambda pitch: abs(pitch - last)), 0.5)
+            else:
+                passing = not strong and self.dice.chance(self.passing)
+                last = self._step(self._compass(scale_over(span) if passing else chord), last, stay=9.0)
+            line.append(last)
+        self.last = last
+        return line
+
+    def _move(self, harmony: Harmony, first: bool) -> int:
+        """The next chord tone up or down: a fourth voice under the harmony."""
+        tones = set(harmony.pitch_classes)
+        if first and (harmony.bass is not None or self.last is None):
+            tones = {self.bottom(harmony) % 12}
+        last = self.floor + 7 if self.last is None else self.last
+        pitches = self._compass(tones)
+        if last <= self.floor + 1:
+            self.rising = True
+        elif last >= pitches[-1] - 1:
+            self.rising = False
+        self.last = self._step(pitches, last, stay=2.5)
+        return self.last
+
+    def _pedal(self, span: Span) -> int:
+        """The key's first or fifth tone where it belongs to the chord, else the chord's own bass."""
+        for tone in ((span.tonic + self.preference) % 12, (span.tonic + 7 - self.preference) % 12):
+            if span.harmony.bass is None and tone in span.harmony.pitch_classes:
+                return self.floor + (tone - self.floor) % 12
+        return self.bottom(span.harmony)

@@ -1,35 +1,71 @@
-"""Comping instruments and a lead melody: what is heard of the harmony without the bass.
+"""Comping instruments: what is heard of the harmony without the bass.
 
-Each player has one role (how it turns a chord into strokes) and voices every chord near the last one.
+Each player has one role, a way to turn a chord into strokes, and lays every chord near the last one.
 """
 
-from dataclasses import dataclass
-
 from latentstem.data.dice import Dice
-from latentstem.data.grid import Stroke
-from latentstem.data.harmony import SCALES, Harmony
+from latentstem.data.grid import Metre, Stroke
+from latentstem.data.harmony import Harmony, Span
+from latentstem.data.programs import CLEAR, FAMILIES, SPARSE
+from latentstem.data.rhythms import CLOSE, drawn_figure, onsets, steps_per_bar
+from latentstem.data.voicing import Choir, Hand
 
-# General MIDI programs by how their tone lives: struck tones fade, held tones last.
-STRUCK = (0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 24, 25, 26, 27, 28, 45, 46, 104, 105, 107, 108)
-HELD = (16, 17, 18, 19, 20, 21, 22, 23, 29, 30, 40, 41, 42, 44, 48, 49, 50, 51, 52, 53, 54)
-HELD += (56, 57, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 71, 80, 81, 82, 83, 84, 85, 88, 89, 90, 91, 92, 94, 95)
-# The first player must make every chord plain: no solo strings, sweeps or breath.
-CLEAR = (0, 1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 21, 24, 25, 26, 27, 29, 48, 49, 50, 51, 61, 62, 80, 81, 88, 90)
-# Left out: glockenspiel (inharmonic) and whistle (TimGM6mb plays it a third too high).
-LEADS = (0, 4, 10, 11, 13, 22, 25, 26, 29, 30, 40, 52, 56, 60, 64, 65, 66, 68, 71, 72, 73, 74, 75, 79, 80, 81, 82)
-
-STRUCK_ROLES = {"block": 3, "arpeggio": 3, "strum": 2.5, "stabs": 1.5, "offbeats": 1, "rhythm": 2}
-HELD_ROLES = {"pad": 4, "block": 2, "strum": 1, "stabs": 1, "offbeats": 0.7, "arpeggio": 0.7, "rhythm": 1}
-STABS = ((0, 1.5), (0, 1.5, 3), (0.5, 2), (0, 2.5), (0, 0.75, 1.5, 2.5, 3.25), (0, 3), (1, 3))
-
-
-@dataclass(frozen=True)
-class Span:
-    """A chord on the beat grid: `harmony` from beat `start` to beat `end`."""
-
-    harmony: Harmony
-    start: float
-    end: float
+# One sign a sixteenth: "x" a hit, "m" a muted one, "d" a strum down, "u" one up.
+FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
+    "block": {
+        "4/4": ("x...x...x...x...", "x.......x.......", "x.x.x.x.x.x.x.x.", "x..............."),
+        "3/4": ("x...x...x...", "x.x.x.x.x.x.", "x..........."),
+        "6/8": ("x.....x.....", "x.x.x.x.x.x.", "x...x.x...x."),
+    },
+    "strum": {
+        "4/4": (
+            "d...d.u...u.d.u.",
+            "d...d.u.d...d.u.",
+            "d.u.d.u.d.u.d.u.",
+            "d...d...d...d...",
+            "d.......d...d.u.",
+            "d..ud.u..u.ud.u.",
+        ),
+        "3/4": ("d...d.u.d.u.", "d...d...d...", "d.u.d.u.d.u.", "d.....u.d.u."),
+        "6/8": ("d.u.u.d.u.u.", "d.....d.u.u.", "d...u.d...u.", "d.u.d.u.d.u."),
+    },
+    "stabs": {
+        "4/4": (
+            "x.....x.........",
+            "x.....x.....x...",
+            "..x.....x.......",
+            "x.........x.....",
+            "x..x..x...x..x..",
+            "x...........x...",
+            "....x.......x...",
+        ),
+        "3/4": ("x.....x.....", "x...x.......", "..x...x.....", "x.....x...x."),
+        "6/8": ("x.......x...", "x.....x...x.", "..x...x.....", "x...x...x..."),
+    },
+    "offbeats": {
+        "4/4": ("..x...x...x...x.", "..x...x...x...x.", "....x.......x...", "..xx..xx..xx..xx", "....x.x.....x.x."),
+        "3/4": ("....x...x...", "....x...x...", "..x...x...x."),
+        "6/8": ("..x.x...x.x.", "....x.....x.", "......x....."),
+    },
+    "funk": {
+        "4/4": ("x.mmx.mxm.x.mmxm", "m.x.mmx.m.xmm.x.", "x.mm..xmm.xmm..x", "x..xm.mxm..xm.x."),
+        "3/4": ("x.mmx.mxm.xm", "m.x.mmx.m.xm"),
+        "6/8": ("x.mxm.x.mxm.", "x.m.x.mmx.m."),
+    },
+    "power": {
+        "4/4": (
+            "x.x.x.x.x.x.x.x.",
+            "x..x..x...x...x.",
+            "x...............",
+            "x.xxx.xxx.xxx.xx",
+            "x.......x...x.x.",
+            "x.m.m.m.x.m.m.m.",
+        ),
+        "3/4": ("x.x.x.x.x.x.", "x...........", "x..x..x...x.", "x.m.m.x.m.m."),
+        "6/8": ("x.x.x.x.x.x.", "x.....x.....", "x.m.m.x.m.m.", "x...x.x...x."),
+    },
+}
+CONTOURS = ("up", "down", "updown", "broken", "alberti", "rolling", "inward")
 
 
 class Comper:
@@ -37,120 +73,125 @@ class Comper:
 
     Args:
         dice: source of the draws.
-        beats_per_bar: 3 or 4.
+        metre: of the song.
         complete: this player must sound each whole chord within each chord: a clear program, no sparse role.
 
+    Attributes:
+        program: General MIDI program.
+        role: how it plays, a role of its family in `FAMILIES`.
+
     Example:
-        >>> player = Comper(Dice(1), beats_per_bar=4, complete=True)
-        >>> strokes = player.play([Span(Harmony(0, (0, 4, 7)), 0.0, 4.0)])
+        >>> player = Comper(Dice(1), Metre("4/4", 4, 2), complete=True)
+        >>> strokes = player.play([Span(Harmony(0, (0, 4, 7)), 0.0, 4.0, 0, "major")])
         >>> sorted({stroke.pitch % 12 for stroke in strokes})
         [0, 4, 7]
     """
 
-    def __init__(self, dice: Dice, beats_per_bar: int, complete: bool):
-        self.dice, self.beats_per_bar, self.complete = dice, beats_per_bar, complete
-        self.program = dice.pick(CLEAR) if complete else dice.pick(STRUCK if dice.chance(0.45) else HELD)
-        self.role = dice.weighted(STRUCK_ROLES if self.program in STRUCK else HELD_ROLES)
-        self.centre = dice.uniform(58, 70)
+    def __init__(self, dice: Dice, metre: Metre, complete: bool):
+        self.dice, self.metre, self.complete = dice, metre, complete
+        # Families by number, since their tables have no hash.
+        number = dice.weighted({number: family.weight for number, family in enumerate(FAMILIES)})
+        self.program = dice.pick(CLEAR) if complete else dice.pick(FAMILIES[number].programs)
+        roles = next(family.roles for family in FAMILIES if self.program in family.programs)
+        self.role = dice.weighted(
+            {role: weight for role, weight in roles.items() if not complete or role not in SPARSE}
+        )
         self.doubled = dice.chance(0.35)
-        self.density = dice.pick((1.0, 2.0))
         self.length = dice.uniform(0.35, 0.98)
         self.velocity = dice.uniform(70, 100)
-        self.subdivision = dice.pick((0.5, 0.5, 0.25))
-        self.contour = dice.pick(("up", "down", "updown", "broken"))
-        self.stabs = dice.pick(STABS)
-        self.figure = [beat / 2 for beat in range(2 * beats_per_bar) if beat == 0 or dice.chance(0.45)]
-        self.last: list[int] = []
+        self.roll = dice.uniform(0.0, 0.04) if self.role == "strum" or dice.chance(0.15) else 0.0
+        self.per_beat = metre.division * dice.pick((1, 1, 2))
+        self.contour = dice.pick(CONTOURS)
+        self.hand = Choir() if self.role == "voices" else Hand(dice, dice.uniform(56, 71))
+        self.figure = self._figure()
 
     def play(self, spans: list[Span]) -> list[Stroke]:
-        """Play the chords through."""
+        """Play the chords through; every stroke lies within its chord."""
         strokes: list[Stroke] = []
         for span in spans:
-            voicing = self.voice(span.harmony)
+            voicing = self._voicing(span.harmony)
             if self.role == "arpeggio":
                 strokes += self._arpeggio(voicing, span)
-                continue
-            for start, end in self._hits(span):
-                accent = 8 if start % self.beats_per_bar == 0 else 0
-                roll = self.dice.uniform(0.0, 0.03) if self.role == "strum" else 0.0
-                strokes += [
-                    Stroke(start + roll * order, end, pitch, int(self.velocity + accent))
-                    for order, pitch in enumerate(voicing)
-                ]
+            elif self.role == "riff":
+                strokes += self._riff(voicing, span)
+            else:
+                strokes += self._chords(voicing, span)
         return strokes
 
-    def voice(self, harmony: Harmony) -> list[int]:
-        """Choose the inversion nearest to the last voicing, every chord tone in it, within MIDI 50-84."""
-        candidates = []
-        for lowest in range(50, 68):
-            if lowest % 12 in harmony.pitch_classes:
-                above = {lowest + (pitch_class - lowest) % 12 for pitch_class in harmony.pitch_classes}
-                candidates.append(sorted(above))
-        if self.last and not self.dice.chance(0.05):
-            voicing = min(candidates, key=lambda notes: abs(sum(notes) / len(notes) - self.mean_of_last()))
-        else:
-            voicing = min(candidates, key=lambda notes: abs(sum(notes) / len(notes) - self.centre))
-        self.last = voicing
-        return voicing + ([voicing[0] + 12] if self.doubled else [])
+    def _figure(self) -> str:
+        held = "." * steps_per_bar(self.metre)
+        if self.role in ("pad", "voices"):
+            # Held through the chord, or struck anew in every bar.
+            return self.dice.pick((held, held, "x" + held[1:]))
+        if self.role == "rhythm":
+            return drawn_figure(self.dice, self.metre, {"x": 1.0}, 0.45, self.dice.pick((1, 1, 2)))
+        if self.role == "riff":
+            signs = {"0": 2.0, "1": 1.5, "2": 1.5, "3": 1.0}
+            return drawn_figure(self.dice, self.metre, signs, self.dice.uniform(0.4, 0.85), self.dice.pick((1, 2)))
+        return self.dice.pick(FIGURES[self.role][self.metre.name]) if self.role in FIGURES else held
 
-    def mean_of_last(self) -> float:
-        """Where the hand is: the last voicing's mean, drawn back a little to the player's own centre."""
-        return 0.8 * sum(self.last) / len(self.last) + 0.2 * self.centre
+    def _voicing(self, harmony: Harmony) -> list[int]:
+        if self.role == "power":
+            root = 40 + (harmony.root - 40) % 12
+            return [root, root + harmony.intervals[2], *([root + 12] if self.doubled else [])]
+        voicing = self.hand.voice(harmony)
+        if self.role == "strum":
+            # A guitar's strings: the chord over two octaves.
+            return [*voicing, *(pitch + 12 for pitch in voicing[: 3 if self.doubled else 1])]
+        return [*voicing, voicing[0] + 12] if self.doubled and self.role != "voices" else voicing
 
-    def _hits(self, span: Span) -> list[tuple[float, float]]:
-        if self.role == "pad":
-            return [(span.start, span.end)]
-        first, last = int(span.start // self.beats_per_bar), int((span.end - 1e-6) // self.beats_per_bar)
-        if self.role == "block":
-            within = [self.density * step for step in range(int(self.beats_per_bar / self.density + 0.999))]
-        elif self.role == "strum":
-            within = [step / 2 for step in range(2 * self.beats_per_bar)]
-        elif self.role == "offbeats":
-            within = [step + 0.5 for step in range(self.beats_per_bar)]
-        elif self.role == "stabs":
-            within = list(self.stabs)
-        else:
-            within = self.figure
-        starts = [bar * self.beats_per_bar + beat for bar in range(first, last + 1) for beat in within]
-        starts = [start for start in starts if span.start <= start < span.end]
-        if self.complete and span.start not in starts:
-            starts = [span.start, *starts]
-        ends = [*starts[1:], span.end][: len(starts)]
-        held = 1.0 if self.complete and self.role == "stabs" else self.length
-        return [(start, start + held * (end - start)) for start, end in zip(starts, ends, strict=True)]
+    def _chords(self, voicing: list[int], span: Span) -> list[Stroke]:
+        hits = onsets(self.figure, self.metre, span.start, span.end)
+        held = set(self.figure) == {"."}
+        if (held or self.complete) and (not hits or hits[0][0] > span.start + CLOSE):
+            hits.insert(0, (span.start, "x"))
+        elif self.complete:
+            hits[0] = (hits[0][0], "d" if self.role == "strum" else "x")
+        strokes: list[Stroke] = []
+        length = self.dice.uniform(0.93, 1.0) if held or self.role in ("pad", "voices") else self.length
+        for number, (start, sign) in enumerate(hits):
+            room = (hits[number + 1][0] if number + 1 < len(hits) else span.end) - start
+            end = start + room * length
+            velocity = self.velocity + (8 if start % self.metre.beats < CLOSE else 0)
+            notes = voicing
+            if sign == "m":
+                end, velocity = start + min(room, 0.15), velocity - 30
+            elif sign == "u":
+                notes, velocity = voicing[::-1][: max(3, len(voicing) - 2)], velocity - 10
+            # A rolled chord is whole well before the next one.
+            roll = min(self.roll, 0.3 * (end - start) / len(notes))
+            strokes += [Stroke(start + roll * order, end, pitch, int(velocity)) for order, pitch in enumerate(notes)]
+        return strokes
 
     def _arpeggio(self, voicing: list[int], span: Span) -> list[Stroke]:
+        low, *inner, high = voicing
         order = {
             "up": voicing,
             "down": voicing[::-1],
             "updown": voicing + voicing[-2:0:-1],
-            "broken": [voicing[0], voicing[-1], *voicing[1:-1]],
+            "broken": [low, high, *inner],
+            "alberti": [note for middle in inner for note in (low, high, middle, high)],
+            "rolling": [low, *inner, high, *inner],
+            "inward": [high, low, *inner[::-1], high],
         }[self.contour]
+        length = span.end - span.start
         # A short chord must still be heard whole, so its strokes come faster.
-        step = min(self.subdivision, (span.end - span.start) / len(order))
-        count = int((span.end - span.start) / step + 1e-6)
+        step = min(1 / self.per_beat, length / len(order)) if self.complete else min(1 / self.per_beat, length)
+        count = int(length / step + CLOSE)
         ring = max(1.0, 2 * step) if self.complete else step * self.length
+        strokes = []
+        for index in range(count):
+            start = span.start + index * step
+            accent = 6 if index % len(order) == 0 else 0
+            pitch = order[index % len(order)]
+            strokes.append(Stroke(start, min(start + ring, span.end), pitch, int(self.velocity + accent)))
+        return strokes
+
+    def _riff(self, voicing: list[int], span: Span) -> list[Stroke]:
+        """Single notes: the figure's signs count the voicing's tones from below."""
+        marks = onsets(self.figure, self.metre, span.start, span.end)
+        ends = [*(start for start, _ in marks[1:]), span.end][: len(marks)]
         return [
-            Stroke(start, min(start + ring, span.end), order[index % len(order)], int(self.velocity))
-            for index in range(count)
-            for start in [span.start + index * step]
+            Stroke(start, start + self.length * (end - start), voicing[int(sign) % len(voicing)], int(self.velocity))
+            for (start, sign), end in zip(marks, ends, strict=True)
         ]
-
-
-def lead(dice: Dice, spans: list[Span], tonic: int, mode: str) -> list[Stroke]:
-    """Draw a melody: chord tones on strong beats, scale steps between, and rests to breathe."""
-    scale = [pitch for pitch in range(60, 90) if (pitch - tonic) % 12 in SCALES[mode]]
-    rest, quick = dice.uniform(0.1, 0.35), dice.uniform(0.2, 0.6)
-    strokes: list[Stroke] = []
-    pitch, velocity = 72, dice.uniform(75, 105)
-    for span in spans:
-        position = span.start
-        while position < span.end - 1e-6:
-            length = min(0.5 if dice.chance(quick) else dice.pick((1.0, 1.0, 1.5, 2.0)), span.end - position)
-            tones = [note for note in range(62, 87) if note % 12 in span.harmony.pitch_classes]
-            near = tones if position % 1 == 0 else scale
-            pitch = dice.pick(sorted(near, key=lambda note: (abs(note - pitch), note))[:4])
-            if not dice.chance(rest):
-                strokes.append(Stroke(position, position + 0.92 * length, pitch, int(velocity)))
-            position += length
-    return strokes

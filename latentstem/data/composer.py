@@ -1,21 +1,38 @@
-"""A small band that writes its own songs: tonic, mode, chords, drums, comping, lead and bass from one seed.
+"""A small band that writes its own songs: form, keys, chords, drums, comping, lead and bass from one seed.
 
 `compose(seed)` is the composer of the band corpus. It widens the artificial data sets of BassNet (Grachten,
 Lattner and Deruty 2020, section 4.1: random diatonic triads, two instruments, one drum pattern) in every
 direction in which a model could otherwise learn the corpus instead of the music.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from latentstem.data.bassline import Bassist
-from latentstem.data.comping import LEADS, Comper, Span, lead
+from latentstem.data.comping import Comper
 from latentstem.data.dice import Dice
 from latentstem.data.drums import Drummer
-from latentstem.data.grid import Grid, Stroke
-from latentstem.data.harmony import Grammar, Harmony
-from latentstem.data.score import Chord, Note, Part, Song
+from latentstem.data.form import Arrangement, Passage, lay_out
+from latentstem.data.grid import METRES, Feel, Grid, Metre, Stroke
+from latentstem.data.harmony import Span
+from latentstem.data.melody import lead
+from latentstem.data.programs import LEADS
+from latentstem.data.score import Chord, Key, Note, Part, Section, Song
+from latentstem.data.songwriter import write_chords
 
-__all__ = ["TEST_SEEDS", "TRAIN_SEEDS", "VALIDATION_SEEDS", "Chord", "Note", "Part", "Song", "compose"]
+__all__ = [
+    "TEST_SEEDS",
+    "TRAIN_SEEDS",
+    "VALIDATION_SEEDS",
+    "Chord",
+    "Key",
+    "Note",
+    "Part",
+    "Section",
+    "Song",
+    "compose",
+]
 
 TRAIN_SEEDS = range(100_000)
 VALIDATION_SEEDS = range(100_000, 101_000)
@@ -30,8 +47,8 @@ def compose(seed: int, duration: float = 30.0) -> Song:
         duration: length in seconds; positive.
 
     Returns:
-        The song. Its chords tile [0, duration], its bass is monophonic and follows them, and its first part
-        sounds every chord whole.
+        The song. Its chords, keys and sections tile [0, duration], its bass is monophonic and follows the chords,
+        and its first part sounds every chord whole.
 
     Raises:
         ValueError: if `duration` is not positive.
@@ -44,54 +61,102 @@ def compose(seed: int, duration: float = 30.0) -> Song:
     if not duration > 0:
         raise ValueError(f"duration is {duration}, expected a positive number of seconds")
     dice = Dice(seed)
-    tonic, mode = dice.below(12), dice.weighted({"major": 4, "minor": 4, "dorian": 1.2, "mixolydian": 1.2})
-    beats_per_bar = 4 if dice.chance(0.87) else 3
-    swing = dice.uniform(0.57, 0.67) if dice.chance(0.22) else 0.5
-    grid = Grid(round(dice.uniform(70, 170), 1), beats_per_bar, round(dice.uniform(0, 0.15), 3), swing, duration)
+    grid = _grid(dice, duration)
+    metre, swung = grid.metre, grid.swing > 0.5
+    bars = -(-grid.beats // metre.beats)
+    blue = bars >= 16 and dice.chance(0.05)
+    passages = lay_out(dice, bars, 12 if blue else _unit(dice, bars, grid))
+    spans = _within(write_chords(dice, passages, grid, blue), grid)
+    if spans[-1].start < passages[-1].first * metre.beats:
+        # No chord of the last section is left: the one before goes on to the end.
+        passages = [*passages[:-2], replace(passages[-2], stop=passages[-1].stop)]
 
-    bars = -(-grid.beats // beats_per_bar)
-    phrase_bars = dice.pick((4, 4, 8))
-    spans = _spans(dice, Grammar(dice, tonic, mode), bars, phrase_bars, beats_per_bar)
-    # The song stops at its duration, in the middle of a chord; a chord of a quarter second or less is left out.
-    stop = (duration - grid.offset) * grid.tempo / 60.0
-    spans = [replace(span, end=min(span.end, stop)) for span in spans if grid.seconds(span.start) < duration - 0.25]
+    compers = [Comper(dice, metre, complete=number == 0) for number in range(dice.weighted({1: 1, 2: 3, 3: 1.5}))]
+    names = ["bass", *(f"chords{number + 1}" for number in range(len(compers)))]
+    names += ["drums"] * dice.chance(0.85) + ["lead"] * dice.chance(0.4)
+    arrangement = Arrangement(dice, passages, names)
 
-    drummer = Drummer(dice, beats_per_bar, swung=swing > 0.5)
-    has_drums = dice.chance(0.85)
-    parts: list[Part] = []
-    if has_drums:
-        strokes = _drums(dice, drummer, bars, phrase_bars)
-        parts.append(_part("drums", drummer.kit, grid.play(dice, strokes, 0.004), dice.uniform(-6, 1), is_drum=True))
-    comping = []
-    for number in range(dice.weighted({2: 3, 3: 1.2})):
-        player = Comper(dice, beats_per_bar, complete=number == 0)
-        strokes = player.play(spans)
-        if number and dice.chance(0.3):
-            strokes = _leave_out(dice, strokes, phrase_bars * beats_per_bar)
-        notes = grid.play(dice, strokes, 0.008)
-        comping.append(_part(f"chords{number + 1}", player.program, notes, dice.uniform(-8, -1) - 2 * (number > 0)))
-    if dice.chance(0.4):
-        notes = grid.play(dice, lead(dice, spans, tonic, mode), 0.01)
-        comping.append(_part("lead", dice.pick(LEADS), notes, dice.uniform(-8, -2)))
+    def notes(name: str, strokes: list[Stroke], tightness: float = 1.0) -> tuple[Note, ...]:
+        heard = arrangement.heard(name, strokes, metre.beats)
+        return grid.play(dice, heard, _feel(dice, tightness), arrangement.arc, monophonic=name == "bass")
 
-    bassist = Bassist(dice, beats_per_bar, drummer.kicks if has_drums else (), swung=swing > 0.5)
-    bass_notes = grid.play(dice, bassist.play(spans), dice.pick((0.003, 0.008)), monophonic=True)
-    bass = _part("bass", bassist.program, bass_notes, dice.uniform(-4, 1))
+    parts = []
+    for number, player in enumerate(compers):
+        gain = dice.uniform(-8, -1) - 2 * (number > 0)
+        name = f"chords{number + 1}"
+        parts.append(_part(name, player.program, notes(name, player.play(spans)), gain))
+    if "lead" in names:
+        parts.append(
+            _part("lead", dice.pick(LEADS), notes("lead", lead(dice, spans, metre), 1.2), dice.uniform(-8, -2))
+        )
+    kicks: Sequence[float] = ()
+    if "drums" in names:
+        drummer = Drummer(dice, metre, swung)
+        kicks = drummer.kicks
+        strokes = _drums(dice, drummer, passages, metre)
+        parts.append(_part("drums", drummer.kit, notes("drums", strokes, 0.5), dice.uniform(-6, 1), is_drum=True))
+
+    bassist = Bassist(dice, metre, kicks, swung)
+    other = bassist.variation() if dice.chance(0.6) else bassist
+    lifted = dice.pick((("chorus",), ("chorus",), ("chorus", "bridge"), ("bridge",)))
+    strokes, styles = [], []
+    for passage in passages:
+        player = other if passage.name in lifted else bassist
+        first, stop = passage.first * metre.beats, passage.stop * metre.beats
+        strokes += player.play([span for span in spans if first <= span.start < stop])
+        rests = set(range(passage.first, passage.stop)) <= arrangement.rests["bass"]
+        styles.append("" if rests else player.style)
+    bass = _part("bass", bassist.program, notes("bass", strokes, 0.7), dice.uniform(-4, 1))
 
     beats = tuple(round(grid.seconds(beat), 4) for beat in range(grid.beats))
+    sections = _sections(passages, styles, grid)
     return Song(
         seed=seed,
         duration=duration,
         tempo=grid.tempo,
-        tonic=tonic,
-        mode=mode,
+        metre=metre.name,
+        swing=round(grid.swing, 3),
         beats=beats,
-        bars=beats[::beats_per_bar],
+        bars=beats[:: metre.beats],
+        sections=sections,
+        keys=_keys(spans, grid),
         chords=_chords(spans, grid),
-        parts=(*comping, *parts),
+        parts=tuple(parts),
         bass=bass,
-        bass_style=bassist.style,
+        bass_style=_prevailing(sections),
     )
+
+
+def _grid(dice: Dice, duration: float) -> Grid:
+    metre = METRES[dice.weighted({0: 75, 1: 12, 2: 13})]
+    if metre.division == 3:
+        tempo, swing = dice.uniform(60, 110), 0.5
+    else:
+        tempo = dice.uniform(60, 180) if dice.chance(0.5) else dice.uniform(80, 140)
+        swing = dice.uniform(0.57, 0.67) if dice.chance(0.22) else 0.5
+    return Grid(round(tempo, 1), metre, round(dice.uniform(0, min(0.15, duration / 8)), 3), swing, duration)
+
+
+def _unit(dice: Dice, bars: int, grid: Grid) -> int:
+    """Bars of a verse: few enough for more than one section, enough for a long song to be no patchwork."""
+    longest = 32.0 * grid.tempo / 60.0 / grid.metre.beats  # half a minute
+    units = [unit for unit in (2, 4, 8, 16) if unit <= longest]
+    fitting = [unit for unit in units if 2.5 * unit <= bars <= 6 * unit]
+    return dice.pick(fitting) if fitting else min(bars, units[0] if bars < 2.5 * units[0] else units[-1])
+
+
+def _feel(dice: Dice, tightness: float) -> Feel:
+    """A player's habits; the greatest deviations are those of an amateur, most are far smaller."""
+    looseness = tightness * dice.pick((0.0, 0.006, 0.01, 0.016, 0.024))
+    push = tightness * dice.pick((0.0, 0.0, dice.uniform(-0.012, 0.018)))
+    return Feel(push, looseness, dice.pick((2.0, 6.0, 10.0)))
+
+
+def _within(spans: list[Span], grid: Grid) -> list[Span]:
+    """Cut the song at its duration; a chord of less than 0.4 s there is left out and the last one goes on."""
+    stop = (grid.duration - grid.offset) * grid.tempo / 60.0
+    kept = [spans[0], *(span for span in spans[1:] if grid.seconds(span.start) < grid.duration - 0.4)]
+    return [*kept[:-1], replace(kept[-1], end=stop)]
 
 
 def _part(name: str, program: int, notes: tuple[Note, ...], gain_db: float, is_drum: bool = False) -> Part:
@@ -99,52 +164,54 @@ def _part(name: str, program: int, notes: tuple[Note, ...], gain_db: float, is_d
     return Part(name, program, is_drum, notes, round(gain_db, 2))
 
 
-def _spans(dice: Dice, grammar: Grammar, bars: int, phrase_bars: int, beats_per_bar: int) -> list[Span]:
-    """Lay phrases end to end in a form like A A B A, each chord half a bar, one bar or two."""
-    lengths = dice.pick(((1.0,), (1.0,), (1.0,), (2.0,), (0.5, 1.0), (1.0, 2.0), (0.5, 0.5, 1.0)))
-    if beats_per_bar == 3:
-        lengths = tuple(max(length, 1.0) for length in lengths)
-    phrases = [_phrase(dice, grammar, phrase_bars, lengths) for _ in range(2)]
-    form = dice.pick(("AABA", "AAAA", "ABAB", "AABB"))
-    spans: list[Span] = []
-    for number in range(-(-bars // phrase_bars)):
-        position = float(number * phrase_bars * beats_per_bar)
-        for harmony, length in phrases["AB".index(form[number % 4])]:
-            spans.append(Span(harmony, position, position + length * beats_per_bar))
-            position += length * beats_per_bar
-    return spans
-
-
-def _phrase(dice: Dice, grammar: Grammar, bars: int, lengths: tuple[float, ...]) -> list[tuple[Harmony, float]]:
-    drawn: list[float] = []
-    while sum(drawn) < bars:
-        # Two halves share a bar, so a half is always drawn as a pair.
-        length = dice.pick(lengths)
-        drawn += [0.5, 0.5] if length == 0.5 else [min(length, bars - sum(drawn))]
-    return list(zip(grammar.phrase(len(drawn)), drawn, strict=True))
-
-
-def _chords(spans: list[Span], grid: Grid) -> tuple[Chord, ...]:
-    starts = [0.0, *(round(grid.seconds(span.start), 4) for span in spans[1:])]
-    ends = [*starts[1:], grid.duration]
-    return tuple(
-        Chord(start, end, span.harmony.root, span.harmony.pitch_classes, span.harmony.symbol)
-        for span, start, end in zip(spans, starts, ends, strict=True)
-    )
-
-
-def _drums(dice: Dice, drummer: Drummer, bars: int, phrase_bars: int) -> list[Stroke]:
+def _drums(dice: Dice, drummer: Drummer, passages: list[Passage], metre: Metre) -> list[Stroke]:
+    """The verse's pattern, another one in the chorus, fills before what is new and crashes on it."""
     fills, crashes = dice.chance(0.6), dice.chance(0.6)
+    other = drummer.variation() if dice.chance(0.6) else drummer
     strokes: list[Stroke] = []
-    for bar in range(bars):
-        played = drummer.bar(
-            fill=fills and bar % phrase_bars == phrase_bars - 1, opening=crashes and bar % phrase_bars == 0
-        )
-        strokes += [stroke.moved(bar * drummer.beats_per_bar) for stroke in played]
+    for passage in passages:
+        player = other if passage.name == "chorus" else drummer
+        for bar in range(passage.first, passage.stop):
+            ends = bar == passage.stop - 1 or ((bar - passage.first) % 4 == 3 and dice.chance(0.25))
+            played = player.bar(fill=fills and ends, opening=crashes and bar == passage.first)
+            strokes += [stroke.moved(bar * metre.beats) for stroke in played]
     return strokes
 
 
-def _leave_out(dice: Dice, strokes: list[Stroke], phrase_beats: int) -> list[Stroke]:
-    """Let a player sit out every other phrase, as arrangements do."""
-    parity = dice.below(2)
-    return [stroke for stroke in strokes if int(stroke.start // phrase_beats) % 2 == parity]
+def _tiles(starts: list[float], grid: Grid) -> list[tuple[float, float]]:
+    """Seconds from each beat to the next one; the first tile starts at 0 and the last one ends with the song."""
+    times = [0.0, *(round(grid.seconds(start), 4) for start in starts[1:]), grid.duration]
+    return list(pairwise(times))
+
+
+def _chords(spans: list[Span], grid: Grid) -> tuple[Chord, ...]:
+    tiles = _tiles([span.start for span in spans], grid)
+    chords = []
+    for span, (start, end) in zip(spans, tiles, strict=True):
+        harmony = span.harmony
+        bass = harmony.root if harmony.bass is None else harmony.bass
+        chords.append(Chord(start, end, harmony.root, bass, harmony.pitch_classes, span.symbol))
+    return tuple(chords)
+
+
+def _keys(spans: list[Span], grid: Grid) -> tuple[Key, ...]:
+    changes = [after for before, after in pairwise(spans) if (before.tonic, before.mode) != (after.tonic, after.mode)]
+    firsts = [spans[0], *changes]
+    tiles = _tiles([span.start for span in firsts], grid)
+    return tuple(Key(start, end, span.tonic, span.mode) for span, (start, end) in zip(firsts, tiles, strict=True))
+
+
+def _sections(passages: list[Passage], styles: list[str], grid: Grid) -> tuple[Section, ...]:
+    tiles = _tiles([float(passage.first * grid.metre.beats) for passage in passages], grid)
+    return tuple(
+        Section(start, end, passage.name, style)
+        for passage, style, (start, end) in zip(passages, styles, tiles, strict=True)
+    )
+
+
+def _prevailing(sections: tuple[Section, ...]) -> str:
+    times: dict[str, float] = {}
+    for section in sections:
+        if section.bass_style:
+            times[section.bass_style] = times.get(section.bass_style, 0.0) + section.end - section.start
+    return max(times, key=lambda style: times[style])

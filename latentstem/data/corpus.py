@@ -4,13 +4,17 @@ Layout, that of MUSDB18-HQ with an annotation: `<root>/song_<seed>/{bass,drums,c
 44.1 kHz; the mix is their sum) and `song.json` (`Song.to_dict()` and the soundfont).
 """
 
+import fcntl
 import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +30,17 @@ from latentstem.data.synthesis import SAMPLING_RATE, render_parts, soundfont_pat
 
 PEAK = 0.95
 """Greatest absolute sample of a rendered mix."""
+ANNOTATION = "song.json"
+UNFINISHED = ".unfinished"
 
 
-def render_song(song: Song, soundfont: str) -> dict[str, np.ndarray]:
+def render_song(song: Song, soundfont: str, scratch: Path | None = None) -> dict[str, np.ndarray]:
     """Render a song to its stems.
 
     Args:
         song: from `compose`.
         soundfont: "fluidr3", "musescore" or "timgm6mb".
+        scratch: folder for temporary files; the system's by default.
 
     Returns:
         Stem name to mono float32 audio at 44.1 kHz, `round(song.duration * 44100)` samples each. Every stem
@@ -44,7 +51,8 @@ def render_song(song: Song, soundfont: str) -> dict[str, np.ndarray]:
     """
     # Room and chorus vary from song to song, but not from one soundfont to the next.
     dice = Dice(song.seed + 1_000_003)
-    sounds = render_parts(song.stems, soundfont, song.duration, reverb=dice.chance(0.5), chorus=dice.chance(0.3))
+    reverb, chorus = dice.chance(0.5), dice.chance(0.3)
+    sounds = render_parts(song.stems, soundfont, song.duration, reverb, chorus, scratch)
     stems = {}
     for part, sound in zip(song.stems, sounds, strict=True):
         level = float(sounding_rms(torch.from_numpy(sound)[None, None]))
@@ -61,11 +69,13 @@ def write_corpus(
     soundfonts: Sequence[str] = ("fluidr3", "musescore"),
     duration: float = 30.0,
     workers: int | None = None,
+    compose: Callable[[int, float], Song] = compose,
 ) -> list[Path]:
     """Compose and render one track a seed under `root`.
 
-    A track's folder appears only when it is whole, so after an interruption the same call goes on where it
-    stopped. The files depend on the seeds, the soundfonts and the duration, never on the number of workers.
+    A track's folder appears only when it is whole, so after an interruption, a kill included, the same call goes on
+    where it stopped and first removes what was left unfinished. The files depend on the seeds, the soundfonts, the
+    duration and the composer, never on the number of workers. Several runs may fill one folder at once.
 
     Args:
         root: folder of the corpus; made if absent.
@@ -73,39 +83,46 @@ def write_corpus(
         soundfonts: each song takes one of them, by its seed.
         duration: seconds a song.
         workers: processes at once; by default one a processor.
+        compose: seed and duration to song; a function that a worker can import, or a `functools.partial` of one.
 
     Returns:
         The folders of the tracks, in order of `seeds`.
 
     Raises:
         SynthesisError: before anything is written, if FluidSynth or a soundfont is missing.
+        ValueError: if `root` holds songs written with other arguments.
 
     Example:
         >>> write_corpus("corpus", TRAIN_SEEDS[:1000])  # doctest: +SKIP
+        >>> artificial = functools.partial(compose_artificial, "A1")  # doctest: +SKIP
+        >>> write_corpus("A1", range(1000), ("fluidr3",), 60.0, compose=artificial)  # doctest: +SKIP
     """
     synthesizer_path()
     for name in soundfonts:
         soundfont_path(name)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    tracks = {seed: root / f"song_{seed:06d}" for seed in seeds}
-    missing = [seed for seed, track in tracks.items() if not (track / "song.json").is_file()]
-    if not missing:
-        return list(tracks.values())
-    write = partial(_write_track, root=root, soundfonts=tuple(soundfonts), duration=duration)
+    writer = _Writer(root, tuple(soundfonts), duration, compose)
+    tracks = {seed: writer.track(seed) for seed in seeds}
+    written = [seed for seed, track in tracks.items() if (track / ANNOTATION).is_file()]
+    if written:
+        # One look at one song: two corpora mixed in one folder would not be noticed in training.
+        writer.check(written[0])
+    missing = sorted(tracks.keys() - written)
     workers = min(workers or os.cpu_count() or 1, len(missing))
-    with Progress() as progress:
+    with _swept(root), Progress(disable=not missing) as progress:
         bar = progress.add_task("songs", total=len(missing))
-        if workers == 1:
+        if workers <= 1:
             for seed in missing:
-                write(seed)
+                writer(seed)
                 progress.advance(bar)
         else:
-            # Spawned, not forked: torch and the caller's threads do not survive a fork.
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+            # Not forked: torch and the caller's threads do not survive it. A server imports torch once for all.
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["__main__", __name__])
+            with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
                 try:
-                    for done in as_completed([pool.submit(write, seed) for seed in missing]):
+                    for done in as_completed([pool.submit(writer, seed) for seed in missing]):
                         done.result()
                         progress.advance(bar)
                 except BaseException:
@@ -126,22 +143,80 @@ def read_annotation(track: str | Path) -> Song:
     Raises:
         FileNotFoundError: if the folder holds no `song.json`.
     """
-    return Song.from_dict(json.loads((Path(track) / "song.json").read_text())["song"])
+    return Song.from_dict(json.loads((Path(track) / ANNOTATION).read_text())["song"])
 
 
-def _one_thread() -> None:
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the track of a seed; goes to the workers by pickling."""
+
+    root: Path
+    soundfonts: tuple[str, ...]
+    duration: float
+    compose: Callable[[int, float], Song]
+
+    def track(self, seed: int) -> Path:
+        return self.root / f"song_{seed:06d}"
+
+    def annotated(self, seed: int) -> tuple[Song, str, str]:
+        """The song, its soundfont, and what `song.json` says of them."""
+        song, soundfont = self.compose(seed, self.duration), Dice(seed + 2_000_003).pick(self.soundfonts)
+        return song, soundfont, json.dumps({"soundfont": soundfont, "song": song.to_dict()})
+
+    def check(self, seed: int) -> None:
+        track = self.track(seed)
+        if (track / ANNOTATION).read_text() != self.annotated(seed)[2]:
+            raise ValueError(
+                f"{track} is another song than seed {seed} gives with this duration, soundfont and composer: "
+                "write to another folder, or remove this one"
+            )
+
+    def __call__(self, seed: int) -> None:
+        song, soundfont, annotation = self.annotated(seed)
+        track = self.track(seed)
+        with tempfile.TemporaryDirectory(
+            UNFINISHED, f".{track.name}.", self.root, ignore_cleanup_errors=True
+        ) as folder:
+            whole = Path(folder, "whole")
+            whole.mkdir()
+            # FluidSynth's files are large; in here a kill cannot leave them behind for good.
+            for name, audio in render_song(song, soundfont, Path(folder)).items():
+                soundfile.write(whole / f"{name}.wav", audio, SAMPLING_RATE, subtype="PCM_16")
+            (whole / ANNOTATION).write_text(annotation)
+            try:
+                whole.rename(track)
+            except OSError:
+                if not (track / ANNOTATION).is_file():  # else another run was faster
+                    raise
+
+
+@contextmanager
+def _swept(root: Path) -> Iterator[None]:
+    """Remove what killed runs have left in `root`, unless another run is at work there; be at work there meanwhile."""
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another run has it
+            pass
+        else:
+            for unfinished in root.glob(f".song_*{UNFINISHED}*"):
+                # Renamed first, so that whoever still writes there cannot give a half-removed folder its final name.
+                shutil.rmtree(unfinished.rename(f"{unfinished}.removed"), ignore_errors=True)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _start_worker() -> None:
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _write_track(seed: int, root: Path, soundfonts: tuple[str, ...], duration: float) -> None:
-    song = compose(seed, duration)
-    soundfont = Dice(seed + 2_000_003).pick(soundfonts)
-    track = root / f"song_{seed:06d}"
-    unfinished = root / f".{track.name}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    for name, audio in render_song(song, soundfont).items():
-        soundfile.write(unfinished / f"{name}.wav", audio, SAMPLING_RATE, subtype="PCM_16")
-    (unfinished / "song.json").write_text(json.dumps({"soundfont": soundfont, "song": song.to_dict()}))
-    shutil.rmtree(track, ignore_errors=True)
-    unfinished.rename(track)
+def _end_with_parent() -> None:
+    """A killed parent takes its workers along: they would render on, unseen, and then wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,28 +1,32 @@
-"""Drum patterns: one bar of strokes, varied from bar to bar, in beats from the downbeat."""
+"""Drummers: one bar of strokes at a time, varied from bar to bar, in beats from the downbeat."""
+
+import copy
 
 from latentstem.data.dice import Dice
-from latentstem.data.grid import Stroke
+from latentstem.data.drum_patterns import (
+    BACKBEAT,
+    CLAP,
+    CLOSED,
+    CRASH,
+    HAT,
+    KICK,
+    PATTERNS,
+    RIDE,
+    SNARE,
+    STICK,
+    SWUNG,
+    TAMBOURINE,
+    TOMS,
+    WEIGHTS,
+)
+from latentstem.data.grid import Metre, Stroke
+from latentstem.data.programs import KITS
+from latentstem.data.rhythms import CLOSE, onsets
 
-KICK, STICK, SNARE, CLAP, CLOSED, OPEN, RIDE, CRASH = 36, 37, 38, 39, 42, 46, 51, 49
-TOMS = (50, 47, 45, 43)
-KITS = (0, 0, 0, 8, 16, 24, 25, 32, 40)
-
-# (kick beats, snare beats, spacing of the hi-hat) of a bar of four
-PATTERNS: dict[str, list[tuple[tuple[float, ...], tuple[float, ...], float]]] = {
-    "rock": [
-        ((0, 2), (1, 3), 0.5),
-        ((0, 1.5, 2), (1, 3), 0.5),
-        ((0, 2, 2.5), (1, 3), 0.5),
-        ((0, 0.5, 2.5), (1, 3), 0.5),
-        ((0, 1.5, 2.5), (1, 3), 0.25),
-        ((0, 0.75, 2.5), (1, 3), 0.25),
-    ],
-    "half_time": [((0,), (2,), 0.5), ((0, 1.5), (2,), 0.5), ((0, 0.75, 3.5), (2,), 1.0), ((0, 2.5), (2,), 0.25)],
-    "four_on_floor": [((0, 1, 2, 3), (1, 3), 0.5), ((0, 1, 2, 3), (1, 3), 0.25), ((0, 1, 2, 3), (), 0.5)],
-    "shuffle": [((0, 2), (1, 3), 0.5), ((0, 1.5, 2), (1, 3), 0.5), ((0, 1.5, 2, 3.5), (1, 3), 0.5)],
-    "ballad": [((0,), (2,), 1.0), ((0, 2), (3,), 1.0), ((0, 2.5), (1, 3), 1.0)],
-}
-WALTZ = [((0,), (1, 2), 1.0), ((0, 2.5), (1, 2), 0.5), ((0, 1.5), (2,), 0.5)]
+LOUDNESS = {"X": 108, "x": 92, "g": 45}
+# Cymbals stay behind the drums.
+SOFTER = {CLOSED: 10, RIDE: 8, TAMBOURINE: 12}
+FILLS = {"toms": 4.0, "snare": 2.0, "build": 1.5, "kick_snare": 1.0, "stop": 1.0, "sparse": 1.5}
 
 
 class Drummer:
@@ -30,52 +34,88 @@ class Drummer:
 
     Args:
         dice: source of the draws.
-        beats_per_bar: 3 or 4.
+        metre: of the song.
         swung: whether the song swings, which favours the shuffle.
 
+    Attributes:
+        kit: General MIDI drum kit.
+        kicks: beats of the bass drum within a bar; may be none.
+        style: name of the pattern.
+
     Example:
-        >>> drummer = Drummer(Dice(0), beats_per_bar=4, swung=False)
+        >>> drummer = Drummer(Dice(0), Metre("4/4", 4, 2), swung=False)
         >>> all(0 <= stroke.start < 4 for stroke in drummer.bar(fill=False, opening=True))
         True
     """
 
-    def __init__(self, dice: Dice, beats_per_bar: int, swung: bool):
-        self.dice, self.beats_per_bar = dice, beats_per_bar
-        names = {"rock": 4, "half_time": 2, "four_on_floor": 2.5, "shuffle": 0.3, "ballad": 1.5}
-        self.pattern = dice.weighted({**names, "shuffle": 8.0} if swung else names)
-        if beats_per_bar == 3:
-            self.pattern = "waltz"
-        self.kicks, self.snares, self.spacing = dice.pick(WALTZ if beats_per_bar == 3 else PATTERNS[self.pattern])
-        self.cymbal = dice.pick((CLOSED, CLOSED, CLOSED, RIDE))
-        self.backbeat = dice.pick((SNARE, SNARE, SNARE, STICK, CLAP))
-        self.off_beat_open = self.pattern == "four_on_floor" and dice.chance(0.6)
-        self.restlessness = dice.pick((0.0, 0.1, 0.3))
+    def __init__(self, dice: Dice, metre: Metre, swung: bool):
+        self.dice, self.metre, self.swung = dice, metre, swung
         self.kit = dice.pick(KITS)
+        self.restlessness = dice.pick((0.0, 0.1, 0.3))
+        self.backbeat = dice.pick((SNARE, SNARE, SNARE, STICK, CLAP))
+        self.style = dice.weighted((SWUNG if swung else WEIGHTS)[metre.name])
+        self._take_up(dice.pick((CLOSED, CLOSED, CLOSED, RIDE)))
+
+    def variation(self) -> "Drummer":
+        """The same drummer with the other cymbal and another pattern, often of the same style."""
+        other = copy.copy(self)
+        if self.dice.chance(0.35):
+            other.style = self.dice.weighted((SWUNG if self.swung else WEIGHTS)[self.metre.name])
+        other._take_up(CLOSED if self.cymbal == RIDE else RIDE)
+        return other
 
     def bar(self, fill: bool, opening: bool) -> list[Stroke]:
-        """Play one bar; `fill` ends it with toms, `opening` starts it with a crash."""
-        dice, strokes = self.dice, []
-        kicks = list(self.kicks)
+        """Play one bar; `fill` ends it with a fill, `opening` starts it with a crash."""
+        dice, beats = self.dice, float(self.metre.beats)
+        stop = beats - (dice.pick((1.0, 2.0)) if fill and beats > 2 else 1.0 if fill else 0.0)
+        strokes = [
+            self._hit(beat, key, loudness + dice.uniform(-8, 8))
+            for beat, key, loudness in self.hits
+            if beat < stop - CLOSE
+        ]
         if dice.chance(self.restlessness):
-            kicks.append(dice.pick((1.5, 2.5)))
-        stop = self.beats_per_bar - (dice.pick((1.0, 2.0)) if fill else 0.0)
-        strokes += [_hit(beat, KICK, dice.uniform(95, 115)) for beat in sorted(set(kicks)) if beat < stop]
-        strokes += [_hit(beat, self.backbeat, dice.uniform(90, 115)) for beat in self.snares if beat < stop]
-        position = 0.0
-        while position < stop:
-            accent = 92 if position % 1 == 0 else 68
-            is_open = self.off_beat_open and position % 1 == 0.5
-            strokes.append(_hit(position, OPEN if is_open else self.cymbal, accent + dice.uniform(-8, 8)))
-            position += self.spacing
+            # One more kick, on an eighth where none is.
+            taken = {round(beat * self.metre.division) for beat in self.kicks}
+            free = [step for step in range(1, int(stop * self.metre.division + CLOSE)) if step not in taken]
+            if free:
+                strokes.append(self._hit(dice.pick(free) / self.metre.division, KICK, dice.uniform(80, 100)))
         if opening:
-            strokes.append(_hit(0.0, CRASH, dice.uniform(85, 105)))
-        position = stop
-        while position < self.beats_per_bar:
-            tom = TOMS[int((position - stop) / (self.beats_per_bar - stop) * len(TOMS))]
-            strokes.append(_hit(position, dice.pick((tom, tom, SNARE)), dice.uniform(80, 110)))
-            position += dice.pick((0.25, 0.5))
+            strokes.append(self._hit(0.0, CRASH, dice.uniform(85, 105)))
+        return strokes + (self._fill(stop) if fill else [])
+
+    def _take_up(self, cymbal: int) -> None:
+        self.cymbal = cymbal
+        players = {HAT: cymbal, BACKBEAT: self.backbeat}
+        self.hits = [
+            (beat, players.get(key, key), LOUDNESS[sign])
+            for key, line in self.dice.pick(PATTERNS[self.metre.name][self.style]).items()
+            for beat, sign in onsets(line, self.metre, 0.0, float(self.metre.beats))
+        ]
+        self.kicks = tuple(beat for beat, key, _ in self.hits if key == KICK)
+
+    def _hit(self, beat: float, key: int, velocity: float) -> Stroke:
+        loudness = min(127, max(1, int(velocity - SOFTER.get(key, 0))))
+        return Stroke(beat, min(beat + 0.2, float(self.metre.beats)), key, loudness)
+
+    def _fill(self, stop: float) -> list[Stroke]:
+        """Fill the bar from beat `stop` to its end."""
+        dice, per_beat = self.dice, self.metre.division * self.dice.pick((1, 2, 2))
+        kind = dice.weighted(FILLS)
+        count = round((self.metre.beats - stop) * per_beat)
+        strokes = []
+        for step in range(count):
+            beat, part = stop + step / per_beat, step / count
+            if kind == "stop":
+                if step == 0:
+                    strokes += [self._hit(beat, key, dice.uniform(100, 115)) for key in (KICK, SNARE)]
+            elif kind == "toms":
+                tom = TOMS[int(part * len(TOMS))]
+                strokes.append(self._hit(beat, dice.pick((tom, tom, tom, SNARE)), dice.uniform(80, 110)))
+            elif kind in ("snare", "build"):
+                swell = 50 + 60 * part if kind == "build" else dice.uniform(75, 110)
+                strokes.append(self._hit(beat, SNARE, swell))
+            elif kind == "kick_snare":
+                strokes.append(self._hit(beat, KICK if step % 2 else SNARE, dice.uniform(85, 110)))
+            elif dice.chance(0.5):
+                strokes.append(self._hit(beat, dice.pick((SNARE, *TOMS)), dice.uniform(75, 105)))
         return strokes
-
-
-def _hit(beat: float, key: int, velocity: float) -> Stroke:
-    return Stroke(beat, beat + 0.2, key, int(velocity))

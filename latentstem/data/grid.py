@@ -1,9 +1,26 @@
-"""Musical time: beats to seconds with swing, and the small human unevenness on top."""
+"""Musical time: beats to seconds with swing, and the human unevenness on top."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from latentstem.data.dice import Dice
 from latentstem.data.score import Note
+
+
+@dataclass(frozen=True)
+class Metre:
+    """How bars are counted: `beats` a bar, each of `division` equal parts.
+
+    4/4 is `Metre("4/4", 4, 2)`, 3/4 is `Metre("3/4", 3, 2)`, and 6/8 has two beats of three eighths,
+    `Metre("6/8", 2, 3)`. Every position in the composer is counted in these beats.
+    """
+
+    name: str
+    beats: int
+    division: int
+
+
+METRES = (Metre("4/4", 4, 2), Metre("3/4", 3, 2), Metre("6/8", 2, 3))
 
 
 @dataclass(frozen=True)
@@ -21,23 +38,38 @@ class Stroke:
 
 
 @dataclass(frozen=True)
+class Feel:
+    """How a player sits in time.
+
+    Attributes:
+        push: seconds by which the player is always late; below 0, ahead.
+        looseness: greatest further deviation in seconds; half of it wanders slowly, half is new with every note.
+        force: greatest random deviation of the velocity.
+    """
+
+    push: float
+    looseness: float
+    force: float
+
+
+@dataclass(frozen=True)
 class Grid:
     """The map from beats to seconds.
 
     Attributes:
         tempo: beats a minute.
-        beats_per_bar: 3 or 4.
+        metre: how the beats are counted.
         offset: seconds before the first beat.
         swing: where the off-beat eighth falls in its beat; 0.5 is straight, 2/3 is a triplet shuffle.
         duration: length of the song in seconds; nothing sounds after it.
 
     Example:
-        >>> Grid(tempo=60.0, beats_per_bar=4, offset=0.0, swing=0.6, duration=10.0).seconds(1.5)
+        >>> Grid(tempo=60.0, metre=METRES[0], offset=0.0, swing=0.6, duration=10.0).seconds(1.5)
         1.6
     """
 
     tempo: float
-    beats_per_bar: int
+    metre: Metre
     offset: float
     swing: float
     duration: float
@@ -57,20 +89,46 @@ class Grid:
             count += 1
         return count
 
-    def play(self, dice: Dice, strokes: list[Stroke], looseness: float, monophonic: bool = False) -> tuple[Note, ...]:
-        """Turn strokes into notes of at least 40 ms, within the song, at times uneven by up to `looseness` seconds.
+    def play(
+        self,
+        dice: Dice,
+        strokes: Sequence[Stroke],
+        feel: Feel,
+        arc: Sequence[float] = (),
+        monophonic: bool = False,
+    ) -> tuple[Note, ...]:
+        """Turn strokes into notes of at least 40 ms, within the song, uneven as the player's feel says.
 
-        In a monophonic line each note ends before the next one starts.
+        Args:
+            dice: source of the deviations.
+            strokes: in any order.
+            feel: the player's.
+            arc: what is added to the velocities at the start of each bar; between, it moves in a straight line.
+            monophonic: each note ends before the next one starts.
+
+        Returns:
+            The notes in order of their start.
         """
-        notes = []
+        notes, wander, beats = [], 0.0, self.metre.beats
         for stroke in sorted(strokes, key=lambda stroke: (stroke.start, stroke.pitch)):
-            late = dice.uniform(-looseness, looseness)
+            wander = 0.8 * wander + 0.2 * dice.uniform(-1.0, 1.0)
+            late = feel.push + feel.looseness * 0.5 * (wander + dice.uniform(-1.0, 1.0))
             start = max(0.0, self.seconds(stroke.start) + late)
             end = min(self.duration, max(self.seconds(stroke.end), start + 0.05))
-            velocity = min(127, max(1, stroke.velocity + int(dice.uniform(-6, 7))))
-            if end - start >= 0.04:
-                notes.append(Note(round(start, 4), round(end, 4), stroke.pitch, velocity))
-        if monophonic:
-            stops = [*(note.start - 0.005 for note in notes[1:]), self.duration]
-            notes = [replace(note, end=round(min(note.end, stop), 4)) for note, stop in zip(notes, stops, strict=True)]
-        return tuple(sorted(notes, key=lambda note: (note.start, note.pitch)))
+            if end - start < 0.04:
+                continue
+            loudness = stroke.velocity + dice.uniform(-feel.force, feel.force)
+            if arc:
+                bar, beat = divmod(stroke.start, beats)
+                now, then = arc[min(int(bar), len(arc) - 1)], arc[min(int(bar) + 1, len(arc) - 1)]
+                loudness += now + (then - now) * beat / beats
+            velocity = min(127, max(1, int(loudness)))
+            notes.append(Note(round(start, 4), round(end, 4), stroke.pitch, velocity))
+        notes.sort(key=lambda note: (note.start, note.pitch))
+        return tuple(self._one_at_a_time(notes) if monophonic else notes)
+
+    def _one_at_a_time(self, notes: list[Note]) -> list[Note]:
+        stops = [*(note.start - 0.005 for note in notes[1:]), self.duration][: len(notes)]
+        cut = [replace(note, end=round(min(note.end, stop), 4)) for note, stop in zip(notes, stops, strict=True)]
+        # Two notes nearly at once: the second is the one that is heard.
+        return [note for note in cut if note.end - note.start >= 0.02]

@@ -1,11 +1,16 @@
-"""A song as data: notes, parts, chords and the beat grid, in seconds, with a lossless form for JSON.
+"""A song as data: notes, parts, chords, keys, sections and the beat grid, with a lossless form for JSON.
 
 These are the annotations that come with every track of the band corpus; the figures of `latentstem.evaluation`
-(chord share, onset and beat F1) are computed against them.
+(chord share, onset and beat F1) are computed against them. Times are seconds from the start of the song, pitches
+are MIDI numbers, pitch classes count semitones from C (0-11). The JSON form is one object with the fields of `Song`
+under their own names, nested objects with the fields of `Section`, `Key`, `Chord`, `Part` and `Note`, lists for
+tuples, and `"schema": SCHEMA_VERSION`. The page on the corpus in the docs lists every field.
 """
 
 from dataclasses import asdict, dataclass
 
+SCHEMA_VERSION = 2
+"""Version of the JSON form; it grows when a field changes its name or its meaning."""
 REGISTER_BASS = (28, 52)
 """Lowest and highest MIDI pitch of a composed bass: the low E of a bass guitar to the E two octaves above."""
 
@@ -41,13 +46,50 @@ class Part:
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord from `start` to `end` seconds; `root` and `pitch_classes` count semitones from C (0-11)."""
+    """A chord from `start` to `end` seconds.
+
+    Attributes:
+        start: in seconds.
+        end: in seconds.
+        root: pitch class of the root.
+        bass: pitch class of the lowest tone: the root, or another one in an inversion or over a foreign bass.
+        pitch_classes: all that sounds, the root first, a foreign bass last.
+        symbol: as a chart writes it, spelled in its key: "Am7", "C/E".
+    """
 
     start: float
     end: float
     root: int
+    bass: int
     pitch_classes: tuple[int, ...]
     symbol: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key from `start` to `end` seconds: pitch class of the `tonic`, and `mode`, a key of `harmony.SCALES`."""
+
+    start: float
+    end: float
+    tonic: int
+    mode: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section from `start` to `end` seconds.
+
+    Attributes:
+        start: in seconds.
+        end: in seconds.
+        name: "intro", "verse", "chorus", "bridge", "break" or "outro".
+        bass_style: the pattern that the bass follows here; empty where it rests throughout.
+    """
+
+    start: float
+    end: float
+    name: str
+    bass_style: str
 
 
 @dataclass(frozen=True)
@@ -57,15 +99,17 @@ class Song:
     Attributes:
         seed: the seed it was composed from.
         duration: length in seconds.
-        tempo: beats a minute.
-        tonic: pitch class of the tonic (0 is C).
-        mode: "major", "minor", "dorian" or "mixolydian".
+        tempo: beats a minute; in 6/8 a beat is a dotted quarter, two a bar.
+        metre: "4/4", "3/4" or "6/8".
+        swing: where the off-beat eighth falls in its beat: 0.5 is straight, 2/3 a triplet shuffle.
         beats: times of the beats in seconds.
         bars: times of the downbeats, a subset of `beats`.
-        chords: they tile [0, duration] without gaps.
+        sections: they tile [0, duration] without gaps.
+        keys: they tile [0, duration]; neighbours differ.
+        chords: they tile [0, duration]; neighbours may be the same chord.
         parts: everything but the bass; the first one sounds every chord whole.
         bass: a monophonic line.
-        bass_style: the name of the pattern that the bass follows.
+        bass_style: the pattern that the bass follows in most of the song.
 
     Example:
         >>> from latentstem.data.composer import compose
@@ -77,10 +121,12 @@ class Song:
     seed: int
     duration: float
     tempo: float
-    tonic: int
-    mode: str
+    metre: str
+    swing: float
     beats: tuple[float, ...]
     bars: tuple[float, ...]
+    sections: tuple[Section, ...]
+    keys: tuple[Key, ...]
     chords: tuple[Chord, ...]
     parts: tuple[Part, ...]
     bass: Part
@@ -93,16 +139,28 @@ class Song:
 
     def to_dict(self) -> dict:
         """Return plain dicts, lists, numbers and strings, ready for `json.dumps`."""
-        return asdict(self)
+        return {"schema": SCHEMA_VERSION, **asdict(self)}
 
     @classmethod
     def from_dict(cls, data: dict) -> "Song":
-        """Rebuild a song from `to_dict`, also after a trip through JSON (where tuples become lists)."""
+        """Rebuild a song from `to_dict`, also after a trip through JSON (where tuples become lists).
+
+        Raises:
+            ValueError: if the data were written in another version of the schema.
+        """
+        version = data.get("schema", 1)
+        if version != SCHEMA_VERSION:
+            raise ValueError(
+                f"the song is written in schema {version}, expected {SCHEMA_VERSION}: render the corpus again"
+            )
+        fields = {name: value for name, value in data.items() if name != "schema"}
         return cls(
             **{
-                **data,
+                **fields,
                 "beats": tuple(data["beats"]),
                 "bars": tuple(data["bars"]),
+                "sections": tuple(Section(**section) for section in data["sections"]),
+                "keys": tuple(Key(**key) for key in data["keys"]),
                 "chords": tuple(
                     Chord(**{**chord, "pitch_classes": tuple(chord["pitch_classes"])}) for chord in data["chords"]
                 ),

@@ -1,11 +1,12 @@
 """Stem folders and random crops of them, for users' own stems and for the band corpus alike.
 
-Layout, that of MUSDB18-HQ: `<root>/<track>/<stem>.wav|flac`; a stem called `mixture` is left aside, since it holds
-the target. A crop pairs the target stem with a random sub-mix of the others at random gains from U(0.5, 1), the
-augmentation of BassNet (Grachten, Lattner and Deruty 2020, section 4.3); files are never decoded whole for it.
+Layouts: see `latentstem.data.layouts`. A crop pairs the target stem with a random sub-mix of the others at random gains
+from U(0.5, 1), the augmentation of BassNet (Grachten, Lattner and Deruty 2020, section 4.3); files are never decoded
+whole for it.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +19,15 @@ from torch.utils.data import Dataset
 
 from latentstem.audio.level import BLOCK, RANGE_DB, REFERENCE_RMS
 from latentstem.data.dice import Dice
+from latentstem.data.layouts import StemError, track_files
 
 SAMPLING_RATE = 44100
-SUFFIXES = (".wav", ".flac")
-MIXTURE = "mixture"
+SILENCE = 1e-4
+"""A stem whose mono mean never exceeds this, -80 dB, is wholly silent: less is dither."""
+REDRAWS = 8
+"""How often a crop without the target is drawn again."""
 RESAMPLING_MARGIN = 1024
 """Samples read beyond both ends of a crop that is resampled, so that the filter never sees the cut."""
-
-
-class StemError(ValueError):
-    """A folder of stems that cannot be used; one line that says what was found and what to do."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class StemTrack:
 
     Attributes:
         name: name of the track's folder.
-        files: stem name to file, without `mixture`.
+        files: stem name to the files whose sum it is.
         sampling_rate: of the files, in Hz.
         samples: length of the longest stem at 44.1 kHz.
     """
 
     name: str
-    files: dict[str, Path]
+    files: dict[str, tuple[Path, ...]]
     sampling_rate: int
     samples: int
 
@@ -59,30 +59,36 @@ class StemTrack:
         """
         samples = self.samples - start if samples is None else samples
         if self.sampling_rate == SAMPLING_RATE:
-            return torch.from_numpy(_read(self.files[stem], start, samples))
+            return torch.from_numpy(self._read(stem, start, samples))
         ratio = self.sampling_rate / SAMPLING_RATE
         # The part starts on a sample of the file; what lies between it and `start` is cut after resampling.
         first = max(0, int(start * ratio) - RESAMPLING_MARGIN)
         count = int((start + samples) * ratio) + RESAMPLING_MARGIN - first
-        audio = soxr.resample(_read(self.files[stem], first, count), self.sampling_rate, SAMPLING_RATE)
+        audio = soxr.resample(self._read(stem, first, count), self.sampling_rate, SAMPLING_RATE)
         skip = round(start - first / ratio)
         audio = audio[skip : skip + samples]
         return torch.from_numpy(np.pad(audio, (0, samples - len(audio))))
+
+    def _read(self, stem: str, start: int, samples: int) -> np.ndarray:
+        first, *others = (_read(path, start, samples) for path in self.files[stem])
+        return sum(others, first)
 
 
 class StemFolder:
     """The usable tracks under a folder.
 
     Args:
-        root: folder of track folders. For MUSDB18-HQ that is its `train` or `test`.
+        root: folder of track folders. For MUSDB18-HQ and Slakh2100 that is their `train` or `test`.
         target: name of the stem to learn.
+        mix_stems: names of the stems that the mix may hold; all but the target by default.
 
     Attributes:
         tracks: every track with the target and at least one other stem, in order of their names.
         skipped: names of the folders that lack one or the other.
+        silent: names of the folders left out because their target is silent from end to end; a warning names them.
 
     Raises:
-        StemError: if the folder is missing, holds no track with the target and another stem, or a file is not
+        StemError: if the folder is missing, holds no track with a sounding target and another stem, or a file is not
             audio, is empty or differs from the other stems of its track in sampling rate.
 
     Example:
@@ -96,23 +102,48 @@ class StemFolder:
         ('song', 44100)
     """
 
-    def __init__(self, root: str | Path, target: str = "bass"):
+    def __init__(self, root: str | Path, target: str = "bass", mix_stems: Sequence[str] | None = None):
         self.root, self.target = Path(root), target
         if not self.root.is_dir():
             raise StemError(f"{self.root} is not a folder, expected one with a folder of stems for each track")
-        tracks, skipped, targets = [], [], 0
+        if mix_stems is not None and (target in mix_stems or not mix_stems):
+            raise StemError(f"mix_stems is {tuple(mix_stems)}, expected at least one name and not {target!r}")
+        tracks, skipped, silent, found = [], [], [], set[str]()
         for folder in sorted(path for path in self.root.iterdir() if path.is_dir() and path.name[0] != "."):
-            files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
-            files.pop(MIXTURE, None)
-            targets += target in files
-            if target in files and len(files) > 1:
-                tracks.append(_track(folder.name, files))
-            else:
+            files = track_files(folder).stems
+            found.update(files)
+            wanted = files if mix_stems is None else {target, *mix_stems}
+            files = {name: paths for name, paths in files.items() if name in wanted}
+            if target not in files or len(files) < 2:
                 skipped.append(folder.name)
-        if not tracks:
-            raise StemError(_nothing_found(self.root, target, skipped, targets))
+                continue
+            track = _track(folder.name, files)
+            (silent if _is_silent(files[target]) else tracks).append(track)
         self.tracks: tuple[StemTrack, ...] = tuple(tracks)
         self.skipped: tuple[str, ...] = tuple(skipped)
+        self.silent: tuple[str, ...] = tuple(track.name for track in silent)
+        if not tracks:
+            raise StemError(self._nothing_found(found, mix_stems))
+        if silent:
+            warnings.warn(
+                f"{self.root}: left out, for their {target} is silent: {', '.join(self.silent)}", stacklevel=2
+            )
+
+    def _nothing_found(self, found: set[str], mix_stems: Sequence[str] | None) -> str:
+        if not self.skipped and not self.silent:
+            return f"no tracks in {self.root}, expected <track>/<stem>.wav or .flac inside it"
+        if self.target not in found:
+            return (
+                f"none of the {len(self.skipped)} folders in {self.root} holds {self.target}.wav or {self.target}.flac "
+                f"(found: {', '.join(sorted(found)) or 'no audio'}): name the target stem so, or another target"
+            )
+        if self.silent:
+            return f"{self.target} is silent in every track of {self.root}: choose another target"
+        company = "" if mix_stems is None else f" among {', '.join(mix_stems)}"
+        return (
+            f"no track in {self.root} has a stem beside {self.target!r}{company}, expected at least one to make the "
+            "mix of"
+        )
 
 
 class StemCrops(Dataset[tuple[Tensor, Tensor]]):
@@ -120,6 +151,8 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
 
     Mix and stem are scaled so that each would have the reference loudness over its whole track: a quiet passage
     stays quiet. A track's levels are measured when it is first drawn, the only time its files are decoded whole.
+    A crop in which the target does not sound (no block of it within 40 dB of the track's loudest) is drawn again, up to
+    eight times, but for a share of the crops: rests are music too.
 
     Args:
         folder: where the tracks are.
@@ -128,6 +161,7 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         length: number of crops, `len()` of the data set.
         full_mix_share: share of the crops whose mix holds all other stems; the rest hold one to all of them.
         gain_range: a stem's gain in the mix is drawn from this range.
+        rest_share: share of the crops that stay as first drawn, whether the target sounds in them or not.
 
     Example:
         >>> import tempfile
@@ -148,11 +182,12 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         length: int = 1 << 24,
         full_mix_share: float = 0.5,
         gain_range: tuple[float, float] = (0.5, 1.0),
+        rest_share: float = 0.1,
     ):
         if crop_samples < 1:
             raise ValueError(f"crop_samples is {crop_samples}, expected at least 1")
         self.folder, self.crop_samples, self.seed, self.length = folder, crop_samples, seed, length
-        self.full_mix_share, self.gain_range = full_mix_share, gain_range
+        self.full_mix_share, self.gain_range, self.rest_share = full_mix_share, gain_range, rest_share
         # Every second of audio is as likely as any other, so long tracks are drawn more often.
         self._ends = np.cumsum([track.samples for track in folder.tracks])
         self._powers: dict[str, dict[str, np.ndarray]] = {}
@@ -164,8 +199,7 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         if not 0 <= index < self.length:
             raise IndexError(f"crop {index} of {self.length}")
         dice = Dice((self.seed, index))
-        track = self.folder.tracks[int(np.searchsorted(self._ends, dice.below(int(self._ends[-1])), side="right"))]
-        start = dice.below(max(track.samples - self.crop_samples, 0) + 1)
+        track, start = self._draw_place(dice)
         gains = self._draw_gains(dice, [name for name in track.files if name != self.folder.target])
         powers = self._block_powers(track)
 
@@ -176,6 +210,24 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         # Stems are nearly uncorrelated: the power of their sum is the sum of their powers.
         mix_powers = sum(gain**2 * powers[name] for name, gain in gains.items())
         return mix[None] * _to_reference(mix_powers), stem[None] * _to_reference(powers[self.folder.target])
+
+    def _draw_place(self, dice: Dice) -> tuple[StemTrack, int]:
+        """Choose a track and the first sample of the crop."""
+        redraws = 0 if dice.chance(self.rest_share) else REDRAWS
+        while True:
+            mark = dice.below(int(self._ends[-1]))
+            track = self.folder.tracks[int(np.searchsorted(self._ends, mark, side="right"))]
+            start = dice.below(max(track.samples - self.crop_samples, 0) + 1)
+            if redraws == 0 or self._sounds(track, start):
+                return track, start
+            redraws -= 1
+
+    def _sounds(self, track: StemTrack, start: int) -> bool:
+        """Whether the target sounds in a block that the crop touches."""
+        powers = self._block_powers(track)[self.folder.target]
+        per_block = _file_block(track) * SAMPLING_RATE / track.sampling_rate
+        first, end = int(start / per_block), int(-(-(start + self.crop_samples) // per_block))
+        return bool(_sounding(powers)[first:end].any())
 
     def _draw_gains(self, dice: Dice, names: Sequence[str]) -> dict[str, float]:
         """Choose the stems of the mix and their gains."""
@@ -188,8 +240,8 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
     def _block_powers(self, track: StemTrack) -> dict[str, np.ndarray]:
         """Mean square of every block of every stem, all stems continued to one length."""
         if track.name not in self._powers:
-            block = round(BLOCK * track.sampling_rate / SAMPLING_RATE)
-            powers = {name: _powers(path, block) for name, path in track.files.items()}
+            block = _file_block(track)
+            powers = {name: _powers(paths, block) for name, paths in track.files.items()}
             longest = max(map(len, powers.values()))
             self._powers[track.name] = {
                 name: np.pad(values, (0, longest - len(values))) for name, values in powers.items()
@@ -197,9 +249,9 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         return self._powers[track.name]
 
 
-def _track(name: str, files: dict[str, Path]) -> StemTrack:
+def _track(name: str, files: dict[str, tuple[Path, ...]]) -> StemTrack:
     infos = {}
-    for path in files.values():
+    for path in (path for paths in files.values() for path in paths):
         try:
             infos[path] = soundfile.info(path)
         except soundfile.SoundFileError as error:
@@ -215,14 +267,6 @@ def _track(name: str, files: dict[str, Path]) -> StemTrack:
     return StemTrack(name, files, rate, -(-samples * SAMPLING_RATE // rate))
 
 
-def _nothing_found(root: Path, target: str, skipped: Sequence[str], targets: int) -> str:
-    if not skipped:
-        return f"no tracks in {root}, expected <track>/<stem>.wav or .flac inside it"
-    if targets:
-        return f"no track in {root} has a stem beside {target!r}, expected at least one to make the mix of"
-    return f"none of the {len(skipped)} folders in {root} holds {target}.wav or {target}.flac: name the target stem so"
-
-
 def _read(path: Path, start: int, samples: int) -> np.ndarray:
     """Samples `[start, start + samples)` of a file as the mean of its channels, zeros after its end."""
     with soundfile.SoundFile(path) as file:
@@ -232,20 +276,48 @@ def _read(path: Path, start: int, samples: int) -> np.ndarray:
     return np.pad(mono, (0, samples - len(mono)))
 
 
-def _powers(path: Path, block: int) -> np.ndarray:
-    """Mean square of the mono mean of a file over its whole blocks; a file shorter than a block is one."""
-    size = min(block, soundfile.info(path).frames)
+def _file_block(track: StemTrack) -> int:
+    """Samples of a file in a block of the loudness measure."""
+    return round(BLOCK * track.sampling_rate / SAMPLING_RATE)
+
+
+def _mono_blocks(paths: Sequence[Path], size: int) -> Iterator[np.ndarray]:
+    """The mono mean of the files' sum, `size` samples at a time; shorter files go on with silence."""
+    files = {path: soundfile.blocks(path, blocksize=size, dtype="float32", always_2d=True) for path in paths}
+    while True:
+        total = np.zeros(0, dtype=np.float32)
+        for path, blocks in files.items():
+            audio = next(blocks, np.zeros((0, 1), dtype=np.float32)).mean(axis=1)
+            if not np.isfinite(audio).all():
+                raise StemError(f"{path} holds NaN or Inf: replace it")
+            longest = max(len(total), len(audio))
+            total = np.pad(total, (0, longest - len(total))) + np.pad(audio, (0, longest - len(audio)))
+        if not len(total):
+            return
+        yield total
+
+
+def _is_silent(paths: Sequence[Path]) -> bool:
+    """Whether nothing sounds from end to end; reads up to the first sound."""
+    return all(np.abs(audio).max() <= SILENCE for audio in _mono_blocks(paths, 1 << 16))
+
+
+def _powers(paths: Sequence[Path], block: int) -> np.ndarray:
+    """Mean square of the mono mean of the files' sum over its whole blocks; what is shorter than a block is one."""
+    size = min(block, max(soundfile.info(path).frames for path in paths))
     powers = [np.zeros(0 if size else 1, dtype=np.float32)]
-    for audio in soundfile.blocks(path, blocksize=64 * max(size, 1), dtype="float32", always_2d=True):
-        if not np.isfinite(audio).all():
-            raise StemError(f"{path} holds NaN or Inf: replace it")
-        mono = audio.mean(axis=1)
-        powers.append(np.square(mono[: len(mono) // size * size]).reshape(-1, size).mean(axis=1))
+    for audio in _mono_blocks(paths, 64 * max(size, 1)):
+        powers.append(np.square(audio[: len(audio) // size * size]).reshape(-1, size).mean(axis=1))
     return np.concatenate(powers)
+
+
+def _sounding(powers: np.ndarray) -> np.ndarray:
+    """Which blocks sound: those that `latentstem.audio.level.sounding_rms` counts."""
+    return (powers > 0) & (powers >= powers.max() * 10 ** (-RANGE_DB / 10))
 
 
 def _to_reference(powers: np.ndarray | float) -> float:
     """Gain from a track's level, as `latentstem.audio.level.sounding_rms` measures it, to the reference."""
     values = np.asarray(powers, dtype=np.float64)
-    sounding = (values > 0) & (values >= values.max() * 10 ** (-RANGE_DB / 10))
+    sounding = _sounding(values)
     return float(REFERENCE_RMS / np.sqrt(values[sounding].mean())) if sounding.any() else 0.0

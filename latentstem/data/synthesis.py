@@ -71,7 +71,12 @@ def synthesizer_path() -> str:
 
 
 def render_parts(
-    parts: Sequence[Part], soundfont: str, duration: float, reverb: bool = False, chorus: bool = False
+    parts: Sequence[Part],
+    soundfont: str,
+    duration: float,
+    reverb: bool = False,
+    chorus: bool = False,
+    scratch: Path | None = None,
 ) -> list[np.ndarray]:
     """Render each part to mono audio of its own.
 
@@ -81,6 +86,7 @@ def render_parts(
         duration: seconds of audio a part; what rings on afterwards is cut.
         reverb: FluidSynth's reverberation.
         chorus: FluidSynth's chorus.
+        scratch: folder for temporary files; the system's by default.
 
     Returns:
         One float32 array of `round(duration * 44100)` samples a part, at FluidSynth's own level, bit-equal
@@ -94,7 +100,7 @@ def render_parts(
         raise ValueError(f"{len(parts)} parts given, expected at most 15 melodic ones and one of drums")
     program, font = synthesizer_path(), soundfont_path(soundfont)
     slot = duration + GAP
-    with tempfile.TemporaryDirectory(prefix="latentstem-") as folder:
+    with tempfile.TemporaryDirectory(prefix="latentstem-", dir=scratch) as folder:
         score, sound, setup = Path(folder, "song.mid"), Path(folder, "song.raw"), Path(folder, "setup")
         _score(parts, slot).write(str(score))
         # Loading by a setup file with a 0 ("do not reset the channels"), and no reset by the player, spares the

@@ -3,10 +3,12 @@
 Each is exact on synthesised tones (the tests hold it to that). The benchmarks only call these functions.
 """
 
-from latentstem.evaluation.harmony import SoundingChord, chord_share, root_share
+from latentstem.evaluation.harmony import SoundingChord, chord_share, root_on_downbeat, root_share
+from latentstem.evaluation.line import density_ratio, median_pitch, register_distance
 from latentstem.evaluation.pitch import PitchTrack, pitch_agreement, track_agreement, track_pitch
-from latentstem.evaluation.reconstruction import RoundTrip, log_spectral_distance, round_trip
+from latentstem.evaluation.reconstruction import RoundTrip, retouched, round_trip
 from latentstem.evaluation.rhythm import beat_f1, beat_times, onset_f1, onset_lag, onset_times
+from latentstem.evaluation.spectrum import chroma_agreement, log_mel_l1, log_spectral_distance, multi_scale_distance
 from latentstem.evaluation.style import nearest_program, sounding_frames, style_movement
 
 __all__ = [
@@ -16,12 +18,20 @@ __all__ = [
     "beat_f1",
     "beat_times",
     "chord_share",
+    "chroma_agreement",
+    "density_ratio",
+    "log_mel_l1",
     "log_spectral_distance",
+    "median_pitch",
+    "multi_scale_distance",
     "nearest_program",
     "onset_f1",
     "onset_lag",
     "onset_times",
     "pitch_agreement",
+    "register_distance",
+    "retouched",
+    "root_on_downbeat",
     "root_share",
     "round_trip",
     "sounding_frames",

@@ -44,7 +44,7 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
     # Not decorated with register_to_config, which takes positional arguments for untouched defaults: `new` drops those.
     def __init__(
         self,
-        guidance_scale: float = 2.0,
+        guidance_scale: float = 4.0,
         guidance_rescale: float = 0.7,
         per_channel: bool = False,
         space: Literal["denoised", "output"] = "denoised",

@@ -48,10 +48,13 @@ class AutoencoderSpectralDecoderOutput(BaseOutput):
         sample: `(batch, audio_channels, samples)`.
         log_magnitude: The log-magnitude spectrogram the decoder emitted, `(batch, audio_channels, bins, stft_frames)`,
             which the reconstruction loss compares; None when tiled.
+        pitch: Logits of the pitch that the first voice of the carriers sounds, `(batch, stft_frames, pitches)`, which
+            `latentstem.losses.pitch_cross_entropy` compares; None when tiled, or without carriers.
     """
 
     sample: Tensor
     log_magnitude: Tensor | None = None
+    pitch: Tensor | None = None
 
 
 class AutoencoderSpectral(ModelMixin, ConfigMixin):
@@ -105,7 +108,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         encoder_layers: int = 2,
         decoder_layers: int = 3,
         latent_layers: int = 3,
-        carriers: int = 256,
+        carriers: int = 384,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
     ):
@@ -241,9 +244,9 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         samples = available if num_samples is None else num_samples
         if not 0 < samples <= available:
             raise ValueError(f"got num_samples={samples}; expected 1 to {available} for {latents.shape[-1]} frames")
-        log_magnitude = None
+        log_magnitude = pitch = None
         if self.tile_frames is None:
-            sample, log_magnitude = self._decode(latents, start_frame)
+            sample, log_magnitude, pitch = self._decode(latents, start_frame)
         else:
             sample = tiled(
                 lambda piece, start: self._decode(piece, start_frame + start)[0],
@@ -255,7 +258,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         sample = sample[..., :samples]
         if not return_dict:
             return (sample,)
-        return AutoencoderSpectralDecoderOutput(sample=sample, log_magnitude=log_magnitude)
+        return AutoencoderSpectralDecoderOutput(sample=sample, log_magnitude=log_magnitude, pitch=pitch)
 
     def forward(self, audio: Tensor, return_dict: bool = True) -> AutoencoderSpectralDecoderOutput | tuple[Tensor]:
         """Round trip of audio `(batch, audio_channels, samples)`, as long as it came."""
@@ -302,7 +305,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             hidden = block(hidden)
         return self.encoder_out(self.encoder_norm(hidden)).transpose(1, 2).contiguous()
 
-    def _decode(self, latents: Tensor, start_frame: int) -> tuple[Tensor, Tensor]:
+    def _decode(self, latents: Tensor, start_frame: int) -> tuple[Tensor, Tensor, Tensor | None]:
         hidden = self.decoder_in(latents.transpose(1, 2))
         for block in self.decoder_latent_blocks:
             hidden = block(hidden)
@@ -314,16 +317,16 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         magnitude = _magnitude(rearrange(self.decoder_magnitude(hidden).float(), "b t (c f) -> b c f t", c=channels))
         pair = rearrange(self.decoder_phase(hidden).float(), "b t (p c f) -> p b c f t", p=2, c=channels)
         parts = pair * (magnitude * torch.rsqrt(pair.square().sum(0) + 1e-6))
+        pitch = None
         if self.decoder_carriers is not None:
-            bank = rearrange(
-                self.decoder_carriers(hidden, start_frame * self.frames_per_latent), "p b t f -> p b 1 f t"
-            )
+            bank, pitches = self.decoder_carriers(hidden, start_frame * self.frames_per_latent)
+            bank, pitch = rearrange(bank, "p b t f -> p b 1 f t"), pitches[:, :, 0]
             share = self.get_buffer("bank_share")[:, None]
             parts = (1 - share) * parts + share * F.pad(bank, (0, 0, 0, parts.shape[3] - bank.shape[3]))
         power = parts.square().sum(0)
         log_magnitude = torch.log1p((power + 1e-12).sqrt() / FLOOR) / UNIT
         audio = istft(torch.complex(*parts), self.config["window_length"], self.config["stft_hop_length"])
-        return audio, log_magnitude
+        return audio, log_magnitude, pitch
 
 
 def _magnitude(log_magnitude: Tensor, limit: float = 3.5) -> Tensor:

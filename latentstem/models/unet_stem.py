@@ -5,8 +5,10 @@ latents of the mix are concatenated, channel by channel, to the noisy latents of
 dynamic position bias, so that the net serves lengths it was not trained on. Widths and depths are our own.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -225,6 +227,24 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         if not return_dict:
             return (prediction,)
         return StemUNet1DOutput(sample=prediction)
+
+    def load_lora_adapter(
+        self,
+        pretrained_model_name_or_path_or_dict: str | os.PathLike | dict,
+        prefix: str | None = None,
+        use_safetensors: bool = True,
+        **options: Any,
+    ) -> None:
+        """Loads an adapter as `save_lora_adapter` writes it, which the inherited defaults pass over.
+
+        Args:
+            pretrained_model_name_or_path_or_dict: Folder, or tensors by name.
+            prefix: What names begin with in files of several nets; names without it are passed over.
+            use_safetensors: Look for a safetensors file; pickled ones are refused in any case.
+            **options: Of diffusers' `PeftAdapterMixin.load_lora_adapter`, such as `adapter_name`.
+        """
+        source, options = pretrained_model_name_or_path_or_dict, {**options, "prefix": prefix}
+        super().load_lora_adapter(source, use_safetensors=use_safetensors, **options)
 
     def _run(
         self, stage: nn.Module, hidden: torch.Tensor, embedding: torch.Tensor, table: torch.Tensor | None

@@ -8,11 +8,19 @@ absolute time, and the net only weighs them. What a carrier does to the bins of 
 (the transform of the window, shifted to the carrier: Rodet and Depalle's inverse-FFT synthesis, 1992), so it is not
 learned.
 
+Nor is it learned that a tone has partials: the net names pitches and the strengths of their partials, and says
+separately how loud the noise is. Carriers weighed one by one learn each partial of each pitch alone, and the low ones,
+of which an STFT frame shows little, stay blurred over several semitones. Which pitch to name is worth teaching
+(`latentstem.losses.pitch_cross_entropy`): left to a spectral distance, the net spells a tone with many pitches of one
+partial each, and blurs as before (both measured: see the architecture page).
+
 Angles are counted in integers (a phase accumulator, as in a digital oscillator): exact at any time, on any device, and
 equal for a tile and for the whole.
 """
 
 import torch
+import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 TURN = 1 << 20  # one full turn of the accumulator: a resolution of 1e-4 Hz at 86 frames a second
@@ -21,8 +29,11 @@ TURN = 1 << 20  # one full turn of the accumulator: a resolution of 1e-4 Hz at 8
 class CarrierBank(nn.Module):
     """Complex STFT frames of a bank of steady sinusoids whose amplitudes follow the hidden states.
 
-    `X_b(t) = sum_i exp(g_i(t)) R_bi exp(2 pi j f_i t)`, with the log-amplitudes g a linear map of the hidden states and
-    R_bi the response of bin b of a Hann window to a sinusoid at f_i, of magnitude one at its peak.
+    `X_b(t) = sum_i A_i(t) R_bi exp(2 pi j f_i t)`, with R_bi the response of bin b of a Hann window to a sinusoid at
+    f_i, of magnitude one at its peak, and amplitudes `A_i = sum_vh exp(g_vh) s_v(i - o_h) + exp(n_i)`: voice v spreads
+    its unit power over pitches as s_v says, a softmax scaled to unit norm; its partial h, `o_h` carriers above the
+    pitch, has strength exp(g_vh); n is the noise, given four times an octave and interpolated. All of s, g and n are
+    linear maps of the hidden states. The first voice starts louder than the others, so that it takes the lead.
 
     Args:
         channels: Width of the hidden states.
@@ -30,21 +41,26 @@ class CarrierBank(nn.Module):
         window_length: Window of the STFT in samples.
         hop_length: Hop of the STFT in samples.
         count: Number of carriers.
-        per_octave: Carriers an octave; 48 leaves at most 12.5 cents to the nearest.
-        lowest: Frequency of the first carrier in Hz: 27.5 is the lowest A of a piano, so that notes in concert pitch
-            lie on carriers.
+        per_octave: Carriers an octave: at 72, every note of concert pitch lies on a carrier, and of the first sixteen
+            partials of a pitch all but the thirteenth within 5 cents of one.
+        lowest: Frequency of the first carrier in Hz: 27.5 is the lowest A of a piano.
+        pitches: Carriers that may be a pitch, from the lowest up.
+        voices: Pitches that may sound at once.
+        partials: Partials of a voice.
 
     Shape:
-        `(batch, frames, channels)` to real and imaginary parts `(2, batch, frames, bins)`, float32, of the lowest
-        `bins` bins: those the carriers reach.
+        `(batch, frames, channels)` to real and imaginary parts `(2, batch, frames, bins)`, of the lowest `bins` bins,
+        those the carriers reach; and to the logits of the pitches, `(batch, frames, voices, pitches)`, which lie at the
+        first `frequencies`. Both float32.
 
     Example:
         >>> import torch
         >>> carriers = CarrierBank(16, 44100, window_length=2048, hop_length=512)
-        >>> whole = carriers(torch.ones(1, 10, 16))
-        >>> whole.shape
-        torch.Size([2, 1, 10, 53])
-        >>> bool(torch.allclose(carriers(torch.ones(1, 4, 16), start_frame=6), whole[:, :, 6:], atol=1e-4))
+        >>> whole, pitch = carriers(torch.ones(1, 10, 16))
+        >>> whole.shape, pitch.shape
+        (torch.Size([2, 1, 10, 53]), torch.Size([1, 10, 2, 324]))
+        >>> piece, _ = carriers(torch.ones(1, 4, 16), start_frame=6)
+        >>> bool(torch.allclose(piece, whole[:, :, 6:], atol=1e-4))
         True
     """
 
@@ -54,29 +70,36 @@ class CarrierBank(nn.Module):
         sampling_rate: int,
         window_length: int,
         hop_length: int,
-        count: int = 256,
-        per_octave: int = 48,
+        count: int = 384,
+        per_octave: int = 72,
         lowest: float = 27.5,
+        pitches: int = 324,
+        voices: int = 2,
+        partials: int = 32,
     ):
         super().__init__()
         frequencies = lowest * 2 ** (torch.arange(count, dtype=torch.float64) / per_octave)
         self.highest = float(frequencies[-1])
+        self.voices, self.pitches = voices, min(pitches, count)
+        offsets = (per_octave * torch.log2(torch.arange(1, partials + 1))).round().to(torch.int64)
+        self.offsets = [int(offset) for offset in offsets if offset < count]
         steps = (frequencies * hop_length / sampling_rate * TURN).round().to(torch.int64)
         spacing = sampling_rate / window_length
         # The main lobe of a Hann window is two bins wide on each side.
-        bins = min(int(frequencies[-1] / spacing) + 3, window_length // 2 + 1)
+        bins = min(int(self.highest / spacing) + 3, window_length // 2 + 1)
         offset = frequencies - spacing * torch.arange(bins, dtype=torch.float64)[:, None]
-        time = torch.arange(window_length, dtype=torch.float64) / sampling_rate
-        window = torch.hann_window(window_length, dtype=torch.float64) * (2 / window_length)
-        response = torch.stack(
-            [torch.exp(2j * torch.pi * row[:, None] * time) @ window.to(torch.complex128) for row in offset]
-        )
+        response = _hann_transform(2 * torch.pi * offset / sampling_rate, window_length)
+        self.register_buffer("frequencies", frequencies.float(), persistent=False)
         self.register_buffer("steps", steps, persistent=False)
         self.register_buffer("response", torch.stack([response.real, response.imag]).float(), persistent=False)
-        self.amplitude = nn.Linear(channels, count)
-        nn.init.constant_(self.amplitude.bias, -8.0)  # quiet, for many carriers share a bin
+        self.pitch = nn.Linear(channels, self.voices * self.pitches)
+        self.partial = nn.Linear(channels, self.voices * len(self.offsets))
+        self.noise = nn.Linear(channels, 2 + 4 * count // per_octave)
+        nn.init.constant_(self.partial.bias, -8.0)
+        nn.init.constant_(self.partial.bias[: len(self.offsets)], -4.0)
+        nn.init.constant_(self.noise.bias, -8.0)  # quiet, for many carriers share a bin
 
-    def forward(self, hidden_states: Tensor, start_frame: int = 0) -> Tensor:
+    def forward(self, hidden_states: Tensor, start_frame: int = 0) -> tuple[Tensor, Tensor]:
         """Weigh the carriers.
 
         Args:
@@ -84,25 +107,38 @@ class CarrierBank(nn.Module):
             start_frame: Absolute index of the first frame, for tiles and streams.
 
         Returns:
-            `(2, batch, frames, bins)`.
+            STFT frames `(2, batch, frames, bins)` and logits `(batch, frames, voices, pitches)`.
         """
-        log_amplitude = self.amplitude(hidden_states).float()
+        pitch = rearrange(self.pitch(hidden_states).float(), "b t (v p) -> b t v p", v=self.voices)
+        amplitude = self._amplitudes(hidden_states, pitch)
         index = start_frame + torch.arange(hidden_states.shape[1], device=hidden_states.device)
         angle = (index[:, None] * self.get_buffer("steps") % TURN) * (2 * torch.pi / TURN)
         real_response, imaginary_response = self.get_buffer("response").float()
         with torch.autocast(hidden_states.device.type, enabled=False):
-            amplitude = bounded_exp(log_amplitude)
             real, imaginary = amplitude * angle.cos(), amplitude * angle.sin()
-            return torch.stack(
+            frames = torch.stack(
                 [
                     real @ real_response.T - imaginary @ imaginary_response.T,
                     real @ imaginary_response.T + imaginary @ real_response.T,
                 ]
             )
+        return frames, pitch
+
+    def _amplitudes(self, hidden_states: Tensor, pitch: Tensor) -> Tensor:
+        partial = rearrange(self.partial(hidden_states).float(), "b t (v h) -> b t v h", v=self.voices)
+        salience = torch.exp(pitch - 0.5 * torch.logsumexp(2 * pitch, -1, keepdim=True))
+        strength = bounded_exp(partial)
+        count = len(self.get_buffer("steps"))
+        noise = F.interpolate(self.noise(hidden_states).float(), count, mode="linear", align_corners=True)
+        amplitude = bounded_exp(noise)
+        for h, offset in enumerate(self.offsets):
+            voices = (strength[..., h, None] * salience[..., : count - offset]).sum(2)
+            amplitude = amplitude + F.pad(voices, (offset, count - offset - voices.shape[-1]))
+        return amplitude
 
     @torch.no_grad()
     def set_spectrum(self, magnitude: Tensor) -> None:
-        """Set the biases so that the bank alone has about this spectrum.
+        """Set the biases so that the noise has about this spectrum.
 
         Args:
             magnitude: Of each bin, `(at least bins,)`.
@@ -112,7 +148,20 @@ class CarrierBank(nn.Module):
         shared = strength / strength.sum(1, keepdim=True)
         nearest = strength.argmax(0)
         power = magnitude[: len(strength)].square()[nearest] * shared[nearest, torch.arange(len(nearest))]
-        self.amplitude.bias.copy_(0.5 * torch.log(power + 1e-10))
+        places = torch.linspace(0, len(nearest) - 1, len(self.noise.bias)).round().long()
+        self.noise.bias.copy_(0.5 * torch.log(power + 1e-10)[places])
+
+
+def _hann_transform(angle: Tensor, length: int) -> Tensor:
+    """`2 / N sum_n hann_n exp(j angle n)`: the periodic Hann window is three exponentials, each a geometric series."""
+    step = 2 * torch.pi / length
+
+    def series(angle: Tensor) -> Tensor:
+        still = angle.abs() < 1e-9
+        turn = torch.exp(1j * torch.where(still, 1.0, angle))
+        return torch.where(still, length, (1 - turn**length) / (1 - turn))
+
+    return (series(angle) - 0.5 * series(angle + step) - 0.5 * series(angle - step)) / length
 
 
 def bounded_exp(logarithm: Tensor, limit: float = 1.0) -> Tensor:

@@ -14,8 +14,8 @@ Settings = TypeVar("Settings")
 def parse_settings(settings: type[Settings], words: Sequence[str] | None = None, prog: str | None = None) -> Settings:
     """Read a frozen dataclass of settings from the command line: field `batch_size` is option `--batch-size`.
 
-    Fields without a default are required; tuples take several words; a dict takes one of JSON. The help of an option
-    is the field's line in the docstring's `Args`.
+    Fields without a default are required, unless they may be None; tuples take several words; a dict takes one of JSON.
+    The help of an option is the field's line in the docstring's `Args`.
 
     Args:
         settings: the dataclass; fields of type str, int, float, bool, Path, tuple of one of them, dict, or None
@@ -40,12 +40,12 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
     summary, described = _documented(settings.__doc__ or "")
     parser = _OneLineParser(prog, description=summary, allow_abbrev=False, formatter_class=_wide_columns)
     for field in fields(settings):  # pyright: ignore[reportArgumentType]
-        required = field.default is MISSING
-        default = "" if required or field.default is None else f" Default: {_shown(field.default)}."
+        required = field.default is MISSING and type(None) not in get_args(field.type)
+        default = "" if field.default in (MISSING, None) else f" Default: {_shown(field.default)}."
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             required=required,
-            default=None if required else field.default,
+            default=None if field.default is MISSING else field.default,
             help=(described.get(field.name, "") + default).replace("%", "%%"),
             **_reader(field.type),
         )

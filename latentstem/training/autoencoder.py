@@ -4,9 +4,9 @@ The objective of arXiv 2402.01412 with the pooled spectral distance of `latentst
 stems and, for a share of its items, mixes: the decoder has to play the stem, the encoder has to read both.
 """
 
-import json
 import math
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,32 @@ import numpy as np
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor
-from torch.nn.functional import mse_loss
-from torch.utils.data import DataLoader
+from torch.nn.functional import interpolate, mse_loss
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from latentstem.audio.yin import yin
+from latentstem.data.production import equalised
 from latentstem.data.stems import StemCrops, StemFolder
+from latentstem.data.streaming import BandStream
 from latentstem.evaluation.pitch import pitch_agreement
 from latentstem.losses import (
     MultiScaleSpectralDistance,
     hinge_discriminator_loss,
     hinge_generator_loss,
     log_magnitude_distance,
+    pitch_cross_entropy,
     r1_penalty,
 )
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.sampling.latents import normalize_latents
 from latentstem.training.arguments import parse_settings
-from latentstem.training.loop import Budget, TrainingRun, replace_folder
+from latentstem.training.loop import Budget, RecentLosses, TrainingRun, replace_folder
 from latentstem.training.preview import write_preview
+
+STATISTICS_CROPS = 256
+"""Crops of 64 latent frames by which the published latents are normalised."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class AutoencoderTraining:
     """Settings of one training.
 
     Args:
-        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
+        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`; None composes and renders songs of the
+            band corpus while it trains, with as many workers as are given.
         output: Folder for the state, the previews and, in `autoencoder/`, the published weights.
         validation: Folder of tracks to validate on; None validates on nothing.
         target: Name of the stem.
@@ -53,23 +61,26 @@ class AutoencoderTraining:
         gain_range: Random gain in dB, up and down, of every crop.
         equaliser_range: Deviation in dB of the random equaliser of every crop, at points two octaves apart: timbres
             that no soundfont holds.
+        varispeed: Greatest change of speed of every crop in whole semitones, up and down: timbres at pitches where no
+            soundfont holds them.
         window_lengths: Windows of the multi-scale spectral distance.
         adversarial_after: Share of the budget after which the adversarial term joins; 1 leaves it out.
         adversarial_weight: Its weight.
         r1_weight: Greatest weight of the R1 penalty; it adapts to how certain the discriminator is.
+        pitch_weight: Weight of the cross entropy with the pitch that YIN finds in the stems; mixes do not count.
         restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
             `decoder_only`, since an encoder could lower it by saying less.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states and validations.
-        workers: Processes that read crops.
+        workers: Processes that read or render crops.
         init_from: Folder of published weights to start from.
         decoder_only: Leave the encoder as it is, so that the latents a denoiser was trained on keep their meaning.
         seed: Of weights and crops.
         model: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
     """
 
-    data: Path
+    data: Path | None
     output: Path
     validation: Path | None = None
     target: str = "bass"
@@ -81,10 +92,12 @@ class AutoencoderTraining:
     learning_rate: float = 7e-4
     gain_range: float = 6.0
     equaliser_range: float = 3.0
+    varispeed: int = 0
     window_lengths: tuple[int, ...] = (256, 1024, 4096, 8192)
     adversarial_after: float = 1.0
     adversarial_weight: float = 0.05
     r1_weight: float = 10.0
+    pitch_weight: float = 0.1
     restyling_weight: float = 0.0
     mixed_precision: str = "bf16"
     ema_decay: float = 0.999
@@ -144,8 +157,10 @@ def train(settings: AutoencoderTraining) -> Path:
         Folder of the published weights: the moving average, with the latents' statistics in its config.
 
     Raises:
-        ValueError: If a restyling weight is given and the encoder is trained too.
         latentstem.data.stems.StemError: If the folder holds no usable track.
+        latentstem.data.synthesis.SynthesisError: If there is no folder and FluidSynth or a soundfont is missing.
+        ValueError: If there is no folder and the target is not the bass, or a restyling weight is given and the encoder
+            is trained too.
     """
     if settings.restyling_weight and not settings.decoder_only:
         raise ValueError(
@@ -158,83 +173,91 @@ def train(settings: AutoencoderTraining) -> Path:
         model = AutoencoderSpectral(**(settings.model or {}))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not (settings.decoder_only and name.startswith("encoder_")))
-    folder = StemFolder(settings.data, settings.target)
+    folder = _folder(settings)
     crop_samples = settings.crop_frames * model.config["hop_length"]
+    read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
     )
     budget = Budget(settings.steps, settings.minutes)
     run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
     adversary = Adversary(run, settings, model.config["audio_channels"]) if settings.adversarial_after < 1 else None
+    # From here on every process draws its own.
+    set_seed(settings.seed, device_specific=True)
     run.resume()
     if budget.step == 0 and settings.init_from is None:
-        stems = StemCrops(folder, crop_samples, settings.seed)
-        background = torch.stack([stems[index][1] for index in range(32)]).to(run.accelerator.device)
+        background = torch.stack(_stems(_crops(folder, crop_samples, settings.seed), 32, settings.workers))
+        background = background.to(run.accelerator.device)
         run.accelerator.unwrap_model(run.model).set_background(background)
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
     distance.to(run.accelerator.device)
-    # Crops are a function of (seed, index); a resumed run goes on with crops it has not seen.
-    crops = StemCrops(folder, crop_samples, seed=settings.seed + 1_000_003 * budget.step)
-    loader = run.accelerator.prepare(
-        DataLoader(crops, settings.batch_size, num_workers=settings.workers, collate_fn=_Collate(settings))
+    # Every process draws its own crops, and a resumed run draws crops it has not seen.
+    crops = _crops(folder, read_samples, settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index)
+    loader = DataLoader(
+        crops, settings.batch_size, num_workers=settings.workers, collate_fn=_Collate(settings, crop_samples)
     )
     bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
     next_save = budget.seconds + 60 * settings.save_minutes
+    recent = RecentLosses()
     model.train()
     batches = iter(loader)
     while run.unfinished():
-        losses = _losses(run, distance, adversary, settings, next(batches))
+        losses = _losses(run, distance, adversary, settings, next(batches).to(run.accelerator.device))
         run.update(torch.stack(list(losses.values())).sum())
+        recent.add(losses)
         bar.update()
         if budget.step % 50 == 0:
-            values = {name: float(value.detach()) for name, value in losses.items()}
-            run.accelerator.log(values, step=budget.step)
-            bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
+            run.accelerator.log(recent.means, step=budget.step)
+            bar.set_postfix({name: f"{value:.3f}" for name, value in recent.means.items()})
         if budget.seconds >= next_save or not run.unfinished():
+            if run.accelerator.is_main_process:
+                _validate(run, settings, recent.means)
             run.save()
-            if run.accelerator.is_main_process and settings.validation is not None:
-                _validate(run, settings)
             next_save = budget.seconds + 60 * settings.save_minutes
     bar.close()
-    return _publish(run, settings, folder)
+    target = settings.output / "autoencoder"
+    if run.accelerator.is_main_process:
+        _publish(run, settings, folder, target)
+    run.accelerator.wait_for_everyone()
+    return target
+
+
+def _folder(settings: AutoencoderTraining) -> StemFolder | None:
+    if settings.data is not None:
+        return StemFolder(settings.data, settings.target)
+    if settings.target != "bass":
+        raise ValueError(f"target is {settings.target!r}, expected 'bass' where songs are composed: name a data folder")
+    return None
+
+
+def _crops(folder: StemFolder | None, samples: int, seed: int) -> Dataset[tuple[Tensor, Tensor]]:
+    """Crops of a folder's tracks, or of songs rendered on the way: both a function of the seed."""
+    return BandStream(samples, seed) if folder is None else StemCrops(folder, samples, seed)
+
+
+def _stems(crops: Dataset[tuple[Tensor, Tensor]], count: int, workers: int) -> list[Tensor]:
+    return [stem for _, stem in islice(DataLoader(crops, batch_size=None, num_workers=workers), count)]
 
 
 class _Collate:
-    """Takes the mix of the first items of a batch and the stem of the rest, each at a random gain."""
+    """Takes the mix of the first items of a batch and the stem of the rest, each at random speed, gain and timbre."""
 
-    def __init__(self, settings: AutoencoderTraining):
-        self.settings = settings
+    def __init__(self, settings: AutoencoderTraining, samples: int):
+        self.settings, self.samples = settings, samples
 
     def __call__(self, items: list[tuple[Tensor, Tensor]]) -> Tensor:
         mixes = round(self.settings.mix_share * len(items))
-        chosen = torch.stack([mix if i < mixes else stem for i, (mix, stem) in enumerate(items)])
+        chosen = torch.stack([self._at_speed(mix if i < mixes else stem) for i, (mix, stem) in enumerate(items)])
         gain = self.settings.gain_range * (2 * torch.rand(len(items), 1) - 1)
         decibels = gain + self.settings.equaliser_range * torch.randn(len(items), 6)
         return equalised(chosen, decibels)
 
-
-def equalised(audio: Tensor, decibels: Tensor, lowest: float = 1 / 1024) -> Tensor:
-    """Filter audio by a smooth curve over log-frequency.
-
-    Args:
-        audio: `(batch, channels, samples)`.
-        decibels: Gain at points evenly spaced in octaves from `lowest` to half the sampling rate, `(batch, points)`.
-        lowest: First point, as a share of half the sampling rate; below it the curve is flat.
-
-    Returns:
-        Audio of the same shape, with zero phase shift.
-
-    Example:
-        >>> audio = torch.randn(2, 1, 1000)
-        >>> bool(torch.allclose(equalised(audio, torch.full((2, 6), 20.0)), 10 * audio, atol=1e-4))
-        True
-    """
-    spectrum = torch.fft.rfft(audio)
-    place = torch.linspace(0, 1, spectrum.shape[-1]).clamp(min=lowest).log2() / -math.log2(lowest) + 1
-    place = place * (decibels.shape[1] - 1)
-    left = place.floor().long().clamp(max=decibels.shape[1] - 2)
-    curve = torch.lerp(decibels[:, left], decibels[:, left + 1], (place - left).expand(len(decibels), -1))
-    return torch.fft.irfft(spectrum * 10 ** (curve[:, None] / 20), n=audio.shape[-1])
+    def _at_speed(self, audio: Tensor) -> Tensor:
+        if not self.settings.varispeed:
+            return audio
+        semitones = int(torch.randint(-self.settings.varispeed, self.settings.varispeed + 1, ()))
+        speed = 2 ** (semitones / 12)
+        return interpolate(audio[None, :, : round(self.samples * speed)], self.samples, mode="linear")[0]
 
 
 def _losses(
@@ -251,6 +274,8 @@ def _losses(
         "log_magnitude": log_magnitude_distance(output.log_magnitude, model.log_magnitude(audio)),
         "spectral": distance(output.sample, audio),
     }
+    if settings.pitch_weight and output.pitch is not None:
+        losses["pitch"] = settings.pitch_weight * _pitch_loss(output.pitch, audio, model, settings.mix_share)
     if settings.restyling_weight:
         with run.accelerator.autocast():
             losses["restyling"] = settings.restyling_weight * restyling_distance(model, audio[: -(-len(audio) // 2)])
@@ -260,6 +285,17 @@ def _losses(
             score = adversary.model(output.sample)
         losses["adversarial"] = settings.adversarial_weight * hinge_generator_loss(score.float())
     return losses
+
+
+def _pitch_loss(logits: Tensor, audio: Tensor, model: AutoencoderSpectral, mix_share: float) -> Tensor:
+    """Cross entropy of the decoder's pitch on the stems of a batch, whose first items are mixes."""
+    assert model.decoder_carriers is not None
+    grid = model.decoder_carriers.get_buffer("frequencies")
+    mixes = round(mix_share * len(audio))
+    stems = audio[mixes:].mean(1)
+    with torch.no_grad():
+        frequency = yin(stems, model.config["sampling_rate"], model.config["stft_hop_length"])
+    return pitch_cross_entropy(logits[mixes:], frequency, grid[: logits.shape[-1]])
 
 
 def restyling_distance(model: AutoencoderSpectral, audio: Tensor) -> Tensor:
@@ -285,9 +321,18 @@ def restyling_distance(model: AutoencoderSpectral, audio: Tensor) -> Tensor:
     return mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked, model.config))
 
 
-def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12, seconds: float = 6.0) -> None:
-    """Pitch agreement of round trips, appended to `history.jsonl`, and one of them to look at and listen to."""
-    assert settings.validation is not None
+def _validate(
+    run: TrainingRun,
+    settings: AutoencoderTraining,
+    losses: dict[str, float],
+    tracks: int = 12,
+    seconds: float = 6.0,
+) -> None:
+    """Add losses and pitch agreement of round trips to the history; write one of these to look at and listen to."""
+    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **losses}
+    run.history.records.append(record)
+    if settings.validation is None:
+        return
     folder = StemFolder(settings.validation, settings.target)
     with run.averaged() as model, torch.inference_mode():
         rate = model.config["sampling_rate"]
@@ -298,30 +343,23 @@ def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12,
             decoded = model(stem[None].to(run.accelerator.device)).sample[0].cpu()
             agreements.append(pitch_agreement(stem[0].numpy(), decoded[0].numpy(), rate))
     agreement = float(np.nanmean(agreements))
-    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), "pitch_agreement": round(agreement, 4)}
-    with (settings.output / "history.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    record["pitch_agreement"] = round(agreement, 4)
     run.accelerator.log({"pitch_agreement": agreement}, step=run.budget.step)
     run.accelerator.print(f"\n{record}")
     write_preview(settings.output / "previews" / f"{run.budget.step:07d}", {"stem": stem, "decoded": decoded}, rate)
 
 
-def _publish(run: TrainingRun, settings: AutoencoderTraining, folder: StemFolder, crops: int = 256) -> Path:
+def _publish(run: TrainingRun, settings: AutoencoderTraining, folder: StemFolder | None, target: Path) -> None:
     """Save the moving average with the statistics of the stem's latents, under a temporary name first."""
-    target = settings.output / "autoencoder"
-    if not run.accelerator.is_main_process:
-        return target
     with run.averaged() as model, torch.inference_mode():
         if not settings.decoder_only:
-            long_crops = StemCrops(folder, 64 * model.config["hop_length"], seed=settings.seed + 1)
-            latents = torch.cat(
-                [model.encode(long_crops[i][1][None].to(model.device)).latents[0] for i in range(crops)], dim=-1
-            )
+            crops = _crops(folder, 64 * model.config["hop_length"], settings.seed + 1)
+            stems = _stems(crops, STATISTICS_CROPS, settings.workers)
+            latents = torch.cat([model.encode(stem[None].to(model.device)).latents[0] for stem in stems], dim=-1)
             model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
         partial = target.with_name("autoencoder.partial")
         model.save_pretrained(partial)
         replace_folder(partial, target)
-    return target
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.data.production import produce
 from latentstem.data.stems import StemFolder, StemTrack
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.sampling.latents import normalize_latents
@@ -32,28 +33,37 @@ class LatentTrack:
 
 
 def cache_latents(
-    root: Path, target: str, autoencoder: AutoencoderSpectral, cache: Path, submixes: int, seed: int
+    root: Path,
+    target: str,
+    autoencoder: AutoencoderSpectral,
+    cache: Path,
+    submixes: int,
+    seed: int,
+    production: float = 0.0,
 ) -> list[LatentTrack]:
     """Encode every track under a folder, or read what was encoded before.
 
-    The first sub-mix is the whole accompaniment; the others hold one to all of the other stems at random gains. Mix and
-    stem are brought to the reference loudness first, as the pipeline does it.
+    The first sub-mix is the whole accompaniment; the others hold one to all of the other stems at random gains, and
+    some are lightly produced. Mix and stem are brought to the reference loudness first, as the pipeline does it.
 
     Args:
         root: Folder of tracks.
         target: Name of the stem.
-        autoencoder: With latent statistics; its weights are part of the cache's key.
+        autoencoder: With latent statistics; its encoder's weights are part of the cache's key.
         cache: Folder of the cache, made if absent.
         submixes: Sub-mixes a track.
         seed: Of the sub-mixes.
+        production: Probability that a sub-mix other than the first goes through `latentstem.data.production.produce`.
 
     Returns:
         One entry a track.
     """
-    key = hashlib.sha256(f"{submixes} {seed}".encode())
+    key = hashlib.sha256(f"{submixes} {seed} {production}".encode())
     for name, weight in autoencoder.state_dict().items():
-        key.update(name.encode())
-        key.update(weight.detach().cpu().float().numpy().tobytes())
+        # A decoder that goes on training leaves the latents as they are.
+        if name.startswith("encoder_"):
+            key.update(name.encode())
+            key.update(weight.detach().cpu().float().numpy().tobytes())
     folder = cache / key.hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     tracks = []
@@ -61,7 +71,9 @@ def cache_latents(
         file = folder / f"{track.name}.safetensors"
         if not file.is_file():
             rng = np.random.default_rng((seed, order))
-            sounds = torch.stack([track.read(target), *(_submix(track, target, rng, i == 0) for i in range(submixes))])
+            mixes = torch.stack([_submix(track, target, rng, i == 0) for i in range(submixes)])
+            mixes = _produced(mixes, production, (seed, order, 1))
+            sounds = torch.cat([track.read(target)[None], mixes])
             partial = file.with_suffix(".partial")
             save_file({"latents": _encode(autoencoder, sounds)}, partial)
             partial.rename(file)
@@ -74,6 +86,16 @@ def _submix(track: StemTrack, target: str, rng: np.random.Generator, whole: bool
     others = [name for name in track.files if name != target]
     chosen = others if whole else rng.permutation(others)[: rng.integers(1, len(others) + 1)]
     return sum((rng.uniform(0.5, 1.0) * track.read(name) for name in chosen), torch.zeros(track.samples))
+
+
+def _produced(mixes: Tensor, production: float, seed: tuple[int, ...]) -> Tensor:
+    """Mixes `(variants, samples)`, some of them produced; the first, the whole accompaniment, stays clean."""
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    chosen = torch.from_numpy(rng.random(len(mixes)) < production)
+    chosen[0] = False
+    mixes[chosen] = produce(mixes[chosen][:, None], generator)[:, 0]
+    return mixes
 
 
 @torch.inference_mode()

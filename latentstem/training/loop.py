@@ -1,10 +1,11 @@
 """What both trainings share: a budget, a learning-rate schedule over it, and a state folder that survives a kill.
 
-The state is Accelerate's own (weights, optimiser, random states) plus the moving average and the budget used so far.
-It is written to a new folder that is renamed into place only when whole, so a kill at any moment leaves the last good
-state, and starting the same command again goes on from it.
+The state is Accelerate's own (weights, optimiser, random states) plus the moving average, the budget used so far and
+the history of validations. It is written to a new folder that is renamed into place only when whole, so a kill at any
+moment leaves the last good state, and starting the same command again goes on from it.
 """
 
+import json
 import math
 import shutil
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
 from torch import nn
 
@@ -51,6 +53,71 @@ class Budget:
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Take up a stored run."""
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
+
+
+class History:
+    r"""The records of a run's validations, part of its state, and a file of one JSON object a line that shows them.
+
+    A run that goes on from a state goes on from the records of that state, so no step is there twice or missing.
+
+    Args:
+        path: The file; rewritten whole, under a temporary name first.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     history = History(Path(folder) / "history.jsonl")
+        ...     history.records.append({"step": 10, "loss": 0.5})
+        ...     history.write()
+        ...     history.path.read_text()
+        '{"step": 10, "loss": 0.5}\n'
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.records: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, list[dict[str, float]]]:
+        """What a resumed run needs: Accelerate asks for it."""
+        return {"records": self.records}
+
+    def load_state_dict(self, state: dict[str, list[dict[str, float]]]) -> None:
+        """Take up a stored run."""
+        self.records = list(state["records"])
+
+    def write(self) -> None:
+        """Bring the file up to date."""
+        partial = self.path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(record) + "\n" for record in self.records))
+        partial.replace(self.path)
+
+
+class RecentLosses:
+    """Mean of each loss over about the last hundred steps that this process has made.
+
+    Example:
+        >>> recent = RecentLosses()
+        >>> for loss in (1.0, 2.0, 6.0):
+        ...     recent.add({"loss": torch.tensor(loss)})
+        >>> recent.means
+        {'loss': 3.0}
+    """
+
+    def __init__(self):
+        self._steps = 0
+        self._means: dict[str, torch.Tensor] = {}
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Name of each loss to its mean."""
+        return {name: round(float(mean), 5) for name, mean in self._means.items()}
+
+    def add(self, losses: dict[str, torch.Tensor]) -> None:
+        """Count the losses of a step in; they stay on their device."""
+        self._steps += 1
+        for name, loss in losses.items():
+            loss = loss.detach().float()
+            self._means[name] = torch.lerp(self._means.get(name, loss), loss, 1 / min(self._steps, 100))
 
 
 def learning_rate_factor(budget: Budget, warmup_steps: int = 200, hold: float = 0.5, final: float = 0.02) -> float:
@@ -111,7 +178,8 @@ class TrainingRun:
         self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
         self.ema.to(self.accelerator.device)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.accelerator.register_for_checkpointing(self.ema, budget)
+        self.history = History(folder / "history.jsonl")
+        self.accelerator.register_for_checkpointing(self.ema, budget, self.history)
         self._clock = time.monotonic()
 
     @property
@@ -120,12 +188,25 @@ class TrainingRun:
         return self.folder / "state"
 
     def resume(self) -> None:
-        """Take up the last good state, if there is one; call it once everything that is stored has been registered."""
+        """Take up the last good state, if there is one; call it once everything that is stored has been registered.
+
+        Raises:
+            ValueError: If the state is that of a net of other layers.
+        """
         previous = self.folder / "state.previous"
-        if not self.state_folder.exists() and previous.exists():  # killed between the two renames of `save`
-            previous.rename(self.state_folder)
+        if self.accelerator.is_main_process and not self.state_folder.exists() and previous.exists():
+            previous.rename(self.state_folder)  # killed between the two renames of `save`
+        self.accelerator.wait_for_everyone()
         if self.state_folder.exists():
-            self.accelerator.load_state(str(self.state_folder))
+            try:
+                self.accelerator.load_state(str(self.state_folder))
+            except RuntimeError as error:  # torch's, of names and shapes that do not fit
+                raise ValueError(
+                    f"{self.state_folder} holds the state of another net: go on with the settings it was started with, "
+                    "or choose another output folder"
+                ) from error
+            if self.accelerator.is_main_process:
+                self.history.write()
             self.accelerator.print(f"resumed from {self.state_folder} at step {self.budget.step}")
         self._clock = time.monotonic()
 
@@ -143,8 +224,13 @@ class TrainingRun:
         self.optimizer.zero_grad()
         self.ema.step(self.model.parameters())
         now = time.monotonic()
+        elapsed = now - self._clock
+        if self.accelerator.num_processes > 1:
+            # One clock for all: processes that disagree on when to save or to stop wait for each other for ever.
+            first: Any = broadcast(torch.tensor(elapsed, device=self.accelerator.device))
+            elapsed = float(first)
         self.budget.step += 1
-        self.budget.seconds += now - self._clock
+        self.budget.seconds += elapsed
         self._clock = now
 
     def save(self) -> None:
@@ -160,6 +246,7 @@ class TrainingRun:
                 self.state_folder.rename(previous)
             partial.rename(self.state_folder)
             shutil.rmtree(previous, ignore_errors=True)
+            self.history.write()
         self.accelerator.wait_for_everyone()
 
     def averaged(self) -> "AveragedWeights":

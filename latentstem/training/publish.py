@@ -22,11 +22,13 @@ class Publication:
         pipeline: Folder of a trained pipeline.
         target: Folder to write; replaced if it exists.
         card: Markdown of the model card, copied to `README.md`; None writes none.
+        shard_mebibytes: Greatest size of a file of weights, for hosts that limit it; None writes one file a net.
     """
 
     pipeline: Path
     target: Path
     card: Path | None = None
+    shard_mebibytes: float | None = None
 
 
 def publish(settings: Publication) -> int:
@@ -43,7 +45,10 @@ def publish(settings: Publication) -> int:
         for parameter in module.parameters():
             parameter.data = parameter.data.to(torch.float16)
     partial = settings.target.with_name(settings.target.name + ".partial")
-    pipe.save_pretrained(partial)
+    # A file has a header beside its weights, for which 64 KiB are kept free.
+    limit = settings.shard_mebibytes
+    shard = None if limit is None else int((limit - 1 / 16) * 2**20)
+    pipe.save_pretrained(partial, max_shard_size=shard)
     for file in partial.rglob("*.json"):  # where the weights were loaded from is nobody's business
         config = json.loads(file.read_text())
         config.pop("_name_or_path", None)

@@ -1,10 +1,10 @@
 """Training of `StemUNet1DModel`: velocity prediction on cached latents, with the mix dropped now and then.
 
 The objective of arXiv 2402.01412 as far as it is known: noisy stem latents and mix latents in, mean squared error,
-condition dropout for classifier-free guidance. Tracks are encoded once, each in several random sub-mixes.
+condition dropout for classifier-free guidance. Tracks are encoded once, each in several random sub-mixes. The same loop
+fine-tunes a trained net to a few tracks: see `latentstem.training.lora`.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +18,14 @@ from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm.auto import tqdm
 
-from latentstem.data.corpus import read_annotation
-from latentstem.data.stems import StemFolder, StemTrack
-from latentstem.evaluation.harmony import chord_share
-from latentstem.evaluation.pitch import track_pitch
-from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
-from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.loop import Budget, TrainingRun, replace_folder
-from latentstem.training.preview import write_preview
+from latentstem.training.loop import Budget, RecentLosses, TrainingRun, replace_folder
+from latentstem.training.lora import add_lora, save_lora
+from latentstem.training.validation import UNetValidation, build_pipeline
 
 
 @dataclass(frozen=True)
@@ -39,11 +34,14 @@ class UNetTraining:
 
     Args:
         data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
-        output: Folder for the state, the latents, the previews and, in `pipeline/`, the published weights.
+        output: Folder for the state, the latents, the previews and, in `pipeline/` or, of LoRA, `adapter/`, the
+            published weights.
         autoencoder: Folder of the trained autoencoder.
         validation: Folder of annotated tracks (with `song.json`) to validate on; None validates on nothing.
+        latents: Folder of the encoded tracks, which runs on the same tracks may share; None is one in the output.
         target: Name of the stem.
         submixes: Random sub-mixes encoded a track.
+        production: Share of these, the whole accompaniment apart, that go through a light production.
         steps: Optimiser steps in all.
         minutes: Minutes in all, whichever ends first.
         batch_frames: Latent frames a step, over all its crops.
@@ -59,6 +57,7 @@ class UNetTraining:
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states and validations.
         init_from: Folder of a published U-Net to start from.
+        lora_rank: Rank of the adapters to train beside the U-Net of `init_from`, itself frozen; 0 trains the U-Net.
         seed: Of weights and crops.
         model: Keyword arguments of `StemUNet1DModel` that differ from its defaults.
     """
@@ -67,8 +66,10 @@ class UNetTraining:
     output: Path
     autoencoder: Path
     validation: Path | None = None
+    latents: Path | None = None
     target: str = "bass"
     submixes: int = 3
+    production: float = 0.5
     steps: int = 200_000
     minutes: float | None = None
     batch_frames: int = 3072
@@ -81,6 +82,7 @@ class UNetTraining:
     ema_decay: float = 0.9995
     save_minutes: float = 10.0
     init_from: Path | None = None
+    lora_rank: int = 0
     seed: int = 0
     model: dict[str, Any] | None = None
 
@@ -127,12 +129,18 @@ def train(settings: UNetTraining) -> Path:
         settings: See `UNetTraining`.
 
     Returns:
-        Folder of the published pipeline, with the moving average of the U-Net.
+        Folder of the published pipeline, with the moving average of the U-Net; with `lora_rank` that of the published
+        adapter, for `StemUNet1DModel.load_lora_adapter`.
 
     Raises:
-        ValueError: If the autoencoder carries no latent statistics.
+        ValueError: If the autoencoder carries no latent statistics, there is no trained net for an adapter, or the
+            output folder holds the state of another net.
         latentstem.data.stems.StemError: If the folder holds no usable track.
     """
+    if settings.lora_rank and settings.init_from is None:
+        raise ValueError(
+            f"got lora_rank={settings.lora_rank} without init_from; name the folder of the trained U-Net to adapt"
+        )
     set_seed(settings.seed)
     autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
     if autoencoder.config["latents_mean"] is None:
@@ -143,25 +151,38 @@ def train(settings: UNetTraining) -> Path:
         model = StemUNet1DModel.from_pretrained(settings.init_from).train()
     else:
         model = StemUNet1DModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
+    if settings.lora_rank:
+        add_lora(model, settings.lora_rank)
     scheduler = CosineDDIMScheduler()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True
-    )
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True)
     budget = Budget(settings.steps, settings.minutes)
     run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
+    # From here on every process draws its own.
+    set_seed(settings.seed, device_specific=True)
     run.resume()
     autoencoder.to(run.accelerator.device)
+    cache = settings.latents or settings.output / "latents"
     with run.accelerator.main_process_first():
         tracks = cache_latents(
-            settings.data, settings.target, autoencoder, settings.output / "latents", settings.submixes, settings.seed
+            settings.data,
+            settings.target,
+            autoencoder,
+            cache,
+            settings.submixes,
+            settings.seed,
+            settings.production,
         )
+    validation = None
+    if settings.validation is not None and run.accelerator.is_main_process:
+        validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, cache / "validation")
     # Every process draws its own crops, and a resumed run draws crops it has not seen.
     seed = settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index
     batches = iter(DataLoader(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed), batch_size=None))
 
     bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
     next_save = budget.seconds + 60 * settings.save_minutes
-    recent = 0.0
+    recent = RecentLosses()
     while run.unfinished():
         stem, mix = (part.to(run.accelerator.device) for part in next(batches))
         deviation = settings.mix_noise * torch.rand(len(mix), 1, 1, device=mix.device)
@@ -169,22 +190,26 @@ def train(settings: UNetTraining) -> Path:
         loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout, settings.noise_emphasis)
         run.update(loss)
         bar.update()
-        recent += (float(loss.detach()) - recent) / min(budget.step, 100)
+        recent.add({"loss": loss})
         if budget.step % 50 == 0:
-            run.accelerator.log({"loss": recent}, step=budget.step)
-            bar.set_postfix(loss=f"{recent:.4f}")
+            run.accelerator.log(recent.means, step=budget.step)
+            bar.set_postfix(recent.means)
         if budget.seconds >= next_save or not run.unfinished():
-            run.save()
             if run.accelerator.is_main_process:
-                _validate(run, settings, autoencoder, scheduler, recent)
+                _validate(run, settings, validation, recent.means)
+            run.save()
             next_save = budget.seconds + 60 * settings.save_minutes
     bar.close()
-    target = settings.output / "pipeline"
+    target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
     if run.accelerator.is_main_process:
         with run.averaged() as averaged:
-            partial = target.with_name("pipeline.partial")
-            _pipeline(averaged, autoencoder, scheduler).save_pretrained(partial)
+            partial = target.with_name(target.name + ".partial")
+            if settings.lora_rank:
+                save_lora(averaged, partial)
+            else:
+                build_pipeline(averaged, autoencoder, scheduler).save_pretrained(partial)
             replace_folder(partial, target)
+    run.accelerator.wait_for_everyone()
     return target
 
 
@@ -238,59 +263,18 @@ def draw_timesteps(batch: int, total: int, noise_emphasis: float) -> Tensor:
     return (total * torch.rand(batch) ** (1 / (1 + noise_emphasis))).long().clamp(max=total - 1)
 
 
-def _pipeline(
-    unet: StemUNet1DModel, autoencoder: AutoencoderSpectral, scheduler: CosineDDIMScheduler
-) -> StemAccompanimentPipeline:
-    return StemAccompanimentPipeline(autoencoder, unet, scheduler, RescaledClassifierFreeGuidance())
-
-
 def _validate(
-    run: TrainingRun,
-    settings: UNetTraining,
-    autoencoder: AutoencoderSpectral,
-    scheduler: CosineDDIMScheduler,
-    loss: float,
-    songs: int = 12,
-    seconds: float = 12.0,
-    num_inference_steps: int = 32,
+    run: TrainingRun, settings: UNetTraining, validation: UNetValidation | None, losses: dict[str, float]
 ) -> None:
-    """Chord share of basses for annotated mixes, appended to `history.jsonl`, and one to listen to."""
-    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), "loss": round(loss, 5)}
-    if settings.validation is not None:
-        rate = autoencoder.config["sampling_rate"]
-        tracks = StemFolder(settings.validation, settings.target).tracks[:songs]
-        mixes = torch.stack([_read_mix(track, settings.target, int(seconds * rate)) for track in tracks])
+    """Add the losses to the history, and the figures of the validation if there is one."""
+    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **losses}
+    run.history.records.append(record)
+    if validation is not None:
         with run.averaged() as averaged:
-            pipeline = _pipeline(averaged, autoencoder, scheduler)
-            pipeline.set_progress_bar_config(disable=True)
-            generators = [torch.Generator().manual_seed(index) for index in range(len(mixes))]
-            (stems,) = pipeline(
-                mixes,
-                sampling_rate=rate,
-                num_inference_steps=num_inference_steps,
-                generator=generators,
-                output_type="np",
-                return_dict=False,
-            )
-        shares = [
-            chord_share(
-                track_pitch(np.asarray(stem[0]), rate), read_annotation(settings.validation / track.name).chords
-            )
-            for stem, track in zip(stems, tracks, strict=True)
-        ]
-        record["chord_share"] = round(float(np.mean(shares)), 4)
-        run.accelerator.log({"chord_share": record["chord_share"]}, step=run.budget.step)
-        stem = torch.from_numpy(np.asarray(stems[0]))
-        sounds = {"mix": mixes[0], "stem": stem, "both": mixes[0] + stem}
-        write_preview(settings.output / "previews" / f"{run.budget.step:07d}", sounds, rate)
-    with (settings.output / "history.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+            figures = validation(averaged, settings.output / "previews" / f"{run.budget.step:07d}")
+        run.accelerator.log(figures, step=run.budget.step)
+        record.update(figures)
     run.accelerator.print(f"\n{record}")
-
-
-def _read_mix(track: StemTrack, target: str, samples: int) -> Tensor:
-    """Whole accompaniment of a track, `(1, samples)`."""
-    return sum((track.read(name, 0, samples) for name in track.files if name != target), torch.zeros(samples))[None]
 
 
 if __name__ == "__main__":

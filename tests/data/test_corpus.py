@@ -1,14 +1,22 @@
 """Rendering: exact lengths, equal bits, resumption, levels, and errors that name what to install."""
 
+import fcntl
 import json
+import multiprocessing
+import os
+import random
+import time
+from functools import partial
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 import torch
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.data import synthesis
+from latentstem.data.bassnet import compose_artificial
 from latentstem.data.composer import compose
 from latentstem.data.corpus import render_song, write_corpus
 from latentstem.data.score import Note, Part, Song
@@ -46,8 +54,9 @@ def test_rendering_is_bit_equal_and_as_long_as_the_song(soundfont):
 def test_stems_have_the_loudness_their_parts_ask_for():
     song = song_with_drums(6.0)
     stems = render_song(song, "timgm6mb")
-    levels = [float(sounding_rms(torch.from_numpy(stems[part.name])[None, None])) for part in song.stems]
-    wanted = [REFERENCE_RMS * 10 ** (part.gain_db / 20) for part in song.stems]
+    parts = [part for part in song.stems if part.notes]
+    levels = [float(sounding_rms(torch.from_numpy(stems[part.name])[None, None])) for part in parts]
+    wanted = [REFERENCE_RMS * 10 ** (part.gain_db / 20) for part in parts]
     ratios = np.array(levels) / np.array(wanted)
     # One common factor keeps the mix from clipping; between the stems the balance is the composer's.
     assert ratios == pytest.approx(ratios[0], rel=1e-3) and ratios[0] <= 1.001
@@ -91,18 +100,83 @@ def test_a_corpus_goes_on_where_it_was_killed(tmp_path):
     killed = tmp_path / "killed"
     write_corpus(killed, seeds[:1], ("timgm6mb",), duration=1.0, workers=1)
     finished = (killed / "song_000003" / "bass.wav").stat().st_mtime_ns
-    half = killed / ".song_000004.unfinished"
-    half.mkdir()
-    (half / "bass.wav").write_bytes(b"RIFF")
-    (half / "stale.wav").write_bytes(b"")
+    half = killed / ".song_000004.abc.unfinished"
+    (half / "whole").mkdir(parents=True)
+    (half / "whole" / "bass.wav").write_bytes(b"RIFF")
+    (killed / ".song_000009.abc.unfinished.removed").mkdir()
     write_corpus(killed, seeds, ("timgm6mb",), duration=1.0, workers=2)
     assert (killed / "song_000003" / "bass.wav").stat().st_mtime_ns == finished
     assert sorted(path.name for path in killed.iterdir()) == ["song_000003", "song_000004"]
     for track in whole:
-        files = sorted(path.name for path in track.iterdir())
-        assert files == sorted(path.name for path in (killed / track.name).iterdir())
-        for name in files:
-            assert (track / name).read_bytes() == (killed / track.name / name).read_bytes()
+        assert contents(killed / track.name) == contents(track)
+
+
+@fluidsynth
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_corpus_killed_at_random_moments_ends_bit_equal(tmp_path, workers):
+    """SIGKILL to the process that renders, while songs are under way; its workers must not outlive it."""
+    seeds, killed = range(5), tmp_path / "killed"
+    whole = {path.name: contents(path) for path in write_corpus(tmp_path / "whole", seeds, ("timgm6mb",), 2.0, 1)}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["latentstem.data.corpus"])
+    moments = random.Random(workers)
+    for _ in range(3):
+        process = context.Process(target=write_corpus, args=(killed, seeds, ("timgm6mb",), 2.0, workers))
+        process.start()
+        before = unfinished(killed)
+        while process.is_alive() and unfinished(killed) <= before:
+            time.sleep(0.01)
+        process.join(moments.uniform(0.0, 1.0))
+        kin = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
+        process.kill()
+        process.join()
+        for track in killed.glob("song_*"):
+            assert contents(track) == whole[track.name]
+        patience = time.monotonic() + 30
+        while any(running(one) for one in kin):
+            assert time.monotonic() < patience, f"{kin} live on"
+            time.sleep(0.05)
+    write_corpus(killed, seeds, ("timgm6mb",), 2.0, workers)
+    assert {path.name: contents(path) for path in killed.iterdir()} == whole
+
+
+def contents(track):
+    return {path.name: path.read_bytes() for path in track.iterdir()}
+
+
+def unfinished(root):
+    return set(root.glob(".song_*"))
+
+
+def running(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@fluidsynth
+def test_a_run_leaves_the_unfinished_songs_of_another_alone(tmp_path):
+    others = tmp_path / ".song_000009.abc.unfinished"
+    others.mkdir()
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_SH)  # as a run that is under way holds it
+    write_corpus(tmp_path, [0], ("timgm6mb",), 1.0, 1)
+    assert others.is_dir()
+    os.close(handle)
+    write_corpus(tmp_path, [0], ("timgm6mb",), 1.0, 1)
+    assert not others.exists()
+
+
+@fluidsynth
+def test_a_folder_of_other_songs_is_refused(tmp_path):
+    write_corpus(tmp_path, [1], ("timgm6mb",), 2.0, 1, partial(compose_artificial, "A1"))
+    for other in (partial(compose_artificial, "A2"), compose):
+        with pytest.raises(ValueError, match="song_000001 is another song"):
+            write_corpus(tmp_path, [1, 2], ("timgm6mb",), 2.0, 1, other)
+    with pytest.raises(ValueError, match="another song"):
+        write_corpus(tmp_path, [1, 2], ("timgm6mb",), 6.0, 1, partial(compose_artificial, "A1"))
+    assert [path.name for path in tmp_path.iterdir()] == ["song_000001"]
 
 
 @fluidsynth

@@ -133,10 +133,92 @@ def test_short_tracks_and_short_stems_continue_with_silence(write_stems, noise):
     assert not folder.tracks[0].read("bass", 2000, 50).any()
 
 
-def test_silent_stems_stay_silent_and_finite(write_stems):
+def test_a_silent_mix_stays_silent_and_finite(write_stems, noise):
     silence = np.zeros((10_000, 1), dtype=np.float32)
-    for audio in StemCrops(StemFolder(write_stems("a", {"bass": silence, "drums": silence})), CROP)[0]:
-        assert not audio.any()
+    mix, stem = StemCrops(StemFolder(write_stems("a", {"bass": noise(0), "drums": silence})), CROP)[0]
+    assert not mix.any() and stem.isfinite().all() and stem.any()
+
+
+def test_tracks_with_a_silent_target_are_left_out_and_named(write_stems, noise):
+    dither = 5e-5 * np.sign(noise(1))
+    root = write_stems("a", {"bass": noise(0), "drums": noise(1)})
+    for track, bass in (("b", np.zeros((200_000, 1), dtype=np.float32)), ("c", dither)):
+        write_stems(track, {"bass": bass, "drums": noise(2)})
+    late = np.zeros((300_000, 1), dtype=np.float32)
+    late[-10:] = 0.1
+    write_stems("d", {"bass": late, "drums": noise(2)})
+    with pytest.warns(UserWarning, match=one_line("bass is silent: b, c")):
+        folder = StemFolder(root)
+    assert [track.name for track in folder.tracks] == ["a", "d"]
+    assert folder.silent == ("b", "c") and folder.skipped == ()
+    for track in ("a", "d"):
+        write_stems(track, {"bass": dither})
+    with pytest.raises(StemError, match=one_line("bass is silent in every track")):
+        StemFolder(root)
+
+
+def resting(noise, rate=RATE):
+    """Twenty seconds, of which the bass plays the last two."""
+    bass = noise(0, 20 * rate)
+    bass[: 18 * rate] = 0
+    return {"bass": bass, "drums": noise(1, 20 * rate)}
+
+
+@pytest.mark.parametrize("rate", [RATE, 48000])
+def test_crops_without_the_target_are_drawn_again_but_for_a_share(write_stems, noise, rate):
+    folder = StemFolder(write_stems("a", resting(noise, rate), rate=rate))
+
+    def silent_share(rest_share, count=60):
+        crops = StemCrops(folder, CROP, seed=1, rest_share=rest_share)
+        return sum(not crops[index][1].abs().amax() > 1e-3 for index in range(count)) / count
+
+    # A tenth of the places sounds, so nine draws all miss it with probability 0.39.
+    assert silent_share(1.0) == pytest.approx(0.9, abs=0.13)
+    assert silent_share(0.0) == pytest.approx(0.39, abs=0.19)
+
+
+def test_redrawn_crops_are_a_function_of_seed_and_index(write_stems, noise):
+    folder = StemFolder(write_stems("a", resting(noise)))
+    first, again = StemCrops(folder, CROP, seed=5), StemCrops(folder, CROP, seed=5)
+    for index in (7, 2, 0):
+        again[index]
+    for index in range(8):
+        assert all(torch.equal(a, b) for a, b in zip(first[index], again[index], strict=True))
+
+
+def test_a_stem_of_several_files_is_their_sum(tmp_path, noise):
+    parts = [noise(0), noise(1, 40_000), noise(2)]
+    (tmp_path / "a" / "bass").mkdir(parents=True)
+    (tmp_path / "a" / "drums").mkdir()
+    for number, part in enumerate(parts):
+        soundfile.write(tmp_path / "a" / "bass" / f"{number}.wav", part, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "a" / "drums" / "kit.wav", noise(3), RATE, subtype="FLOAT")
+    expected = parts[0] + parts[2]
+    expected[:40_000] += parts[1]
+    folder = StemFolder(tmp_path)
+    assert folder.tracks[0].read("bass", 30_000, 20_000).numpy() == pytest.approx(expected[30_000:50_000, 0], abs=1e-6)
+    # Two thirds of the track hold three parts, one third two: the level is measured on the sum.
+    stem = StemCrops(folder, 60_000)[0][1][0].numpy()
+    start, factor = find(expected[:, 0], stem)
+    assert start == 0
+    assert factor == pytest.approx(REFERENCE_RMS / float(sounding_rms(torch.from_numpy(expected.T)[None])), rel=0.01)
+
+
+def test_the_mix_holds_only_the_stems_asked_for(write_stems, noise):
+    stems = {name: noise(seed) for seed, name in enumerate(("bass", "drums", "keys", "voice"))}
+    root = write_stems("a", stems)
+    write_stems("b", {"bass": noise(8), "voice": noise(9)})
+    folder = StemFolder(root, mix_stems=["drums", "keys"])
+    assert [track.name for track in folder.tracks] == ["a"] and folder.skipped == ("b",)
+    crops = StemCrops(folder, 60_000, full_mix_share=0.5)
+    columns = np.concatenate(list(stems.values()), axis=1)
+    used = [np.abs(np.linalg.lstsq(columns, crops[index][0][0].numpy())[0]) > 1e-4 for index in range(12)]
+    assert np.any(used, axis=0).tolist() == [False, True, True, False]
+    for names in (["bass", "keys"], []):
+        with pytest.raises(StemError, match=one_line("expected at least one name and not 'bass'")):
+            StemFolder(root, mix_stems=names)
+    with pytest.raises(StemError, match=one_line("has a stem beside 'bass' among horns")):
+        StemFolder(root, mix_stems=["horns"])
 
 
 @pytest.mark.parametrize("rate", [48000, 22050])

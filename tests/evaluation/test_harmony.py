@@ -6,13 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.evaluation import PitchTrack, chord_share, pitch_agreement, root_share, track_pitch
+from latentstem.evaluation import (
+    PitchTrack,
+    chord_share,
+    pitch_agreement,
+    root_on_downbeat,
+    root_share,
+    track_pitch,
+)
 
 RATE = 44100
 
 
-def chord(start, end, *pitch_classes):
-    return SimpleNamespace(start=start, end=end, root=pitch_classes[0], pitch_classes=pitch_classes)
+def chord(start, end, *pitch_classes, bass=None):
+    root = pitch_classes[0]
+    return SimpleNamespace(
+        start=start, end=end, root=root, bass=root if bass is None else bass, pitch_classes=pitch_classes
+    )
 
 
 # C, A minor, F, G, two seconds each
@@ -87,3 +97,59 @@ def test_shares_equal_a_naive_count(frames, bounds, tones):
     track = PitchTrack(times, np.where(voiced, hertz, np.nan), voiced)
     assert chord_share(track, chords) == pytest.approx(in_chord / counted if counted else 0.0)
     assert root_share(track, chords) == pytest.approx(on_root / counted if counted else 0.0)
+
+
+DOWNBEATS = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+
+
+def test_roots_mark_every_downbeat_and_thirds_none(play):
+    assert root_on_downbeat(track_pitch(play(ROOTS, 8.0), RATE), CHORDS, DOWNBEATS) == 1.0
+    thirds = track_pitch(play(THIRDS, 8.0), RATE)
+    assert root_on_downbeat(thirds, CHORDS, DOWNBEATS) == 0.0
+    on_their_third = [chord(c.start, c.end, *c.pitch_classes, bass=c.pitch_classes[1]) for c in CHORDS]
+    assert root_on_downbeat(thirds, on_their_third, DOWNBEATS) == 1.0
+
+
+def test_only_what_sounds_shortly_after_the_downbeat_counts(play):
+    # The root for a quarter of a second, then the third; and the other way round.
+    first = [(start, start + 0.25, pitch) for start, _, pitch in ROOTS]
+    then = [(start + 0.27, end, pitch) for start, end, pitch in THIRDS]
+    assert root_on_downbeat(track_pitch(play(first + then, 8.0), RATE), CHORDS, [0.0, 2.0, 4.0, 6.0]) == 1.0
+    first = [(start, start + 0.25, pitch) for start, _, pitch in THIRDS]
+    then = [(start + 0.27, end, pitch) for start, end, pitch in ROOTS]
+    assert root_on_downbeat(track_pitch(play(first + then, 8.0), RATE), CHORDS, [0.0, 2.0, 4.0, 6.0]) == 0.0
+
+
+def test_a_rest_on_the_downbeat_is_a_miss(play):
+    assert root_on_downbeat(track_pitch(play(ROOTS[:2], 8.0), RATE), CHORDS, DOWNBEATS) == 0.5
+    assert root_on_downbeat(track_pitch(np.zeros(8 * RATE), RATE), CHORDS, DOWNBEATS) == 0.0
+    assert root_on_downbeat(track_pitch(play(ROOTS, 8.0), RATE), [], DOWNBEATS) == 0.0
+
+
+def test_chord_changes_between_downbeats_count_and_a_downbeat_on_a_change_counts_once(play):
+    # One bar of two chords, then a bar of one: three moments, of which the second and third are missed.
+    chords = [chord(0, 2, 0, 4, 7), chord(2, 3.99, 9, 0, 4), chord(3.99, 8, 5, 9, 0)]
+    track = track_pitch(play([(0.0, 3.9, 36), (4.0, 7.9, 36)], 8.0), RATE)
+    assert root_on_downbeat(track, chords, [0.0, 4.0]) == pytest.approx(1 / 3)
+
+
+def test_a_chord_that_goes_on_under_another_name_is_no_change(play):
+    parts = [chord(0, 1.5, 0, 4, 7), chord(1.5, 4, 0, 4, 7), chord(4, 8, 5, 9, 0)]
+    track = track_pitch(play([(0.0, 1.4, 36), (1.5, 3.9, 40), (4.0, 7.9, 41)], 8.0), RATE)
+    assert root_on_downbeat(track, parts, [0.0, 4.0]) == 1.0
+
+
+@given(
+    pitches=st.lists(st.integers(28, 60), min_size=3, max_size=12),
+    roots=st.lists(st.integers(0, 11), min_size=1, max_size=4),
+)
+def test_root_on_downbeat_equals_a_naive_count(pitches, roots):
+    # One note a second, in frames of 20 ms; chords of three seconds each.
+    times = np.arange(50 * len(pitches)) / 50
+    hertz = np.repeat([440 * 2 ** ((pitch - 69) / 12) for pitch in pitches], 50)
+    chords = [chord(3 * k, 3 * k + 3, root, (root + 4) % 12) for k, root in enumerate(roots)]
+    wanted = [roots[second // 3] for second in range(min(len(pitches), 3 * len(roots)))]
+    # Chords that begin at or after the end of the track are no moments.
+    hits = [pitch % 12 == root for pitch, root in zip(pitches, wanted, strict=False)]
+    track = PitchTrack(times, hertz, np.ones(len(times), dtype=bool))
+    assert root_on_downbeat(track, chords, list(range(len(pitches)))) == pytest.approx(np.mean(hits))

@@ -82,9 +82,12 @@ def test_constant_latents_hold_a_pitch_that_no_period_of_the_latents_allows():
             model.decoder_magnitude.weight.zero_()
             model.decoder_magnitude.bias.fill_(0.0 if carriers else 2.0)
             if carriers:
-                model.decoder_carriers.amplitude.weight.zero_()
-                model.decoder_carriers.amplitude.bias.fill_(-80.0)
-                model.decoder_carriers.amplitude.bias[28] = -2.0  # 27.5 Hz * 2 ** (28 / 48) = 41.2 Hz, the low E
+                bank = model.decoder_carriers
+                for part in (bank.pitch, bank.partial, bank.noise):
+                    part.weight.zero_()
+                    part.bias.fill_(-80.0)
+                bank.pitch.bias[42] = 0.0  # 27.5 Hz * 2 ** (42 / 72) = 41.2 Hz, the low E
+                bank.partial.bias[0] = -2.0
             sounds[carriers] = model.decode(torch.zeros(1, 4, 40)).sample[0, 0, 8 * 4096 : 32 * 4096]
     period = sounds[0].view(-1, 4096)
     assert (period - period[0]).abs().max() < 1e-4 * period.abs().max()

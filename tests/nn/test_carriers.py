@@ -1,6 +1,7 @@
 """Carriers count absolute time exactly and are the transform of steady sinusoids."""
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -11,35 +12,80 @@ from latentstem.nn.carriers import TURN, CarrierBank
 from latentstem.nn.convnext import ConvNeXtBlock1D
 
 
-def carriers(count=256, hop_length=512):
-    return CarrierBank(8, 44100, window_length=2048, hop_length=hop_length, count=count)
+@cache
+def carriers(count=384):
+    """One bank for all examples: to transform the window at every carrier takes a third of a second."""
+    return CarrierBank(8, 44100, window_length=2048, hop_length=512, count=count)
+
+
+def amplitudes(module):
+    """What the carriers weigh when the hidden states are zero."""
+    hidden = torch.zeros(1, 1, 8)
+    return module._amplitudes(hidden, module.pitch(hidden).view(1, 1, module.voices, module.pitches))[0, 0]
+
+
+def silenced(module):
+    """The bank with nothing said, whatever the hidden states: no pitch preferred, no partial and no noise heard."""
+    with torch.no_grad():
+        for part, bias in ((module.pitch, 0.0), (module.partial, -80.0), (module.noise, -80.0)):
+            part.weight.zero_()
+            part.bias.fill_(bias)
+    return module
 
 
 @given(st.integers(0, 10**7), st.integers(1, 30))
 def test_a_piece_equals_its_place_in_the_whole(start, frames):
     module = carriers(16)
     hidden = torch.randn(1, frames + 5, 8)
-    whole = module(hidden, start_frame=start)
-    assert torch.allclose(module(hidden[:, 5:], start_frame=start + 5), whole[:, :, 5:], atol=1e-5)
+    whole, pitch = module(hidden, start_frame=start)
+    piece, pitch_of_piece = module(hidden[:, 5:], start_frame=start + 5)
+    assert torch.allclose(piece, whole[:, :, 5:], atol=1e-5)
+    assert torch.allclose(pitch_of_piece, pitch[:, 5:], atol=1e-5)
 
 
-@given(st.integers(0, 255))
+@given(st.integers(0, 383))
 def test_frequencies_are_those_of_a_grid_that_holds_concert_pitch(carrier):
     rate = 44100 / 512
     frequency = float(carriers().steps[carrier]) / TURN * rate
-    assert abs(1200 * math.log2(frequency / (27.5 * 2 ** (carrier / 48)))) < 0.01
+    assert abs(1200 * math.log2(frequency / (27.5 * 2 ** (carrier / 72)))) < 0.01
     midi = 69 + 12 * math.log2(frequency / 440)
-    assert carrier % 4 or abs(midi - round(midi)) < 1e-4
+    assert carrier % 6 or abs(midi - round(midi)) < 1e-4
 
 
-@given(st.integers(0, 255), st.integers(0, 10**5))
-def test_one_carrier_alone_is_the_transform_of_its_sinusoid(carrier, start):
-    module = carriers()
+@given(st.integers(0, 323), st.integers(0, 1), st.integers(1, 24))
+def test_partials_are_the_multiples_of_a_pitch(pitch, voice, partial):
+    module = silenced(carriers())
     with torch.no_grad():
-        module.amplitude.weight.zero_()
-        module.amplitude.bias.fill_(-80.0)
-        module.amplitude.bias[carrier] = 0.0
-        real, imaginary = module(torch.zeros(1, 4, 8), start_frame=start).double()
+        module.pitch.bias[voice * module.pitches + pitch] = 200.0
+        module.partial.bias[voice * len(module.offsets) + partial - 1] = -1.0
+        weights = amplitudes(module)
+    frequencies = module.steps.double() / TURN * 44100 / 512
+    wanted = partial * float(frequencies[pitch])
+    if wanted > 1.005 * module.highest:
+        assert weights.max() < 1e-6
+    else:
+        loudest = int(weights.argmax())
+        assert abs(1200 * math.log2(float(frequencies[loudest]) / wanted)) < 1200 / 72 / 2 + 0.1
+        assert torch.isclose(weights.sum(), torch.tensor(math.exp(-1.0)), atol=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 30))
+def test_a_voice_is_as_loud_whether_sure_of_its_pitch_or_not(seed, sharpness):
+    module = silenced(carriers())
+    with torch.no_grad():
+        module.pitch.bias.copy_(sharpness * torch.randn(648, generator=torch.Generator().manual_seed(seed)))
+        module.partial.bias[0] = 0.0
+        power = amplitudes(module).square().sum()
+    assert torch.isclose(power, torch.tensor(1.0), atol=1e-4)
+
+
+@given(st.integers(0, 323), st.integers(0, 10**5))
+def test_one_carrier_alone_is_the_transform_of_its_sinusoid(carrier, start):
+    module = silenced(carriers())
+    with torch.no_grad():
+        module.pitch.bias[carrier] = 200.0
+        module.partial.bias[0] = 0.0
+        real, imaginary = module(torch.zeros(1, 4, 8), start_frame=start)[0].double()
     # Independently: the sinusoid in the time domain, its angle counted from the accumulator at the first frame.
     steps = int(module.steps[carrier])
     samples = np.arange(2048 + 3 * 512)

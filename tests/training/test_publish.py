@@ -21,3 +21,16 @@ def test_published_weights_are_halves_and_name_no_folder(build_pipeline, tmp_pat
     loaded = StemAccompanimentPipeline.from_pretrained(tmp_path / "published")
     for name, weight in loaded.unet.state_dict().items():
         assert weight.dtype == torch.float32 and torch.equal(weight, pipe.unet.state_dict()[name].half().float())
+
+
+def test_weights_in_small_files_are_the_same_weights(build_pipeline, tmp_path):
+    build_pipeline(carriers=16).save_pretrained(tmp_path / "trained")
+    publish(Publication(tmp_path / "trained", tmp_path / "one"))
+    limit = 0.09
+    size = publish(Publication(tmp_path / "trained", tmp_path / "several", shard_mebibytes=limit))
+    files = list((tmp_path / "several").rglob("*.safetensors"))
+    assert size > limit * 2**20 >= max(file.stat().st_size for file in files) and len(files) > 2
+    one, several = (StemAccompanimentPipeline.from_pretrained(tmp_path / name) for name in ("one", "several"))
+    for net in ("autoencoder", "unet"):
+        weights = getattr(several, net).state_dict()
+        assert all(torch.equal(weights[name], weight) for name, weight in getattr(one, net).state_dict().items())

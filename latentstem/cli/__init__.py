@@ -1,4 +1,4 @@
-"""The command line: `latentstem accompany`, `latentstem corpus`, `latentstem train`.
+"""The command line: `latentstem accompany`, `latentstem corpus`, `latentstem data`, `latentstem train`.
 
 It parses, calls and prints. Every error is one line on standard error: exit code 2 for what the caller can mend in
 the command or its files, 1 for a failure or an interruption.
@@ -12,15 +12,18 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 import latentstem
+from latentstem.cli.data import corpus, data_app
+from latentstem.cli.errors import TRACEBACK, UsageError, finite, library_errors
+from latentstem.cli.loading import choose_device, load_pipeline
+from latentstem.cli.train import train_app
 
-if TYPE_CHECKING:
-    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+__all__ = ["UsageError", "app", "choose_device", "load_pipeline", "main"]
 
 app = typer.Typer(
     name="latentstem",
@@ -29,18 +32,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-train_app = typer.Typer(help="Train the nets on folders of stems.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 
-# Set to anything, unexpected errors come with their traceback.
-_TRACEBACK = "LATENTSTEM_TRACEBACK"
 _TYPER_INTERRUPTED = 130
 _interruptions: list[int] = []
 _INTERRUPTED = "interrupted; the files reported above are whole"
-
-
-class UsageError(Exception):
-    """Something the caller can mend: exit code 2."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,11 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail(_INTERRUPTED, code=1)
     except Exception as error:
-        if os.environ.get(_TRACEBACK):
+        if os.environ.get(TRACEBACK):
             raise
         if isinstance(error, UsageError | latentstem.AudioError):
             return _fail(str(error), code=2)
-        return _fail(f"{type(error).__name__}: {error} (set {_TRACEBACK}=1 to see where)", code=1)
+        return _fail(f"{type(error).__name__}: {error} (set {TRACEBACK}=1 to see where)", code=1)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -109,12 +106,6 @@ def _one_line_warnings() -> Iterator[None]:
         yield
 
 
-def _finite(value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a finite number.")
-    return value
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"latentstem {latentstem.__version__}")
@@ -140,20 +131,20 @@ def accompany(
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps: more are slower and finer.")] = 64,
     guidance_scale: Annotated[
         float | None,
-        typer.Option(callback=_finite, help="How strongly the mix is followed; 1 is plain. Default: the weights'."),
+        typer.Option(callback=finite, help="How strongly the mix is followed; 1 is plain. Default: the weights'."),
     ] = None,
     guidance_rescale: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, callback=_finite, help="How much of guidance's excess level is undone, 0 to 1."),
+        typer.Option(min=0.0, max=1.0, callback=finite, help="How much of guidance's excess level is undone, 0 to 1."),
     ] = None,
     style_strength: Annotated[
-        float, typer.Option(callback=_finite, help="How far the sound moves to the style's; 0 not at all.")
+        float, typer.Option(callback=finite, help="How far the sound moves to the style's; 0 not at all.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the first candidate; the others count up.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="Candidates: OUT-1, OUT-2 and so on, if more than one.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     max_duration: Annotated[
-        float, typer.Option(callback=_finite, help="Longest input in seconds that is read.")
+        float, typer.Option(callback=finite, help="Longest input in seconds that is read.")
     ] = 10800.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="The stem: .wav, .flac, .ogg or .mp3.")] = Path(
         "bass.wav"
@@ -189,7 +180,7 @@ def accompany(
 
     for index, path in enumerate(outputs):
         _stop_if_interrupted()
-        with _library_errors():
+        with library_errors():
             result: Any = pipe(
                 model_mix,
                 sampling_rate=model_rate,
@@ -217,124 +208,7 @@ def accompany(
             print(f"{picture}: spectrograms of mix, stem and both")
 
 
-@app.command()
-def corpus(
-    root: Annotated[Path, typer.Argument(help="Folder of the corpus; made if absent, gone on with if not.")],
-    songs: Annotated[int, typer.Option(min=1, help="How many songs, from the training seeds.")] = 200,
-    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first song.")] = 0,
-    duration: Annotated[float, typer.Option(min=1.0, max=600.0, callback=_finite, help="Seconds a song.")] = 30.0,
-    soundfont: Annotated[
-        list[str] | None, typer.Option(help="fluidr3, musescore or timgm6mb; give it again for several.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a processor.")] = None,
-) -> None:
-    """Compose and render the annotated band corpus to ROOT/song_SEED/STEM.wav (needs FluidSynth)."""
-    from latentstem.data.corpus import write_corpus
-    from latentstem.data.synthesis import SoundfontNotFoundError, SynthesizerNotFoundError
-
-    try:
-        with _library_errors():
-            tracks = write_corpus(
-                root, range(first_seed, first_seed + songs), soundfont or ("fluidr3", "musescore"), duration, workers
-            )
-    except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
-        raise UsageError(str(error)) from error
-    print(f"{root}: {len(tracks)} songs")
-
-
-# The options of a training are the fields of its settings; they are parsed, and helped with, there.
-_ALL_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-@train_app.command("autoencoder", context_settings=_ALL_WORDS, add_help_option=False)
-def train_autoencoder(context: typer.Context) -> None:
-    """Train the autoencoder; --help lists the options."""
-    from latentstem.training.arguments import parse_settings
-    from latentstem.training.autoencoder import AutoencoderTraining, train
-
-    settings = parse_settings(AutoencoderTraining, context.args, prog="latentstem train autoencoder")
-    with _library_errors():
-        print(f"{train(settings)}: trained weights")
-
-
-@train_app.command("unet", context_settings=_ALL_WORDS, add_help_option=False)
-def train_unet(context: typer.Context) -> None:
-    """Train the denoiser on a trained autoencoder's latents; --help lists the options."""
-    from latentstem.training.arguments import parse_settings
-    from latentstem.training.unet import UNetTraining, train
-
-    settings = parse_settings(UNetTraining, context.args, prog="latentstem train unet")
-    with _library_errors():
-        print(f"{train(settings)}: trained weights")
-
-
-def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
-    """Load shipped weights by name or a folder by path, and refuse files that do not hold every tensor.
-
-    Args:
-        weights: as given on the command line.
-
-    Raises:
-        UsageError: unknown name, or a damaged, incomplete or mis-shaped folder.
-    """
-    from diffusers.utils import logging
-    from safetensors import safe_open
-    from torch import nn
-
-    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
-
-    folder = Path(weights)
-    if not folder.is_dir():
-        try:
-            folder = Path(latentstem.pretrained_path(weights))
-        except ValueError as error:
-            raise UsageError(f"{error}; or give a folder that exists") from error
-    if not (folder / "model_index.json").is_file():
-        raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        pipe = StemAccompanimentPipeline.from_pretrained(folder, local_files_only=True)
-        for name, component in pipe.components.items():
-            if isinstance(component, nn.Module):
-                stored: set[str] = set()
-                for file in (folder / name).glob("*.safetensors"):
-                    with safe_open(file, framework="pt") as tensors:
-                        stored.update(tensors.keys())
-                # diffusers only warns, and leaves such a layer at random values.
-                if missing := sorted(component.state_dict().keys() - stored):
-                    raise ValueError(f"{name} lacks {len(missing)} tensors, the first {missing[0]}")
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(
-            f"{folder}: weights cannot be loaded: {type(error).__name__}: {reason[:200]}; fetch or save them again"
-        ) from error
-    return pipe
-
-
-def choose_device(name: str) -> str:
-    """The device to compute on: `name` itself where it is there, the fastest that is there for "auto".
-
-    Raises:
-        UsageError: there is no such device here.
-
-    Example:
-        >>> from latentstem.cli import choose_device
-        >>> choose_device("cpu")
-        'cpu'
-    """
-    import torch
-
-    there = ["cpu"]
-    if torch.cuda.is_available():
-        there += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        there.append("mps")
-    if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if device in there)
-    if name not in there:
-        raise UsageError(f"device {name!r} is not there; expected auto or one of: {', '.join(there)}")
-    return name
+app.command()(corpus)
 
 
 def _numbered(path: Path, number: int) -> Path:
@@ -350,17 +224,6 @@ def _report(path: Path, audio: Any, sampling_rate: int, what: str) -> None:
     peak = 20 * math.log10(max(audio.abs().max().item(), 1e-9))
     seconds = audio.shape[-1] / sampling_rate
     print(f"{path}: {what}, {seconds:.2f} s at {sampling_rate} Hz, peak {peak:.1f} dB", flush=True)
-
-
-@contextmanager
-def _library_errors() -> Iterator[None]:
-    """What the library refuses by ValueError is the caller's to mend."""
-    try:
-        yield
-    except ValueError as error:
-        if os.environ.get(_TRACEBACK):
-            raise
-        raise UsageError(str(error)) from error
 
 
 @contextmanager

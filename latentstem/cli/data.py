@@ -1,0 +1,86 @@
+"""`latentstem corpus` renders songs to train on; `latentstem data check` examines stems of one's own."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from latentstem.cli.errors import UsageError, finite, library_errors
+
+if TYPE_CHECKING:
+    from latentstem.data.check import FolderReport
+
+data_app = typer.Typer(help="Folders of stems.", no_args_is_help=True)
+
+
+def corpus(
+    root: Annotated[Path, typer.Argument(help="Folder of the corpus; made if absent, gone on with if not.")],
+    songs: Annotated[int, typer.Option(min=1, help="How many songs, from the training seeds.")] = 200,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first song.")] = 0,
+    preset: Annotated[
+        Literal["band", "A1", "A2", "A3", "A4"],
+        typer.Option(help="The band, or one of BassNet's four artificial data sets."),
+    ] = "band",
+    duration: Annotated[
+        float | None,
+        typer.Option(min=1.0, max=600.0, callback=finite, help="Seconds a song; by default 30, of A1 to A4 about 60."),
+    ] = None,
+    soundfont: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="fluidr3, musescore or timgm6mb; give it again for several. Default: the first two; of A1 to A4, one."
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a processor.")] = None,
+) -> None:
+    """Compose and render the annotated band corpus to ROOT/song_SEED/STEM.wav (needs FluidSynth)."""
+    from latentstem.data.bassnet import compose_artificial
+    from latentstem.data.composer import compose
+    from latentstem.data.corpus import write_corpus
+    from latentstem.data.synthesis import SoundfontNotFoundError, SynthesizerNotFoundError
+
+    seeds = range(first_seed, first_seed + songs)
+    if preset == "band":
+        composer, length, sound = compose, 30.0, ("fluidr3", "musescore")
+    else:
+        composer, length, sound = partial(compose_artificial, preset), 60.0, ("fluidr3",)
+    try:
+        with library_errors():
+            tracks = write_corpus(root, seeds, soundfont or sound, duration or length, workers, composer)
+    except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
+        raise UsageError(str(error)) from error
+    print(f"{root}: {len(tracks)} songs")
+
+
+@data_app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder of tracks, laid out like MUSDB18-HQ, MoisesDB or Slakh2100.")],
+    target: Annotated[str, typer.Option(help="The stem to learn.")] = "bass",
+) -> None:
+    """Report what is wrong with a folder of stems; exit code 1 if any track cannot be used."""
+    from latentstem.data.check import check_folder
+
+    with library_errors():
+        report = check_folder(folder, target)
+    _print_report(report)
+    if report.usable < report.tracks:
+        raise typer.Exit(1)
+
+
+def _print_report(report: "FolderReport") -> None:
+    console = Console()
+    if report.problems:
+        table = Table("track", "where", "finding", "", show_edge=False)
+        for problem in report.problems:
+            verdict = "[red]unusable[/red]" if problem.unusable else "[yellow]note[/yellow]"
+            table.add_row(escape(problem.track), escape(problem.place), escape(problem.finding), verdict)
+        console.print(table)
+    rates = ", ".join(f"{rate} Hz" for rate in sorted(report.rates)) or "no audio"
+    print(
+        f"{report.usable} of {report.tracks} tracks usable, {report.seconds / 60:.1f} min, {rates}; "
+        f"{report.target} sounds for {report.sounding:.0%} of the time"
+    )

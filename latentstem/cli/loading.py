@@ -1,0 +1,79 @@
+"""Weights and devices by the names that the command line gives them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import latentstem
+from latentstem.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+
+def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
+    """Load shipped weights by name or a folder by path, and refuse files that do not hold every tensor.
+
+    Args:
+        weights: as given on the command line.
+
+    Raises:
+        UsageError: unknown name, or a damaged, incomplete or mis-shaped folder.
+    """
+    from diffusers.utils import logging
+    from safetensors import safe_open
+    from torch import nn
+
+    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+    folder = Path(weights)
+    if not folder.is_dir():
+        try:
+            folder = Path(latentstem.pretrained_path(weights))
+        except ValueError as error:
+            raise UsageError(f"{error}; or give a folder that exists") from error
+    if not (folder / "model_index.json").is_file():
+        raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        pipe = StemAccompanimentPipeline.from_pretrained(folder, local_files_only=True)
+        for name, component in pipe.components.items():
+            if isinstance(component, nn.Module):
+                stored: set[str] = set()
+                for file in (folder / name).glob("*.safetensors"):
+                    with safe_open(file, framework="pt") as tensors:
+                        stored.update(tensors.keys())
+                # diffusers only warns, and leaves such a layer at random values.
+                if missing := sorted(component.state_dict().keys() - stored):
+                    raise ValueError(f"{name} lacks {len(missing)} tensors, the first {missing[0]}")
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"{folder}: weights cannot be loaded: {type(error).__name__}: {reason[:200]}; fetch or save them again"
+        ) from error
+    return pipe
+
+
+def choose_device(name: str) -> str:
+    """The device to compute on: `name` itself where it is there, the fastest that is there for "auto".
+
+    Raises:
+        UsageError: there is no such device here.
+
+    Example:
+        >>> from latentstem.cli.loading import choose_device
+        >>> choose_device("cpu")
+        'cpu'
+    """
+    import torch
+
+    there = ["cpu"]
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if device in there)
+    if name not in there:
+        raise UsageError(f"device {name!r} is not there; expected auto or one of: {', '.join(there)}")
+    return name

@@ -1,0 +1,32 @@
+"""`latentstem train`: the trainings, whose options are read from their settings."""
+
+import typer
+
+from latentstem.cli.errors import library_errors
+
+train_app = typer.Typer(help="Train the nets on folders of stems.", no_args_is_help=True)
+
+# The options of a training are the fields of its settings; they are parsed, and helped with, there.
+_ALL_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@train_app.command("autoencoder", context_settings=_ALL_WORDS, add_help_option=False)
+def train_autoencoder(context: typer.Context) -> None:
+    """Train the autoencoder; --help lists the options."""
+    from latentstem.training.arguments import parse_settings
+    from latentstem.training.autoencoder import AutoencoderTraining, train
+
+    settings = parse_settings(AutoencoderTraining, context.args, prog="latentstem train autoencoder")
+    with library_errors():
+        print(f"{train(settings)}: trained weights")
+
+
+@train_app.command("unet", context_settings=_ALL_WORDS, add_help_option=False)
+def train_unet(context: typer.Context) -> None:
+    """Train the denoiser on a trained autoencoder's latents; --help lists the options."""
+    from latentstem.training.arguments import parse_settings
+    from latentstem.training.unet import UNetTraining, train
+
+    settings = parse_settings(UNetTraining, context.args, prog="latentstem train unet")
+    with library_errors():
+        print(f"{train(settings)}: trained weights")

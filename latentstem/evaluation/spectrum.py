@@ -1,0 +1,187 @@
+"""Distances and likenesses of two recordings' spectra: log spectra, log-mel, several scales at once, and chroma.
+
+The distances in dB floor both spectra 80 dB below the reference's greatest magnitude, so that they never hang on what
+cannot be heard, and leave out frames in which the reference lies on the floor throughout.
+"""
+
+import librosa
+import numpy as np
+import soxr
+import torch
+
+from latentstem.audio.level import RANGE_DB
+from latentstem.losses.spectral import multi_scale_spectral_distance
+
+SPECTRUM_RANGE_DB = 80.0
+MEL_BANDS = 80
+CHROMA_RATE = 22050
+CHROMA_HOP = 512
+CHROMA_LEAST = 3.0  # seconds; the longest filters of the constant-Q transform want that much
+
+
+def log_spectral_distance(
+    reference_audio: np.ndarray, estimate_audio: np.ndarray, window_length: int = 2048, hop_length: int = 512
+) -> float:
+    """Root mean square over frequency of the difference of two spectra in dB, averaged over frames.
+
+    Gray and Markel, "Distance measures for speech processing" (1976). Both spectra are floored 80 dB below the
+    reference's greatest magnitude, so that the distance never hangs on what cannot be heard; frames in which
+    the reference lies on the floor throughout do not count.
+
+    Args:
+        reference_audio: `(samples,)`.
+        estimate_audio: `(samples,)`, as long.
+        window_length: of the Hann window, in samples.
+        hop_length: in samples.
+
+    Returns:
+        The distance in dB; 0 for a silent reference.
+
+    Raises:
+        ValueError: if an array is not one-dimensional, or the lengths differ.
+
+    Example:
+        >>> import numpy as np
+        >>> noise = np.random.default_rng(0).standard_normal(22050)
+        >>> round(log_spectral_distance(noise, 0.1 * noise), 3)
+        20.0
+    """
+    reference, estimate = (
+        _magnitudes(audio, window_length, hop_length) for audio in _pair(reference_audio, estimate_audio)
+    )
+    difference = _decibels_apart(reference, estimate)
+    return float(np.sqrt((difference**2).mean(axis=0)).mean()) if difference.size else 0.0
+
+
+def log_mel_l1(
+    reference_audio: np.ndarray,
+    estimate_audio: np.ndarray,
+    sampling_rate: int,
+    window_length: int = 2048,
+    hop_length: int = 512,
+) -> float:
+    """Mean absolute difference of two log-mel spectrograms in dB: 80 bands of magnitudes, floored as above.
+
+    Args:
+        reference_audio: `(samples,)`.
+        estimate_audio: `(samples,)`, as long.
+        sampling_rate: of both, in Hz.
+        window_length: of the Hann window, in samples.
+        hop_length: in samples.
+
+    Returns:
+        The distance in dB; 0 for a silent reference.
+
+    Raises:
+        ValueError: if an array is not one-dimensional, or the lengths differ.
+
+    Example:
+        >>> import numpy as np
+        >>> noise = np.random.default_rng(0).standard_normal(22050)
+        >>> round(log_mel_l1(noise, 0.1 * noise, 44100), 3)
+        20.0
+    """
+    bands = librosa.filters.mel(sr=sampling_rate, n_fft=window_length, n_mels=MEL_BANDS)
+    reference, estimate = (
+        bands @ _magnitudes(audio, window_length, hop_length) for audio in _pair(reference_audio, estimate_audio)
+    )
+    difference = _decibels_apart(reference, estimate)
+    return float(np.abs(difference).mean()) if difference.size else 0.0
+
+
+def multi_scale_distance(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_rate: int) -> float:
+    """The multi-scale spectral distance that the autoencoder trains on, between two recordings.
+
+    It looks at absolute levels: bring both recordings to the reference loudness first, as for training.
+
+    Args:
+        reference_audio: `(samples,)`.
+        estimate_audio: `(samples,)`, as long.
+        sampling_rate: of both, in Hz.
+
+    Returns:
+        The distance, see `latentstem.MultiScaleSpectralDistance`.
+
+    Raises:
+        ValueError: if an array is not one-dimensional, or the lengths differ.
+
+    Example:
+        >>> import numpy as np
+        >>> noise = 0.1 * np.random.default_rng(0).standard_normal(22050)
+        >>> multi_scale_distance(noise, noise, 44100), multi_scale_distance(noise, 0.1 * noise, 44100) > 1.0
+        (0.0, True)
+    """
+    pair = np.stack(_pair(reference_audio, estimate_audio)).astype(np.float32)
+    reference, estimate = torch.from_numpy(pair)[:, None, None]
+    return float(multi_scale_spectral_distance(estimate, reference, sampling_rate))
+
+
+def chroma_agreement(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_rate: int) -> float:
+    """Mean cosine of two recordings' chroma over the frames in which the reference sounds.
+
+    Chroma are the 12 pitch classes of a constant-Q transform over seven octaves from C1 (librosa), every 23 ms. A frame
+    sounds within 40 dB of the loudest one, as in `latentstem.sounding_rms`; where the estimate is silent the cosine
+    counts 0. Chroma are never negative, so that music without relation still scores about a half: hold the figure
+    against that of another song.
+
+    Args:
+        reference_audio: mono audio `(samples,)`, any level.
+        estimate_audio: mono audio `(samples,)`, any level.
+        sampling_rate: of both, in Hz.
+
+    Returns:
+        The agreement in [0, 1]; 0 for a silent reference.
+
+    Raises:
+        ValueError: if an array is not one-dimensional, or the lengths differ.
+
+    Example:
+        >>> import numpy as np
+        >>> time = np.arange(44100) / 22050
+        >>> a, b_flat = np.sin(2 * np.pi * 220.0 * time), np.sin(2 * np.pi * 233.08 * time)
+        >>> round(chroma_agreement(a, 0.1 * a, 22050), 2), chroma_agreement(a, b_flat, 22050) < 0.2
+        (1.0, True)
+    """
+    pair = _pair(reference_audio, estimate_audio)
+    (reference, sounds), (estimate, answered) = (_chroma(audio, sampling_rate) for audio in pair)
+    if not sounds.any():
+        return 0.0
+    norms = np.linalg.norm(reference, axis=0) * np.linalg.norm(estimate, axis=0)
+    cosine = np.where(answered, (reference * estimate).sum(axis=0) / np.maximum(norms, 1e-12), 0.0)
+    return float(cosine[sounds].mean())
+
+
+def _chroma(audio: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chroma `(12, frames)`, and which frames sound, `(frames,)`."""
+    audio = np.asarray(soxr.resample(audio, sampling_rate, CHROMA_RATE) if len(audio) else audio, dtype=np.float32)
+    audio = np.pad(audio, (0, max(0, round(CHROMA_LEAST * CHROMA_RATE) - len(audio))))
+    # Tuning is given: guessed, it would differ between the two recordings.
+    chroma = librosa.feature.chroma_cqt(y=audio, sr=CHROMA_RATE, hop_length=CHROMA_HOP, tuning=0.0)
+    rms = librosa.feature.rms(y=audio, frame_length=4 * CHROMA_HOP, hop_length=CHROMA_HOP)[0]
+    return chroma, (rms > 0.0) & (rms >= rms.max() * 10.0 ** (-RANGE_DB / 20.0))
+
+
+def _pair(reference_audio: np.ndarray, estimate_audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    reference, estimate = np.asarray(reference_audio, dtype=np.float64), np.asarray(estimate_audio, dtype=np.float64)
+    if reference.ndim != 1 or reference.shape != estimate.shape:
+        raise ValueError(
+            f"got audio of shapes {reference.shape} and {estimate.shape}, expected (samples,) twice: "
+            "cut both recordings to one length"
+        )
+    return reference, estimate
+
+
+def _magnitudes(audio: np.ndarray, window_length: int, hop_length: int) -> np.ndarray:
+    """Centred frames `(bins, frames)`; audio shorter than a window is continued with zeros."""
+    audio = np.pad(audio, (0, max(0, window_length - len(audio))))
+    return np.abs(librosa.stft(audio, n_fft=window_length, hop_length=hop_length, pad_mode="constant"))
+
+
+def _decibels_apart(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
+    """Difference of magnitudes `(bands, frames)` in dB over the frames that are heard; none of a silent reference."""
+    floor = float(reference.max(initial=0.0)) * 10.0 ** (-SPECTRUM_RANGE_DB / 20.0)
+    heard = (reference > floor).any(axis=0)
+    if not heard.any():
+        return reference[:, :0]
+    reference, estimate = (20.0 * np.log10(np.maximum(s[:, heard], floor)) for s in (reference, estimate))
+    return reference - estimate

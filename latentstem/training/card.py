@@ -1,0 +1,73 @@
+"""Where trained weights come from, for their model card: what trained them, on which machine, from which code."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("torch", "diffusers", "accelerate", "numpy")
+
+
+def circumstances(folder: Path) -> dict[str, str]:
+    """What a card has to say of a training that its settings do not.
+
+    Args:
+        folder: Of the code.
+
+    Returns:
+        "commit" (with `+` where the files differ from it), "machine" and "versions".
+
+    Example:
+        >>> sorted(circumstances(Path()))
+        ['commit', 'machine', 'versions']
+    """
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return {
+        "commit": _commit(folder),
+        "machine": f"{os.cpu_count()} cores of {_processor()}{gpu}",
+        "versions": f"Python {platform.python_version()}, {versions}",
+    }
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of text.
+
+    Args:
+        header: Names of the columns.
+        rows: As many cells each.
+
+    Returns:
+        Its lines, without a newline at the end.
+
+    Example:
+        >>> print(markdown_table(["loss", "before"], [["velocity", "1.0"]]))
+        | loss | before |
+        | --- | --- |
+        | velocity | 1.0 |
+    """
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _commit(folder: Path) -> str:
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "outside a repository"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

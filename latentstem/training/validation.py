@@ -1,0 +1,235 @@
+"""Is the mix heard, and what is played to it: the U-Net's validation on whole tracks that it never trains on.
+
+Two figures. Chord share judges generated basses, and is what counts, but a dozen songs give it an interval of a tenth.
+The error of the predicted velocity (Salimans and Ho 2022, arXiv 2202.00512) at fixed noise is far less noisy, since
+every net is asked the very same questions; at high noise its distance from the error with a swapped mix says how much
+the mix tells the net. A net that is deaf to it scores alike in both.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentstem.data.corpus import read_annotation
+from latentstem.data.stems import StemFolder, StemTrack
+from latentstem.evaluation.harmony import chord_share
+from latentstem.evaluation.pitch import track_pitch
+from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.unet_stem import StemUNet1DModel
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
+from latentstem.training.latents import LatentTrack, cache_latents
+from latentstem.training.preview import write_preview
+
+HIGH_NOISE = (832, 960)
+"""Timesteps of the noisiest quarter of 1024, at which the mix decides what will be played."""
+
+
+class UNetValidation:
+    """Validates a U-Net on annotated tracks, which are encoded once.
+
+    Args:
+        root: Folder of annotated tracks (with `song.json`).
+        target: Name of the stem.
+        autoencoder: With latent statistics.
+        scheduler: The schedule that is trained.
+        cache: Folder for the latents.
+        songs: Tracks to accompany; the velocity error is taken over all there are.
+
+    Raises:
+        latentstem.data.stems.StemError: If the folder holds no usable track.
+
+    Example:
+        >>> validation = UNetValidation(root, "bass", autoencoder, scheduler, cache)  # doctest: +SKIP
+        >>> validation(unet, Path("previews/0001000"))  # doctest: +SKIP
+        {'chord_share': 0.71, 'velocity_error': 0.412, 'velocity_error_swapped': 0.538}
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        target: str,
+        autoencoder: AutoencoderSpectral,
+        scheduler: CosineDDIMScheduler,
+        cache: Path,
+        songs: int = 12,
+    ):
+        self.autoencoder, self.scheduler, self.target = autoencoder, scheduler, target
+        self.latents = cache_latents(root, target, autoencoder, cache, submixes=1, seed=0)
+        self.root, self.tracks = root, StemFolder(root, target).tracks[:songs]
+
+    def __call__(self, unet: StemUNet1DModel, preview: Path) -> dict[str, float]:
+        """Judge a net, and leave one of its basses to listen to.
+
+        Args:
+            unet: In evaluation mode.
+            preview: Path of the preview's files, without a suffix.
+
+        Returns:
+            `chord_share`, and, where there are tracks to swap mixes among, `velocity_error` and
+            `velocity_error_swapped`, both at `HIGH_NOISE`.
+        """
+        pipeline = build_pipeline(unet, self.autoencoder, self.scheduler)
+        mixes, stems = accompany(pipeline, self.tracks, self.target)
+        rate = self.autoencoder.config["sampling_rate"]
+        write_preview(preview, {"mix": mixes[0], "stem": stems[0], "both": mixes[0] + stems[0]}, rate)
+        figures = {"chord_share": float(np.mean(chord_shares(stems, rate, self.root, self.tracks)))}
+        if len(self.latents) > 1:
+            errors = velocity_errors(unet, self.scheduler, self.latents, HIGH_NOISE)
+            figures["velocity_error"] = float(errors["mix"].mean())
+            figures["velocity_error_swapped"] = float(errors["swapped"].mean())
+        return {name: round(figure, 4) for name, figure in figures.items()}
+
+
+def build_pipeline(
+    unet: StemUNet1DModel, autoencoder: AutoencoderSpectral, scheduler: CosineDDIMScheduler
+) -> StemAccompanimentPipeline:
+    """The pipeline that a trained U-Net is published in.
+
+    Args:
+        unet: The denoiser.
+        autoencoder: Whose latents it was trained on.
+        scheduler: Whose schedule it was trained with.
+
+    Returns:
+        A pipeline with the default guidance.
+
+    Example:
+        >>> build_pipeline(unet, autoencoder, scheduler).save_pretrained("pipeline")  # doctest: +SKIP
+    """
+    return StemAccompanimentPipeline(autoencoder, unet, scheduler, RescaledClassifierFreeGuidance())
+
+
+@torch.inference_mode()
+def velocity_errors(
+    unet: StemUNet1DModel,
+    scheduler: CosineDDIMScheduler,
+    tracks: Sequence[LatentTrack],
+    timesteps: Sequence[int],
+    frames: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Mean squared error of the predicted velocity, with the mix, without it, and with another track's mix.
+
+    The noise is a function of the tracks' places and lengths alone, so that nets, conditions and lengths of pieces are
+    compared on the same draws. The mix is the first sub-mix, the whole accompaniment; the swapped one is the next
+    track's.
+
+    Args:
+        unet: In evaluation mode, on any device.
+        scheduler: The schedule it was trained with.
+        tracks: Normalised latents, at least two tracks; all are cut to the length of the shortest.
+        timesteps: At which to ask.
+        frames: Cut the tracks into pieces of this length, which the net hears one by one; what is left at the end is
+            dropped. None leaves them whole.
+
+    Returns:
+        "mix", "none" and "swapped", each to errors `(timesteps, tracks)`.
+
+    Raises:
+        ValueError: If there is nothing to swap, or the tracks are shorter than a piece.
+
+    Example:
+        >>> unet = StemUNet1DModel(
+        ...     latent_channels=4, block_out_channels=(8,), layers_per_block=(1,), attention_levels=(False,),
+        ... ).eval()
+        >>> tracks = [LatentTrack("song", torch.randn(4, 40), torch.randn(1, 4, 40)) for _ in range(3)]
+        >>> errors = velocity_errors(unet, CosineDDIMScheduler(), tracks, [100, 900])
+        >>> sorted(errors), errors["mix"].shape
+        (['mix', 'none', 'swapped'], (2, 3))
+    """
+    length = min(track.stem.shape[-1] for track in tracks)
+    frames = frames or length
+    if len(tracks) < 2 or length < frames:
+        raise ValueError(
+            f"got {len(tracks)} tracks, the shortest of {length} frames; expected two or more, of {frames} frames"
+        )
+    kept = length // frames * frames
+
+    def pieces(whole: Tensor) -> Tensor:
+        """From (tracks, channels, frames) to (tracks * pieces, channels, frames of a piece)."""
+        cut = whole[..., :kept].unflatten(-1, (-1, frames)).movedim(2, 1)
+        return cut.flatten(0, 1).to(unet.device)
+
+    stem = pieces(torch.stack([track.stem[:, :length] for track in tracks]))
+    mixes = torch.stack([track.mixes[0, :, :length] for track in tracks])
+    heard = {"mix": pieces(mixes), "none": None, "swapped": pieces(mixes.roll(-1, dims=0))}
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in heard}
+    generator = torch.Generator().manual_seed(0)
+    for timestep in timesteps:
+        noise = pieces(torch.randn(len(tracks), stem.shape[1], length, generator=generator))
+        steps = torch.full((len(stem),), timestep, device=stem.device)
+        noisy, velocity = scheduler.add_noise(stem, noise, steps), scheduler.get_velocity(stem, noise, steps)
+        for name, mix in heard.items():
+            (predicted,) = unet(noisy, steps, mix, return_dict=False)
+            error = (predicted.float() - velocity).square().mean((1, 2))
+            errors[name].append(error.unflatten(0, (len(tracks), -1)).mean(1).cpu().numpy())
+    return {name: np.stack(by_timestep) for name, by_timestep in errors.items()}
+
+
+def accompany(
+    pipeline: StemAccompanimentPipeline,
+    tracks: Sequence[StemTrack],
+    target: str,
+    seconds: float = 12.0,
+    num_inference_steps: int = 32,
+) -> tuple[Tensor, Tensor]:
+    """Generate a stem for the beginning of each track, the noise of which is its place's.
+
+    Args:
+        pipeline: To generate with.
+        tracks: To accompany.
+        target: Name of the stem, which is left out of the mix.
+        seconds: Length of the beginning.
+        num_inference_steps: Steps of the sampler.
+
+    Returns:
+        Mixes `(tracks, 1, samples)` and stems `(tracks, channels, samples)`, on the CPU.
+
+    Example:
+        >>> mixes, stems = accompany(pipeline, StemFolder("songs").tracks, "bass")  # doctest: +SKIP
+    """
+    rate = pipeline.sampling_rate
+    mixes = torch.stack([_read_mix(track, target, int(seconds * rate)) for track in tracks])
+    pipeline.set_progress_bar_config(disable=True)
+    (stems,) = pipeline(
+        mixes,
+        sampling_rate=rate,
+        num_inference_steps=num_inference_steps,
+        generator=[torch.Generator().manual_seed(index) for index in range(len(mixes))],
+        return_dict=False,
+    )
+    return mixes, torch.as_tensor(stems).cpu()
+
+
+def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence[StemTrack]) -> list[float]:
+    """Chord share of stems for annotated tracks; see `latentstem.evaluation.chord_share`.
+
+    Args:
+        stems: `(tracks, channels, samples)`, from the tracks' beginnings; the first channel is heard.
+        sampling_rate: In Hz.
+        root: Folder of the tracks, each with its `song.json`.
+        tracks: Whose chords they are held against.
+
+    Returns:
+        One share a track.
+
+    Raises:
+        FileNotFoundError: If a track is not annotated.
+
+    Example:
+        >>> chord_shares(stems, 44100, Path("songs"), StemFolder("songs").tracks)  # doctest: +SKIP
+        [0.71, 0.88]
+    """
+    return [
+        chord_share(track_pitch(stem[0].numpy(), sampling_rate), read_annotation(root / track.name).chords)
+        for stem, track in zip(stems, tracks, strict=True)
+    ]
+
+
+def _read_mix(track: StemTrack, target: str, samples: int) -> Tensor:
+    """Whole accompaniment of a track, `(1, samples)`."""
+    return sum((track.read(name, 0, samples) for name in track.files if name != target), torch.zeros(samples))[None]

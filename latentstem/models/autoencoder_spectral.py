@@ -2,8 +2,9 @@
 
 After the autoencoder of arXiv 2402.01412: a single encoder and decoder trained end to end, whose decoder emits a
 magnitude and a phase spectrogram that an inverse STFT turns into audio. Phase leaves the net as a pair of maps a bin,
-normalised to unit length, as in Vocos (Siuzdak 2023). Ours in two things: carriers (see `latentstem.nn.carriers`) give
-the decoder the time, and everything is local in time, so that tiles equal the whole.
+normalised to unit length, as in Vocos (Siuzdak 2023). Ours in three things: the encoder sees the low bins through a
+second, longer window, carriers (see `latentstem.nn.carriers`) give the decoder the time, and everything is local in
+time, so that tiles equal the whole.
 """
 
 import math
@@ -70,6 +71,10 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         hop_length: Samples a latent frame.
         window_length: Hann window of the decoder's STFT in samples.
         encoder_window_length: Hann window of the encoder's STFT in samples.
+        low_window_length: Longer Hann window in samples through which the encoder sees the bins up to `low_highest`
+            once more, twice a latent frame: neighbouring low notes, 2.4 Hz apart at the lowest E, look so alike through
+            2048 samples that the net learns them timbre by timbre. 0 leaves it out.
+        low_highest: Highest frequency of that second look in Hz.
         stft_hop_length: Hop of the STFT in samples; divides `hop_length`.
         channels: Width of the layers at the STFT's frame rate.
         latent_hidden_channels: Width of the layers at the latents' rate.
@@ -102,6 +107,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         hop_length: int = 4096,
         window_length: int = 2048,
         encoder_window_length: int = 2048,
+        low_window_length: int = 8192,
+        low_highest: float = 1000.0,
         stft_hop_length: int = 512,
         channels: int = 384,
         latent_hidden_channels: int = 512,
@@ -128,6 +135,16 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         self.encoder_fold = nn.Sequential(
             nn.Linear(folded, latent_hidden_channels), nn.LayerNorm(latent_hidden_channels)
         )
+        self.low_bins = int(low_highest * low_window_length / sampling_rate) + 1
+        self.encoder_low = None
+        if low_window_length:
+            looks = 2 * audio_channels * self.low_bins
+            self.encoder_low = nn.Sequential(
+                nn.LayerNorm(looks),
+                nn.Linear(looks, latent_hidden_channels),
+                nn.GELU(),
+                nn.Linear(latent_hidden_channels, latent_hidden_channels, bias=False),
+            )
         self.encoder_latent_blocks = nn.ModuleList(self._latent_blocks(latent_hidden_channels, latent_layers, 1))
         self.encoder_norm = nn.LayerNorm(latent_hidden_channels)
         self.encoder_out = nn.Linear(latent_hidden_channels, latent_channels)
@@ -159,9 +176,12 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             )
 
         # How far, in latent frames, a frame of either net can see; tiles overlap by this much.
-        margin = -(-max(window_length, encoder_window_length) // hop_length)
-        self.encoder_reach = -(-2 * encoder_layers // self.frames_per_latent) + 1 + margin
-        self.decoder_reach = -(-3 * decoder_layers // self.frames_per_latent) + 2 + margin
+        self.encoder_reach = (
+            -(-2 * encoder_layers // self.frames_per_latent)
+            + 1
+            - (-max(encoder_window_length, low_window_length) // hop_length)
+        )
+        self.decoder_reach = -(-3 * decoder_layers // self.frames_per_latent) + 2 - (-window_length // hop_length)
 
     @staticmethod
     def _latent_blocks(channels: int, count: int, convolutional: int) -> list[ConvNeXtBlock1D]:
@@ -265,17 +285,19 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         (latents,) = self.encode(audio, return_dict=False)
         return self.decode(latents, num_samples=audio.shape[-1], return_dict=return_dict)
 
-    def log_magnitude(self, audio: Tensor, window_length: int | None = None) -> Tensor:
+    def log_magnitude(self, audio: Tensor, window_length: int | None = None, hop_length: int | None = None) -> Tensor:
         """Scaled log-magnitude spectrogram: what the encoder sees and the decoder's magnitudes are compared with.
 
         Args:
             audio: `(batch, audio_channels, samples)`, samples a multiple of the STFT's hop.
             window_length: Hann window in samples; None takes the decoder's.
+            hop_length: Of the STFT in samples; None takes `stft_hop_length`.
 
         Returns:
             `(batch, audio_channels, bins, stft_frames)`: 0 for silence, 3 for a full-scale sinusoid.
         """
-        magnitude = stft(audio, window_length or self.config["window_length"], self.config["stft_hop_length"]).abs()
+        window_length = window_length or self.config["window_length"]
+        magnitude = stft(audio, window_length, hop_length or self.config["stft_hop_length"]).abs()
         return torch.log1p(magnitude / FLOOR) / UNIT
 
     @torch.no_grad()
@@ -301,9 +323,16 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         for block in self.encoder_blocks:
             hidden = block(hidden)
         hidden = self.encoder_fold(rearrange(hidden, "b (t r) d -> b t (r d)", r=self.frames_per_latent))
+        if self.encoder_low is not None:
+            hidden = hidden + self.encoder_low(self._low_bins(audio).to(self.dtype))
         for block in self.encoder_latent_blocks:
             hidden = block(hidden)
         return self.encoder_out(self.encoder_norm(hidden)).transpose(1, 2).contiguous()
+
+    def _low_bins(self, audio: Tensor) -> Tensor:
+        hop = self.config["hop_length"] // 2
+        magnitude = self.log_magnitude(audio, self.config["low_window_length"], hop)
+        return rearrange(magnitude[:, :, : self.low_bins], "b c f (t r) -> b t (r c f)", r=2)
 
     def _decode(self, latents: Tensor, start_frame: int) -> tuple[Tensor, Tensor, Tensor | None]:
         hidden = self.decoder_in(latents.transpose(1, 2))

@@ -95,6 +95,22 @@ def test_constant_latents_hold_a_pitch_that_no_period_of_the_latents_allows():
     assert abs(float(spectrum.argmax()) * 44100 / (24 * 4096) - 41.2) < 0.5
 
 
+def test_the_longer_window_tells_low_neighbours_apart_where_the_first_does_not():
+    """E and F of the lowest octave, equal partials: the low bins are what the encoder can know the semitone by."""
+    model, without = tiny(), tiny(low_window_length=0)
+    time = torch.arange(20 * 4096) / 44100
+    tones = torch.stack([sum(torch.sin(2 * torch.pi * h * f * time) / h for h in range(1, 9)) for f in (41.2, 43.65)])
+    with torch.no_grad():
+        assert without.encoder_low is None and without.encoder_reach < model.encoder_reach
+        short = model.log_magnitude(0.1 * tones[:, None])[:, 0, : int(1000 * 2048 / 44100) + 1, 32:-32]
+        long = model.log_magnitude(0.1 * tones[:, None], 8192, 2048)[:, 0, : model.low_bins, 8:-8]
+        apart = [float((view[0] - view[1]).norm() / (view - view.mean()).norm()) for view in (short, long)]
+        assert apart[1] > 2 * apart[0]
+        latents = model.encode(0.1 * tones[:, None]).latents
+        model.encoder_low[-1].weight.zero_()
+        assert (model.encode(0.1 * tones[:, None]).latents - latents).abs().max() > 1e-3
+
+
 def test_silence_and_loudness_stay_finite_and_latents_are_unbounded():
     model = tiny()
     with torch.no_grad():

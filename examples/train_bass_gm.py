@@ -27,7 +27,7 @@ from latentstem.data.corpus import write_corpus
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.training.arguments import parse_settings
-from latentstem.training.autoencoder import AutoencoderTraining, restyling_distance
+from latentstem.training.autoencoder import AutoencoderTraining, restyling
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.card import circumstances, markdown_table
 from latentstem.training.latents import cache_latents
@@ -239,7 +239,7 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
         ("autoencoder", "log magnitude", log_magnitude, 0),
         ("autoencoder", "spectral distance", spectral(AutoencoderTraining.window_lengths), 0),
         ("decoder", "spectral distance, longer windows", spectral(DECODER_WINDOWS), 1),
-        ("restyling", "restyling distance", lambda net: float(restyling_distance(net, stems)), 2),
+        ("restyling", "restyling distance", lambda net: float(restyling(net, stems)[0]), 2),
     ]
     rows = [
         {"training": training, "loss": loss, "before": measure(nets[found]), "after": measure(nets[found + 1])}

@@ -68,8 +68,8 @@ class AutoencoderTraining:
         adversarial_weight: Its weight.
         r1_weight: Greatest weight of the R1 penalty; it adapts to how certain the discriminator is.
         pitch_weight: Weight of the cross entropy with the pitch that YIN finds in the stems; mixes do not count.
-        restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
-            `decoder_only`, since an encoder could lower it by saying less.
+        restyling_weight: Weight of the distance of `restyling`, for a decoder that plays a changed style as asked; only
+            with `decoder_only`, since an encoder could lower it by saying less.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states and validations.
@@ -274,11 +274,16 @@ def _losses(
         "log_magnitude": log_magnitude_distance(output.log_magnitude, model.log_magnitude(audio)),
         "spectral": distance(output.sample, audio),
     }
+    mixes = round(settings.mix_share * len(audio))
     if settings.pitch_weight and output.pitch is not None:
-        losses["pitch"] = settings.pitch_weight * _pitch_loss(output.pitch, audio, model, settings.mix_share)
+        losses["pitch"] = settings.pitch_weight * _pitch_loss(output.pitch[mixes:], audio[mixes:], model)
     if settings.restyling_weight:
+        stems = audio[mixes:][: -(-len(audio) // 2)]
         with run.accelerator.autocast():
-            losses["restyling"] = settings.restyling_weight * restyling_distance(model, audio[: -(-len(audio) // 2)])
+            distance, pitch = restyling(model, stems)
+        losses["restyling"] = settings.restyling_weight * distance
+        if settings.pitch_weight and pitch is not None:
+            losses["restyled pitch"] = settings.pitch_weight * _pitch_loss(pitch, stems, model)
     if adversary is not None and run.budget.progress >= settings.adversarial_after:
         adversary.step(run, audio, output.sample)
         with run.accelerator.autocast():
@@ -287,38 +292,38 @@ def _losses(
     return losses
 
 
-def _pitch_loss(logits: Tensor, audio: Tensor, model: AutoencoderSpectral, mix_share: float) -> Tensor:
-    """Cross entropy of the decoder's pitch on the stems of a batch, whose first items are mixes."""
+def _pitch_loss(logits: Tensor, audio: Tensor, model: AutoencoderSpectral) -> Tensor:
+    """Cross entropy of the decoder's pitch with that of stems `(batch, channels, samples)`."""
     assert model.decoder_carriers is not None
     grid = model.decoder_carriers.get_buffer("frequencies")
-    mixes = round(mix_share * len(audio))
-    stems = audio[mixes:].mean(1)
     with torch.no_grad():
-        frequency = yin(stems, model.config["sampling_rate"], model.config["stft_hop_length"])
-    return pitch_cross_entropy(logits[mixes:], frequency, grid[: logits.shape[-1]])
+        frequency = yin(audio.mean(1), model.config["sampling_rate"], model.config["stft_hop_length"])
+    return pitch_cross_entropy(logits, frequency, grid[: logits.shape[-1]])
 
 
-def restyling_distance(model: AutoencoderSpectral, audio: Tensor) -> Tensor:
-    """How far a decoder is from playing latents whose time-mean was exchanged, as style grounding exchanges it.
+def restyling(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Decode latents whose time-mean was exchanged, as style grounding exchanges it.
 
     Each item takes the mean of its neighbour in the batch. What the decoder makes of that is encoded again and compared
     with what was asked for, in standard deviations of the latents. A decoder that has met true latents alone pulls such
-    sounds back to those it knows.
+    sounds back to those it knows; and it reads part of the pitch from the mean, which is now another's.
 
     Args:
         model: With latent statistics.
         audio: `(batch, channels, samples)`, whole latent frames.
 
     Returns:
-        Mean squared distance, a scalar.
+        The mean squared distance, a scalar, and the pitch logits of the decoder, which still ought to name the notes of
+        `audio`.
     """
     with torch.no_grad():
         latents = model.encode(audio, return_dict=False)[0].float()
         mean = latents.mean(-1, keepdim=True)
         asked = latents - mean + mean.roll(1, dims=0)
-    (decoded,) = model.decode(asked, return_dict=False)
-    (heard,) = model.encode(decoded, return_dict=False)
-    return mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked, model.config))
+    decoded = model.decode(asked)
+    (heard,) = model.encode(decoded.sample, return_dict=False)
+    distance = mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked, model.config))
+    return distance, decoded.pitch
 
 
 def _validate(

@@ -2,8 +2,8 @@
 
     python examples/train_bass_gm.py --output runs/bass-gm
 
-Renders the corpus on all cores; trains the autoencoder; goes on with its decoder alone, for low notes and then for
-exchanged styles, while the encoder keeps the meaning of the latents; trains the denoiser on them; publishes all of it.
+Renders the corpus on all cores; trains the autoencoder; goes on with its decoder alone, for exchanged styles, while the
+encoder keeps the meaning of the latents; trains the denoiser on them; publishes all of it.
 Needs the `training` extra, FluidSynth and its soundfonts, and takes the GPU if there is one. Whatever interrupts it,
 the same command goes on: what is finished is not done again, what is not resumes from its last good state. Where the
 minutes go, and the command line for a large machine: `docs/pages/training.md`.
@@ -27,7 +27,7 @@ from latentstem.data.corpus import write_corpus
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.training.arguments import parse_settings
-from latentstem.training.autoencoder import AutoencoderTraining, restyling
+from latentstem.training.autoencoder import AutoencoderTraining, exchanged, restyling_distance
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.card import circumstances, markdown_table
 from latentstem.training.latents import cache_latents
@@ -36,14 +36,13 @@ from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
 from latentstem.training.validation import velocity_errors
 
-TRAININGS = ("autoencoder", "decoder", "restyling", "unet")
-SEEDS: dict[str, int] = dict(zip(TRAININGS, (0, 1, 2, 0), strict=True))
-DECODER_WINDOWS = (512, 2048, 8192, 32768)
+TRAININGS = ("autoencoder", "restyling", "unet")
+SEEDS: dict[str, int] = dict(zip(TRAININGS, (0, 1, 0), strict=True))
 SHORT: dict[str, Any] = {
     "songs": 6,
     "duration": 6.0,
     "validation_songs": 3,
-    "steps": (60, 20, 10, 160),
+    "steps": (80, 20, 160),
     "batch_size": 4,
     "batch_frames": 512,
     "workers": 0,
@@ -66,13 +65,12 @@ class Recipe:
         duration: Seconds a song.
         validation_songs: Songs to validate on, of seeds never trained on.
         autoencoder_minutes: Minutes of the autoencoder's training.
-        decoder_minutes: Minutes of the decoder's own.
-        restyling_minutes: Minutes of the decoder's, with exchanged styles.
+        restyling_minutes: Minutes of the decoder's own, with exchanged styles.
         unet_minutes: Minutes of the denoiser's.
-        steps: Optimiser steps of these four trainings in place of their minutes.
-        batch_size: Crops a step of the first three.
+        steps: Optimiser steps of these three trainings in place of their minutes.
+        batch_size: Crops a step of the first two.
         batch_frames: Latent frames a step of the last.
-        workers: Processes that read crops while the first three train.
+        workers: Processes that read crops while the first two train.
         render_workers: Processes that render; one a core if absent.
         submixes: Sub-mixes of each song that the denoiser hears.
         mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
@@ -87,12 +85,11 @@ class Recipe:
     songs: int = 1035
     duration: float = 20.0
     validation_songs: int = 24
-    autoencoder_minutes: float = 30.0
-    decoder_minutes: float = 30.0
-    restyling_minutes: float = 12.0
-    unet_minutes: float = 120.0
-    steps: tuple[int, int, int, int] | None = None
-    batch_size: int = 8
+    autoencoder_minutes: float = 60.0
+    restyling_minutes: float = 15.0
+    unet_minutes: float = 110.0
+    steps: tuple[int, int, int] | None = None
+    batch_size: int = 4
     batch_frames: int = 3072
     workers: int = 1
     render_workers: int | None = None
@@ -159,7 +156,7 @@ def _command(recipe: Recipe) -> str:
 
 
 def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, AutoencoderTraining | UNetTraining]:
-    """The four trainings, in order."""
+    """The three trainings, in order."""
     minutes = (getattr(recipe, f"{training}_minutes") for training in TRAININGS)
     budgets = {
         training: {"minutes": limit} if recipe.steps is None else {"steps": steps}
@@ -177,21 +174,15 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Autoen
         }
 
     crops: dict[str, Any] = {"batch_size": recipe.batch_size, "workers": recipe.workers}
-    decoder = {
-        "decoder_only": True,
-        "mix_share": 0.0,
-        "window_lengths": DECODER_WINDOWS,
-        "equaliser_range": 5.0,
-        "varispeed": 3,
-        "learning_rate": 7e-4,
-    }
     return {
         "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),
-        "decoder": AutoencoderTraining(
-            **common("decoder"), **crops, **decoder, init_from=_trained(recipe, "autoencoder")
-        ),
         "restyling": AutoencoderTraining(
-            **common("restyling"), **crops, **decoder, restyling_weight=0.5, init_from=_trained(recipe, "decoder")
+            **common("restyling"),
+            **crops,
+            decoder_only=True,
+            restyling_weight=0.25,
+            mix_share=0.0,
+            init_from=_trained(recipe, "autoencoder"),
         ),
         "unet": UNetTraining(
             **common("unet"),
@@ -226,20 +217,20 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
     stems = torch.stack([crops[index][1] for index in range(recipe.validation_songs)])
     untrained.set_background(stems)
     nets: list[Any] = [untrained.eval()]
-    nets += [AutoencoderSpectral.from_pretrained(_trained(recipe, training)).eval() for training in TRAININGS[:3]]
+    nets += [AutoencoderSpectral.from_pretrained(_trained(recipe, training)).eval() for training in TRAININGS[:2]]
 
     def log_magnitude(net: AutoencoderSpectral) -> float:
         return float(log_magnitude_distance(net(stems).log_magnitude, net.log_magnitude(stems)))
 
-    def spectral(windows: tuple[int, ...]) -> Callable[[AutoencoderSpectral], float]:
-        distance = MultiScaleSpectralDistance(untrained.config["sampling_rate"], windows)
-        return lambda net: float(distance(net(stems).sample, stems))
+    def restyling(net: AutoencoderSpectral) -> float:
+        asked, played = exchanged(net, stems)
+        return float(restyling_distance(net, asked, played.sample))
 
+    distance = MultiScaleSpectralDistance(untrained.config["sampling_rate"], AutoencoderTraining.window_lengths)
     judged = [
         ("autoencoder", "log magnitude", log_magnitude, 0),
-        ("autoencoder", "spectral distance", spectral(AutoencoderTraining.window_lengths), 0),
-        ("decoder", "spectral distance, longer windows", spectral(DECODER_WINDOWS), 1),
-        ("restyling", "restyling distance", lambda net: float(restyling(net, stems)[0]), 2),
+        ("autoencoder", "spectral distance", lambda net: float(distance(net(stems).sample, stems)), 0),
+        ("restyling", "restyling distance", restyling, 1),
     ]
     rows = [
         {"training": training, "loss": loss, "before": measure(nets[found]), "after": measure(nets[found + 1])}

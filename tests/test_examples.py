@@ -104,7 +104,6 @@ def short_recipe(tmp_path_factory):
     [
         ("autoencoder", "log magnitude", 0.75),  # 0.56
         ("autoencoder", "spectral distance", 0.98),  # 0.94
-        ("decoder", "spectral distance, longer windows", 0.99),  # 0.97
         ("restyling", "restyling distance", 0.85),  # 0.65
         ("unet", "velocity error, mix", 0.9),  # 0.86
     ],

@@ -31,7 +31,7 @@ from latentstem.losses import (
     pitch_cross_entropy,
     r1_penalty,
 )
-from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral, AutoencoderSpectralDecoderOutput
 from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.sampling.latents import normalize_latents
 from latentstem.training.arguments import parse_settings
@@ -55,7 +55,8 @@ class AutoencoderTraining:
         steps: Optimiser steps in all.
         minutes: Minutes in all, whichever ends first.
         batch_size: Crops a step.
-        crop_frames: Latent frames a crop; more than twice what the net can see.
+        crop_frames: Latent frames a crop: at least twice what the net can see, and long enough for its time-mean to say
+            little of single notes.
         mix_share: Share of the items that are mixes.
         learning_rate: Peak of the schedule.
         gain_range: Random gain in dB, up and down, of every crop.
@@ -68,8 +69,11 @@ class AutoencoderTraining:
         adversarial_weight: Its weight.
         r1_weight: Greatest weight of the R1 penalty; it adapts to how certain the discriminator is.
         pitch_weight: Weight of the cross entropy with the pitch that YIN finds in the stems; mixes do not count.
-        restyling_weight: Weight of the distance of `restyling`, for a decoder that plays a changed style as asked; only
-            with `decoder_only`, since an encoder could lower it by saying less.
+        exchanged_pitch_weight: Weight of that cross entropy where the latents took the time-mean of another stem's:
+            teaches the encoder to keep notes out of the mean, which style grounding exchanges, and the decoder to read
+            them without it.
+        restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
+            `decoder_only`, since an encoder could lower it by saying less.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states and validations.
@@ -86,18 +90,19 @@ class AutoencoderTraining:
     target: str = "bass"
     steps: int = 100_000
     minutes: float | None = None
-    batch_size: int = 8
-    crop_frames: int = 20
+    batch_size: int = 4
+    crop_frames: int = 40
     mix_share: float = 0.25
     learning_rate: float = 7e-4
     gain_range: float = 6.0
-    equaliser_range: float = 3.0
-    varispeed: int = 0
-    window_lengths: tuple[int, ...] = (256, 1024, 4096, 8192)
+    equaliser_range: float = 5.0
+    varispeed: int = 3
+    window_lengths: tuple[int, ...] = (512, 2048, 8192, 32768)
     adversarial_after: float = 1.0
     adversarial_weight: float = 0.05
     r1_weight: float = 10.0
-    pitch_weight: float = 0.1
+    pitch_weight: float = 0.2
+    exchanged_pitch_weight: float = 0.2
     restyling_weight: float = 0.0
     mixed_precision: str = "bf16"
     ema_decay: float = 0.999
@@ -277,13 +282,15 @@ def _losses(
     mixes = round(settings.mix_share * len(audio))
     if settings.pitch_weight and output.pitch is not None:
         losses["pitch"] = settings.pitch_weight * _pitch_loss(output.pitch[mixes:], audio[mixes:], model)
-    if settings.restyling_weight:
+    if settings.restyling_weight or settings.exchanged_pitch_weight:
         stems = audio[mixes:][: -(-len(audio) // 2)]
         with run.accelerator.autocast():
-            distance, pitch = restyling(model, stems)
-        losses["restyling"] = settings.restyling_weight * distance
-        if settings.pitch_weight and pitch is not None:
-            losses["restyled pitch"] = settings.pitch_weight * _pitch_loss(pitch, stems, model)
+            asked, played = exchanged(model, stems)
+        if settings.restyling_weight:
+            with run.accelerator.autocast():
+                losses["restyling"] = settings.restyling_weight * restyling_distance(model, asked, played.sample)
+        if settings.exchanged_pitch_weight and played.pitch is not None:
+            losses["exchanged pitch"] = settings.exchanged_pitch_weight * _pitch_loss(played.pitch, stems, model)
     if adversary is not None and run.budget.progress >= settings.adversarial_after:
         adversary.step(run, audio, output.sample)
         with run.accelerator.autocast():
@@ -301,29 +308,41 @@ def _pitch_loss(logits: Tensor, audio: Tensor, model: AutoencoderSpectral) -> Te
     return pitch_cross_entropy(logits, frequency, grid[: logits.shape[-1]])
 
 
-def restyling(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Decode latents whose time-mean was exchanged, as style grounding exchanges it.
+def exchanged(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, AutoencoderSpectralDecoderOutput]:
+    """Decode latents that took the time-mean of their neighbours in the batch, as style grounding exchanges it.
 
-    Each item takes the mean of its neighbour in the batch. What the decoder makes of that is encoded again and compared
-    with what was asked for, in standard deviations of the latents. A decoder that has met true latents alone pulls such
-    sounds back to those it knows; and it reads part of the pitch from the mean, which is now another's.
+    The notes still ought to be those of `audio`. Unless that is trained, the mean holds much of the pitch, and a style
+    brings the notes of its reference along.
 
     Args:
         model: With latent statistics.
         audio: `(batch, channels, samples)`, whole latent frames.
 
     Returns:
-        The mean squared distance, a scalar, and the pitch logits of the decoder, which still ought to name the notes of
-        `audio`.
+        The latents `(batch, latent_channels, frames)`, and what the decoder makes of them.
     """
-    with torch.no_grad():
-        latents = model.encode(audio, return_dict=False)[0].float()
-        mean = latents.mean(-1, keepdim=True)
-        asked = latents - mean + mean.roll(1, dims=0)
-    decoded = model.decode(asked)
-    (heard,) = model.encode(decoded.sample, return_dict=False)
-    distance = mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked, model.config))
-    return distance, decoded.pitch
+    latents = model.encode(audio, return_dict=False)[0].float()
+    mean = latents.mean(-1, keepdim=True)
+    asked = latents - mean + mean.roll(1, dims=0)
+    return asked, model.decode(asked)
+
+
+def restyling_distance(model: AutoencoderSpectral, asked: Tensor, played: Tensor) -> Tensor:
+    """How far a decoder is from playing the latents it was asked for.
+
+    What it played is encoded again and compared with those, in standard deviations of the latents. A decoder that has
+    met true latents alone pulls exchanged ones back to those it knows.
+
+    Args:
+        model: With latent statistics.
+        asked: `(batch, latent_channels, frames)`.
+        played: `(batch, channels, samples)`.
+
+    Returns:
+        Mean squared distance, a scalar.
+    """
+    (heard,) = model.encode(played, return_dict=False)
+    return mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked.detach(), model.config))
 
 
 def _validate(

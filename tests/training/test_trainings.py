@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
 from latentstem.data.composer import compose
 from latentstem.data.stems import StemFolder
-from latentstem.training.autoencoder import AutoencoderTraining, equalised, restyling
+from latentstem.training.autoencoder import AutoencoderTraining, equalised, exchanged, restyling_distance
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.latents import cache_latents
 from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
@@ -197,20 +197,31 @@ def test_restyling_asks_the_decoder_for_each_sound_with_its_neighbours_mean(kept
     codec = SimpleNamespace(
         config={"latents_std": deviation},
         encode=lambda audio, return_dict: (audio.reshape(len(audio), -1, 3).transpose(1, 2),),
-        decode=lambda latents: SimpleNamespace(
-            sample=kept * latents.transpose(1, 2).reshape(len(latents), 1, -1), pitch=latents
-        ),
+        decode=lambda latents: SimpleNamespace(sample=kept * latents.transpose(1, 2).reshape(len(latents), 1, -1)),
     )
     audio = torch.randn(4, 1, 30)
     (latents,) = codec.encode(audio, return_dict=False)
-    missed, (distance, named) = 0.0, restyling(codec, audio)
+    found, played = exchanged(codec, audio)
+    missed = 0.0
     for item in range(4):
         for channel in range(3):
             own, other = latents[item, channel], latents[item - 1, channel]
             asked = own - own.mean() + other.mean()
             missed += float((((1 - kept) * asked / deviation[channel]) ** 2).mean()) / 12
-            assert torch.allclose(named[item, channel], asked, atol=1e-6)
-    assert float(distance) == pytest.approx(missed, abs=1e-6)
+            assert torch.allclose(found[item, channel], asked, atol=1e-6)
+    assert float(restyling_distance(codec, found, played.sample)) == pytest.approx(missed, abs=1e-6)
+
+
+@pytest.mark.parametrize("decoder_only", [False, True])
+def test_exchanged_pitches_teach_the_encoder_unless_it_is_frozen(decoder_only):
+    torch.manual_seed(0)
+    codec = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4, carriers=128)
+    for name, parameter in codec.named_parameters():
+        parameter.requires_grad_(not (decoder_only and name.startswith("encoder_")))
+    _, played = exchanged(codec, 0.1 * torch.randn(2, 1, 8 * 4096))
+    played.pitch.square().mean().backward()
+    assert (codec.encoder_out.weight.grad is None) == decoder_only
+    assert codec.decoder_carriers.pitch.weight.grad.abs().sum() > 0
 
 
 def test_restyling_is_refused_while_the_encoder_learns(tmp_path):

@@ -296,8 +296,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         Returns:
             `(batch, audio_channels, bins, stft_frames)`: 0 for silence, 3 for a full-scale sinusoid.
         """
-        window_length = window_length or self.config["window_length"]
-        magnitude = stft(audio, window_length, hop_length or self.config["stft_hop_length"]).abs()
+        window: int = window_length or self.config["window_length"]
+        magnitude = stft(audio, window, hop_length or self.config["stft_hop_length"]).abs()
         return torch.log1p(magnitude / FLOOR) / UNIT
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -324,7 +324,7 @@ def exchanged(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, Autoen
     latents = model.encode(audio, return_dict=False)[0].float()
     mean = latents.mean(-1, keepdim=True)
     asked = latents - mean + mean.roll(1, dims=0)
-    return asked, model.decode(asked)
+    return asked, cast(AutoencoderSpectralDecoderOutput, model.decode(asked))
 
 
 def restyling_distance(model: AutoencoderSpectral, asked: Tensor, played: Tensor) -> Tensor:

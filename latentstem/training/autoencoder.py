@@ -280,17 +280,22 @@ def _losses(
         "spectral": distance(output.sample, audio),
     }
     mixes = round(settings.mix_share * len(audio))
-    if settings.pitch_weight and output.pitch is not None:
-        losses["pitch"] = settings.pitch_weight * _pitch_loss(output.pitch[mixes:], audio[mixes:], model)
-    if settings.restyling_weight or settings.exchanged_pitch_weight:
-        stems = audio[mixes:][: -(-len(audio) // 2)]
+    stems, some = audio[mixes:], audio[mixes:][: -(-len(audio) // 2)]
+    # Without carriers the decoder names no pitch.
+    pitch_weight, exchanged_weight = settings.pitch_weight, settings.exchanged_pitch_weight
+    if output.pitch is None:
+        pitch_weight = exchanged_weight = 0.0
+    frequency = _frequency(stems, model) if pitch_weight or exchanged_weight else None
+    if frequency is not None and pitch_weight:
+        losses["pitch"] = pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
+    if settings.restyling_weight or exchanged_weight:
         with run.accelerator.autocast():
-            asked, played = exchanged(model, stems)
+            asked, played = exchanged(model, some)
         if settings.restyling_weight:
             with run.accelerator.autocast():
                 losses["restyling"] = settings.restyling_weight * restyling_distance(model, asked, played.sample)
-        if settings.exchanged_pitch_weight and played.pitch is not None:
-            losses["exchanged pitch"] = settings.exchanged_pitch_weight * _pitch_loss(played.pitch, stems, model)
+        if frequency is not None and played.pitch is not None and exchanged_weight:
+            losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
     if adversary is not None and run.budget.progress >= settings.adversarial_after:
         adversary.step(run, audio, output.sample)
         with run.accelerator.autocast():
@@ -299,12 +304,16 @@ def _losses(
     return losses
 
 
-def _pitch_loss(logits: Tensor, audio: Tensor, model: AutoencoderSpectral) -> Tensor:
-    """Cross entropy of the decoder's pitch with that of stems `(batch, channels, samples)`."""
+@torch.no_grad()
+def _frequency(audio: Tensor, model: AutoencoderSpectral) -> Tensor:
+    """Pitch of stems `(batch, channels, samples)` on the decoder's frames, `(batch, stft_frames)` in Hz."""
+    return yin(audio.mean(1), model.config["sampling_rate"], model.config["stft_hop_length"])
+
+
+def _pitch_loss(logits: Tensor, frequency: Tensor, model: AutoencoderSpectral) -> Tensor:
+    """Cross entropy of the decoder's pitch with that of the stems."""
     assert model.decoder_carriers is not None
     grid = model.decoder_carriers.get_buffer("frequencies")
-    with torch.no_grad():
-        frequency = yin(audio.mean(1), model.config["sampling_rate"], model.config["stft_hop_length"])
     return pitch_cross_entropy(logits, frequency, grid[: logits.shape[-1]])
 
 

@@ -3,6 +3,7 @@
 Each is exact on synthesised tones (the tests hold it to that). The benchmarks only call these functions.
 """
 
+from latentstem.evaluation.frechet import GaussianStatistics, frechet_distance, kernel_distance
 from latentstem.evaluation.harmony import SoundingChord, chord_share, root_on_downbeat, root_share
 from latentstem.evaluation.line import density_ratio, median_pitch, register_distance
 from latentstem.evaluation.pitch import PitchTrack, pitch_agreement, track_agreement, track_pitch
@@ -12,6 +13,7 @@ from latentstem.evaluation.spectrum import chroma_agreement, log_mel_l1, log_spe
 from latentstem.evaluation.style import nearest_program, sounding_frames, style_movement
 
 __all__ = [
+    "GaussianStatistics",
     "PitchTrack",
     "RoundTrip",
     "SoundingChord",
@@ -20,6 +22,8 @@ __all__ = [
     "chord_share",
     "chroma_agreement",
     "density_ratio",
+    "frechet_distance",
+    "kernel_distance",
     "log_mel_l1",
     "log_spectral_distance",
     "median_pitch",

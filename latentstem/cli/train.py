@@ -30,3 +30,14 @@ def train_unet(context: typer.Context) -> None:
     settings = parse_settings(UNetTraining, context.args, prog="latentstem train unet")
     with library_errors():
         print(f"{train(settings)}: trained weights")
+
+
+@train_app.command("contrastive", context_settings=_ALL_WORDS, add_help_option=False)
+def train_contrastive(context: typer.Context) -> None:
+    """Train the judge of which stem belongs to which mix; --help lists the options."""
+    from latentstem.training.arguments import parse_settings
+    from latentstem.training.contrastive import ContrastiveTraining, train
+
+    settings = parse_settings(ContrastiveTraining, context.args, prog="latentstem train contrastive")
+    with library_errors():
+        print(f"{train(settings)}: trained weights")

@@ -1,0 +1,223 @@
+"""Training of `ContrastiveStemModel`: symmetric cross entropy over a batch of pairs, on cached latents.
+
+Every batch holds each track once, so that no pair is told apart from itself. Tempo and key alone would tell most songs
+apart; so each mix also meets its own stem at other moments, which share both.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import set_seed
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, IterableDataset
+from tqdm.auto import tqdm
+
+from latentstem.evaluation.retrieval import mean_diagonal, top_k
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.contrastive import ContrastiveStemModel
+from latentstem.training.arguments import parse_settings
+from latentstem.training.latents import LatentTrack, cache_latents
+from latentstem.training.loop import Budget, RecentLosses, TrainingRun, replace_folder
+
+
+@dataclass(frozen=True)
+class ContrastiveTraining:
+    """Settings of one training.
+
+    Args:
+        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
+        output: Folder for the state, the latents and, in `judge/`, the published weights.
+        autoencoder: Folder of the trained autoencoder.
+        validation: Folder of tracks to validate on; None validates on nothing.
+        latents: Folder of the encoded tracks, which runs on the same tracks may share; None is one in the output.
+        target: Name of the stem.
+        submixes: Random sub-mixes encoded a track.
+        production: Share of these, the whole accompaniment apart, that go through a light production.
+        steps: Optimiser steps in all.
+        minutes: Minutes in all, whichever ends first.
+        batch_size: Tracks a step.
+        crop_frames: Latent frames a crop.
+        latent_noise: Greatest deviation of the noise added to an item's latents.
+        learning_rate: Peak of the schedule.
+        mixed_precision: "no" or "bf16".
+        ema_decay: Decay of the moving average of the weights.
+        save_minutes: Minutes between states and validations.
+        seed: Of weights and crops.
+        model: Keyword arguments of `ContrastiveStemModel` that differ from its defaults.
+    """
+
+    data: Path
+    output: Path
+    autoencoder: Path
+    validation: Path | None = None
+    latents: Path | None = None
+    target: str = "bass"
+    submixes: int = 3
+    production: float = 0.5
+    steps: int = 100_000
+    minutes: float | None = None
+    batch_size: int = 48
+    crop_frames: int = 96
+    latent_noise: float = 0.4
+    learning_rate: float = 1e-3
+    mixed_precision: str = "bf16"
+    ema_decay: float = 0.999
+    save_minutes: float = 5.0
+    seed: int = 0
+    model: dict[str, Any] | None = None
+
+
+class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
+    """Endless batches of (mixes, their stems, the same tracks' stems at other moments), `(batch, channels, frames)`.
+
+    Args:
+        tracks: Normalised latents of whole tracks.
+        batch_size: Tracks a batch, all different; all there are if fewer.
+        crop_frames: Frames a crop, less than the shortest track has.
+        seed: Of tracks, sub-mixes and places.
+
+    Raises:
+        ValueError: If the shortest track is no longer than a crop.
+
+    Example:
+        >>> import torch
+        >>> tracks = [LatentTrack("song", stem=torch.randn(4, 40), mixes=torch.randn(2, 4, 40)) for _ in range(3)]
+        >>> [tuple(part.shape) for part in next(iter(PairCrops(tracks, batch_size=2, crop_frames=8, seed=0)))]
+        [(2, 4, 8), (2, 4, 8), (2, 4, 8)]
+    """
+
+    def __init__(self, tracks: list[LatentTrack], batch_size: int, crop_frames: int, seed: int):
+        shortest = min(track.stem.shape[-1] for track in tracks)
+        if shortest <= crop_frames:
+            raise ValueError(f"got crop_frames={crop_frames}; expected less than the {shortest} of the shortest track")
+        self.tracks, self.seed = tracks, seed
+        self.batch_size, self.crop_frames = min(batch_size, len(tracks)), crop_frames
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        rng = np.random.default_rng(self.seed)
+        while True:
+            crops = []
+            for number in rng.choice(len(self.tracks), self.batch_size, replace=False):
+                track = self.tracks[number]
+                places = track.stem.shape[-1] - self.crop_frames + 1
+                start = int(rng.integers(places))
+                other = (start + int(rng.integers(1, places))) % places
+                mix = track.mixes[rng.integers(len(track.mixes))]
+                pair = (mix, start), (track.stem, start), (track.stem, other)
+                crops.append([latents[:, first : first + self.crop_frames] for latents, first in pair])
+            mixes, stems, others = (torch.stack(part) for part in zip(*crops, strict=True))
+            yield mixes, stems, others
+
+
+def contrastive_loss(model: Any, mixes: Tensor, stems: Tensor, others: Tensor) -> Tensor:
+    """Symmetric cross entropy: of each mix over all stems and the other moments, of each stem over all mixes.
+
+    Args:
+        model: A `ContrastiveStemModel`, or anything that scores latents as it does.
+        mixes: `(batch, channels, frames)`.
+        stems: Likewise; stem i belongs to mix i.
+        others: Likewise; stems that belong to none.
+
+    Returns:
+        A scalar; `log(batch)` and above for a model that knows nothing.
+    """
+    scores = model(mixes, torch.cat([stems, others])).float()
+    own = torch.arange(len(mixes), device=scores.device)
+    return 0.5 * (cross_entropy(scores, own) + cross_entropy(scores[:, : len(mixes)].T, own))
+
+
+def train(settings: ContrastiveTraining) -> Path:
+    """Encode, train, validate, publish.
+
+    Args:
+        settings: See `ContrastiveTraining`.
+
+    Returns:
+        Folder of the published weights: the moving average.
+
+    Raises:
+        latentstem.data.stems.StemError: If the folder holds no usable track.
+        ValueError: If a crop is as long as the shortest track, or the output folder holds another net's state.
+    """
+    set_seed(settings.seed)
+    autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
+    model = ContrastiveStemModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
+    budget = Budget(settings.steps, settings.minutes)
+    run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
+    # From here on every process draws its own.
+    set_seed(settings.seed, device_specific=True)
+    run.resume()
+    autoencoder.to(run.accelerator.device)
+    cache = settings.latents or settings.output / "latents"
+    with run.accelerator.main_process_first():
+        tracks = cache_latents(
+            settings.data, settings.target, autoencoder, cache, settings.submixes, settings.seed, settings.production
+        )
+        validation = []
+        if settings.validation is not None:
+            folder = cache / "validation"
+            validation = cache_latents(settings.validation, settings.target, autoencoder, folder, submixes=1, seed=0)
+    seed = settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index
+    batches = iter(
+        DataLoader(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed), batch_size=None, num_workers=0)
+    )
+    bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
+    next_save = budget.seconds + 60 * settings.save_minutes
+    recent = RecentLosses()
+    while run.unfinished():
+        mixes, stems, others = (_noisy(part.to(run.accelerator.device), settings) for part in next(batches))
+        with run.accelerator.autocast():
+            loss = contrastive_loss(run.model, mixes, stems, others)
+        run.update(loss)
+        bar.update()
+        recent.add({"loss": loss})
+        if budget.step % 50 == 0:
+            run.accelerator.log(recent.means, step=budget.step)
+            bar.set_postfix(recent.means)
+        if budget.seconds >= next_save or not run.unfinished():
+            if run.accelerator.is_main_process:
+                _validate(run, validation, recent.means)
+            run.save()
+            next_save = budget.seconds + 60 * settings.save_minutes
+    bar.close()
+    target = settings.output / "judge"
+    if run.accelerator.is_main_process:
+        with run.averaged() as averaged:
+            partial = target.with_name("judge.partial")
+            averaged.save_pretrained(partial)
+            replace_folder(partial, target)
+    run.accelerator.wait_for_everyone()
+    return target
+
+
+def _noisy(latents: Tensor, settings: ContrastiveTraining) -> Tensor:
+    deviation = settings.latent_noise * torch.rand(len(latents), 1, 1, device=latents.device)
+    return latents + deviation * torch.randn_like(latents)
+
+
+def _validate(run: TrainingRun, tracks: list[LatentTrack], losses: dict[str, float]) -> None:
+    """Add the losses to the history, and how well whole tracks are told apart if there are any."""
+    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **losses}
+    run.history.records.append(record)
+    if len(tracks) > 1:
+        frames = min(track.stem.shape[-1] for track in tracks)
+        mixes, stems = (
+            torch.stack([latents[:, :frames] for latents in some]).to(run.accelerator.device)
+            for some in ([track.mixes[0] for track in tracks], [track.stem for track in tracks])
+        )
+        with run.averaged() as model, torch.inference_mode():
+            scores = model(mixes, stems).float().cpu().numpy()
+        figures = {"top_1": top_k(scores, 1), "mean_diagonal": mean_diagonal(scores)}
+        run.accelerator.log(figures, step=run.budget.step)
+        record.update(figures)
+    run.accelerator.print(f"\n{record}")
+
+
+if __name__ == "__main__":
+    print(f"{train(parse_settings(ContrastiveTraining))}: trained weights")

@@ -1,0 +1,65 @@
+"""The judge of pairs: what its scores mean, whatever its weights."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentstem import ContrastiveStemModel
+
+
+def judge(**options):
+    torch.manual_seed(0)
+    small = {"latent_channels": 6, "channels": 16, "embedding_channels": 8, "layers": (1, 1, 1)}
+    return ContrastiveStemModel(**{**small, **options}).eval()
+
+
+@given(st.integers(1, 60), st.integers(1, 3), st.integers(1, 3))
+def test_every_length_and_every_pair_is_scored(frames, mixes, stems):
+    model = judge()
+    scores = model(torch.randn(mixes, 6, frames), torch.randn(stems, 6, frames))
+    assert scores.shape == (mixes, stems) and scores.isfinite().all()
+    assert scores.abs().max() <= model.log_scale.exp() * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("head", ["cosine", "bilinear"])
+def test_a_score_is_the_mean_over_time_of_the_moments_own_scores(head):
+    model = judge(head=head)
+    mixes, stems = model.embed_mix(torch.randn(2, 6, 40)), model.embed_stem(torch.randn(3, 6, 40))
+    if head == "bilinear":
+        torch.nn.init.normal_(model.bilinear.weight)
+    whole = model.compare(mixes, stems)
+    parts = [model.compare(mixes[:, t : t + 1], stems[:, t : t + 1]) for t in range(mixes.shape[1])]
+    assert torch.allclose(whole, torch.stack(parts).mean(0), atol=1e-5)
+
+
+def test_a_pair_is_compared_moment_by_moment():
+    """The same moments in another order are another stem."""
+    model = judge()
+    embedded = model.embed_mix(torch.randn(1, 6, 80))
+    scores = model.compare(embedded, torch.cat([embedded, embedded.flip(1)]))
+    assert scores[0, 0].item() == pytest.approx(model.log_scale.exp().item(), rel=1e-5)
+    assert scores[0, 1] < scores[0, 0]
+
+
+def test_an_untrained_bilinear_head_is_the_cosine():
+    mixes, stems = torch.randn(2, 6, 20), torch.randn(2, 6, 20)
+    cosine, bilinear = judge(), judge(head="bilinear")
+    bilinear.load_state_dict(cosine.state_dict(), strict=False)
+    assert torch.allclose(cosine(mixes, stems), bilinear(mixes, stems), atol=1e-6)
+
+
+def test_it_is_saved_and_loaded(tmp_path):
+    model = judge(head="bilinear")
+    model.save_pretrained(tmp_path)
+    mixes, stems = torch.randn(2, 6, 20), torch.randn(2, 6, 20)
+    assert torch.equal(ContrastiveStemModel.from_pretrained(tmp_path).eval()(mixes, stems), model(mixes, stems))
+
+
+def test_what_cannot_be_scored_is_refused():
+    with pytest.raises(ValueError, match="'cosine' or 'bilinear'"):
+        judge(head="dot")
+    with pytest.raises(ValueError, match=r"expected \(batch, 6, frames\)"):
+        judge().embed_mix(torch.randn(2, 5, 20))
+    with pytest.raises(ValueError, match="10 and 5 moments"):
+        judge().compare(torch.randn(2, 10, 8), torch.randn(2, 5, 8))

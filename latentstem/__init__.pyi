@@ -24,6 +24,7 @@ from latentstem.guidance.functional import classifier_free_guidance as classifie
 from latentstem.guidance.functional import rescale_std as rescale_std
 from latentstem.guidance.grounding import StyleGrounding as StyleGrounding
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance as RescaledClassifierFreeGuidance
+from latentstem.guidance.style_space import StyleSpace as StyleSpace
 from latentstem.losses.adversarial import hinge_discriminator_loss as hinge_discriminator_loss
 from latentstem.losses.adversarial import hinge_generator_loss as hinge_generator_loss
 from latentstem.losses.adversarial import r1_penalty as r1_penalty
@@ -35,6 +36,7 @@ from latentstem.losses.spectral import multi_scale_spectral_distance as multi_sc
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral as AutoencoderSpectral
 from latentstem.models.autoencoder_spectral import AutoencoderSpectralDecoderOutput as AutoencoderSpectralDecoderOutput
 from latentstem.models.autoencoder_spectral import AutoencoderSpectralEncoderOutput as AutoencoderSpectralEncoderOutput
+from latentstem.models.contrastive import ContrastiveStemModel as ContrastiveStemModel
 from latentstem.models.discriminator import SpectralDiscriminator as SpectralDiscriminator
 from latentstem.models.unet_stem import StemUNet1DModel as StemUNet1DModel
 from latentstem.models.unet_stem import StemUNet1DOutput as StemUNet1DOutput

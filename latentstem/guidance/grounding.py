@@ -6,6 +6,9 @@ The paper weighs the correction by the noise schedule. So it is here, by what th
 re-derived the sample moves by `a' - b' * a / b` times the correction (`a, b` signal and noise rate before the step,
 `a', b'` after it), near 0 at the start and 1 at the last step, where the mean lands on the reference whatever the net
 does. With the noise kept it moves by `a'`, which grounds much earlier.
+
+A mean tells more than the sound: whole, and with the noise kept, it brings the register and the notes of its reference
+along. In a `StyleSpace` the correction is only what tells the instrument, and may act early.
 """
 
 from collections.abc import Sequence
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor
 
 from latentstem.audio.level import RANGE_DB, REFERENCE_RMS, sounding_rms
+from latentstem.guidance.style_space import StyleSpace
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
 from latentstem.sampling.latents import normalize_latents
 
@@ -29,6 +33,7 @@ class StyleGrounding:
         start: Share of the steps before which nothing is done.
         stop: Share of the steps after which nothing is done; below 1 the net has the last word.
         noise: `"rederive"` or `"keep"`, see `latentstem.on_denoised`; for pipelines that do not say it themselves.
+        space: What of the mean is style; None takes all of it, as the paper does.
 
     Raises:
         ValueError: the reference is not finite or has another number of dimensions, or the window is out of order.
@@ -53,6 +58,7 @@ class StyleGrounding:
         start: float = 0.0,
         stop: float = 1.0,
         noise: NoiseMode = "rederive",
+        space: StyleSpace | None = None,
     ):
         if reference.ndim not in (1, 2) or not torch.isfinite(reference).all():
             raise ValueError(
@@ -66,6 +72,7 @@ class StyleGrounding:
         self.start = start
         self.stop = stop
         self.noise: NoiseMode = noise
+        self.space = space
 
     @classmethod
     def from_latents(cls, latents: Tensor | Sequence[Tensor], **options: Any) -> Self:
@@ -125,7 +132,10 @@ class StyleGrounding:
                 f"the style reference has {reference.shape[-1]} channels and the latents have "
                 f"{denoised.shape[1]}; take it from the autoencoder that the pipeline uses"
             )
-        return denoised + self.strength * (reference.unsqueeze(-1) - denoised.mean(-1, keepdim=True))
+        change = reference - denoised.mean(-1)
+        if self.space is not None:
+            change = self.space.part(change)
+        return denoised + self.strength * change.unsqueeze(-1)
 
 
 @torch.no_grad()

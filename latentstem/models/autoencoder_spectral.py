@@ -84,6 +84,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         carriers: Number of carriers of the decoder, shared by the audio channels; 0 leaves them out.
         latents_mean: Per-channel mean of the latents over the training data, for pipelines to normalise with.
         latents_std: Per-channel standard deviation, likewise.
+        style_readout: What of a stem's mean latent tells its instrument, `(numbers, latent_channels)`, and
+        style_directions: how to change it, likewise; see `latentstem.StyleSpace`.
 
     Example:
         >>> import torch
@@ -118,6 +120,8 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         carriers: int = 384,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
+        style_readout: list[list[float]] | None = None,
+        style_directions: list[list[float]] | None = None,
     ):
         super().__init__()
         if audio_channels not in (1, 2):

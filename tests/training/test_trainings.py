@@ -1,6 +1,7 @@
-"""Both trainings end to end on tiny nets and synthetic stems: they learn, publish, and resume."""
+"""The trainings end to end on tiny nets and synthetic stems: they learn, publish, and resume."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,12 +11,15 @@ import soundfile
 import torch
 from accelerate.state import AcceleratorState
 
-from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
+from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanimentPipeline, StyleSpace
 from latentstem.data.composer import compose
 from latentstem.data.stems import StemFolder
 from latentstem.training.autoencoder import AutoencoderTraining, equalised, exchanged, restyling_distance
 from latentstem.training.autoencoder import train as train_autoencoder
+from latentstem.training.contrastive import ContrastiveTraining
+from latentstem.training.contrastive import train as train_judge
 from latentstem.training.latents import cache_latents
+from latentstem.training.style import StyleFit, fit, sounding_mean
 from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
 from latentstem.training.unet import train as train_unet
 
@@ -227,3 +231,46 @@ def test_exchanged_pitches_teach_the_encoder_unless_it_is_frozen(decoder_only):
 def test_restyling_is_refused_while_the_encoder_learns(tmp_path):
     with pytest.raises(ValueError, match="decoder_only"):
         train_autoencoder(AutoencoderTraining(tmp_path, tmp_path, restyling_weight=1.0))
+
+
+def test_the_judge_trains_on_the_latents_and_is_published(stems, autoencoder, tmp_path):
+    settings = ContrastiveTraining(
+        stems,
+        tmp_path,
+        autoencoder,
+        validation=stems,
+        steps=2,
+        batch_size=2,
+        crop_frames=2,
+        submixes=1,
+        mixed_precision="no",
+        model={"channels": 16, "embedding_channels": 8, "layers": (1,)},
+    )
+    judge = ContrastiveStemModel.from_pretrained(train_judge(settings))
+    assert judge.config.channels == 16
+    history = (tmp_path / "history.jsonl").read_text()
+    assert "mean_diagonal" in history
+    train_judge(settings)
+    assert (tmp_path / "history.jsonl").read_text() == history
+
+
+def test_the_style_space_of_annotated_songs_goes_into_the_config(stems, autoencoder, tmp_path):
+    songs, codec = tmp_path / "songs", tmp_path / "codec"
+    shutil.copytree(autoencoder, codec)
+    for number, soundfont in enumerate(("fluidr3", "fluidr3", "musescore", "musescore")):
+        shutil.copytree(stems / ("one" if soundfont == "fluidr3" else "two"), songs / str(number))
+        annotation = json.loads((songs / str(number) / "song.json").read_text())
+        (songs / str(number) / "song.json").write_text(json.dumps({**annotation, "soundfont": soundfont}))
+    fit(StyleFit(songs, codec))
+    model = AutoencoderSpectral.from_pretrained(codec).eval()
+    space = StyleSpace.from_config(model.config)
+    assert space.readout.shape == (1, 8)  # two instruments are told apart by one number
+    one, two = (sounding_mean(model, StemFolder(stems).tracks[place].read("bass")) for place in (0, 1))
+    assert torch.allclose(space.part(two - one), two - one, atol=0.05 * float((two - one).norm()))
+    assert not list(codec.glob("*.partial"))
+    for old, new in zip(AutoencoderSpectral.from_pretrained(autoencoder).parameters(), model.parameters(), strict=True):
+        assert torch.equal(old, new)
+
+
+def test_a_silent_stem_has_no_style():
+    assert sounding_mean(AutoencoderSpectral(**AUTOENCODER), torch.zeros(8192)) is None

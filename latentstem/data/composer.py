@@ -39,12 +39,14 @@ VALIDATION_SEEDS = range(100_000, 101_000)
 TEST_SEEDS = range(101_000, 102_000)
 
 
-def compose(seed: int, duration: float = 30.0) -> Song:
+def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     """Compose a song.
 
     Args:
         seed: the same seed and duration give the same song on every machine.
         duration: length in seconds; positive.
+        bass_player: who plays the bass. All of them play the same song, each in a style and a rhythm of their own: what
+            they agree in is what the rest of the song says about its bass.
 
     Returns:
         The song. Its chords, keys and sections tile [0, duration], its bass is monophonic and follows the chords,
@@ -96,6 +98,8 @@ def compose(seed: int, duration: float = 30.0) -> Song:
         strokes = _drums(dice, drummer, passages, metre)
         parts.append(_part("drums", drummer.kit, notes("drums", strokes, 0.5), dice.uniform(-6, 1), is_drum=True))
 
+    if bass_player:
+        dice = Dice((seed, bass_player))
     bassist = Bassist(dice, metre, kicks, swung)
     other = bassist.variation() if dice.chance(0.6) else bassist
     lifted = dice.pick((("chorus",), ("chorus",), ("chorus", "bridge"), ("bridge",)))

@@ -39,6 +39,15 @@ def test_a_seed_and_a_duration_name_one_song(seed, duration):
     assert compose(seed, duration) == compose(seed, duration)
 
 
+@given(seed=seeds, player=st.integers(1, 1000))
+def test_another_player_plays_another_bass_to_the_same_song(seed, player):
+    song, other = compose(seed, 20.0), compose(seed, 20.0, player)
+    assert other == compose(seed, 20.0, player)
+    assert (other.parts, other.chords, other.keys, other.beats) == (song.parts, song.chords, song.keys, song.beats)
+    assert other.bass != song.bass
+    assert compose(seed, 20.0, bass_player=0) == song
+
+
 def test_neighbouring_seeds_differ():
     songs = [compose(seed, 10.0) for seed in range(20)]
     assert len({song.bass.notes for song in songs}) == 20

@@ -363,17 +363,17 @@ def test_a_process_interrupted_from_outside_keeps_what_it_has_finished(weights, 
         assert read_audio(path)[0].shape == (1, 12_345)
 
 
-@pytest.mark.parametrize("net", ["autoencoder", "unet"])
+@pytest.mark.parametrize("net", ["autoencoder", "unet", "contrastive"])
 @pytest.mark.parametrize("words", [[], ["--no-such-option"], ["--steps", "many"]])
 def test_bad_training_options_are_one_line_and_exit_code_2(capfd, net, words):
     assert main(["train", net, *words]) == 2
     assert is_one_error(capfd.readouterr().err.splitlines())
 
 
-@pytest.mark.parametrize("net", ["autoencoder", "unet"])
+@pytest.mark.parametrize("net", ["autoencoder", "unet", "contrastive"])
 def test_training_without_data_is_one_line_and_exit_code_2(capfd, tmp_path, weights, net):
     words = ["--data", tmp_path / "none", "--output", tmp_path / "run", "--mixed-precision", "no"]
-    words += ["--autoencoder", weights / "autoencoder"] if net == "unet" else []
+    words += ["--autoencoder", weights / "autoencoder"] if net != "autoencoder" else []
     assert main(["train", net, *map(str, words)]) == 2
     assert is_one_error(capfd.readouterr().err.splitlines())
 
@@ -392,6 +392,24 @@ def test_corpus_writes_songs(capfd, tmp_path):
     assert main(["corpus", str(tmp_path), *words]) == 0
     assert "2 songs" in capfd.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["song_000005", "song_000006"]
+
+
+@pytest.mark.fluidsynth
+def test_evaluate_writes_figures_and_goes_on_with_its_songs(capfd, tmp_path, weights):
+    words = ["evaluate", str(weights), "-o", str(tmp_path), "--count", "2", "--steps", "2", "--seconds", "2"]
+    assert main(words) == 0
+    assert "chord share" in capfd.readouterr().out
+    assert {"songs", "evaluation.json", "evaluation.md", "evaluation.png"} == {p.name for p in tmp_path.iterdir()}
+    written = (tmp_path / "evaluation.json").read_text()
+    assert main([*words, "--songs", str(tmp_path / "songs")]) == 0
+    assert (tmp_path / "evaluation.json").read_text() == written
+
+
+def test_evaluate_says_what_is_wrong_with_its_songs(capfd, tmp_path, weights):
+    assert main(["evaluate", str(weights), "--songs", str(tmp_path / "none"), "-o", str(tmp_path / "out")]) == 2
+    error = capfd.readouterr().err
+    assert error.startswith("error:") and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_and_version_need_no_weights(capsys):

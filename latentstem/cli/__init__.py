@@ -1,4 +1,4 @@
-"""The command line: `latentstem accompany`, `latentstem corpus`, `latentstem data`, `latentstem train`.
+"""The command line: `latentstem accompany`, `corpus`, `data`, `train` and `evaluate`.
 
 It parses, calls and prints. Every error is one line on standard error: exit code 2 for what the caller can mend in
 the command or its files, 1 for a failure or an interruption.
@@ -20,6 +20,7 @@ from rich.console import Console
 import latentstem
 from latentstem.cli.data import corpus, data_app
 from latentstem.cli.errors import TRACEBACK, UsageError, finite, library_errors
+from latentstem.cli.evaluate import evaluate
 from latentstem.cli.loading import choose_device, load_pipeline
 from latentstem.cli.train import train_app
 
@@ -209,6 +210,7 @@ def accompany(
 
 
 app.command()(corpus)
+app.command()(evaluate)
 
 
 def _numbered(path: Path, number: int) -> Path:

@@ -1,0 +1,48 @@
+"""`latentstem evaluate`: figures of weights on songs whose chords and notes are known."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from latentstem.cli.errors import UsageError, library_errors
+from latentstem.cli.loading import choose_device, load_pipeline
+
+
+def evaluate(
+    weights: Annotated[str, typer.Argument(help="Name of shipped weights, or a folder saved by save_pretrained.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the figures.")] = Path("evaluation"),
+    songs: Annotated[
+        Path | None,
+        typer.Option(help="Folder of annotated songs; without one, songs are composed and rendered into the output."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=2, help="Songs that are composed.")] = 24,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 64,
+    seconds: Annotated[float | None, typer.Option(min=1.0, help="Length that is used of each song.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Judge weights: harmony, rhythm, register, round trip and distance from true basses; JSON, Markdown and a plot."""
+    from latentstem.data.composer import VALIDATION_SEEDS
+    from latentstem.data.corpus import write_corpus
+    from latentstem.data.synthesis import SoundfontNotFoundError, SynthesizerNotFoundError
+    from latentstem.evaluation.pipeline import evaluate_pipeline, write_evaluation
+
+    pipe = load_pipeline(weights).to(choose_device(device))
+    if songs is None:
+        songs = output / "songs"
+        try:
+            with library_errors():
+                write_corpus(songs, VALIDATION_SEEDS[100 : 100 + count], duration=20.0)
+        except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
+            raise UsageError(str(error)) from error
+    try:
+        with library_errors():
+            evaluation = evaluate_pipeline(pipe, songs, num_inference_steps=steps, seconds=seconds)
+    except FileNotFoundError as error:
+        raise UsageError(f"{songs}: {error}; expected songs that `latentstem corpus` rendered") from error
+    files = write_evaluation(evaluation, output)
+    Console().print(Markdown(evaluation.table()))
+    for file in files:
+        print(file)

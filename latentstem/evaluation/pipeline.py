@@ -1,0 +1,229 @@
+"""All that can be said of a pipeline's stems on annotated songs, in one go: what `latentstem evaluate` runs."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from rich.progress import track
+
+from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.data.corpus import read_annotation
+from latentstem.data.stems import SAMPLING_RATE, StemFolder, StemTrack
+from latentstem.evaluation.frechet import frechet_distance, kernel_distance
+from latentstem.evaluation.reconstruction import round_trip
+from latentstem.evaluation.spectrum import log_mel_l1
+from latentstem.evaluation.stem import MEASURES, HeardStem, Score, score_stem
+from latentstem.evaluation.style import sounding_frames
+from latentstem.evaluation.timbre import timbre
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.sampling.latents import normalize_latents
+
+TRUE, TRIP, MADE, SWAPPED = "true stem", "its round trip", "generated", "generated, swapped mix"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one pipeline.
+
+    Attributes:
+        tracks: names of the songs.
+        scores: kind of stem -> one score a song, see `latentstem.evaluation.stem.MEASURES`.
+        round_trips: one a song: see `latentstem.evaluation.RoundTrip`, and `log_mel_l1`.
+        distances: of the generated stems from the true ones: Fréchet and kernel distance of the sounding latent
+            frames, and of the timbres.
+
+    Example:
+        >>> Evaluation(["a"], {"generated": [{"chord_share": 0.9}]}, [], {}).mean("generated", "chord_share")
+        0.9
+    """
+
+    tracks: list[str]
+    scores: dict[str, list[Score]]
+    round_trips: list[dict[str, float]]
+    distances: dict[str, float]
+
+    def mean(self, kind: str, measure: str) -> float | None:
+        """Mean of a measure over the songs that have it; None where none has."""
+        known = [figure for score in self.scores[kind] if (figure := score[measure]) is not None]
+        return float(np.mean(known)) if known else None
+
+    def table(self) -> str:
+        """The means as Markdown: a line a measure, then what the round trip keeps and the distances."""
+        lines = ["| measure | " + " | ".join(self.scores) + " |", "| --- |" + " ---: |" * len(self.scores)]
+        for measure, name in MEASURES.items():
+            cells = [_shown(self.mean(kind, measure)) for kind in self.scores]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines += ["", "| figure | mean |", "| --- | ---: |"]
+        for name in self.round_trips[0] if self.round_trips else ():
+            lines.append(
+                f"| round trip: {name} | {_shown(float(np.mean([trip[name] for trip in self.round_trips])))} |"
+            )
+        lines += [f"| {name} | {_shown(value)} |" for name, value in self.distances.items()]
+        return "\n".join(lines) + "\n"
+
+
+def evaluate_pipeline(
+    pipe: StemAccompanimentPipeline,
+    root: Path,
+    target: str = "bass",
+    num_inference_steps: int = 64,
+    seconds: float | None = None,
+) -> Evaluation:
+    """Accompany every song of a folder and judge the stems; progress is shown.
+
+    Args:
+        pipe: the pipeline, with its own guidance.
+        root: folder of annotated songs, from `latentstem.data.corpus.write_corpus`, at least two of them.
+        target: name of the stem.
+        num_inference_steps: steps of the sampler.
+        seconds: length that is used of each song; all of it if absent.
+
+    Returns:
+        The figures. Each song's noise is a function of its place alone.
+
+    Raises:
+        ValueError: if there are fewer than two songs, or the pipeline's rate is not 44.1 kHz.
+        FileNotFoundError: if a song is not annotated.
+        latentstem.data.stems.StemError: if the folder holds no usable song.
+
+    Example:
+        >>> evaluate_pipeline(pipe, Path("songs")).mean("generated", "chord_share")  # doctest: +SKIP
+        0.87
+    """
+    tracks = StemFolder(root, target).tracks
+    if len(tracks) < 2:
+        raise ValueError(f"got {len(tracks)} songs in {root}, expected at least 2, to swap their mixes")
+    songs = [read_annotation(root / one.name) for one in tracks]
+    rate = pipe.sampling_rate
+    if rate != SAMPLING_RATE:
+        raise ValueError(f"got a pipeline at {rate} Hz, expected {SAMPLING_RATE}, at which folders of stems are read")
+    pipe.set_progress_bar_config(disable=True)
+    sounds: dict[str, list[np.ndarray]] = {TRUE: [], TRIP: [], MADE: []}
+    latents: dict[str, list[np.ndarray]] = {TRUE: [], MADE: []}
+    for place, one in enumerate(track(tracks, description="accompanying")):
+        samples = one.samples if seconds is None else min(one.samples, round(seconds * rate))
+        stem, mix = _stem_and_mix(one, target, samples)
+        (made,) = pipe(
+            mix,
+            sampling_rate=rate,
+            num_inference_steps=num_inference_steps,
+            generator=torch.Generator().manual_seed(place),
+            return_dict=False,
+        )
+        generated = _leveled(torch.as_tensor(made).cpu().float().mean(1))
+        trip, encoded = _round_trip(pipe, stem)
+        for kind, audio in ((TRUE, stem), (TRIP, trip), (MADE, generated)):
+            sounds[kind].append(audio[0].numpy())
+        latents[TRUE].append(_sounding(encoded, stem, pipe))
+        latents[MADE].append(_sounding(_round_trip(pipe, generated)[1], generated, pipe))
+
+    heard = {
+        kind: [HeardStem.of(audio, rate) for audio in track(some, description=f"hearing: {kind}")]
+        for kind, some in sounds.items()
+    }
+    heard[SWAPPED] = [*heard[MADE][1:], heard[MADE][0]]
+    pairs = list(zip(sounds[TRUE], sounds[TRIP], strict=True))
+    return Evaluation(
+        [one.name for one in tracks],
+        {
+            kind: [score_stem(*case) for case in zip(some, songs, heard[TRUE], strict=True)]
+            for kind, some in heard.items()
+        },
+        [
+            {
+                **asdict(round_trip(true, back, rate)),
+                "log_mel_l1": log_mel_l1(true, back, rate),
+            }
+            for true, back in track(pairs, description="round trips")
+        ],
+        _distances(sounds, latents, rate),
+    )
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Write `evaluation.json`, `evaluation.md` and `evaluation.png`, each whole or not at all.
+
+    Args:
+        evaluation: the figures.
+        folder: made if absent.
+
+    Returns:
+        The files.
+
+    Example:
+        >>> write_evaluation(evaluation, Path("runs/figures"))  # doctest: +SKIP
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"evaluation.{suffix}" for suffix in ("json", "md", "png")]
+    partial = [file.with_name(f".{file.stem}.partial{file.suffix}") for file in files]
+    partial[0].write_text(json.dumps(asdict(evaluation), indent=1) + "\n")
+    partial[1].write_text(evaluation.table())
+    _picture(evaluation).savefig(partial[2], dpi=110)
+    for written, file in zip(partial, files, strict=True):
+        written.replace(file)
+    return files
+
+
+def _stem_and_mix(one: StemTrack, target: str, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    others = (one.read(name, 0, samples) for name in one.files if name != target)
+    return _leveled(one.read(target, 0, samples)[None]), sum(others, torch.zeros(samples))[None]
+
+
+def _leveled(audio: torch.Tensor) -> torch.Tensor:
+    """Mono audio `(1, samples)` at the reference loudness; silence stays silent."""
+    return audio * (REFERENCE_RMS / sounding_rms(audio[None]).clamp(min=1e-6))
+
+
+@torch.no_grad()
+def _round_trip(pipe: StemAccompanimentPipeline, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What comes back of mono audio `(1, samples)`, and its normalised latents `(channels, frames)`."""
+    codec = pipe.autoencoder
+    given = audio.expand(codec.config["audio_channels"], -1)[None].to(codec.device, codec.dtype)
+    (latents,) = codec.encode(given, return_dict=False)
+    (back,) = codec.decode(latents, num_samples=audio.shape[-1], return_dict=False)
+    return back.float().mean(1).cpu(), normalize_latents(latents.float(), codec.config)[0].cpu()
+
+
+def _sounding(latents: torch.Tensor, audio: torch.Tensor, pipe: StemAccompanimentPipeline) -> np.ndarray:
+    return latents[:, torch.from_numpy(sounding_frames(audio[0].numpy(), pipe.hop_length))].T.numpy()
+
+
+def _distances(
+    sounds: dict[str, list[np.ndarray]], latents: dict[str, list[np.ndarray]], rate: int
+) -> dict[str, float]:
+    frames = {kind: np.concatenate(some) for kind, some in latents.items()}
+    # The kernel distance takes time and memory by the square: a frame in so many is plenty.
+    few = {kind: some[:: max(1, len(some) // 2000)] for kind, some in frames.items()}
+    timbres = {kind: np.stack([timbre(audio, rate) for audio in sounds[kind]]) for kind in (TRUE, MADE)}
+    figures = {}
+    if min(map(len, frames.values())) > 1:
+        figures["Fréchet distance, latent frames"] = frechet_distance(frames[TRUE], frames[MADE])
+        figures["kernel distance, latent frames"] = kernel_distance(few[TRUE], few[MADE])
+    figures["kernel distance, timbre"] = kernel_distance(timbres[TRUE], timbres[MADE])
+    return figures
+
+
+def _picture(evaluation: Evaluation) -> Figure:
+    """Every measure by kind of stem: one point a song, and the mean."""
+    picture = Figure(figsize=(16, 6), layout="constrained")
+    axes = picture.subplots(2, -(-len(MEASURES) // 2)).flatten()
+    kinds = list(evaluation.scores)
+    for axis, (measure, name) in zip(axes, MEASURES.items(), strict=False):
+        for place, kind in enumerate(kinds):
+            known = [figure for score in evaluation.scores[kind] if (figure := score[measure]) is not None]
+            spots = place + 0.3 * (np.random.default_rng(0).random(len(known)) - 0.5)
+            axis.plot(spots, known, ".", alpha=0.4)
+            if known:
+                axis.plot([place - 0.3, place + 0.3], [np.mean(known)] * 2, color="black")
+        axis.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
+        axis.set(title=name)
+    for axis in axes[len(MEASURES) :]:
+        axis.set_visible(False)
+    return picture
+
+
+def _shown(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.3f}"

@@ -1,0 +1,86 @@
+"""A whole evaluation, of a pipeline that plays what is known."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from latentstem.data.composer import compose
+from latentstem.evaluation.pipeline import MADE, SWAPPED, TRIP, TRUE, Evaluation, evaluate_pipeline, write_evaluation
+from latentstem.evaluation.stem import MEASURES
+
+SEEDS = (0, 3)
+SECONDS = 6.0
+
+
+@pytest.fixture
+def songs(tmp_path, play):
+    """Two composed songs, their basses played by sines."""
+    for seed in SEEDS:
+        song = compose(seed, SECONDS)
+        folder = tmp_path / "songs" / f"song_{seed}"
+        folder.mkdir(parents=True)
+        bass = play([(note.start, note.end, note.pitch) for note in song.bass.notes], SECONDS)
+        soundfile.write(folder / "bass.wav", bass, 44100)
+        soundfile.write(folder / "chords1.wav", 0.01 * np.random.default_rng(seed).standard_normal(len(bass)), 44100)
+        (folder / "song.json").write_text(json.dumps({"soundfont": "none", "song": song.to_dict()}))
+    return tmp_path / "songs"
+
+
+class Knowing:
+    """A pipeline that plays the true basses, one after the other."""
+
+    sampling_rate, hop_length = 44100, 4096
+
+    def __init__(self, autoencoder, folder):
+        self.autoencoder = autoencoder
+        self.basses = [soundfile.read(folder / f"song_{seed}" / "bass.wav", dtype="float32")[0] for seed in SEEDS]
+
+    def set_progress_bar_config(self, **_):
+        pass
+
+    def __call__(self, mix, **call):
+        assert mix.shape == (1, round(SECONDS * 44100)) and call["num_inference_steps"] == 2
+        return (torch.from_numpy(self.basses.pop(0))[None, None],)
+
+
+def test_a_pipeline_that_plays_the_true_stem_is_judged_as_the_true_stem(songs, build_pipeline):
+    pipe = Knowing(build_pipeline().autoencoder, songs)
+    evaluation = evaluate_pipeline(pipe, songs, num_inference_steps=2)
+    assert evaluation.tracks == [f"song_{seed}" for seed in SEEDS]
+    assert evaluation.scores[MADE] == evaluation.scores[TRUE]
+    assert evaluation.mean(TRUE, "onset_f1") > 0.95 and evaluation.mean(TRUE, "chord_share") > 0.9
+    assert evaluation.mean(TRUE, "voiced_ratio") == 1.0
+    # Two songs, swapped: each bass is held against the other's chords.
+    assert evaluation.mean(SWAPPED, "chord_share") < evaluation.mean(MADE, "chord_share") - 0.2
+    assert evaluation.distances["Fréchet distance, latent frames"] == pytest.approx(0.0, abs=1e-6)
+    assert evaluation.distances["kernel distance, latent frames"] < 0.0 + 1e-6
+
+
+def test_an_untrained_pipeline_is_judged_and_its_figures_are_written(songs, build_pipeline, tmp_path):
+    evaluation = evaluate_pipeline(build_pipeline(), songs, num_inference_steps=2, seconds=3.0)
+    assert set(evaluation.scores) == {TRUE, TRIP, MADE, SWAPPED}
+    files = write_evaluation(evaluation, tmp_path / "figures")
+    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == sorted(file.name for file in files)
+    stored = json.loads(files[0].read_text())
+    assert stored["scores"][MADE] == evaluation.scores[MADE]
+    lines = files[1].read_text().splitlines()
+    assert lines[0] == f"| measure | {TRUE} | {TRIP} | {MADE} | {SWAPPED} |"
+    assert all(any(line.startswith(f"| {name} |") for line in lines) for name in MEASURES.values())
+    assert f"| chord share | {evaluation.mean(TRUE, 'chord_share'):.3f} |" in files[1].read_text()
+    assert files[2].read_bytes()[1:4] == b"PNG"
+
+
+def test_one_song_has_no_mix_to_swap(songs, build_pipeline):
+    for file in (songs / "song_3").iterdir():
+        file.unlink()
+    with pytest.raises(ValueError, match="at least 2"):
+        evaluate_pipeline(build_pipeline(), songs)
+
+
+def test_a_measure_that_no_song_has_has_no_mean():
+    evaluation = Evaluation(["a"], {MADE: [dict.fromkeys(MEASURES)]}, [], {})
+    assert evaluation.mean(MADE, "register") is None
+    assert "| register, MIDI | - |" in evaluation.table()

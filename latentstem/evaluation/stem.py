@@ -1,10 +1,10 @@
 """What is heard of one bass, found once a recording, and how it scores against the annotation of a song."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from latentstem.data.score import Song
 from latentstem.evaluation.harmony import chord_share, root_on_downbeat, root_share
 from latentstem.evaluation.key import key_agreement
 from latentstem.evaluation.line import density_ratio, median_pitch, register_distance
@@ -28,27 +28,6 @@ MEASURES = {
 
 Score = dict[str, float | None]
 """Measure -> figure; None where there is nothing to measure, as the register of a silent bass."""
-
-
-class AnnotatedSong(Protocol):
-    """What this module reads of a song; `latentstem.data.score.Song` has it.
-
-    Example:
-        >>> from latentstem.data.composer import compose
-        >>> song: AnnotatedSong = compose(0, 10.0)
-    """
-
-    chords: tuple
-    bars: tuple
-    beats: tuple
-    keys: tuple
-    bass: "AnnotatedPart"
-
-
-class AnnotatedPart(Protocol):
-    """Notes with a `start`, in seconds."""
-
-    notes: tuple
 
 
 @dataclass(frozen=True)
@@ -78,7 +57,7 @@ class HeardStem:
         )
 
 
-def score_stem(stem: HeardStem, song: AnnotatedSong, true: HeardStem) -> Score:
+def score_stem(stem: HeardStem, song: Song, true: HeardStem) -> Score:
     """Take all `MEASURES` of one bass.
 
     Args:

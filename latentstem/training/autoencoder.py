@@ -286,7 +286,7 @@ def _losses(
     if output.pitch is None:
         pitch_weight = exchanged_weight = 0.0
     frequency = _frequency(stems, model) if pitch_weight or exchanged_weight else None
-    if frequency is not None and pitch_weight:
+    if frequency is not None and output.pitch is not None and pitch_weight:
         losses["pitch"] = pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
     if settings.restyling_weight or exchanged_weight:
         with run.accelerator.autocast():

@@ -6,6 +6,7 @@ Style grounding changes what these songs say is the instrument, and leaves the r
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,8 +55,9 @@ def fit(settings: StyleFit) -> Path:
         FileNotFoundError: If a track is not annotated.
         ValueError: If the tracks' instruments allow no fit: fewer than two, or none that plays twice.
     """
-    model = AutoencoderSpectral.from_pretrained(settings.autoencoder).eval()
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model: Any = AutoencoderSpectral.from_pretrained(settings.autoencoder).eval()
+    model.to(device)
     means, instruments = [], []
     for track in tqdm(StemFolder(settings.data, settings.target).tracks, desc="styles", mininterval=5):
         mean = sounding_mean(model, track.read(settings.target))

@@ -30,6 +30,11 @@ def copied(mix: np.ndarray) -> np.ndarray:
     return leveled(scipy.signal.sosfiltfilt(sos, mix))
 
 
+def replayed(song: RenderedSong, cache: Path) -> np.ndarray:
+    """What another bass player plays to the same song, `(samples,)`: as good as a guess from the mix gets."""
+    return bass_alone(compose(song.song.seed, song.song.duration, bass_player=1), cache)
+
+
 @dataclass(frozen=True)
 class Retrieval:
     """The nearest bass among training songs: by key, then by tempo; nothing is stretched or transposed.

@@ -34,7 +34,12 @@ def load_autoencoder(weights: Path | None, device: str) -> AutoencoderSpectral:
 
 
 def generate(
-    pipe: StemAccompanimentPipeline, songs: Sequence[RenderedSong], batch: int, description: str, **call: Any
+    pipe: StemAccompanimentPipeline,
+    songs: Sequence[RenderedSong],
+    batch: int,
+    description: str,
+    seed: int = 0,
+    **call: Any,
 ) -> np.ndarray:
     """Generates one stem a song, always from the same noise, so that two calls differ by their settings alone.
 
@@ -43,6 +48,7 @@ def generate(
         songs: of one length.
         batch: songs at once.
         description: for the progress bar.
+        seed: of the noise, beside the songs' own.
         **call: passed on to the pipeline.
 
     Returns:
@@ -53,7 +59,7 @@ def generate(
     for first in track(range(0, len(songs), batch), description=description):
         some = songs[first : first + batch]
         mixes = torch.from_numpy(np.stack([song.mix for song in some]))[:, None]
-        seeds = [torch.Generator().manual_seed(song.song.seed) for song in some]
+        seeds = [torch.Generator().manual_seed(song.song.seed + 1_000_003 * seed) for song in some]
         made.append(np.asarray(pipe(mixes, sampling_rate=SAMPLING_RATE, generator=seeds, **call).audios))
     stems = np.concatenate(made)
     return stems if call["output_type"] == "latent" else stems.mean(axis=1)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from hearing import Heard, Score, scored, summary
+from hearing import scored, summary
 from songs import RenderedSong, artificial_songs, sub_mixed
 
 from latentstem.data.bassnet import Dataset
 from latentstem.data.score import Song
+from latentstem.evaluation.stem import HeardStem, Score
 
-HearAll = Callable[[Sequence[np.ndarray], str], list[Heard]]
+HearAll = Callable[[Sequence[np.ndarray], str], list[HeardStem]]
 Generate = Callable[[Sequence[RenderedSong], str], Sequence[np.ndarray]]
 
 
@@ -54,7 +55,7 @@ def by_sub_mix(
     songs: Sequence[RenderedSong],
     generated: Sequence[Score],
     true: Sequence[Score],
-    heard_true: Sequence[Heard],
+    heard_true: Sequence[HeardStem],
     count: int,
     generate: Generate,
     hear_all: HearAll,

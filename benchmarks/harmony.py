@@ -17,17 +17,20 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from baselines import Retrieval, copied
+from baselines import Retrieval, copied, replayed
 from generation import generate, load_pipeline, round_tripped, weights_folder
 from groups import Groups, by_artificial_set, by_kind, by_sub_mix
 from harmony_picture import harmony_picture
-from hearing import MEASURES, Heard, Score, against_others, hear, paired, scored, summary
+from hearing import against_others, hear, paired, scored, summary
 from processes import processes
 from report import RESULTS, print_table, shown, write_report
 from rich.progress import track
 from songs import DEFAULT_CACHE, RenderedSong, unseen_songs
 
+from latentstem.evaluation.stem import MEASURES, HeardStem, Score
+
 TRUE, TRIP, MADE, SWAPPED = "true bass", "round trip of it", "generated", "generated, swapped mix"
+REPLAYED = "another player's bass"
 MISMATCHED, COPY, RETRIEVED = "mismatched bass", "copy of the mix's low end", "nearest training bass"
 BASELINES = (MISMATCHED, COPY, RETRIEVED)
 COMPARED = ("chord_share", "root_on_downbeat", "onset_f1")
@@ -60,20 +63,21 @@ def main(
     sounds = {
         TRUE: [song.bass for song in unseen],
         TRIP: [round_tripped(pipe.autoencoder, song.bass) for song in track(unseen, description="round trips")],
+        REPLAYED: [replayed(song, cache) for song in track(unseen, description="other players")],
         MADE: accompany(unseen, "generating"),
         COPY: [copied(song.mix) for song in unseen],
         RETRIEVED: [retrieve(song) for song in track(unseen, description="nearest training basses")],
     }
     with processes(workers or os.cpu_count() or 1) as each:
 
-        def hear_all(basses: Sequence[np.ndarray], description: str) -> list[Heard]:
+        def hear_all(basses: Sequence[np.ndarray], description: str) -> list[HeardStem]:
             return each(hear, description, basses)
 
         heard = {row: hear_all(basses, f"hearing: {row}") for row, basses in sounds.items()}
         scores = {row: scored(basses, unseen, heard[TRUE]) for row, basses in heard.items()}
         scores[SWAPPED] = against_others(heard[MADE], unseen, heard[TRUE], "swapping mixes")
         scores[MISMATCHED] = against_others(heard[TRUE], unseen, heard[TRUE], "mismatching basses")
-        scores = {row: scores[row] for row in (TRUE, TRIP, MADE, SWAPPED, *BASELINES)}
+        scores = {row: scores[row] for row in (TRUE, TRIP, REPLAYED, MADE, SWAPPED, *BASELINES)}
         groups = by_kind(unseen, scores[MADE], scores[TRUE])
         made, true = scores[MADE], scores[TRUE]
         if sub_mixes:
@@ -130,7 +134,7 @@ def _by_song(unseen: list[RenderedSong], scores: dict[str, list[Score]]) -> list
 
 def _print(figures: dict, differences: dict, groups: Groups) -> None:
     names = list(MEASURES)
-    for title, chosen in (("harmony", names[:4]), ("rhythm", names[4:8]), ("register", names[8:])):
+    for title, chosen in (("harmony", names[:5]), ("rhythm", names[5:9]), ("register", names[9:])):
         header = ["bass", *(MEASURES[measure] for measure in chosen)]
         rows = [[row, *(_shown(figure[measure]) for measure in chosen)] for row, figure in figures.items()]
         print_table(f"Generated basses and their mixes: {title}", header, rows)

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 from groups import Groups
-from hearing import MEASURES, Score, summary
+from hearing import summary
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from latentstem.evaluation.stem import MEASURES, Score
 
 SHOWN_BY_GROUP = ("chord_share", "root_on_downbeat", "onset_f1")
 TRUTH, MODEL, OTHER = "#2e7d32", "#1565c0", "#757575"
@@ -47,7 +49,10 @@ def harmony_picture(
         axis.set(xlabel="minutes of training", ylabel="chord share", ylim=(0, 1.02), title="validation songs")
 
     middle.suptitle("by bass: mean and 95 % interval over songs")
-    for axis, (measure, name) in zip(middle.subplots(2, 5, sharey=True).flat, MEASURES.items(), strict=True):
+    axes = middle.subplots(2, -(-len(MEASURES) // 2), sharey=True).flatten()
+    for axis in axes[len(MEASURES) :]:
+        axis.set_visible(False)
+    for axis, (measure, name) in zip(axes, MEASURES.items(), strict=False):
         for place, row in enumerate(rows):
             _interval(axis, place, figures[row][measure], colours[row])
         axis.set_yticks(range(len(rows)), rows)

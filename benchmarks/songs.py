@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from rich.progress import track
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.data.bassnet import Dataset, compose_artificial
-from latentstem.data.composer import TEST_SEEDS, TRAIN_SEEDS, Song, compose
+from latentstem.data.composer import TEST_SEEDS, TRAIN_SEEDS, VALIDATION_SEEDS, Song, compose
 from latentstem.data.corpus import render_song
 from latentstem.data.synthesis import SAMPLING_RATE
 
@@ -67,6 +68,20 @@ def unseen_songs(first: int, count: int, duration: float, cache: Path) -> list[R
     """Composes and renders the test songs number `first` to `first + count - 1`."""
     songs = [compose(seed, duration) for seed in JUDGED_SEEDS[first : first + count]]
     return _all_rendered(partial(_rendered, cache=cache), songs, f"rendering {count} songs")
+
+
+def unseen_songs_at(tempos: tuple[float, float], count: int, duration: float, cache: Path) -> list[RenderedSong]:
+    """Composes and renders the first `count` test songs in 4/4 whose tempo lies in a band."""
+    songs = (compose(seed, duration) for seed in JUDGED_SEEDS)
+    near = (song for song in songs if song.metre == "4/4" and tempos[0] <= song.tempo < tempos[1])
+    return _all_rendered(partial(_rendered, cache=cache), list(islice(near, count)), f"rendering {count} songs")
+
+
+def validation_songs(count: int, duration: float, cache: Path) -> list[RenderedSong]:
+    """Composes and renders validation songs that no training validates on, with a soundfont that is trained on."""
+    songs = [compose(seed, duration) for seed in VALIDATION_SEEDS[100 : 100 + count]]
+    render = partial(_rendered, cache=cache, soundfont=TRAINING_SOUNDFONT)
+    return _all_rendered(render, songs, f"rendering {count} validation songs")
 
 
 def training_songs(count: int, duration: float, cache: Path) -> list[RenderedSong]:
@@ -169,4 +184,6 @@ __all__ = [
     "training_songs",
     "unseen_bass",
     "unseen_songs",
+    "unseen_songs_at",
+    "validation_songs",
 ]

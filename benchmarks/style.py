@@ -1,17 +1,27 @@
-"""How far a style reference carries the sound, and what it costs in harmony.
+"""What style grounding does, and by which of its settings: the table of arXiv 2402.01412, on known instruments.
 
-Song i is accompanied twice from the same noise, without a style and in the style of one of four General MIDI programs
-in turn. Sounds are compared as listeners meet them: the generated latents are decoded, levelled and encoded again,
-and their mean is taken over sounding frames. The references are true basses of further test songs; the means of the
-nearest-program check come from yet others.
+Song i is accompanied in the style of one of four General MIDI programs in turn, from the same noise in every case:
+without a style; in the whole mean of the reference, as in the paper, at several strengths, with the noise kept in place
+of re-derived, and with the deviation of the latents drawn to the reference's as well; and in the style space of the
+weights. Sounds are compared as listeners meet them: decoded, levelled and encoded again, over sounding
+frames.
 
-Run it as `python benchmarks/style.py --strength 0.5 --strength 1.0`.
+Style is judged by the share of the way that the mean latent has gone, which is what grounding moves; by whether the
+nearest mean is that of the reference's program; by the share of the way in MFCCs, which know nothing of the nets; and
+by whether a classifier of MFCCs, trained on true basses, names the program. Beside them stand the Fréchet distance of
+the latent frames to those of true basses of the program, the chord share, and the adherence to the mix if there is a
+contrastive model to judge it.
+
+Run it as `python benchmarks/style.py --judge runs/judge/judge` (`latentstem train contrastive`).
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 from generation import encoded, generate, load_pipeline, weights_folder
 from matplotlib.figure import Figure
@@ -19,148 +29,249 @@ from report import RESULTS, interval, print_table, shown, write_report
 from rich.progress import track
 from songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, RenderedSong, unseen_bass, unseen_songs
 
-from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
-from latentstem.evaluation import chord_share, nearest_program, sounding_frames, style_movement, track_pitch
+from latentstem import ContrastiveStemModel, DenoisedStep, StemAccompanimentPipeline, StyleGrounding, StyleSpace
+from latentstem.evaluation import (
+    chord_share,
+    frechet_distance,
+    nearest_program,
+    program_classifier,
+    prompt_adherence,
+    sounding_frames,
+    style_movement,
+    timbre,
+    track_pitch,
+)
 
 PROGRAMS = (32, 33, 36, 38)
-MEAN_SONGS = 6
+TRUE_SONGS = 6
+"""Songs whose basses, with each program, say what the program sounds like."""
+MEASURES = {
+    "latent_movement": "movement, latents",
+    "nearest": "nearest mean",
+    "timbre_movement": "movement, MFCC",
+    "named": "named by MFCC",
+    "chord_share": "chord share",
+}
+
+
+class MomentGrounding(StyleGrounding):
+    """Draws the deviation over time to the reference's too; a variant of this benchmark alone."""
+
+    def __init__(self, latents: torch.Tensor):
+        super().__init__(latents.mean(-1))
+        self.deviation = latents.std(-1)
+
+    def __call__(self, denoised: torch.Tensor, step: DenoisedStep) -> torch.Tensor:
+        """Scales, then moves `denoised`, `(batch, channels, frames)`."""
+        centred = denoised - denoised.mean(-1, keepdim=True)
+        scaled = centred * (self.deviation.unsqueeze(-1) / centred.std(-1, keepdim=True).clamp(min=1e-3))
+        return super().__call__(scaled + denoised.mean(-1, keepdim=True), step)
+
+
+Hook = Callable[[torch.Tensor, StyleSpace], StyleGrounding]
+
+
+def mean_grounding(**options: Any) -> Hook:
+    """Grounds the whole mean."""
+    return lambda latents, space: StyleGrounding(latents.mean(-1), **options)
+
+
+def space_grounding(**options: Any) -> Hook:
+    """Grounds what of the mean is style."""
+    return lambda latents, space: StyleGrounding(latents.mean(-1), space=space, **options)
+
+
+CASES: dict[str, Hook | None] = {
+    "no style": None,
+    "whole mean, strength 0.25": mean_grounding(strength=0.25),
+    "whole mean, strength 0.5": mean_grounding(strength=0.5),
+    "whole mean, strength 0.75": mean_grounding(strength=0.75),
+    "whole mean, strength 1": mean_grounding(),
+    "whole mean, noise kept": mean_grounding(noise="keep"),
+    "mean and deviation": lambda latents, space: MomentGrounding(latents),
+    "style space, strength 0.5": space_grounding(strength=0.5, noise="keep"),
+    "style space, strength 1": space_grounding(noise="keep"),
+    "style space, noise re-derived": space_grounding(),
+}
+
+
+@dataclass
+class Sound:
+    """What is heard of one bass: latents of its sounding frames `(frames, channels)`, its timbre, and all latents."""
+
+    latents: np.ndarray
+    timbre: np.ndarray
+    whole: np.ndarray
+
+    @classmethod
+    def of(cls, pipe: StemAccompanimentPipeline, audio: np.ndarray) -> "Sound":
+        """Hears mono audio `(samples,)`."""
+        latents = encoded(pipe.autoencoder, audio)
+        sounding = sounding_frames(audio, pipe.hop_length)
+        return cls(latents[:, sounding if sounding.any() else slice(None)].T, timbre(audio, SAMPLING_RATE), latents)
 
 
 def main(
     weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
-    songs: Annotated[int, typer.Option(min=4, help="Number of test songs.")] = 24,
+    judge: Annotated[Path | None, typer.Option(help="Folder of the contrastive model.")] = None,
+    songs: Annotated[int, typer.Option(min=4, help="Number of test songs.")] = 16,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 64,
-    strength: Annotated[list[float] | None, typer.Option(help="Style strength; may be repeated. [1.0]")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Songs at once.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Songs at once.")] = 4,
     device: str = "cpu",
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    unseen = unseen_songs(0, songs, duration, cache)
     pipe = load_pipeline(weights, device)
-    codec = pipe.autoencoder
-
-    references = {p: unseen_bass(songs + number, p, duration, cache) for number, p in enumerate(PROGRAMS)}
-    others = range(songs + len(PROGRAMS), songs + len(PROGRAMS) + MEAN_SONGS)
-    program_means = {
-        p: np.mean([sound(codec, unseen_bass(number, p, duration, cache)) for number in others], axis=0)
-        for p in track(PROGRAMS, description="sounds of the programs")
+    space = StyleSpace.from_config(pipe.autoencoder.config)
+    if space is None:
+        raise typer.BadParameter(f"{weights} has no style space: `python -m latentstem.training.style` fits one")
+    model = ContrastiveStemModel.from_pretrained(str(judge)).eval() if judge else None
+    unseen = unseen_songs(0, songs, duration, cache)
+    references = {
+        p: Sound.of(pipe, unseen_bass(songs + number, p, duration, cache)) for number, p in enumerate(PROGRAMS)
     }
-    reference_means = {p: sound(codec, reference) for p, reference in references.items()}
-    own = {p: nearest_program(mean, program_means) for p, mean in reference_means.items()}
-
-    plain = generate(pipe, unseen, batch, "without a style", num_inference_steps=steps)
-    plain_sounds = [sound(codec, stem) for stem in plain]
-    plain_shares = _chord_shares(plain, unseen)
-    cases = {
-        value: _styled_cases(
-            pipe, unseen, references, reference_means, program_means, plain_sounds, plain_shares, value, steps, batch
-        )
-        for value in strength or [1.0]
+    first = songs + len(PROGRAMS)
+    true = {
+        p: [Sound.of(pipe, unseen_bass(first + number, p, duration, cache)) for number in range(TRUE_SONGS)]
+        for p in track(PROGRAMS, description="true basses of the programs")
     }
-
-    figures = {
-        str(value): {
-            "movement": interval([case["movement"] for case in some]),
-            "names_the_program": interval([case["nearest_styled"] == case["program"] for case in some]),
-            "names_it_without_style": interval([case["nearest_plain"] == case["program"] for case in some]),
-            "chord_share_without": interval(plain_shares),
-            "chord_share_with": interval([case["chord_share"] for case in some]),
-            "chord_share_change": interval([case["chord_share"] - case["chord_share_plain"] for case in some]),
-        }
-        for value, some in cases.items()
-    }
-    header = ["strength", "movement", "names the program", "without style", "chord share", "change, paired"]
-    keys = ("movement", "names_the_program", "names_it_without_style", "chord_share_with", "chord_share_change")
-    print_table(
-        "Style grounding", header, [[value, *(shown(figure[key]) for key in keys)] for value, figure in figures.items()]
+    classifier = program_classifier(
+        [sound.timbre for some in true.values() for sound in some], [p for p, some in true.items() for _ in some]
     )
+    spread = np.stack([sound.timbre for some in true.values() for sound in some]).std(axis=0)
+    own = [Sound.of(pipe, song.bass) for song in unseen]
+    mixes = torch.from_numpy(np.stack([encoded(pipe.autoencoder, song.mix) for song in unseen]))
+
+    def pairs(model: ContrastiveStemModel, sounds: list[Sound], turned: int = 0) -> np.ndarray:
+        with torch.inference_mode():
+            stems = model.embed_stem(torch.from_numpy(np.stack([sound.whole for sound in sounds])))
+            return (model.embed_mix(mixes) * stems.roll(turned, dims=0)).mean(1).double().numpy()
+
+    cases: dict[str, dict[str, list[float]]] = {}
+    figures: dict[str, Any] = {}
+    plain: list[Sound] = []
+    for name, hook in CASES.items():
+        stems = _generated(pipe, unseen, references, space, hook, batch, name, steps)
+        sounds = [Sound.of(pipe, stem) for stem in stems]
+        plain = plain or sounds
+        cases[name] = _judged(sounds, plain, references, true, spread, classifier)
+        cases[name]["chord_share"] = [
+            chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords)
+            for stem, song in zip(stems, unseen, strict=True)
+        ]
+        figures[name] = {measure: interval(values) for measure, values in cases[name].items()}
+        figures[name]["chord_share_change"] = interval(
+            np.subtract(cases[name]["chord_share"], cases["no style"]["chord_share"])
+        )
+        figures[name]["frechet"] = _distance_to_the_program(sounds, true)
+        if model is not None:
+            truth = pairs(model, own), pairs(model, own, turned=1)
+            figures[name]["adherence"] = prompt_adherence(pairs(model, sounds), *truth)
+    _print(figures)
     settings = {
         "weights": weights_folder(weights).name,
         "songs": songs,
         "duration": duration,
         "num_inference_steps": steps,
         "programs": PROGRAMS,
-        "songs_of_a_program_mean": MEAN_SONGS,
+        "true_songs": TRUE_SONGS,
     }
-    report = {
-        "strengths": figures,
-        "nearest_program_of_the_references_themselves": {str(p): found for p, found in own.items()},
-        "songs": {str(value): some for value, some in cases.items()},
-    }
-    write_report("style", settings, report, _picture(cases), results)
+    by_song = {"seeds": [song.song.seed for song in unseen], "cases": cases}
+    write_report("style", settings, {"cases": figures, "songs": by_song}, _picture(figures), results)
 
 
-def sound(codec: AutoencoderSpectral, audio: np.ndarray) -> np.ndarray:
-    """Mean normalised latent over the sounding frames, `(channels,)`; over all frames in silence."""
-    latents = encoded(codec, audio)
-    sounding = sounding_frames(audio, codec.config.hop_length)
-    return latents[:, sounding if sounding.any() else slice(None)].mean(axis=1)
+def _program(number: int) -> int:
+    """The program whose style song `number` takes."""
+    return PROGRAMS[number % len(PROGRAMS)]
 
 
-def _styled_cases(
+def _generated(
     pipe: StemAccompanimentPipeline,
-    unseen: list[RenderedSong],
-    references: dict[int, np.ndarray],
-    reference_means: dict[int, np.ndarray],
-    program_means: dict[int, np.ndarray],
-    plain_sounds: list[np.ndarray],
-    plain_shares: list[float],
-    strength: float,
-    steps: int,
+    songs: list[RenderedSong],
+    references: dict[int, Sound],
+    space: StyleSpace,
+    hook: Hook | None,
     batch: int,
-) -> list[dict]:
-    cases = []
+    name: str,
+    steps: int,
+) -> list[np.ndarray]:
+    stems: list[np.ndarray] = [np.empty(0)] * len(songs)
     for place, program in enumerate(PROGRAMS):
-        numbers = range(place, len(unseen), len(PROGRAMS))
-        some = [unseen[number] for number in numbers]
-        stems = generate(
+        numbers = range(place, len(songs), len(PROGRAMS))
+        hooks = [] if hook is None else [hook(torch.from_numpy(references[program].latents.T), space)]
+        made = generate(
             pipe,
-            some,
+            [songs[number] for number in numbers],
             batch,
-            f"style {program} at {strength:g}",
+            f"{name}, {PROGRAM_NAMES[program]}",
             num_inference_steps=steps,
-            style=references[program],
-            style_strength=strength,
+            denoised_hooks=hooks,
         )
-        shares = _chord_shares(stems, some)
-        for number, stem, share in zip(numbers, stems, shares, strict=True):
-            moved = sound(pipe.autoencoder, stem)
-            cases.append(
-                {
-                    "seed": unseen[number].song.seed,
-                    "program": program,
-                    "movement": style_movement(plain_sounds[number], moved, reference_means[program]),
-                    "nearest_plain": nearest_program(plain_sounds[number], program_means),
-                    "nearest_styled": nearest_program(moved, program_means),
-                    "chord_share_plain": plain_shares[number],
-                    "chord_share": share,
-                }
-            )
-    return cases
+        for number, stem in zip(numbers, made, strict=True):
+            stems[number] = stem
+    return stems
 
 
-def _chord_shares(stems: np.ndarray, songs: list[RenderedSong]) -> list[float]:
-    pairs = zip(stems, songs, strict=True)
-    return [chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords) for stem, song in pairs]
+def _judged(
+    sounds: list[Sound],
+    plain: list[Sound],
+    references: dict[int, Sound],
+    true: dict[int, list[Sound]],
+    spread: np.ndarray,
+    classifier: Any,
+) -> dict[str, list[float]]:
+    judged: dict[str, list[float]] = {measure: [] for measure in MEASURES if measure != "chord_share"}
+    means = {program: np.mean([one.latents.mean(0) for one in some], axis=0) for program, some in true.items()}
+    for number, (sound, base) in enumerate(zip(sounds, plain, strict=True)):
+        reference = references[_program(number)]
+        judged["latent_movement"].append(style_movement(*(one.latents.mean(0) for one in (base, sound, reference))))
+        judged["timbre_movement"].append(style_movement(*(one.timbre / spread for one in (base, sound, reference))))
+        judged["nearest"].append(float(nearest_program(sound.latents.mean(0), means) == _program(number)))
+        judged["named"].append(float(classifier.predict(sound.timbre[None])[0] == _program(number)))
+    return judged
 
 
-def _picture(cases: dict[float, list[dict]]) -> Figure:
-    picture = Figure(figsize=(10, 4))
-    movement, harmony = picture.subplots(1, 2)
-    for number, (strength, some) in enumerate(cases.items()):
-        nudge = 0.15 * (number - (len(cases) - 1) / 2)
-        places = [PROGRAMS.index(case["program"]) + nudge for case in some]
-        movement.plot(places, [case["movement"] for case in some], "o", alpha=0.6, label=f"strength {strength:g}")
-        plain, styled = ([case[key] for case in some] for key in ("chord_share_plain", "chord_share"))
-        harmony.plot(plain, styled, "o", alpha=0.6, label=f"strength {strength:g}")
-    movement.axhline(0.8, color="grey", linestyle=":")
-    movement.set_xticks(range(len(PROGRAMS)), [PROGRAM_NAMES[program] for program in PROGRAMS])
-    movement.set(ylabel="share of the way", title="movement of the mean latent; dotted: asked for")
-    movement.legend()
-    harmony.plot([0, 1], [0, 1], color="grey", linestyle=":")
-    harmony.set(xlabel="without a style", ylabel="with it", title="chord share by song")
+def _distance_to_the_program(sounds: list[Sound], true: dict[int, list[Sound]]) -> float:
+    """Mean over the programs of the Fréchet distance between sounding frames."""
+    found = []
+    for place, program in enumerate(PROGRAMS):
+        made = np.concatenate([sound.latents for sound in sounds[place :: len(PROGRAMS)]])
+        found.append(frechet_distance(np.concatenate([sound.latents for sound in true[program]]), made))
+    return float(np.mean(found))
+
+
+def _print(figures: dict[str, Any]) -> None:
+    header = ["case", *MEASURES.values(), "change, paired", "Fréchet distance", "adherence"]
+    rows = [
+        [
+            name,
+            *(shown(figure[measure], digits=2) for measure in MEASURES),
+            shown(figure["chord_share_change"]),
+            f"{figure['frechet']:.1f}",
+            f"{figure['adherence']:.2f}" if "adherence" in figure else "-",
+        ]
+        for name, figure in figures.items()
+    ]
+    print_table("Style grounding", header, rows)
+
+
+def _picture(figures: dict[str, Any]) -> Figure:
+    picture = Figure(figsize=(7.5, 5))
+    axis = picture.subplots()
+    for name, figure in figures.items():
+        style, cost = figure["timbre_movement"], figure["chord_share"]
+        axis.errorbar(
+            style["mean"],
+            cost["mean"],
+            xerr=[[style["mean"] - style["low"]], [style["high"] - style["mean"]]],
+            yerr=[[cost["mean"] - cost["low"]], [cost["high"] - cost["mean"]]],
+            marker="o",
+            capsize=2,
+            label=name,
+        )
+    axis.set(xlabel="share of the way to the reference, MFCC", ylabel="chord share")
+    axis.legend(fontsize="small")
     return picture
 
 

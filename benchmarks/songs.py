@@ -97,7 +97,7 @@ def artificial_songs(dataset: Dataset, count: int, duration: float, cache: Path)
     samples = round(duration * SAMPLING_RATE)
     whole = _all_rendered(partial(_rendered, cache=cache), songs, f"rendering {count} songs of {dataset}")
     return [
-        RenderedSong(_beginning(song.song, duration), leveled(song.mix[:samples]), leveled(song.bass[:samples]))
+        RenderedSong(song.song.beginning(duration), leveled(song.mix[:samples]), leveled(song.bass[:samples]))
         for song in whole
     ]
 
@@ -135,25 +135,6 @@ def _rendered(song: Song, cache: Path, soundfont: str = SOUNDFONT) -> RenderedSo
     stems = _render(song, cache, soundfont)
     mix = sum(audio for name, audio in stems.items() if name != "bass")
     return RenderedSong(song, leveled(mix), leveled(stems["bass"]))
-
-
-def _beginning(song: Song, duration: float) -> Song:
-    """The annotation of a song's first `duration` seconds."""
-
-    def kept(spans: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(replace(span, end=min(span.end, duration)) for span in spans if span.start < duration)
-
-    return replace(
-        song,
-        duration=duration,
-        beats=tuple(beat for beat in song.beats if beat < duration),
-        bars=tuple(bar for bar in song.bars if bar < duration),
-        sections=kept(song.sections),
-        keys=kept(song.keys),
-        chords=kept(song.chords),
-        parts=tuple(replace(part, notes=kept(part.notes)) for part in song.parts),
-        bass=replace(song.bass, notes=kept(song.bass.notes)),
-    )
 
 
 def _render(song: Song, cache: Path, soundfont: str = SOUNDFONT) -> dict[str, np.ndarray]:

@@ -7,7 +7,9 @@ under their own names, nested objects with the fields of `Section`, `Key`, `Chor
 tuples, and `"schema": SCHEMA_VERSION`. The page on the corpus in the docs lists every field.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 SCHEMA_VERSION = 2
 """Version of the JSON form; it grows when a field changes its name or its meaning."""
@@ -136,6 +138,24 @@ class Song:
     def stems(self) -> tuple[Part, ...]:
         """Every part of the song, the bass first."""
         return (self.bass, *self.parts)
+
+    def beginning(self, duration: float) -> "Song":
+        """The first `duration` seconds of the song: what starts later is left out, what lasts longer is cut."""
+
+        def kept(spans: Sequence[Any]) -> tuple[Any, ...]:
+            return tuple(replace(span, end=min(span.end, duration)) for span in spans if span.start < duration)
+
+        return replace(
+            self,
+            duration=min(self.duration, duration),
+            beats=tuple(beat for beat in self.beats if beat < duration),
+            bars=tuple(bar for bar in self.bars if bar < duration),
+            sections=kept(self.sections),
+            keys=kept(self.keys),
+            chords=kept(self.chords),
+            parts=tuple(replace(part, notes=kept(part.notes)) for part in self.parts),
+            bass=replace(self.bass, notes=kept(self.bass.notes)),
+        )
 
     def to_dict(self) -> dict:
         """Return plain dicts, lists, numbers and strings, ready for `json.dumps`."""

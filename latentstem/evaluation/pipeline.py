@@ -1,6 +1,7 @@
 """All that can be said of a pipeline's stems on annotated songs, in one go: what `latentstem evaluate` runs."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def evaluate_pipeline(
     tracks = StemFolder(root, target).tracks
     if len(tracks) < 2:
         raise ValueError(f"got {len(tracks)} songs in {root}, expected at least 2, to swap their mixes")
-    songs = [read_annotation(root / one.name) for one in tracks]
+    songs = [read_annotation(root / one.name).beginning(seconds or math.inf) for one in tracks]
     rate = pipe.sampling_rate
     if rate != SAMPLING_RATE:
         raise ValueError(f"got a pipeline at {rate} Hz, expected {SAMPLING_RATE}, at which folders of stems are read")

@@ -48,6 +48,17 @@ def test_another_player_plays_another_bass_to_the_same_song(seed, player):
     assert compose(seed, 20.0, bass_player=0) == song
 
 
+@given(seed=seeds, duration=st.floats(0.5, 19.0))
+def test_a_beginning_holds_what_starts_in_it_and_ends_with_it(seed, duration):
+    song = compose(seed, 20.0)
+    cut = song.beginning(duration)
+    assert cut.duration == cut.chords[-1].end == cut.keys[-1].end == cut.sections[-1].end == duration
+    assert [note.start for note in cut.bass.notes] == [n.start for n in song.bass.notes if n.start < duration]
+    assert all(note.end <= duration for part in cut.stems for note in part.notes)
+    assert cut.beats == song.beats[: len(cut.beats)] and all(beat < duration for beat in cut.beats)
+    assert song.beginning(20.0) == song
+
+
 def test_neighbouring_seeds_differ():
     songs = [compose(seed, 10.0) for seed in range(20)]
     assert len({song.bass.notes for song in songs}) == 20

@@ -12,13 +12,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.data.corpus import ANNOTATION
 from latentstem.data.stems import StemFolder
-from latentstem.evaluation.style import sounding_frames
+from latentstem.guidance.grounding import StyleGrounding
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
-from latentstem.sampling.latents import normalize_latents
 from latentstem.training.arguments import parse_settings
 
 
@@ -78,13 +76,10 @@ def fit(settings: StyleFit) -> Path:
 @torch.inference_mode()
 def sounding_mean(model: AutoencoderSpectral, stem: Tensor) -> Tensor | None:
     """Mean normalised latent `(channels,)` of a mono stem `(samples,)` over its sounding frames; None in silence."""
-    sounding = torch.from_numpy(sounding_frames(stem.numpy(), model.config["hop_length"]))
-    if not sounding.any():
+    if not stem.any():
         return None
-    audio = stem[None, None] * (REFERENCE_RMS / sounding_rms(stem[None, None]))
-    audio = audio.expand(1, model.config["audio_channels"], -1).to(model.device)
-    (latents,) = model.encode(audio, return_dict=False)
-    return normalize_latents(latents.float(), model.config)[0].cpu()[:, sounding].mean(-1)
+    audio = stem.expand(1, model.config["audio_channels"], -1).to(model.device)
+    return StyleGrounding.from_audio(audio, model).reference.cpu()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 Run it as `python benchmarks/everything.py --output runs/judge`, after a change of the weights or of a default: three
 hours of a core, or more. The judge of pairs is trained first, on songs rendered for it, unless it is there already.
+`lengths.py`, `scaling.py` and `kills.py` train nets of their own and are not among them.
 """
 
 import subprocess

@@ -6,8 +6,8 @@ learned and not by luck: differences are taken song by song. Chord share stands 
 net is beyond the budget of 11 MFLOP a latent frame; it says what the budget costs.
 
 Run it as `python benchmarks/scaling.py --output runs/scaling`, two hours with the default minutes; a run that is
-finished, or interrupted, is taken up where it stands. `--logit-scaling` adds the study of `lengths.py`. The trainings
-take a GPU wherever there is one.
+finished, or interrupted, is taken up where it stands. The trainings take a GPU wherever
+there is one.
 """
 
 import json
@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import typer
 from generation import weights_folder
-from lengths import length_study
 from matplotlib.figure import Figure
 from report import RESULTS, interval, print_table, shown, write_report
 from torch.utils.flop_counter import FlopCounterMode
@@ -70,8 +69,6 @@ def main(
     validation_songs: Annotated[int, typer.Option(min=2, help="Songs to judge on.")] = 24,
     batch_frames: Annotated[int, typer.Option(min=64, help="Latent frames a step.")] = 3072,
     device: Annotated[str, typer.Option(help="Where the nets are judged.")] = "cpu",
-    logit_scaling: Annotated[bool, typer.Option("--logit-scaling", help="Also judge log-n scaling by length.")] = False,
-    long_songs: Annotated[int, typer.Option(min=2, help="Songs of that study.")] = 6,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     corpus = corpus or output / "corpus"
@@ -125,10 +122,6 @@ def main(
         "weights": weights_folder(weights).name,
     }
     write_report("scaling", settings, {"runs": rows, "by_song": figures}, _picture(rows, minutes), results)
-    if logit_scaling:
-        pipe = StemAccompanimentPipeline.from_pretrained(output / cases(songs)[1].name / "pipeline").to(device)
-        timesteps = [timestep for band in BANDS.values() for timestep in band]
-        length_study(pipe, corpus / "long", cache / "long", long_songs, timesteps, settings, results)
 
 
 def cases(songs: int) -> list[Case]:

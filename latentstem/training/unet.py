@@ -122,11 +122,13 @@ class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
             yield torch.stack(stems), torch.stack(mixes)
 
 
-def train(settings: UNetTraining) -> Path:
+def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     """Encode, train, validate, publish.
 
     Args:
         settings: See `UNetTraining`.
+        model: The net to train, in place of the one that the settings describe: a net of your own making, or one with
+            hooks of your own on its layers.
 
     Returns:
         Folder of the published pipeline, with the moving average of the U-Net; with `lora_rank` that of the published
@@ -147,7 +149,9 @@ def train(settings: UNetTraining) -> Path:
         raise ValueError(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
         )
-    if settings.init_from is not None:
+    if model is not None:
+        model = model.train()
+    elif settings.init_from is not None:
         model = StemUNet1DModel.from_pretrained(settings.init_from).train()
     else:
         model = StemUNet1DModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))

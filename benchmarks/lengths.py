@@ -11,7 +11,7 @@ Then each accompanies the same long songs in pieces of 1, 2, 4 and 8 times 12 se
 music, and only the length of what attention sees differs. The fourth row is the first net with the logits scaled by
 log n beyond the training length (`SelfAttention1D`), which changes nothing at that length and needs no training.
 
-Run it as `python benchmarks/lengths.py --output runs/lengths`: an hour and a half of one core. A training that is
+Run it as `python benchmarks/lengths.py --output runs/lengths`: an hour and a half of two cores. A training that is
 finished, or interrupted, is taken up where it stands.
 """
 
@@ -62,7 +62,7 @@ def main(
         Path | None, typer.Option(help="Folder of a pipeline, whose autoencoder serves; the shipped one if absent.")
     ] = None,
     songs: Annotated[int, typer.Option(min=2, help="Songs to train on.")] = 1035,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of each training: 20 minutes of one core.")] = 3000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training: 20 minutes of two busy cores.")] = 3000,
     batch_frames: Annotated[int, typer.Option(min=1, help="Latent frames a step.")] = 3072,
     long_songs: Annotated[int, typer.Option(min=2, help="Long songs to accompany.")] = 16,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that listen.")] = 2,

@@ -1,4 +1,4 @@
-"""Audio files in and out, and resampling: soundfile for wav, flac, mp3 and ogg, soxr for any ratio of rates.
+"""Audio files in and out, whole or block by block: soundfile for wav, flac, mp3 and ogg.
 
 What comes from outside is hostile until checked: the length in the header is held against a limit before anything
 is read, reading goes by blocks, and NaN, Inf, empty and cut files are refused. Every error is one line that says
@@ -7,11 +7,13 @@ what was found, what was expected and what to do.
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import soundfile
-import soxr
 import torch
 from torch import Tensor
 
@@ -42,8 +44,85 @@ class AudioContentError(AudioError):
     """Audio that was read but cannot be used: empty, not finite, out of range, or of too many channels."""
 
 
+class AudioReader:
+    """A wav, flac, mp3 or ogg file of one or two channels at any sampling rate, read block by block.
+
+    It can be gone through as often as wanted; nothing but a block is held. The header is checked at once, the samples
+    while they are read.
+
+    Args:
+        path: the file.
+        max_duration: greatest duration in seconds that is read; held against the header before reading.
+
+    Attributes:
+        sampling_rate: in Hz.
+        channels: 1 or 2.
+
+    Raises:
+        AudioFileError: there is no such file, it is not audio, or, while reading, it ends before its header says.
+        AudioLengthError: the header promises more than `max_duration`.
+        AudioContentError: more than two channels, or, while reading, no samples, NaN or Inf.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from latentstem import AudioReader, write_audio
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_audio(f"{folder}/tone.wav", torch.full((1, 300_000), 0.5), 48000)
+        ...     reader = AudioReader(f"{folder}/tone.wav")
+        ...     reader.sampling_rate, [block.shape for block in reader]
+        (48000, [torch.Size([1, 262144]), torch.Size([1, 37856])])
+    """
+
+    def __init__(self, path: str | os.PathLike[str], max_duration: float = MAX_DURATION):
+        self.path = Path(path)
+        if not max_duration > 0:
+            raise ValueError(f"max_duration is {max_duration}; expected a positive number of seconds")
+        if not self.path.exists():
+            raise AudioFileError(f"{path}: no such file; check the path")
+        if self.path.is_dir():
+            raise AudioFileError(f"{path}: is a folder, expected an audio file; name a file in it")
+        if not self.path.is_file():
+            raise AudioFileError(f"{path}: is not a regular file; copy the audio to one")
+        with self._open() as file:
+            _check_header(self.path, file, max_duration)
+            self.sampling_rate: int = file.samplerate
+            self.channels: int = file.channels
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yields float32 blocks `(channels, samples)`."""
+        frames = 0
+        with self._open() as file:
+            while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+                finite = np.isfinite(block).all(axis=1)
+                if not finite.all():
+                    bad = (frames + int(np.argmin(finite))) / self.sampling_rate
+                    raise AudioContentError(
+                        f"{self.path}: holds NaN or Inf, first at {bad:.3f} s; expected finite samples, export it again"
+                    )
+                frames += len(block)
+                yield torch.from_numpy(np.ascontiguousarray(block.T))
+            if frames == 0:
+                raise AudioContentError(f"{self.path}: holds no samples; expected at least one")
+            _check_whole(self.path, file, frames)
+
+    @contextmanager
+    def _open(self) -> Iterator[soundfile.SoundFile]:
+        try:
+            with soundfile.SoundFile(self.path) as file:
+                yield file
+        except soundfile.LibsndfileError as error:
+            raise AudioFileError(
+                f"{self.path}: cannot be read as audio ({_one_line(error.error_string)}); "
+                "expected an undamaged wav, flac, mp3 or ogg file"
+            ) from error
+        except (OSError, TypeError) as error:  # soundfile wants a rate for headerless formats and raises TypeError
+            raise AudioFileError(
+                f"{self.path}: cannot be opened ({_one_line(error)}); expected a readable wav, flac, mp3 or ogg file"
+            ) from error
+
+
 def read_audio(path: str | os.PathLike[str], max_duration: float = MAX_DURATION) -> tuple[Tensor, int]:
-    """Read a wav, flac, mp3 or ogg file of one or two channels at any sampling rate.
+    """Read a whole file, see `AudioReader`.
 
     Args:
         path: the file.
@@ -66,42 +145,8 @@ def read_audio(path: str | os.PathLike[str], max_duration: float = MAX_DURATION)
         >>> audio.shape, sampling_rate, audio[0, 0].item()
         (torch.Size([1, 480]), 48000, 0.5)
     """
-    path = Path(path)
-    if not max_duration > 0:
-        raise ValueError(f"max_duration is {max_duration}; expected a positive number of seconds")
-    if not path.exists():
-        raise AudioFileError(f"{path}: no such file; check the path")
-    if path.is_dir():
-        raise AudioFileError(f"{path}: is a folder, expected an audio file; name a file in it")
-    if not path.is_file():
-        raise AudioFileError(f"{path}: is not a regular file; copy the audio to one")
-    try:
-        with soundfile.SoundFile(path) as file:
-            _check_header(path, file, max_duration)
-            blocks = []
-            while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
-                blocks.append(block.T)
-            frames = sum(block.shape[1] for block in blocks)
-            if frames == 0:
-                raise AudioContentError(f"{path}: holds no samples; expected at least one")
-            _check_whole(path, file, frames)
-            sampling_rate = file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise AudioFileError(
-            f"{path}: cannot be read as audio ({_one_line(error.error_string)}); "
-            "expected an undamaged wav, flac, mp3 or ogg file"
-        ) from error
-    except (OSError, TypeError) as error:  # soundfile wants a rate for headerless formats and raises TypeError
-        raise AudioFileError(
-            f"{path}: cannot be opened ({_one_line(error)}); expected a readable wav, flac, mp3 or ogg file"
-        ) from error
-    audio = np.concatenate(blocks, axis=1)
-    if not np.isfinite(audio).all():
-        bad = int(np.argmin(np.isfinite(audio).all(axis=0)))
-        raise AudioContentError(
-            f"{path}: holds NaN or Inf, first at {bad / sampling_rate:.3f} s; expected finite samples, export it again"
-        )
-    return torch.from_numpy(audio), sampling_rate
+    reader = AudioReader(path, max_duration)
+    return torch.cat(list(reader), dim=1), reader.sampling_rate
 
 
 def _check_header(path: Path, file: soundfile.SoundFile, max_duration: float) -> None:
@@ -150,10 +195,102 @@ def _ogg_ends(path: Path) -> bool:
     return last >= 0 and len(tail) > last + 5 and bool(tail[last + 5] & 0x04)
 
 
-def write_audio(path: str | os.PathLike[str], audio: Tensor, sampling_rate: int) -> None:
-    """Write audio to a wav or flac (24 bit), ogg or mp3 file, whole or not at all.
+class AudioWriter:
+    """Writes a wav or flac (24 bit), ogg or mp3 file block by block, whole or not at all.
 
-    The samples go to a temporary name in the same folder, which takes the place of `path` when it is complete.
+    The samples go to a temporary name in the same folder, which takes the place of `path` at the end of the context;
+    an exception inside leaves what was there before.
+
+    Args:
+        path: the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
+        sampling_rate: in Hz.
+        channels: 1 or 2.
+
+    Raises:
+        AudioFileError: the folder is missing, the suffix unknown, or the disk refused.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from latentstem import AudioWriter, read_audio
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with AudioWriter(f"{folder}/tone.wav", 48000, channels=1) as writer:
+        ...         for _ in range(3):
+        ...             writer.write(torch.full((1, 100), 0.5))
+        ...     read_audio(f"{folder}/tone.wav")[0].shape
+        torch.Size([1, 300])
+    """
+
+    def __init__(self, path: str | os.PathLike[str], sampling_rate: int, channels: int):
+        self.path, self.sampling_rate, self.channels = Path(path), sampling_rate, channels
+        check_writable(self.path)
+        if channels not in (1, 2):
+            raise AudioContentError(f"{path}: got {channels} channels to write, expected one or two")
+        self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part{self.path.suffix}")
+        self._file: soundfile.SoundFile | None = None
+        self._frames = 0
+
+    def __enter__(self) -> Self:
+        """Opens the temporary file."""
+        subtype = _SUBTYPES[self.path.suffix.lower()]
+        with self._refusals():
+            self._file = soundfile.SoundFile(self._partial, "w", self.sampling_rate, self.channels, subtype)
+        return self
+
+    def write(self, audio: Tensor) -> None:
+        """Append samples.
+
+        Args:
+            audio: `(channels, samples)`, finite and within [-1, 1].
+
+        Raises:
+            AudioContentError: the audio has another shape, is not finite, or leaves [-1, 1].
+            AudioFileError: the disk refused.
+        """
+        if self._file is None:
+            raise ValueError(f"{self.path}: is not open; write inside the context, with AudioWriter(...) as writer")
+        if audio.ndim != 2 or audio.shape[0] != self.channels:
+            raise AudioContentError(
+                f"{self.path}: audio to write has shape {tuple(audio.shape)}, expected (channels, samples) with "
+                f"{self.channels} channels"
+            )
+        if not torch.isfinite(audio).all():
+            raise AudioContentError(f"{self.path}: audio to write holds NaN or Inf; expected finite samples")
+        peak = audio.abs().max().item() if audio.numel() else 0.0
+        if peak > 1:
+            raise AudioContentError(
+                f"{self.path}: audio to write reaches {peak:.3f}, expected at most 1; scale it, or it would be clipped"
+            )
+        with self._refusals():
+            self._file.write(audio.detach().to("cpu", torch.float32).T.numpy())
+        self._frames += audio.shape[1]
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Moves the finished file into place, or removes the unfinished one."""
+        try:
+            with self._refusals():
+                if self._file is not None:
+                    self._file.close()
+                if kind is None and not self._frames:
+                    raise AudioContentError(f"{self.path}: no samples to write, expected at least one")
+                if kind is None:
+                    self._partial.replace(self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, soundfile.LibsndfileError) as error:
+            self._partial.unlink(missing_ok=True)
+            raise AudioFileError(
+                f"{self.path}: cannot be written ({_one_line(error)}); check the disk, the rights and the sampling "
+                f"rate ({self.sampling_rate} Hz)"
+            ) from error
+
+
+def write_audio(path: str | os.PathLike[str], audio: Tensor, sampling_rate: int) -> None:
+    """Write a whole file, see `AudioWriter`.
 
     Args:
         path: the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
@@ -171,32 +308,15 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sampling_rate: int)
         Traceback (most recent call last):
         latentstem.audio.io.AudioFileError: tone.txt: suffix '.txt' is not known; expected .wav, .flac, .ogg or .mp3
     """
-    path = Path(path)
     check_writable(path)
     if audio.ndim != 2 or audio.shape[0] not in (1, 2) or audio.shape[1] == 0:
         raise AudioContentError(
             f"{path}: audio to write has shape {tuple(audio.shape)}, expected (channels, samples) with one or two "
             "channels and at least one sample"
         )
-    if not torch.isfinite(audio).all():
-        raise AudioContentError(f"{path}: audio to write holds NaN or Inf; expected finite samples")
-    peak = audio.abs().max().item()
-    if peak > 1:
-        raise AudioContentError(
-            f"{path}: audio to write reaches {peak:.3f}, expected at most 1; scale it, or it would be clipped"
-        )
-    samples = audio.detach().to("cpu", torch.float32).T.numpy()
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        soundfile.write(partial, samples, sampling_rate, subtype=_SUBTYPES[path.suffix.lower()])
-        partial.replace(path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise AudioFileError(
-            f"{path}: cannot be written ({_one_line(error)}); check the disk, the rights and the sampling rate "
-            f"({sampling_rate} Hz)"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with AudioWriter(path, sampling_rate, audio.shape[0]) as writer:
+        for block in audio.split(_BLOCK_FRAMES, dim=1):
+            writer.write(block)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -215,43 +335,6 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise AudioFileError(f"{path}: folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK):
         raise AudioFileError(f"{path}: folder {path.parent} cannot be written to; choose another")
-
-
-def resample(audio: Tensor, from_rate: int, to_rate: int, num_samples: int | None = None) -> Tensor:
-    """Change the sampling rate, at a length that is known beforehand.
-
-    Args:
-        audio: `(channels, samples)` float32.
-        from_rate: rate of `audio` in Hz.
-        to_rate: wanted rate in Hz.
-        num_samples: length of the result; by default `ceil(samples * to_rate / from_rate)`. Resampling there and
-            back with the first length given here returns a signal of exactly that length.
-
-    Returns:
-        `(channels, num_samples)` float32, on the CPU; zero-padded or trimmed at the end where the resampler's own
-        length differs.
-
-    Raises:
-        ValueError: a rate is not positive.
-
-    Example:
-        >>> import torch
-        >>> from latentstem import resample
-        >>> there = resample(torch.zeros(2, 1000), 48000, 44100)
-        >>> there.shape, resample(there, 44100, 48000, num_samples=1000).shape
-        (torch.Size([2, 919]), torch.Size([2, 1000]))
-    """
-    if from_rate <= 0 or to_rate <= 0:
-        raise ValueError(f"sampling rates are {from_rate} and {to_rate} Hz; expected positive numbers")
-    if num_samples is None:
-        num_samples = -(-audio.shape[-1] * to_rate // from_rate)
-    if from_rate == to_rate:
-        converted = audio
-    else:
-        frames_first = np.ascontiguousarray(audio.detach().cpu().numpy().T)
-        converted = torch.from_numpy(soxr.resample(frames_first, from_rate, to_rate)).T.contiguous()
-    missing = num_samples - converted.shape[-1]
-    return torch.nn.functional.pad(converted, (0, missing))  # a negative pad trims
 
 
 def _one_line(error: object) -> str:

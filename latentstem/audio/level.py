@@ -27,15 +27,48 @@ def sounding_rms(audio: torch.Tensor) -> torch.Tensor:
         >>> sounding_rms(tone)
         tensor([0.5000])
     """
-    batch, _, samples = audio.shape
-    if samples == 0:
-        return audio.new_zeros(batch)
-    blocks = -(-samples // BLOCK)
-    squares = torch.nn.functional.pad(audio.float().square().mean(dim=1), (0, blocks * BLOCK - samples))
-    energy = squares.reshape(batch, blocks, BLOCK).sum(dim=-1)
-    counts = torch.full((blocks,), BLOCK, dtype=torch.float32, device=audio.device)
-    counts[-1] = samples - (blocks - 1) * BLOCK
-    power = energy / counts
-    sounding = (power > 0) & (power >= power.amax(dim=-1, keepdim=True) * 10 ** (-RANGE_DB / 10))
-    total = (counts * sounding).sum(dim=-1)
-    return torch.where(total > 0, (energy * sounding).sum(dim=-1) / total.clamp(min=1), 0.0).sqrt()
+    level = SoundingLevel()
+    level.update(audio)
+    return level.rms
+
+
+class SoundingLevel:
+    """`sounding_rms` of audio that comes in pieces, however it is divided.
+
+    Example:
+        >>> level = SoundingLevel()
+        >>> for piece in torch.cat([torch.full((1, 1, 8192), 0.5), torch.zeros(1, 1, 81920)], dim=-1).split(5000, -1):
+        ...     level.update(piece)
+        >>> level.rms
+        tensor([0.5000])
+    """
+
+    def __init__(self):
+        self._energies: list[torch.Tensor] = []  # of whole blocks, (batch, blocks)
+        self._rest: torch.Tensor | None = None  # squares of the samples after them, (batch, samples)
+
+    def update(self, audio: torch.Tensor) -> None:
+        """Count in the next piece, `(batch, channels, samples)`."""
+        squares = audio.float().square().mean(dim=1)
+        if self._rest is not None:
+            squares = torch.cat([self._rest, squares], dim=-1)
+        blocks = squares.shape[-1] // BLOCK
+        self._energies.append(squares[:, : blocks * BLOCK].unflatten(-1, (blocks, BLOCK)).sum(dim=-1))
+        self._rest = squares[:, blocks * BLOCK :].clone()
+
+    @property
+    def rms(self) -> torch.Tensor:
+        """What `sounding_rms` of the whole is, `(batch,)`.
+
+        Raises:
+            ValueError: If nothing was counted in.
+        """
+        if self._rest is None:
+            raise ValueError("got no audio to take the level of, expected at least one piece")
+        energy = torch.cat([*self._energies, self._rest.sum(dim=-1, keepdim=True)], dim=-1)
+        counts = torch.full(energy.shape[-1:], BLOCK, dtype=torch.float32, device=energy.device)
+        counts[-1] = self._rest.shape[-1]
+        power = energy / counts.clamp(min=1)
+        sounding = (power > 0) & (power >= power.amax(dim=-1, keepdim=True) * 10 ** (-RANGE_DB / 10))
+        total = (counts * sounding).sum(dim=-1)
+        return torch.where(total > 0, (energy * sounding).sum(dim=-1) / total.clamp(min=1), 0.0).sqrt()

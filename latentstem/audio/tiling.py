@@ -1,6 +1,6 @@
-"""Piecewise evaluation of a local map: overlapping tiles in, their undisturbed middles out."""
+"""Piecewise evaluation of a local map: overlapping tiles in, their undisturbed middles out, at once or as a stream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -26,12 +26,78 @@ def tiled(
         >>> tiled(lambda piece, start: 2 * piece, torch.arange(5.0), tile_frames=2, reach=1, hops=(1, 1))
         tensor([0., 2., 4., 6., 8.])
     """
+    return torch.cat(list(tile_stream(function, [sequence], tile_frames, reach, hops)), dim=-1)
+
+
+def tile_stream(
+    function: Callable[[Tensor, int], Tensor],
+    pieces: Iterable[Tensor],
+    tile_frames: int,
+    reach: int,
+    hops: tuple[int, int],
+) -> Iterator[Tensor]:
+    """Apply a local map to a sequence that comes, and leaves, in pieces: `tiled` for what does not fit in memory.
+
+    The same tiles are mapped however the sequence was divided, so the result is the same to the bit. No more than a
+    tile with its overlaps, and the piece that completes it, is held.
+
+    Args:
+        function: As for `tiled`.
+        pieces: Of the sequence, `(..., any length)`, together `(..., frames * hops[0])`.
+        tile_frames: Frames a tile, without the overlap.
+        reach: Frames of overlap on each side.
+        hops: Elements of the last axis a frame, before and after the map.
+
+    Yields:
+        Tiles of the mapped sequence, in order, `(..., tile_frames * hops[1])` but for the last, which may be shorter.
+
+    Raises:
+        ValueError: If the pieces end within a frame.
+
+    Example:
+        >>> import torch
+        >>> pieces = torch.arange(5.0).split([1, 3, 1])
+        >>> for tile in tile_stream(lambda piece, start: 2 * piece, pieces, tile_frames=2, reach=1, hops=(1, 1)):
+        ...     print(tile)
+        tensor([0., 2.])
+        tensor([4., 6.])
+        tensor([8.])
+    """
     before, after = hops
-    frames = sequence.shape[-1] // before
-    pieces = []
-    for start in range(0, frames, tile_frames):
+    start = first = 0  # frames: of the next tile, and the first one that is held
+
+    def tile(held: Tensor, stop: int, last: int) -> Tensor:
+        mapped = function(held[..., : (last - first) * before], first)
+        return mapped[..., (start - first) * after : (stop - first) * after]
+
+    waiting: list[Tensor] = []
+    elements = 0
+    for piece in pieces:
+        waiting.append(piece)
+        elements += piece.shape[-1]
+        if elements < (start + tile_frames + reach - first) * before:
+            continue
+        held = _joined(waiting)
+        while held.shape[-1] >= (start + tile_frames + reach - first) * before:
+            yield tile(held, start + tile_frames, start + tile_frames + reach)
+            start += tile_frames
+            keep = max(start - reach, 0)
+            held, first = held[..., (keep - first) * before :], keep
+        # A copy: a view would keep all of a long piece alive.
+        waiting, elements = [held.clone()], held.shape[-1]
+    held = _joined(waiting)
+    if held.shape[-1] % before:
+        raise ValueError(
+            f"got pieces that end {held.shape[-1] % before} elements into a frame; expected whole frames of {before}"
+        )
+    frames = first + held.shape[-1] // before
+    while start < frames:
         stop = min(start + tile_frames, frames)
-        first, last = max(start - reach, 0), min(stop + reach, frames)
-        mapped = function(sequence[..., first * before : last * before], first)
-        pieces.append(mapped[..., (start - first) * after : (stop - first) * after])
-    return torch.cat(pieces, dim=-1)
+        yield tile(held, stop, min(stop + reach, frames))
+        start = stop
+        keep = max(start - reach, 0)
+        held, first = held[..., (keep - first) * before :], keep
+
+
+def _joined(pieces: list[Tensor]) -> Tensor:
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)

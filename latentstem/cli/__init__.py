@@ -155,7 +155,8 @@ def accompany(
     ] = False,
 ) -> None:
     """Write a stem that fits MIX, at the mix's own sampling rate and length."""
-    from latentstem.audio.io import check_writable, read_audio, resample, write_audio
+    from latentstem.audio.io import check_writable, read_audio, write_audio
+    from latentstem.audio.resampling import resample
 
     if max_duration <= 0:
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")

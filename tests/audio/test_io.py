@@ -15,10 +15,12 @@ from latentstem.audio.io import (
     AudioError,
     AudioFileError,
     AudioLengthError,
+    AudioReader,
+    AudioWriter,
     read_audio,
-    resample,
     write_audio,
 )
+from latentstem.audio.resampling import resample, resample_blocks
 
 
 def noise(channels=2, samples=22050, seed=0):
@@ -63,6 +65,64 @@ def test_resampling_has_the_stated_length_and_returns_to_the_first(samples, from
     there = resample(torch.zeros(1, samples), from_rate, to_rate)
     assert there.shape == (1, int(np.ceil(samples * to_rate / from_rate)))
     assert resample(there, to_rate, from_rate, num_samples=samples).shape == (1, samples)
+
+
+@given(
+    samples=st.integers(1, 60_000),
+    sizes=st.lists(st.integers(0, 20_000), min_size=1, max_size=6),
+    rates=st.sampled_from([(48000, 44100), (44100, 48000), (22050, 44100), (44100, 44100), (44100, 16000)]),
+    num_samples=st.none() | st.integers(1, 100_000),
+)
+def test_resampling_by_blocks_equals_resampling_the_whole(samples, sizes, rates, num_samples):
+    audio = noise(2, samples)
+    blocks = torch.tensor_split(audio, np.clip(np.cumsum(sizes), 0, samples).tolist(), dim=1)
+    streamed = torch.cat(list(resample_blocks(blocks, *rates, num_samples)), dim=1)
+    assert torch.equal(streamed, resample(audio, *rates, num_samples))
+
+
+def test_a_reader_gives_the_samples_of_the_whole_again_and_again(tmp_path):
+    audio = noise(2, 600_001)
+    write_audio(tmp_path / "a.wav", audio, 44100)
+    reader = AudioReader(tmp_path / "a.wav")
+    assert (reader.channels, reader.sampling_rate) == (2, 44100)
+    for _ in range(2):
+        blocks = list(reader)
+        assert max(block.shape[1] for block in blocks) <= 1 << 18
+        assert torch.equal(torch.cat(blocks, dim=1), read_audio(tmp_path / "a.wav")[0])
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_file_written_in_pieces_is_the_file_written_at_once(tmp_path, suffix):
+    audio = noise(2, 100_000)
+    write_audio(tmp_path / f"once{suffix}", audio, 44100)
+    with AudioWriter(tmp_path / f"pieces{suffix}", 44100, 2) as writer:
+        for piece in audio.split(7001, dim=1):
+            writer.write(piece)
+    assert torch.equal(read_audio(tmp_path / f"pieces{suffix}")[0], read_audio(tmp_path / f"once{suffix}")[0])
+
+
+@pytest.mark.parametrize(
+    ("piece", "message"),
+    [
+        (torch.zeros(2, 10), "with 1 channels"),
+        (torch.full((1, 10), 1.5), "reaches 1.500"),
+        (torch.full((1, 10), float("nan")), "NaN or Inf"),
+    ],
+)
+def test_a_bad_piece_leaves_no_file_behind(tmp_path, piece, message):
+    with (
+        pytest.raises(AudioContentError, match=message),
+        AudioWriter(tmp_path / "a.wav", 44100, 1) as writer,
+    ):
+        writer.write(torch.zeros(1, 1000))
+        writer.write(piece)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_writer_that_was_given_nothing_leaves_no_file_behind(tmp_path):
+    with pytest.raises(AudioContentError, match="no samples"), AudioWriter(tmp_path / "a.wav", 44100, 1):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_resampling_keeps_a_tone():
@@ -242,13 +302,13 @@ def test_a_missing_folder_and_an_unknown_suffix_are_named(tmp_path):
 def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch, failure):
     write_audio(tmp_path / "a.wav", noise(seed=1), 44100)
     before = (tmp_path / "a.wav").read_bytes()
-    write = soundfile.write
+    write = soundfile.SoundFile.write
 
-    def write_half(path, samples, *args, **kwargs):
-        write(path, samples[: len(samples) // 2], *args, **kwargs)
+    def write_half(file, samples):
+        write(file, samples[: len(samples) // 2])
         raise failure
 
-    monkeypatch.setattr(soundfile, "write", write_half)
+    monkeypatch.setattr(soundfile.SoundFile, "write", write_half)
     with pytest.raises((AudioFileError, KeyboardInterrupt)):
         write_audio(tmp_path / "a.wav", noise(seed=2), 44100)
     assert (tmp_path / "a.wav").read_bytes() == before

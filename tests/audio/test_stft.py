@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentstem.audio.stft import istft, overlap_add, stft
-from latentstem.audio.tiling import tiled
+from latentstem.audio.tiling import tile_stream, tiled
 
 framings = st.sampled_from([(1024, 256), (2048, 512), (4096, 1024), (512, 256)])
 
@@ -86,3 +86,25 @@ def test_tiles_tell_where_they_start():
     starts = []
     tiled(lambda piece, start: starts.append(start) or piece, torch.zeros(10), tile_frames=4, reach=1, hops=(1, 1))
     assert starts == [0, 3, 7]
+
+
+@given(st.integers(0, 60), st.integers(1, 20), st.integers(0, 6), st.lists(st.integers(0, 100), max_size=6))
+def test_a_stream_is_the_same_tiles_to_the_bit_however_it_is_divided(frames, tile_frames, reach, places):
+    kernel = torch.randn(1, 1, 7)
+
+    def blur(piece, start):
+        assert piece.shape[-1] <= 2 * (tile_frames + 2 * reach)
+        halves = torch.nn.functional.conv1d(piece, kernel, padding=3)
+        return halves.unflatten(-1, (-1, 2)).sum(-1) + start
+
+    sequence = torch.randn(1, 1, 2 * frames)
+    pieces = torch.tensor_split(sequence, sorted(min(place, 2 * frames) for place in places), dim=-1)
+    streamed = list(tile_stream(blur, pieces, tile_frames, reach, (2, 1)))
+    assert all(tile.shape[-1] == tile_frames for tile in streamed[:-1])
+    if frames:
+        assert torch.equal(torch.cat(streamed, dim=-1), tiled(blur, sequence, tile_frames, reach, (2, 1)))
+
+
+def test_a_stream_that_ends_within_a_frame_is_refused():
+    with pytest.raises(ValueError, match="1 elements into a frame"):
+        list(tile_stream(lambda piece, start: piece, [torch.zeros(4), torch.zeros(3)], 1, 1, (2, 2)))

@@ -1,0 +1,113 @@
+"""Change of sampling rate at any ratio of rates, by soxr: of whole signals, and of blocks that come one by one."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+
+def resample(audio: Tensor, from_rate: int, to_rate: int, num_samples: int | None = None) -> Tensor:
+    """Change the sampling rate, at a length that is known beforehand.
+
+    Args:
+        audio: `(channels, samples)` float32.
+        from_rate: rate of `audio` in Hz.
+        to_rate: wanted rate in Hz.
+        num_samples: length of the result; by default `ceil(samples * to_rate / from_rate)`. Resampling there and
+            back with the first length given here returns a signal of exactly that length.
+
+    Returns:
+        `(channels, num_samples)` float32, on the CPU; zero-padded or trimmed at the end where the resampler's own
+        length differs.
+
+    Raises:
+        ValueError: a rate is not positive.
+
+    Example:
+        >>> import torch
+        >>> from latentstem import resample
+        >>> there = resample(torch.zeros(2, 1000), 48000, 44100)
+        >>> there.shape, resample(there, 44100, 48000, num_samples=1000).shape
+        (torch.Size([2, 919]), torch.Size([2, 1000]))
+    """
+    if num_samples is None:
+        num_samples = resampled_length(audio.shape[-1], from_rate, to_rate)
+    blocks = list(resample_blocks([audio], from_rate, to_rate, num_samples))
+    return torch.cat(blocks, dim=1) if blocks else audio[:, :num_samples]
+
+
+def resampled_length(samples: int, from_rate: int, to_rate: int) -> int:
+    """Samples that `resample` makes of so many, `ceil(samples * to_rate / from_rate)`.
+
+    Raises:
+        ValueError: a rate is not positive.
+
+    Example:
+        >>> resampled_length(1000, 48000, 44100)
+        919
+    """
+    _check_rates(from_rate, to_rate)
+    return -(-samples * to_rate // from_rate)
+
+
+def resample_blocks(
+    blocks: Iterable[Tensor], from_rate: int, to_rate: int, num_samples: int | None = None
+) -> Iterator[Tensor]:
+    """`resample` of a signal that comes, and leaves, in blocks.
+
+    Args:
+        blocks: `(channels, any number of samples)` float32.
+        from_rate: rate of the blocks in Hz.
+        to_rate: wanted rate in Hz.
+        num_samples: length of the result, as for `resample`.
+
+    Yields:
+        Blocks `(channels, samples)` float32, on the CPU.
+
+    Raises:
+        ValueError: a rate is not positive.
+
+    Example:
+        >>> import torch
+        >>> blocks = torch.zeros(2, 1000).split(300, dim=1)
+        >>> sum(block.shape[1] for block in resample_blocks(blocks, 48000, 44100))
+        919
+    """
+    _check_rates(from_rate, to_rate)
+    taken = given = channels = 0
+    stream = None
+    for block in blocks:
+        channels = block.shape[0]
+        taken += block.shape[1]
+        if from_rate != to_rate:
+            stream = stream or soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32")
+            block = _from_frames(stream.resample_chunk(_to_frames(block)))
+        if num_samples is not None:
+            block = block[:, : num_samples - given]
+        given += block.shape[1]
+        if block.shape[1]:
+            yield block
+    wanted = resampled_length(taken, from_rate, to_rate) if num_samples is None else num_samples
+    if stream is not None:
+        block = _from_frames(stream.resample_chunk(np.zeros((0, channels), dtype=np.float32), last=True))
+        block = block[:, : wanted - given]
+        given += block.shape[1]
+        if block.shape[1]:
+            yield block
+    if given < wanted:
+        yield torch.zeros(channels, wanted - given)
+
+
+def _check_rates(from_rate: int, to_rate: int) -> None:
+    if from_rate <= 0 or to_rate <= 0:
+        raise ValueError(f"sampling rates are {from_rate} and {to_rate} Hz; expected positive numbers")
+
+
+def _to_frames(audio: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(audio.detach().cpu().numpy().T)
+
+
+def _from_frames(frames: np.ndarray) -> Tensor:
+    return torch.from_numpy(frames).T.contiguous()

@@ -8,6 +8,7 @@ time, so that tiles equal the whole.
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,13 +22,16 @@ from torch import Tensor, nn
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.stft import istft, stft
-from latentstem.audio.tiling import tiled
+from latentstem.audio.tiling import tile_stream
 from latentstem.nn.carriers import CarrierBank
 from latentstem.nn.convnext import ConvNeXtBlock1D
 
 # Log magnitudes count from a floor 60 dB under a full-scale sinusoid, in units of 20 dB: silence is 0, full scale is 3.
 # Silence at zero matters: a constant background would drown what the sound changes in the first layer.
 FLOOR, UNIT = 1e-3, math.log(10.0)
+
+DEFAULT_TILE_FRAMES = 512
+"""Latent frames of a tile: what is longer, 48 s, is encoded and decoded in tiles unless told otherwise."""
 
 
 @dataclass
@@ -132,7 +136,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         encoder_bins = audio_channels * (encoder_window_length // 2 + 1)
         self.frames_per_latent = hop_length // stft_hop_length
         folded = self.frames_per_latent * channels
-        self.tile_frames: int | None = None
+        self.tile_frames: int | None = DEFAULT_TILE_FRAMES
 
         self.encoder_in = nn.Sequential(nn.Linear(encoder_bins, channels), nn.LayerNorm(channels))
         self.encoder_blocks = nn.ModuleList(ConvNeXtBlock1D(channels, 5) for _ in range(encoder_layers))
@@ -192,8 +196,10 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         """Blocks at the latents' rate, of which the first few look at their neighbours."""
         return [ConvNeXtBlock1D(channels, 3 if i < convolutional else 1, expansion=2) for i in range(count)]
 
-    def enable_tiling(self, tile_frames: int = 512) -> None:
-        """Encode and decode in tiles, for a peak memory that does not grow with the length.
+    def enable_tiling(self, tile_frames: int = DEFAULT_TILE_FRAMES) -> None:
+        """Encode and decode what is longer than a tile in tiles, so that peak memory does not grow with the length.
+
+        It is on from the start, and changes nothing but rounding.
 
         Args:
             tile_frames: Latent frames a tile, without its overlap.
@@ -231,12 +237,10 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
             )
         hop = self.config["hop_length"]
         audio = F.pad(audio, (0, -audio.shape[-1] % hop))
-        if self.tile_frames is None:
+        if self._fits_a_tile(audio.shape[-1] // hop):
             latents = self._encode(audio)
         else:
-            latents = tiled(
-                lambda piece, start: self._encode(piece), audio, self.tile_frames, self.encoder_reach, (hop, 1)
-            )
+            latents = torch.cat(list(self.encode_stream([audio])), dim=-1)
         return AutoencoderSpectralEncoderOutput(latents=latents) if return_dict else (latents,)
 
     @apply_forward_hook
@@ -269,20 +273,64 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         if not 0 < samples <= available:
             raise ValueError(f"got num_samples={samples}; expected 1 to {available} for {latents.shape[-1]} frames")
         log_magnitude = pitch = None
-        if self.tile_frames is None:
+        if self._fits_a_tile(latents.shape[-1]):
             sample, log_magnitude, pitch = self._decode(latents, start_frame)
         else:
-            sample = tiled(
-                lambda piece, start: self._decode(piece, start_frame + start)[0],
-                latents,
-                self.tile_frames,
-                self.decoder_reach,
-                (1, hop),
-            )
+            sample = torch.cat(list(self.decode_stream([latents], start_frame)), dim=-1)
         sample = sample[..., :samples]
         if not return_dict:
             return (sample,)
         return AutoencoderSpectralDecoderOutput(sample=sample, log_magnitude=log_magnitude, pitch=pitch)
+
+    @apply_forward_hook
+    def encode_stream(self, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Encode audio that does not fit in memory; the pieces together give what `encode` of the whole gives.
+
+        Args:
+            pieces: Audio `(batch, audio_channels, any number of samples)`, one piece after the other.
+
+        Yields:
+            Latents `(batch, latent_channels, frames)`, tile by tile.
+
+        Example:
+            >>> import torch
+            >>> model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, carriers=8).eval()
+            >>> minutes = (torch.randn(1, 1, 44100) for _ in range(3))
+            >>> sum(latents.shape[-1] for latents in model.encode_stream(minutes))
+            33
+        """
+        hop: int = self.config["hop_length"]
+        tile_frames = self.tile_frames or DEFAULT_TILE_FRAMES
+        whole_frames = _with_zeros(pieces, hop)
+        return tile_stream(lambda tile, _: self._encode(tile), whole_frames, tile_frames, self.encoder_reach, (hop, 1))
+
+    @apply_forward_hook
+    def decode_stream(self, pieces: Iterable[Tensor], start_frame: int = 0) -> Iterator[Tensor]:
+        """Decode latents to audio that does not fit in memory; together what `decode` of the whole gives.
+
+        Args:
+            pieces: Latents `(batch, latent_channels, any number of frames)`, one piece after the other.
+            start_frame: As for `decode`.
+
+        Yields:
+            Audio `(batch, audio_channels, samples)`, tile by tile.
+
+        Example:
+            >>> import torch
+            >>> model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, carriers=8).eval()
+            >>> sum(audio.shape[-1] for audio in model.decode_stream(torch.randn(1, 64, 30).split(7, dim=-1))) // 4096
+            30
+        """
+        return tile_stream(
+            lambda tile, start: self._decode(tile, start_frame + start)[0],
+            pieces,
+            self.tile_frames or DEFAULT_TILE_FRAMES,
+            self.decoder_reach,
+            (1, self.config["hop_length"]),
+        )
+
+    def _fits_a_tile(self, frames: int) -> bool:
+        return self.tile_frames is None or frames <= self.tile_frames
 
     def forward(self, audio: Tensor, return_dict: bool = True) -> AutoencoderSpectralDecoderOutput | tuple[Tensor]:
         """Round trip of audio `(batch, audio_channels, samples)`, as long as it came."""
@@ -360,6 +408,16 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         log_magnitude = torch.log1p((power + 1e-12).sqrt() / FLOOR) / UNIT
         audio = istft(torch.complex(*parts), self.config["window_length"], self.config["stft_hop_length"])
         return audio, log_magnitude, pitch
+
+
+def _with_zeros(pieces: Iterable[Tensor], hop_length: int) -> Iterator[Tensor]:
+    """The pieces, and zeros after the last one up to a whole frame."""
+    samples = 0
+    for piece in pieces:
+        samples += piece.shape[-1]
+        yield piece
+    if samples % hop_length:
+        yield piece.new_zeros(*piece.shape[:-1], -samples % hop_length)
 
 
 def _magnitude(log_magnitude: Tensor, limit: float = 3.5) -> Tensor:

@@ -46,6 +46,29 @@ def test_tiles_equal_the_whole(samples, tile_frames):
         assert torch.equal(model.decode(latents).sample, whole)
 
 
+@given(st.integers(1, 20 * 4096), st.integers(1, 12), st.lists(st.integers(0, 20 * 4096), max_size=5))
+def test_streams_equal_the_tiled_whole_to_the_bit(samples, tile_frames, places):
+    model = tiny()
+    model.enable_tiling(tile_frames)
+    audio = 0.1 * torch.randn(2, 1, samples)
+    pieces = torch.tensor_split(audio, sorted(min(place, samples) for place in places), dim=-1)
+    with torch.no_grad():
+        latents = torch.cat(list(model.encode_stream(pieces)), dim=-1)
+        assert torch.equal(latents, model.encode(audio).latents)
+        pieces = torch.tensor_split(latents, sorted(place // 4096 for place in places), dim=-1)
+        assert torch.equal(torch.cat(list(model.decode_stream(pieces)), dim=-1), model.decode(latents).sample)
+
+
+def test_what_is_longer_than_a_tile_is_tiled_by_itself(monkeypatch):
+    model = tiny()
+    lengths = []
+    encode = model._encode
+    monkeypatch.setattr(model, "_encode", lambda audio: lengths.append(audio.shape[-1]) or encode(audio))
+    with torch.no_grad():
+        model.encode(torch.zeros(1, 1, 1200 * 4096))
+    assert max(lengths) <= (512 + 2 * model.encoder_reach) * 4096
+
+
 def test_a_piece_decoded_at_its_place_equals_the_whole():
     model = tiny()
     latents = torch.randn(1, 4, 40)

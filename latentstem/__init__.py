@@ -59,12 +59,14 @@ _NAMES_BY_MODULE = {
     "latentstem.nn.embeddings": ("TimestepEmbedding", "sinusoidal_embedding"),
     "latentstem.nn.position": ("DynamicPositionBias", "reuse_position_tables"),
     "latentstem.nn.resnet": ("ChannelNorm", "Downsample1D", "FrameConv1d", "ResnetBlock1D", "Upsample1D"),
+    "latentstem.pipelines.files": ("MixFile",),
     "latentstem.pipelines.inputs": ("prepare_audio",),
     "latentstem.pipelines.output": ("StemPipelineOutput",),
     "latentstem.pipelines.stem_accompaniment": ("StemAccompanimentPipeline",),
     "latentstem.sampling.denoised": ("DenoisedCoefficients", "denoised_coefficients"),
     "latentstem.sampling.hooks": ("DenoisedHook", "DenoisedStep", "on_denoised"),
     "latentstem.sampling.latents": ("denormalize_latents", "normalize_latents"),
+    "latentstem.sampling.windows": ("Windows",),
     "latentstem.schedulers.cosine_ddim": ("CosineDDIMScheduler", "CosineDDIMSchedulerOutput"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}

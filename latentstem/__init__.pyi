@@ -60,6 +60,7 @@ from latentstem.nn.resnet import Downsample1D as Downsample1D
 from latentstem.nn.resnet import FrameConv1d as FrameConv1d
 from latentstem.nn.resnet import ResnetBlock1D as ResnetBlock1D
 from latentstem.nn.resnet import Upsample1D as Upsample1D
+from latentstem.pipelines.files import MixFile as MixFile
 from latentstem.pipelines.inputs import prepare_audio as prepare_audio
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline as StemAccompanimentPipeline
@@ -70,6 +71,7 @@ from latentstem.sampling.hooks import DenoisedStep as DenoisedStep
 from latentstem.sampling.hooks import on_denoised as on_denoised
 from latentstem.sampling.latents import denormalize_latents as denormalize_latents
 from latentstem.sampling.latents import normalize_latents as normalize_latents
+from latentstem.sampling.windows import Windows as Windows
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler as CosineDDIMScheduler
 from latentstem.schedulers.cosine_ddim import CosineDDIMSchedulerOutput as CosineDDIMSchedulerOutput
 

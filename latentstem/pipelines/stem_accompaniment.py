@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook, hooked_step
 from latentstem.sampling.latents import denormalize_latents, normalize_latents
+from latentstem.sampling.windows import Windows
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 
 _SCHEDULE = ("num_train_timesteps", "max_signal_rate", "min_signal_rate", "prediction_type")
@@ -93,6 +94,25 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         self.register_to_config(trained_schedule=dict(trained_schedule))
         self.sampling_rate: int = autoencoder.config["sampling_rate"]
         self.hop_length: int = autoencoder.config["hop_length"]
+        self.windows: Windows | None = Windows()
+
+    def enable_windows(self, frames: int = Windows.frames, overlap: int = Windows.overlap) -> None:
+        """Run the net over overlapping windows of whatever is longer than one; it is on from the start.
+
+        Time grows with the length then, and no longer with its square; see `latentstem.sampling.windows`.
+
+        Args:
+            frames: Latent frames of a window.
+            overlap: Frames that neighbours share, at most half of `frames`.
+
+        Raises:
+            ValueError: the lengths do not fit each other.
+        """
+        self.windows = Windows(frames, overlap)
+
+    def disable_windows(self) -> None:
+        """Run the net over the whole length at once."""
+        self.windows = None
 
     def check_inputs(
         self,
@@ -175,11 +195,56 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         Returns:
             Normalised latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
         """
-        level = sounding_rms(mix)
-        gain = torch.where(level > _SILENCE, REFERENCE_RMS / level.clamp(min=_SILENCE), 1.0)
+        gain = self.reference_gain(sounding_rms(mix))
         # Float32 whatever the nets' dtype: the autoencoder casts after its spectrogram.
         latents = self.autoencoder.encode(mix * gain.reshape(-1, 1, 1)).latents.float()
         return normalize_latents(latents, self.autoencoder.config), gain
+
+    @staticmethod
+    def reference_gain(level: Tensor) -> Tensor:
+        """What brings audio of a loudness, see `sounding_rms`, to the reference loudness; 1 for silence."""
+        return torch.where(level > _SILENCE, REFERENCE_RMS / level.clamp(min=_SILENCE), 1.0)
+
+    @torch.no_grad()
+    def encode_stream(self, blocks: Iterable[Tensor], gain: Tensor, frames: int | None = None) -> Tensor:
+        """`encode_mix` of one mix that does not fit in memory, and whose level is therefore known beforehand.
+
+        Args:
+            blocks: `(channels, any number of samples)`, at the model's rate and channels.
+            gain: What brings the mix to the reference loudness, `(1,)`; see `reference_gain`.
+            frames: How many latent frames there will be, for the progress bar.
+
+        Returns:
+            Normalised latents `(1, latent_channels, frames)`.
+        """
+        pieces = (block[None].to(self._execution_device) * gain.item() for block in blocks)
+        tiles = []
+        with self.progress_bar(total=frames) as bar:  # pyright: ignore[reportCallIssue]
+            bar.set_description("encoding")
+            for tile in self.autoencoder.encode_stream(pieces):
+                tiles.append(normalize_latents(tile.float(), self.autoencoder.config))
+                bar.update(tile.shape[-1])
+        return torch.cat(tiles, dim=-1)
+
+    @torch.no_grad()
+    def decode_stream(self, latents: Tensor, num_samples: int, gain: Tensor) -> Iterator[Tensor]:
+        """Decodes one stem piece by piece, to the level of its mix; unlike `decode_latents` it scales nothing down.
+
+        Args:
+            latents: Normalised, `(1, latent_channels, frames)`.
+            num_samples: Length of the whole.
+            gain: What the mix was brought up by, `(1,)`.
+
+        Yields:
+            Audio `(channels, samples)`, float32.
+        """
+        latents = denormalize_latents(latents, self.autoencoder.config).to(self.autoencoder.dtype)
+        with self.progress_bar(total=latents.shape[-1]) as bar:  # pyright: ignore[reportCallIssue]
+            bar.set_description("decoding")
+            for audio in self.autoencoder.decode_stream([latents]):
+                yield audio[0, :, :num_samples].float() / gain.item()
+                num_samples = max(0, num_samples - audio.shape[-1])
+                bar.update(audio.shape[-1] // self.hop_length)
 
     def encode_style(
         self, style: Tensor | None, style_latents: Tensor | None, style_strength: float
@@ -260,13 +325,18 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         branches: Any = guider.prepare_inputs({"mix_dropped": (heard, ~heard)})  # pyright: ignore[reportArgumentType]
         count = len(branches)
 
-        sample = self.scheduler.scale_model_input(latents, timestep)
-        output = self.unet(
-            torch.cat([sample.to(self.unet.dtype)] * count),
-            timestep,
-            mix_latents=None if mix_latents is None else torch.cat([mix_latents.to(self.unet.dtype)] * count),
-            mix_dropped=None if mix_latents is None else torch.cat([branch.mix_dropped for branch in branches]),
-        ).sample.float()
+        sample = torch.cat([self.scheduler.scale_model_input(latents, timestep).to(self.unet.dtype)] * count)
+        mix = dropped = None
+        if mix_latents is not None:
+            mix = torch.cat([mix_latents.to(self.unet.dtype)] * count)
+            dropped = torch.cat([branch.mix_dropped for branch in branches])
+
+        def run_net(span: slice) -> Tensor:
+            heard = None if mix is None else mix[..., span]
+            return self.unet(sample[..., span], timestep, mix_latents=heard, mix_dropped=dropped).sample.float()
+
+        frames = sample.shape[-1]
+        output = run_net(slice(frames)) if self.windows is None else self.windows.blend(run_net, frames)
         outputs = output.chunk(count)
 
         if getattr(guider, "space", "output") != "denoised":

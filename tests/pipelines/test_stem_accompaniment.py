@@ -37,6 +37,16 @@ def test_the_stem_is_sample_for_sample_as_long_as_the_mix(pipe, samples):
     assert stem.abs().max() <= 1
 
 
+@pytest.mark.parametrize("frames", [3, 4, 1000])
+def test_windows_that_cover_the_mix_change_nothing_and_shorter_ones_blend(pipe, mix, frames):
+    pipe.disable_windows()
+    whole = run(pipe, mix, output_type="latent")
+    pipe.enable_windows(frames, overlap=1)
+    assert torch.equal(run(pipe, mix, output_type="latent"), whole)
+    pipe.enable_windows(2, overlap=1)
+    assert (run(pipe, mix, output_type="latent") - whole).abs().max() > 1e-4
+
+
 def test_the_same_call_gives_the_same_bits_and_another_seed_does_not(pipe, mix):
     assert torch.equal(run(pipe, mix), run(pipe, mix))
     assert not torch.allclose(run(pipe, mix), run(pipe, mix, generator=seeded(1)), atol=1e-4)

@@ -9,6 +9,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from latentstem.audio.spool import Spool
+
 _WINDOW = 8192
 _COLUMNS = 1200
 _LOWEST, _HIGHEST = 32.70, 8372.0  # C1 to C9, eight octaves
@@ -16,11 +18,11 @@ _ROWS_PER_OCTAVE = 36
 _RANGE_DB = 70.0
 
 
-def log_frequency_spectrogram(audio: Tensor, sampling_rate: int) -> np.ndarray:
+def log_frequency_spectrogram(audio: Tensor | Spool, sampling_rate: int) -> np.ndarray:
     """Level in dB on a pitch axis from C1 to C9, three rows a semitone, at most 1200 columns over the whole signal.
 
     Args:
-        audio: `(channels, samples)`; the channels' power is added.
+        audio: `(channels, samples)`, in memory or laid aside on the disk; the channels' power is added.
         sampling_rate: in Hz.
 
     Returns:
@@ -32,11 +34,9 @@ def log_frequency_spectrogram(audio: Tensor, sampling_rate: int) -> np.ndarray:
         >>> log_frequency_spectrogram(torch.zeros(1, 44100), 44100).shape
         (288, 44)
     """
-    samples = audio.shape[-1]
+    samples = _samples(audio)
     hop = max(1024, -(-samples // _COLUMNS))
-    columns = -(-samples // hop)
-    padded = torch.nn.functional.pad(audio.float(), (_WINDOW // 2, _WINDOW // 2 + hop))
-    frames = padded.unfold(-1, _WINDOW, hop)[:, :columns]
+    frames = torch.stack([_window_at(audio, centre) for centre in range(0, samples, hop)], dim=1)
     window = torch.hann_window(_WINDOW)
     power = torch.fft.rfft(frames * window / window.sum()).abs().square().sum(0).numpy()
     pitches = _LOWEST * 2 ** (np.arange(_ROWS_PER_OCTAVE * 8) / _ROWS_PER_OCTAVE)
@@ -48,12 +48,26 @@ def log_frequency_spectrogram(audio: Tensor, sampling_rate: int) -> np.ndarray:
     return 10 * np.log10(np.stack(rows) + 1e-12)
 
 
-def draw_spectrograms(path: str | os.PathLike[str], signals: Mapping[str, Tensor], sampling_rate: int) -> None:
+def _samples(audio: Tensor | Spool) -> int:
+    return audio.samples if isinstance(audio, Spool) else audio.shape[-1]
+
+
+def _window_at(audio: Tensor | Spool, centre: int) -> Tensor:
+    """Samples `(channels, window)` around a place, zeros where there are none."""
+    first = centre - _WINDOW // 2
+    if isinstance(audio, Spool):
+        return audio.read(first, _WINDOW)
+    inside = audio[:, max(first, 0) : first + _WINDOW].float()
+    before = max(-first, 0)
+    return torch.nn.functional.pad(inside, (before, _WINDOW - before - inside.shape[1]))
+
+
+def draw_spectrograms(path: str | os.PathLike[str], signals: Mapping[str, Tensor | Spool], sampling_rate: int) -> None:
     """Write one PNG with a spectrogram of each signal, on shared axes and one colour scale.
 
     Args:
         path: the picture.
-        signals: title to audio `(channels, samples)`, in the order of the panels.
+        signals: title to audio `(channels, samples)`, in memory or laid aside, in the order of the panels.
         sampling_rate: of all of them, in Hz.
 
     Example:
@@ -75,7 +89,7 @@ def draw_spectrograms(path: str | os.PathLike[str], signals: Mapping[str, Tensor
             level,
             origin="lower",
             aspect="auto",
-            extent=(0, audio.shape[-1] / sampling_rate, 0, 8),
+            extent=(0, _samples(audio) / sampling_rate, 0, 8),
             vmin=loudest - _RANGE_DB,
             vmax=loudest,
             cmap="magma",

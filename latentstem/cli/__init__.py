@@ -10,7 +10,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -155,59 +155,56 @@ def accompany(
     ] = False,
 ) -> None:
     """Write a stem that fits MIX, at the mix's own sampling rate and length."""
-    from latentstem.audio.io import check_writable, read_audio, write_audio
+    from latentstem.audio.io import AudioReader, check_writable, read_audio
     from latentstem.audio.resampling import resample
+    from latentstem.pipelines.files import MixFile
 
     if max_duration <= 0:
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     outputs = [output] if count == 1 else [_numbered(output, k) for k in range(1, count + 1)]
-    mixed_outputs = [path.with_name(f"{path.stem}-with-mix{path.suffix}") for path in outputs] if preview else []
-    for path in [*outputs, *mixed_outputs]:
+    with_mixes = [path.with_name(f"{path.stem}-with-mix{path.suffix}") if preview else None for path in outputs]
+    for path in filter(None, [*outputs, *with_mixes]):
         check_writable(path)
         if any(path.resolve() == source.resolve() for source in (mix, style) if source is not None):
             raise UsageError(f"{path}: is an input and would be overwritten; name another file with -o")
     chosen_device = choose_device(device)
     with _quiet_decoders():
-        mix_audio, sampling_rate = read_audio(mix, max_duration)
+        AudioReader(mix, max_duration)  # refuses what it can before the weights are loaded
         style_audio, style_rate = (None, 0) if style is None else read_audio(style, max_duration)
     console = Console(stderr=True)
     with console.status("loading the weights"):
         pipe = load_pipeline(weights).to(chosen_device)
     pipe.set_progress_bar_config(disable=not console.is_terminal)
-    model_rate = pipe.autoencoder.config.sampling_rate
-    model_mix = resample(mix_audio, sampling_rate, model_rate)[None]
-    model_style = None if style_audio is None else resample(style_audio, style_rate, model_rate)[None]
+    model_style = None if style_audio is None else resample(style_audio, style_rate, pipe.sampling_rate)[None]
+    # Not for every file: it silences the progress bars too.
+    quietly = _quiet_decoders if mix.suffix.lower() == ".mp3" else nullcontext
+    with library_errors(), quietly():
+        mix_file = MixFile.encode(pipe, mix, max_duration)
 
     import torch
 
-    for index, path in enumerate(outputs):
+    for index, (path, with_mix) in enumerate(zip(outputs, with_mixes, strict=True)):
         _stop_if_interrupted()
+        picture = path.with_suffix(".png") if preview else None
         with library_errors():
             result: Any = pipe(
-                model_mix,
-                sampling_rate=model_rate,
+                mix_latents=mix_file.latents,
+                sampling_rate=pipe.sampling_rate,
                 style=model_style,
                 style_strength=style_strength,
                 num_inference_steps=steps,
                 guidance_scale=guidance_scale,
                 guidance_rescale=guidance_rescale,
                 generator=torch.Generator().manual_seed(seed + index),
+                output_type="latent",
             )
-        stem = resample(
-            result.audios[0].float().cpu(), result.sampling_rate, sampling_rate, num_samples=mix_audio.shape[-1]
-        )
-        stem = _within_range(stem)
-        write_audio(path, stem, sampling_rate)
-        _report(path, stem, sampling_rate, f"seed {seed + index}")
+            with quietly():
+                peak = mix_file.write_stem(pipe, result.audios, path, with_mix, picture)
+        rate = mix_file.reader.sampling_rate
+        _report(path, f"seed {seed + index}, {mix_file.samples / rate:.2f} s at {rate} Hz, peak {_decibels(peak)}")
         if preview:
-            from latentstem.preview import draw_spectrograms
-
-            both = _within_range(mix_audio + stem)
-            write_audio(mixed_outputs[index], both, sampling_rate)
-            _report(mixed_outputs[index], both, sampling_rate, "mix and stem")
-            picture = path.with_suffix(".png")
-            draw_spectrograms(picture, {"mix": mix_audio, "stem": stem, "both": both}, sampling_rate)
-            print(f"{picture}: spectrograms of mix, stem and both")
+            _report(with_mix, "mix and stem")
+            _report(picture, "spectrograms of mix, stem and both")
 
 
 app.command()(corpus)
@@ -218,15 +215,12 @@ def _numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
-def _within_range(audio: Any) -> Any:
-    """Scale down what a resampler's ringing or a sum has carried over full scale."""
-    return audio / audio.abs().max().clamp(min=1.0)
+def _report(path: Path | None, what: str) -> None:
+    print(f"{path}: {what}", flush=True)
 
 
-def _report(path: Path, audio: Any, sampling_rate: int, what: str) -> None:
-    peak = 20 * math.log10(max(audio.abs().max().item(), 1e-9))
-    seconds = audio.shape[-1] / sampling_rate
-    print(f"{path}: {what}, {seconds:.2f} s at {sampling_rate} Hz, peak {peak:.1f} dB", flush=True)
+def _decibels(magnitude: float) -> str:
+    return f"{20 * math.log10(max(magnitude, 1e-9)):.1f} dB"
 
 
 @contextmanager

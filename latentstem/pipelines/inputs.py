@@ -76,15 +76,32 @@ def prepare_audio(
         raise ValueError(f"{name} is mono and the weights are stereo; repeat the channel if that is meant")
     if channels > expected_channels:
         mono = audio.mean(dim=1, keepdim=True)
-        level = sounding_rms(audio)
-        if ((level > 0) & (sounding_rms(mono) <= _CANCELLED * level)).any():
-            raise ValueError(
-                f"{name} is anti-phase stereo: its channels cancel to silence in the mean that a mono model hears; "
-                "pass one channel, or flip the sign of one"
-            )
-        _say_once("stereo input: this mono model hears, and makes, the mean of the two channels")
+        check_not_cancelled(name, sounding_rms(audio), sounding_rms(mono))
         audio = mono
     return audio
+
+
+def check_not_cancelled(name: str, stereo_level: Tensor, mono_level: Tensor) -> None:
+    """Refuses stereo whose channels cancel in their mean, and otherwise says once that the mean is what is heard.
+
+    Args:
+        name: What to call the audio in the error.
+        stereo_level: Loudness of the channels, `(batch,)`, see `latentstem.sounding_rms`.
+        mono_level: Loudness of their mean.
+
+    Raises:
+        ValueError: nothing is left of an item.
+
+    Example:
+        >>> import torch
+        >>> check_not_cancelled("mix", torch.tensor([0.1]), torch.tensor([0.07]))
+    """
+    if ((stereo_level > 0) & (mono_level <= _CANCELLED * stereo_level)).any():
+        raise ValueError(
+            f"{name} is anti-phase stereo: its channels cancel to silence in the mean that a mono model hears; "
+            "pass one channel, or flip the sign of one"
+        )
+    _say_once("stereo input: this mono model hears, and makes, the mean of the two channels")
 
 
 @functools.cache

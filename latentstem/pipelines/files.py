@@ -1,0 +1,152 @@
+"""From file to file, in memory that does not grow with the length: what the command line runs.
+
+A mix is gone through twice, for its level and for its latents, and its stem is decoded tile by tile to a temporary
+file, because only its peak says whether it has to be scaled down. Latents are held whole: an hour of them is ten
+megabytes.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from latentstem.audio.io import MAX_DURATION, AudioReader, AudioWriter
+from latentstem.audio.level import SoundingLevel
+from latentstem.audio.resampling import resample_blocks, resampled_length
+from latentstem.audio.spool import Spool
+from latentstem.pipelines.inputs import check_not_cancelled
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+
+@dataclass(frozen=True)
+class MixFile:
+    """A mix on the disk, of which only the latents are held.
+
+    Attributes:
+        reader: Of the file.
+        samples: Its length, at its own rate.
+        latents: What the pipeline takes as `mix_latents`, `(1, latent_channels, frames)`.
+        gain: What the mix was brought up by, `(1,)`.
+
+    Example:
+        >>> import latentstem
+        >>> from latentstem import StemAccompanimentPipeline
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> mix = MixFile.encode(pipe, "hours.flac")  # doctest: +SKIP
+        >>> latents = pipe(mix_latents=mix.latents, output_type="latent").audios  # doctest: +SKIP
+        >>> mix.write_stem(pipe, latents, "bass.flac")  # doctest: +SKIP
+    """
+
+    reader: AudioReader
+    samples: int
+    latents: Tensor
+    gain: Tensor
+
+    @classmethod
+    def encode(
+        cls, pipe: StemAccompanimentPipeline, path: str | os.PathLike[str], max_duration: float = MAX_DURATION
+    ) -> "MixFile":
+        """Go through a file and encode it, at the reference loudness.
+
+        Args:
+            pipe: Whose autoencoder hears it.
+            path: The file, of one or two channels at any rate.
+            max_duration: Longest file that is read, in seconds.
+
+        Returns:
+            The encoded mix.
+
+        Raises:
+            latentstem.AudioError: The file cannot be used, see `AudioReader`.
+            ValueError: It is mono and the model stereo, or stereo whose channels cancel.
+        """
+        reader = AudioReader(path, max_duration)
+        apart, together, heard = SoundingLevel(), SoundingLevel(), SoundingLevel()
+        samples = 0
+        channels = pipe.autoencoder.config["audio_channels"]
+
+        def measured() -> Iterator[Tensor]:
+            nonlocal samples
+            for block in reader:
+                samples += block.shape[1]
+                apart.update(block[None])
+                block = _with_channels(block, channels)
+                together.update(block[None])
+                yield block
+
+        for block in resample_blocks(measured(), reader.sampling_rate, pipe.sampling_rate):
+            heard.update(block[None])
+        if reader.channels > channels:
+            check_not_cancelled(str(path), apart.rms, together.rms)
+        gain = pipe.reference_gain(heard.rms)
+
+        blocks = resample_blocks(
+            (_with_channels(block, channels) for block in reader), reader.sampling_rate, pipe.sampling_rate
+        )
+        frames = -(-resampled_length(samples, reader.sampling_rate, pipe.sampling_rate) // pipe.hop_length)
+        return cls(reader, samples, pipe.encode_stream(blocks, gain, frames), gain)
+
+    def write_stem(
+        self,
+        pipe: StemAccompanimentPipeline,
+        latents: Tensor,
+        path: str | os.PathLike[str],
+        with_mix: str | os.PathLike[str] | None = None,
+        picture: str | os.PathLike[str] | None = None,
+    ) -> float:
+        """Decode a stem for this mix to a file at the mix's own rate and length, each file whole or not at all.
+
+        Args:
+            pipe: Whose autoencoder plays it.
+            latents: Normalised, `(1, latent_channels, frames)`, as the pipeline returns them.
+            path: The stem, at the level that fits the mix, scaled down as a whole where it would leave [-1, 1].
+            with_mix: Where to write the mix with the stem in it, likewise scaled; None does not.
+            picture: Where to draw spectrograms of mix, stem and both, as PNG; None does not.
+
+        Returns:
+            Greatest magnitude of the stem.
+
+        Raises:
+            latentstem.AudioFileError: A file cannot be written.
+        """
+        rate = self.reader.sampling_rate
+        folder = Path(path).parent
+        channels = pipe.autoencoder.config["audio_channels"]
+        with ExitStack() as stack:
+            stem = stack.enter_context(Spool(folder, channels))
+            num_samples = resampled_length(self.samples, rate, pipe.sampling_rate)
+            decoded = pipe.decode_stream(latents, num_samples, self.gain)
+            for block in resample_blocks(decoded, pipe.sampling_rate, rate, self.samples):
+                stem.append(block)
+            down = 1 / max(stem.peak, 1.0)
+            _write(path, rate, (down * block for block in stem.blocks()), channels)
+            if with_mix is None and picture is None:
+                return down * stem.peak
+            mix, both = (stack.enter_context(Spool(folder, self.reader.channels)) for _ in range(2))
+            for block in self.reader:
+                both.append(block + down * stem.read(mix.samples, block.shape[1]))
+                mix.append(block)
+            mixed_down = 1 / max(both.peak, 1.0)
+            if with_mix is not None:
+                _write(with_mix, rate, (mixed_down * block for block in both.blocks()), both.channels)
+            if picture is not None:
+                from latentstem.preview import draw_spectrograms
+
+                draw_spectrograms(picture, {"mix": mix, "stem": stem, "both": both}, rate)
+        return down * stem.peak
+
+
+def _with_channels(block: Tensor, channels: int) -> Tensor:
+    """A block `(channels of the file, samples)` with the channels of the model."""
+    if len(block) < channels:
+        raise ValueError("the mix is mono and the weights are stereo; repeat the channel if that is meant")
+    return block if len(block) == channels else block.mean(dim=0, keepdim=True)
+
+
+def _write(path: str | os.PathLike[str], sampling_rate: int, blocks: Iterable[Tensor], channels: int) -> None:
+    with AudioWriter(path, sampling_rate, channels) as writer:
+        for block in blocks:
+            writer.write(block)

@@ -1,5 +1,7 @@
 """Windows: they cover a sequence, agree with the whole where a net is local, and are the whole where one covers it."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -16,7 +18,7 @@ def test_windows_cover_every_frame_and_meet_in_their_overlap(shape, length):
     spans = windows.spans(length)
     assert spans[0].start == 0 and spans[-1].stop == length
     assert all(span.stop - span.start == windows.frames for span in spans[:-1])
-    assert all(one.stop - other.start == windows.overlap for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one.stop - other.start == windows.overlap for one, other in pairwise(spans))
 
 
 @given(shapes, st.integers(1, 300))

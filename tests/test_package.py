@@ -100,6 +100,8 @@ def test_every_import_is_declared_where_its_room_is_installed():
             allowed.update(declared(EXTRA_OF[room], project))
         if path == ROOT / "latentstem" / "audio" / "io.py":
             allowed.update(declared("audio", project))
+        if path == ROOT / "latentstem" / "evaluation" / "clap.py":
+            allowed.update(declared("clap", project))
         if room in ("nn", "audio", "losses"):
             allowed -= {"diffusers", "safetensors"}
         assert {name.split(".")[0] for name in imports(path)} <= allowed, path
@@ -124,6 +126,11 @@ def test_the_plain_torch_rooms_load_nothing_else():
     loaded = set(run_fresh(code).split())
     assert "torch" in loaded
     assert not loaded & {"diffusers", "transformers", "torchaudio", "soundfile", "soxr", "librosa", "matplotlib"}
+
+
+def test_the_figures_of_merit_load_transformers_only_where_clap_is_loaded():
+    code = "import sys, latentstem.evaluation; print(*({'transformers', 'diffusers'} & set(sys.modules)), 'no more')"
+    assert run_fresh(code).split() == ["no", "more"]
 
 
 def test_importing_the_package_costs_next_to_nothing():

@@ -3,6 +3,7 @@
 Each is exact on synthesised tones (the tests hold it to that). The benchmarks only call these functions.
 """
 
+from latentstem.evaluation.clap import ClapEmbedding
 from latentstem.evaluation.frechet import GaussianStatistics, frechet_distance, kernel_distance
 from latentstem.evaluation.harmony import SoundingChord, chord_share, root_on_downbeat, root_share
 from latentstem.evaluation.key import SoundingKey, key_agreement, line_key, prevailing_key
@@ -16,6 +17,7 @@ from latentstem.evaluation.style import nearest_program, sounding_frames, style_
 from latentstem.evaluation.timbre import program_classifier, timbre
 
 __all__ = [
+    "ClapEmbedding",
     "GaussianStatistics",
     "PitchTrack",
     "RoundTrip",

@@ -115,11 +115,12 @@ def evaluate_pipeline(
             return_dict=False,
         )
         generated = _leveled(torch.as_tensor(made).cpu().float().mean(1))
-        trip, encoded = _round_trip(pipe, stem)
+        encoded = _encode(pipe, stem)
+        trip = _decode(pipe, encoded, samples)
         for kind, audio in ((TRUE, stem), (TRIP, trip), (MADE, generated)):
             sounds[kind].append(audio[0].numpy())
-        latents[TRUE].append(_sounding(encoded, stem, pipe))
-        latents[MADE].append(_sounding(_round_trip(pipe, generated)[1], generated, pipe))
+        latents[TRUE].append(_sounding(pipe, encoded, stem))
+        latents[MADE].append(_sounding(pipe, _encode(pipe, generated), generated))
 
     heard = {
         kind: [HeardStem.of(audio, rate) for audio in track(some, description=f"hearing: {kind}")]
@@ -179,17 +180,25 @@ def _leveled(audio: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _round_trip(pipe: StemAccompanimentPipeline, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What comes back of mono audio `(1, samples)`, and its normalised latents `(channels, frames)`."""
+def _encode(pipe: StemAccompanimentPipeline, audio: torch.Tensor) -> torch.Tensor:
+    """Latents `(1, channels, frames)` of mono audio `(1, samples)`, not normalised."""
     codec = pipe.autoencoder
     given = audio.expand(codec.config["audio_channels"], -1)[None].to(codec.device, codec.dtype)
     (latents,) = codec.encode(given, return_dict=False)
-    (back,) = codec.decode(latents, num_samples=audio.shape[-1], return_dict=False)
-    return back.float().mean(1).cpu(), normalize_latents(latents.float(), codec.config)[0].cpu()
+    return latents
 
 
-def _sounding(latents: torch.Tensor, audio: torch.Tensor, pipe: StemAccompanimentPipeline) -> np.ndarray:
-    return latents[:, torch.from_numpy(sounding_frames(audio[0].numpy(), pipe.hop_length))].T.numpy()
+@torch.no_grad()
+def _decode(pipe: StemAccompanimentPipeline, latents: torch.Tensor, samples: int) -> torch.Tensor:
+    """Mono audio `(1, samples)` of what `_encode` gave."""
+    (back,) = pipe.autoencoder.decode(latents, num_samples=samples, return_dict=False)
+    return back.float().mean(1).cpu()
+
+
+def _sounding(pipe: StemAccompanimentPipeline, latents: torch.Tensor, audio: torch.Tensor) -> np.ndarray:
+    """Normalised latents `(frames, channels)` of the frames in which the audio sounds."""
+    sounding = torch.from_numpy(sounding_frames(audio[0].numpy(), pipe.hop_length))
+    return normalize_latents(latents.float(), pipe.autoencoder.config)[0].cpu()[:, sounding].T.numpy()
 
 
 def _distances(

@@ -127,7 +127,7 @@ def evaluate_pipeline(
         for kind, some in sounds.items()
     }
     heard[SWAPPED] = [*heard[MADE][1:], heard[MADE][0]]
-    pairs = list(zip(sounds[TRUE], sounds[TRIP], strict=True))
+    pairs = list(zip(sounds[TRUE], sounds[TRIP], heard[TRUE], heard[TRIP], strict=True))
     return Evaluation(
         [one.name for one in tracks],
         {
@@ -136,10 +136,10 @@ def evaluate_pipeline(
         },
         [
             {
-                **asdict(round_trip(true, back, rate)),
+                **asdict(round_trip(true, back, rate, (heard_true.pitch, heard_back.pitch))),
                 "log_mel_l1": log_mel_l1(true, back, rate),
             }
-            for true, back in track(pairs, description="round trips")
+            for true, back, heard_true, heard_back in track(pairs, description="round trips")
         ],
         _distances(sounds, latents, rate),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from latentstem.evaluation.pitch import track_agreement, track_pitch
+from latentstem.evaluation.pitch import PitchTrack, track_agreement, track_pitch
 from latentstem.evaluation.rhythm import onset_lag
 from latentstem.evaluation.spectrum import log_spectral_distance
 
@@ -44,13 +44,20 @@ class RoundTrip:
         return self.pitch_agreement / self.pitch_ceiling if self.pitch_ceiling else 0.0
 
 
-def round_trip(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_rate: int) -> RoundTrip:
+def round_trip(
+    reference_audio: np.ndarray,
+    estimate_audio: np.ndarray,
+    sampling_rate: int,
+    tracks: tuple[PitchTrack, PitchTrack] | None = None,
+) -> RoundTrip:
     """Compares a reconstruction with its original.
 
     Args:
         reference_audio: the original, `(samples,)`.
         estimate_audio: what came back, `(samples,)`.
         sampling_rate: of both, in Hz.
+        tracks: pitch of the original and of what came back, from `track_pitch`, where it is known already: tracking is
+            most of the work.
 
     Returns:
         The figures. A silent original has pitch agreement and voiced ratio 0.
@@ -65,10 +72,8 @@ def round_trip(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling
         >>> figures.pitch_agreement, figures.voiced_ratio, abs(figures.onset_lag) < 1e-6
         (1.0, 1.0, True)
     """
-    reference, estimate, ceiling = (
-        track_pitch(audio, sampling_rate)
-        for audio in (reference_audio, estimate_audio, retouched(reference_audio, sampling_rate))
-    )
+    reference, estimate = tracks or (track_pitch(audio, sampling_rate) for audio in (reference_audio, estimate_audio))
+    ceiling = track_pitch(retouched(reference_audio, sampling_rate), sampling_rate)
     return RoundTrip(
         pitch_agreement=track_agreement(reference, estimate),
         pitch_ceiling=track_agreement(reference, ceiling),

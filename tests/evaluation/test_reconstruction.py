@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.evaluation import retouched, round_trip
+from latentstem.evaluation import reconstruction, retouched, round_trip, track_pitch
 
 RATE = 44100
 NOTES = [(0.1, 0.9, 33), (1.0, 1.9, 40)]
@@ -24,6 +24,15 @@ def test_each_figure_sees_its_own_fault(play):
     assert round_trip(audio, octave, RATE).pitch_agreement <= 0.02
     assert round_trip(audio, late, RATE).onset_lag == pytest.approx(0.01, abs=3e-4)
     assert round_trip(audio, half, RATE).voiced_ratio == pytest.approx(0.5, abs=0.1)
+
+
+def test_pitch_that_is_known_is_not_tracked_again(play, monkeypatch):
+    audio, estimate = play(NOTES, 2.0), play([(0.1, 0.9, 33), (1.0, 1.9, 52)], 2.0)
+    expected = round_trip(audio, estimate, RATE)
+    tracks, tracked = (track_pitch(audio, RATE), track_pitch(estimate, RATE)), []
+    monkeypatch.setattr(reconstruction, "track_pitch", lambda *given: tracked.append(given) or track_pitch(*given))
+    assert round_trip(audio, estimate, RATE, tracks) == expected
+    assert 0.3 < expected.pitch_agreement < 0.7 and len(tracked) == 1
 
 
 def test_silence_gives_figures_without_nan(play):

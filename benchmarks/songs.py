@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import reference_gain
 from latentstem.data.bassnet import Dataset, compose_artificial
 from latentstem.data.composer import TEST_SEEDS, TRAIN_SEEDS, VALIDATION_SEEDS, Song, compose
 from latentstem.data.corpus import render_song
@@ -121,8 +121,8 @@ def unseen_bass(number: int, program: int, duration: float, cache: Path) -> np.n
 
 def leveled(audio: Any) -> np.ndarray:
     """Brings audio `(samples,)` to the reference loudness; silence stays silent."""
-    level = float(sounding_rms(torch.from_numpy(np.asarray(audio, dtype=np.float32))[None, None]))
-    return (audio * (REFERENCE_RMS / level if level else 0.0)).astype(np.float32)
+    gain = float(reference_gain(torch.from_numpy(np.asarray(audio, dtype=np.float32))[None, None]))
+    return (audio * gain).astype(np.float32)
 
 
 def _all_rendered(render: Callable[[Song], Any], songs: Sequence[Song], description: str) -> list[Any]:

@@ -28,7 +28,7 @@ _NAMES_BY_MODULE = {
         "read_audio",
         "write_audio",
     ),
-    "latentstem.audio.level": ("REFERENCE_RMS", "SoundingLevel", "sounding_rms"),
+    "latentstem.audio.level": ("REFERENCE_RMS", "SoundingLevel", "reference_gain", "sounding_rms"),
     "latentstem.audio.resampling": ("resample", "resample_blocks", "resampled_length"),
     "latentstem.audio.stft": ("istft", "overlap_add", "stft"),
     "latentstem.audio.tiling": ("tile_stream", "tiled"),

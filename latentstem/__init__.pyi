@@ -16,6 +16,7 @@ from latentstem.audio.io import read_audio as read_audio
 from latentstem.audio.io import write_audio as write_audio
 from latentstem.audio.level import REFERENCE_RMS as REFERENCE_RMS
 from latentstem.audio.level import SoundingLevel as SoundingLevel
+from latentstem.audio.level import reference_gain as reference_gain
 from latentstem.audio.level import sounding_rms as sounding_rms
 from latentstem.audio.resampling import resample as resample
 from latentstem.audio.resampling import resample_blocks as resample_blocks

@@ -9,6 +9,9 @@ import torch
 REFERENCE_RMS = 0.1
 """The level, -20 dB below full scale, at which the nets hear mixes and stems."""
 
+SILENCE_RMS = 1e-6
+"""The level, -120 dB below full scale, up to which audio is silence: there is no loudness to bring up."""
+
 BLOCK = 4096
 RANGE_DB = 40.0
 
@@ -30,6 +33,24 @@ def sounding_rms(audio: torch.Tensor) -> torch.Tensor:
     level = SoundingLevel()
     level.update(audio)
     return level.rms
+
+
+def reference_gain(audio: torch.Tensor) -> torch.Tensor:
+    """Factor that brings audio to the reference loudness, 0.1 by `sounding_rms`.
+
+    Args:
+        audio: `(batch, channels, samples)`.
+
+    Returns:
+        `(batch,)`, 1 where the audio is silent, that is at most 120 dB below full scale, or empty.
+
+    Example:
+        >>> reference_gain(torch.stack([torch.full((1, 8192), 0.5), torch.zeros(1, 8192)]))
+        tensor([0.2000, 1.0000])
+    """
+    level = SoundingLevel()
+    level.update(audio)
+    return level.gain
 
 
 class SoundingLevel:
@@ -72,3 +93,8 @@ class SoundingLevel:
         sounding = (power > 0) & (power >= power.amax(dim=-1, keepdim=True) * 10 ** (-RANGE_DB / 10))
         total = (counts * sounding).sum(dim=-1)
         return torch.where(total > 0, (energy * sounding).sum(dim=-1) / total.clamp(min=1), 0.0).sqrt()
+
+    @property
+    def gain(self) -> torch.Tensor:
+        """What `reference_gain` of the whole is, `(batch,)`."""
+        return torch.where(self.rms > SILENCE_RMS, REFERENCE_RMS / self.rms.clamp(min=SILENCE_RMS), 1.0)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import IterableDataset, get_worker_info
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import REFERENCE_RMS, reference_gain
 from latentstem.data.composer import TRAIN_SEEDS, compose
 from latentstem.data.corpus import render_song
 from latentstem.data.dice import Dice
@@ -121,5 +121,4 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
 
 def _levelled(audio: Tensor) -> Tensor:
     """Bring a whole track to the reference loudness; silence stays silence."""
-    level = sounding_rms(audio[None, None])
-    return audio * torch.where(level > 0, REFERENCE_RMS / level.clamp(min=1e-9), 0.0)
+    return audio * reference_gain(audio[None, None])

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import reference_gain
 from latentstem.data.corpus import read_annotation
 from latentstem.data.stems import SAMPLING_RATE, StemFolder, StemTrack
 from latentstem.evaluation.frechet import frechet_distance, kernel_distance
@@ -176,7 +176,7 @@ def _stem_and_mix(one: StemTrack, target: str, samples: int) -> tuple[torch.Tens
 
 def _leveled(audio: torch.Tensor) -> torch.Tensor:
     """Mono audio `(1, samples)` at the reference loudness; silence stays silent."""
-    return audio * (REFERENCE_RMS / sounding_rms(audio[None]).clamp(min=1e-6))
+    return audio * reference_gain(audio[None])
 
 
 @torch.no_grad()

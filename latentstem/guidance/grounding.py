@@ -17,7 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from latentstem.audio.level import RANGE_DB, REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import RANGE_DB, SILENCE_RMS, reference_gain, sounding_rms
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
 from latentstem.sampling.latents import normalize_latents
@@ -141,10 +141,9 @@ class StyleGrounding:
 @torch.no_grad()
 def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     """Mean of each item's normalised latents over its sounding frames: `(batch, channels)`."""
-    level = sounding_rms(audio)
-    if (level == 0).any():
+    if (sounding_rms(audio) <= SILENCE_RMS).any():
         raise ValueError("the style reference is silent; give one in which the instrument plays")
-    audio = audio * (REFERENCE_RMS / level).reshape(-1, 1, 1)
+    audio = audio * reference_gain(audio).reshape(-1, 1, 1)
     latents = autoencoder.encode(audio).latents.float()
     latents = normalize_latents(latents, autoencoder.config)
 

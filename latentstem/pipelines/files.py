@@ -81,13 +81,12 @@ class MixFile:
             heard.update(block[None])
         if reader.channels > channels:
             check_not_cancelled(str(path), apart.rms, together.rms)
-        gain = pipe.reference_gain(heard.rms)
 
         blocks = resample_blocks(
             (_with_channels(block, channels) for block in reader), reader.sampling_rate, pipe.sampling_rate
         )
         frames = -(-resampled_length(samples, reader.sampling_rate, pipe.sampling_rate) // pipe.hop_length)
-        return cls(reader, samples, pipe.encode_stream(blocks, gain, frames), gain)
+        return cls(reader, samples, pipe.encode_stream(blocks, heard.gain, frames), heard.gain)
 
     def write_stem(
         self,

@@ -14,7 +14,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import reference_gain
 from latentstem.guidance.grounding import StyleGrounding
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
@@ -28,9 +28,6 @@ from latentstem.sampling.windows import Windows
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 
 _SCHEDULE = ("num_train_timesteps", "max_signal_rate", "min_signal_rate", "prediction_type")
-
-# Audio below this level, 120 dB under full scale, is silence: there is no loudness to bring up.
-_SILENCE = 1e-6
 
 
 class StemAccompanimentPipeline(DiffusionPipeline):
@@ -195,15 +192,10 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         Returns:
             Normalised latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
         """
-        gain = self.reference_gain(sounding_rms(mix))
+        gain = reference_gain(mix)
         # Float32 whatever the nets' dtype: the autoencoder casts after its spectrogram.
         latents = self.autoencoder.encode(mix * gain.reshape(-1, 1, 1)).latents.float()
         return normalize_latents(latents, self.autoencoder.config), gain
-
-    @staticmethod
-    def reference_gain(level: Tensor) -> Tensor:
-        """What brings audio of a loudness, see `sounding_rms`, to the reference loudness; 1 for silence."""
-        return torch.where(level > _SILENCE, REFERENCE_RMS / level.clamp(min=_SILENCE), 1.0)
 
     @torch.no_grad()
     def encode_stream(self, blocks: Iterable[Tensor], gain: Tensor, frames: int | None = None) -> Tensor:
@@ -211,7 +203,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
 
         Args:
             blocks: `(channels, any number of samples)`, at the model's rate and channels.
-            gain: What brings the mix to the reference loudness, `(1,)`; see `reference_gain`.
+            gain: What brings the mix to the reference loudness, `(1,)`; see `SoundingLevel`.
             frames: How many latent frames there will be, for the progress bar.
 
         Returns:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import reference_gain
 from latentstem.data.production import produce
 from latentstem.data.stems import StemFolder, StemTrack
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
@@ -102,7 +102,7 @@ def _produced(mixes: Tensor, production: float, seed: tuple[int, ...]) -> Tensor
 def _encode(autoencoder: AutoencoderSpectral, sounds: Tensor) -> Tensor:
     """Latents of mono sounds `(n, samples)`, each at the reference loudness, in half precision."""
     audio = sounds[:, None]
-    audio = audio * (REFERENCE_RMS / sounding_rms(audio).clamp(min=1e-6))[:, None, None]
+    audio = audio * reference_gain(audio)[:, None, None]
     channels = autoencoder.config["audio_channels"]
     (latents,) = autoencoder.encode(audio.expand(-1, channels, -1).to(autoencoder.device), return_dict=False)
     return latents.cpu().half()

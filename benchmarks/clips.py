@@ -5,12 +5,14 @@ in it. The true clips are basses of validation songs, rendered with the soundfon
 by these figures, so no test song is looked at.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from rich.progress import track
 
 from latentstem import StemAccompanimentPipeline
@@ -22,6 +24,7 @@ from latentstem.training.latents import cache_latents
 FIRST_SONG = 200
 """Of the validation seeds; those before serve the trainings."""
 DURATION = 20.0
+MEASURES = {"frechet": "Fréchet distance", "kernel": "kernel distance x 100"}
 
 
 @dataclass(frozen=True)
@@ -108,3 +111,9 @@ def over_seeds(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
         }
         for name in runs[0]
     }
+
+
+def plot_means(axis: Axes, places: Sequence[float], cells: Sequence[dict[str, float]], **style: Any) -> None:
+    """Draws the means of cells as one line, with bars from their low to their high ends."""
+    low, means, high = (np.array([cell[end] for cell in cells]) for end in ("low", "mean", "high"))
+    axis.errorbar(places, means, yerr=[means - low, high - means], marker="o", capsize=3, **style)

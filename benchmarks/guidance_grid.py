@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from clips import Clips, distances, draw, over_seeds
+from clips import MEASURES, Clips, distances, draw, over_seeds, plot_means
 from generation import generate, load_pipeline, weights_folder
 from matplotlib.figure import Figure
 from report import RESULTS, interval, print_table, shown, write_report
@@ -33,7 +33,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 VARIED = ((4.0, 0.7), (8.0, 0.7))
 """Cells (w, phi) that are repeated with each of the variants."""
-MEASURES = {"frechet": "Fréchet distance", "kernel": "kernel distance x 100"}
 HEARD = {"chord_share": "chord share", "onset_f1": "onset F1"}
 
 
@@ -158,13 +157,9 @@ def _picture(figures: dict[str, Any]) -> Figure:
     panels += [("heard", measure, label) for measure, label in HEARD.items()]
     for axis, (part, measure, label) in zip(axes, panels, strict=True):
         for phi, cells in figures[part].items():
-            some = [cell[measure] for cell in cells.values()]
-            means = np.array([one["mean"] for one in some])
-            errors = [means - [one["low"] for one in some], [one["high"] for one in some] - means]
+            scales, some = [float(w) for w in cells], [cell[measure] for cell in cells.values()]
             colour = f"C{RESCALES.index(float(phi))}"
-            axis.errorbar(
-                [float(w) for w in cells], means, errors, marker="o", capsize=3, color=colour, label=f"phi = {phi}"
-            )
+            plot_means(axis, scales, some, color=colour, label=f"phi = {phi}")
         if part == "distances":
             axis.axhline(figures["true_basses_of_the_mixes"][measure], color="grey", linestyle=":")
         axis.set(xlabel="w", ylabel=label)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from clips import Clips, distances, draw, over_seeds
+from clips import MEASURES, Clips, distances, draw, over_seeds, plot_means
 from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from generation import load_pipeline, weights_folder
 from matplotlib.figure import Figure
@@ -23,7 +23,6 @@ SOLVERS: dict[str, Any] = {
     "UniPC": UniPCMultistepScheduler,
 }
 STEPS = (4, 8, 16, 32, 64, 128, 256)
-MEASURES = {"frechet": "Fréchet distance", "kernel": "kernel distance x 100"}
 
 
 def main(
@@ -77,13 +76,7 @@ def _picture(figures: dict[str, Any], counts: tuple[int, ...]) -> Figure:
     picture = Figure(figsize=(10, 4))
     for axis, (measure, label) in zip(picture.subplots(1, 2), MEASURES.items(), strict=True):
         for name, cells in figures["solvers"].items():
-            some = [cells[str(count)][measure] for count in counts]
-            means = [cell["mean"] for cell in some]
-            errors = [
-                [mean - cell["low"] for mean, cell in zip(means, some, strict=True)],
-                [cell["high"] - mean for mean, cell in zip(means, some, strict=True)],
-            ]
-            axis.errorbar(counts, means, yerr=errors, marker="o", capsize=3, label=name)
+            plot_means(axis, counts, [cells[str(count)][measure] for count in counts], label=name)
         axis.axhline(figures["other_half_of_the_true_basses"][measure], color="grey", linestyle=":")
         axis.axvline(64, color="lightgrey", zorder=0)
         axis.set_xscale("log", base=2)

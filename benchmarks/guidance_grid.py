@@ -8,6 +8,8 @@ channel by channel. The defaults of the shipped weights are chosen from these pl
 Run it as `python benchmarks/guidance_grid.py`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,12 +29,11 @@ RESCALES = (0.0, 0.5, 0.7, 1.0)
 HEARD_SCALES = (1.0, 2.0, 4.0, 8.0)
 HEARD_RESCALES = (0.0, 0.7, 1.0)
 VARIANTS: dict[str, dict[str, Any]] = {
-    "clean samples, all channels": {},
     "output space": {"space": "output"},
     "per channel": {"per_channel": True},
 }
 VARIED = ((4.0, 0.7), (8.0, 0.7))
-"""Cells (w, phi) that are repeated with each of the variants."""
+"""Cells (w, phi) that are repeated with each of the variants; they are in the grid too."""
 HEARD = {"chord_share": "chord share", "onset_f1": "onset F1"}
 
 
@@ -67,9 +68,13 @@ def main(
         f"{rescale:g}": {f"{scale:g}": unguided if scale == 1.0 else cell(scale, rescale) for scale in SCALES}
         for rescale in RESCALES
     }
+    varied = {f"w = {w:g}, phi = {phi:g}": (w, phi) for w, phi in VARIED}
     variants = {
-        name: {f"w = {w:g}, phi = {phi:g}": cell(w, phi, **options) for w, phi in VARIED}
-        for name, options in VARIANTS.items()
+        "clean samples, all channels": {title: grid[f"{phi:g}"][f"{w:g}"] for title, (w, phi) in varied.items()},
+        **{
+            name: {title: cell(w, phi, **options) for title, (w, phi) in varied.items()}
+            for name, options in VARIANTS.items()
+        },
     }
     heard = _heard_grid(pipe, validation_songs(songs, duration, cache), batch)
     figures = {
@@ -91,18 +96,15 @@ def main(
     write_report("guidance_grid", settings, figures, _picture(figures), results)
 
 
-class guided:
+@contextmanager
+def guided(pipe: StemAccompanimentPipeline, scale: float, rescale: float, **options: Any) -> Iterator[None]:
     """Lets the pipeline guide so for a while, and as before afterwards."""
-
-    def __init__(self, pipe: StemAccompanimentPipeline, scale: float, rescale: float, **options: Any):
-        self.pipe, self.saved = pipe, pipe.guider
-        self.guider = pipe.guider.new(guidance_scale=scale, guidance_rescale=rescale, **options)
-
-    def __enter__(self) -> None:
-        self.pipe.guider = self.guider
-
-    def __exit__(self, *error: object) -> None:
-        self.pipe.guider = self.saved
+    saved = pipe.guider
+    pipe.guider = saved.new(guidance_scale=scale, guidance_rescale=rescale, **options)
+    try:
+        yield
+    finally:
+        pipe.guider = saved
 
 
 def _heard_grid(

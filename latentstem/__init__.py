@@ -30,6 +30,7 @@ _NAMES_BY_MODULE = {
     ),
     "latentstem.audio.level": ("REFERENCE_RMS", "SoundingLevel", "reference_gain", "sounding_rms"),
     "latentstem.audio.resampling": ("resample", "resample_blocks", "resampled_length"),
+    "latentstem.audio.spool": ("Spool",),
     "latentstem.audio.stft": ("istft", "overlap_add", "stft"),
     "latentstem.audio.tiling": ("tile_stream", "tiled"),
     "latentstem.audio.yin": ("yin",),

@@ -21,6 +21,7 @@ from latentstem.audio.level import sounding_rms as sounding_rms
 from latentstem.audio.resampling import resample as resample
 from latentstem.audio.resampling import resample_blocks as resample_blocks
 from latentstem.audio.resampling import resampled_length as resampled_length
+from latentstem.audio.spool import Spool as Spool
 from latentstem.audio.stft import istft as istft
 from latentstem.audio.stft import overlap_add as overlap_add
 from latentstem.audio.stft import stft as stft

@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -158,6 +159,7 @@ def accompany(
     from latentstem.audio.io import AudioReader, check_writable, read_audio
     from latentstem.audio.resampling import resample
     from latentstem.pipelines.files import MixFile
+    from latentstem.preview import draw_spectrograms
 
     if max_duration <= 0:
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
@@ -199,7 +201,9 @@ def accompany(
                 output_type="latent",
             )
             with quietly():
-                peak = mix_file.write_stem(pipe, result.audios, path, with_mix, picture)
+                peak = mix_file.write_stem(
+                    pipe, result.audios, path, with_mix, partial(draw_spectrograms, picture) if preview else None
+                )
         rate = mix_file.reader.sampling_rate
         _report(path, f"seed {seed + index}, {mix_file.samples / rate:.2f} s at {rate} Hz, peak {_decibels(peak)}")
         if preview:

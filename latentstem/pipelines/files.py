@@ -6,7 +6,7 @@ megabytes.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +94,7 @@ class MixFile:
         latents: Tensor,
         path: str | os.PathLike[str],
         with_mix: str | os.PathLike[str] | None = None,
-        picture: str | os.PathLike[str] | None = None,
+        draw: Callable[[dict[str, Spool], int], None] | None = None,
     ) -> float:
         """Decode a stem for this mix to a file at the mix's own rate and length, each file whole or not at all.
 
@@ -103,7 +103,7 @@ class MixFile:
             latents: Normalised, `(1, latent_channels, frames)`, as the pipeline returns them.
             path: The stem, at the level that fits the mix, scaled down as a whole where it would leave [-1, 1].
             with_mix: Where to write the mix with the stem in it, likewise scaled; None does not.
-            picture: Where to draw spectrograms of mix, stem and both, as PNG; None does not.
+            draw: Called with mix, stem and both, and their sampling rate, to make a picture of them.
 
         Returns:
             Greatest magnitude of the stem.
@@ -122,7 +122,7 @@ class MixFile:
                 stem.append(block)
             down = 1 / max(stem.peak, 1.0)
             _write(path, rate, (down * block for block in stem.blocks()), channels)
-            if with_mix is None and picture is None:
+            if with_mix is None and draw is None:
                 return down * stem.peak
             mix, both = (stack.enter_context(Spool(folder, self.reader.channels)) for _ in range(2))
             for block in self.reader:
@@ -131,10 +131,8 @@ class MixFile:
             mixed_down = 1 / max(both.peak, 1.0)
             if with_mix is not None:
                 _write(with_mix, rate, (mixed_down * block for block in both.blocks()), both.channels)
-            if picture is not None:
-                from latentstem.preview import draw_spectrograms
-
-                draw_spectrograms(picture, {"mix": mix, "stem": stem, "both": both}, rate)
+            if draw is not None:
+                draw({"mix": mix, "stem": stem, "both": both}, rate)
         return down * stem.peak
 
 

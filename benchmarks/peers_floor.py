@@ -1,0 +1,71 @@
+"""How fast this machine multiplies matrices, and how much of that a net reaches."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def best_seconds(run: Callable[[], Any], spend: float) -> float:
+    """The shortest of as many repetitions as fit into `spend` seconds, at least one."""
+    best, start = float("inf"), time.perf_counter()
+    while True:
+        before = time.perf_counter()
+        run()
+        now = time.perf_counter()
+        best = min(best, now - before)
+        if now - start >= spend:
+            return best
+
+
+def gemm_rate(dtype: torch.dtype, size: int = 1024, spend: float = 0.3) -> float:
+    """Operations a second of the product of two square matrices, multiplications and additions counted apart."""
+    a, b = torch.randn(2, size, size).to(dtype)
+    out = torch.empty_like(a)
+    torch.mm(a, b, out=out)
+    return 2 * size**3 / best_seconds(lambda: torch.mm(a, b, out=out), spend)
+
+
+def floor(net: nn.Module, run: Callable[[], Any], dtype: torch.dtype, spend: float = 2.0) -> dict[str, Any]:
+    """What a forward computes, and how long its linear layers would take as bare products in the same dtype.
+
+    Args:
+        net: The net.
+        run: One forward of it, in float32 and with gradients where the caller allows them.
+        dtype: Of the bare products.
+        spend: Seconds to spend on timing them.
+
+    Returns:
+        `flops` of the forward, attention among them; `linear_flops` of its linear layers, and the shortest
+        `linear_seconds` of these as products of their own shapes.
+    """
+    shapes = []
+
+    def note(layer: nn.Module, inputs: tuple) -> None:
+        shapes.append((inputs[0].numel() // layer.in_features, layer.in_features, layer.out_features))
+
+    hooks = [layer.register_forward_pre_hook(note) for layer in net.modules() if isinstance(layer, nn.Linear)]
+    with torch.enable_grad(), FlopCounterMode(display=False) as counter:  # gradients spell attention out, to be counted
+        run()
+    for hook in hooks:
+        hook.remove()
+
+    # Inputs, weights and results of every layer lie apart, as in the net: shared ones would never leave the cache.
+    products = [
+        (torch.randn(rows, width).to(dtype), torch.randn(made, width).to(dtype).t(), torch.empty(rows, made).to(dtype))
+        for rows, width, made in shapes
+    ]
+
+    def multiply() -> None:
+        for a, b, out in products:
+            torch.mm(a, b, out=out)
+
+    multiply()
+    return {
+        "flops": counter.get_total_flops(),
+        "linear_flops": sum(2 * rows * width * made for rows, width, made in shapes),
+        "linear_seconds": best_seconds(multiply, spend),
+    }

@@ -1,0 +1,128 @@
+"""What the side-by-side benchmark is to show, held against what it measured."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+Rows = Mapping[str, Mapping[str, Any]]
+
+WAYS = ("encode", "decode")
+CONTINUOUS = ("music2latent", "oobleck", "same")
+"""The other autoencoders with continuous latents."""
+FULL_RATE = 400e9
+"""Operations a second in float32 from which on the full factor over real time is asked; in proportion below."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure and its bound."""
+
+    name: str
+    reached: float
+    asked: float
+    at_least: bool = True
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure keeps the bound; one that was not measured does not."""
+        return self.reached >= self.asked if self.at_least else self.reached <= self.asked
+
+
+def goals(rows: Rows) -> list[Goal]:
+    """All goals; NaN is reached where a case that it needs was not measured.
+
+    Args:
+        rows: Case -> its figures; those of missing cases lack them.
+    """
+    return [*_autoencoder(rows), *_lengths(rows), *_attention(rows), *_sampling(rows), *_rate(rows)]
+
+
+def as_figures(found: list[Goal]) -> list[dict[str, Any]]:
+    """The goals as JSON, null where nothing was measured."""
+    unknown = {"reached": None, "met": None}
+    return [{**asdict(goal), "met": goal.met, **(unknown if math.isnan(goal.reached) else {})} for goal in found]
+
+
+def _figure(rows: Rows, case: str, key: str) -> float:
+    """A figure of a case, NaN where it is missing, so that what follows from it is missing too."""
+    return rows.get(case, {}).get(key, math.nan)
+
+
+def _ratio(rows: Rows, case: str, reference: str, key: str = "seconds") -> float:
+    return _figure(rows, case, key) / _figure(rows, reference, key)
+
+
+def _autoencoder(rows: Rows) -> list[Goal]:
+    found = []
+    for way in WAYS:
+        other, *others = (_ratio(rows, f"{way}/{codec}", f"{way}/latentstem") for codec in ("encodec-24k", *CONTINUOUS))
+        found += [
+            Goal(f"{way}: times as fast as EnCodec 24 kHz", other, 3.5),
+            Goal(f"{way}: times as fast as the fastest other continuous autoencoder", float(np.min(others)), 20),
+        ]
+    ours, theirs = (
+        float(np.max([_figure(rows, f"{way}/{codec}", "peak_memory") for way in WAYS]))
+        for codec in ("latentstem", "music2latent")
+    )
+    return [*found, Goal("autoencoder: peak memory over music2latent's", ours / theirs, 0.1, at_least=False)]
+
+
+def _lengths(rows: Rows) -> list[Goal]:
+    found = []
+    for way in WAYS:
+        seconds, peak, sound = (
+            {length: _figure(rows, f"length/{way}-{length}s", key) for length in (30, 60, 120, 240, 3600)}
+            for key in ("seconds", "peak_memory", "sound_bytes")
+        )
+        slopes = [(seconds[2 * length] - seconds[length]) / length for length in (30, 120)]
+        within = (peak[3600] - sound[3600]) / (peak[120] - sound[120])
+        found += [
+            Goal(f"{way}: peak memory of 60 minutes over that of 2", peak[3600] / peak[120], 1.2, at_least=False),
+            Goal(f"{way}: the same, less the audio itself", within, 1.2, at_least=False),
+            Goal(
+                f"{way}: time a second of audio, 120 to 240 s over 30 to 60 s, distance from 1",
+                abs(slopes[1] / slopes[0] - 1),
+                0.1,
+                at_least=False,
+            ),
+        ]
+    return found
+
+
+def _attention(rows: Rows) -> list[Goal]:
+    cases = ("attention/biased-4096", "attention/plain-4096")
+    return [
+        Goal(f"attention, 4096 frames: {name} with bias over without", _ratio(rows, *cases, key), 1.25, at_least=False)
+        for key, name in (("seconds", "time"), ("peak_memory", "peak memory"))
+    ]
+
+
+def _sampling(rows: Rows) -> list[Goal]:
+    whole = "sampling/latentstem-audio"
+    rate = rows.get(whole, {}).get("gemm_rates", {}).get("fp32", math.nan)
+    return [
+        Goal(
+            "audio to audio: times real time",
+            _figure(rows, whole, "times_real_time"),
+            10 * min(1.0, rate / FULL_RATE),
+        ),
+        Goal(
+            "sampling: times as fast as StableAudioDiT + DDIM",
+            _ratio(rows, "sampling/stable-audio-dit", "sampling/latentstem"),
+            8,
+        ),
+    ]
+
+
+def _rate(rows: Rows) -> list[Goal]:
+    return [
+        Goal(
+            f"U-Net at batch 2, {name}: share of the rate of its own products",
+            _figure(rows, f"forward/latentstem-batch2{suffix}", "share_of_own_shapes"),
+            0.5,
+        )
+        for suffix, name in (("", "fp32"), ("+bf16", "bf16"))
+    ]

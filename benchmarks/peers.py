@@ -33,7 +33,7 @@ GROUPS = {
     "forward": "Denoisers: one forward",
     "sampling": "Whole sampling, 64 steps",
     "attention": "Attention",
-    "length": "Lengths, our autoencoder in tiles",
+    "length": "Lengths, our autoencoder as a stream",
 }
 
 

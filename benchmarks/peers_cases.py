@@ -59,7 +59,7 @@ def builder(case: str, seconds: float) -> Callable[[], Any]:
         return partial(models.ours_attention, int(frames), kind == "biased")
     if group == "length":
         way, length = what.rsplit("-", 1)
-        return partial(models.ours_codec, way, float(length.removesuffix("s")), tiling=True)
+        return partial(models.ours_stream, way, float(length.removesuffix("s")))
     if group in ("encode", "decode"):
         codecs = {
             "latentstem": models.ours_codec,
@@ -117,7 +117,6 @@ def main(
             "first_seconds": first_seconds,
             "load_seconds": load_seconds,
             "audio_seconds": work.audio_seconds,
-            "sound_bytes": work.sound_bytes,
             "parameters": sum(parameter.numel() for parameter in work.net.parameters()),
             "peak_memory": peak_memory(),
             "peak_before_running": before,

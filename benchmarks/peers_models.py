@@ -30,7 +30,6 @@ class Work:
         net: Whose parameters are counted.
         package: Whose version is reported.
         audio_seconds: How much audio a repetition stands for.
-        sound_bytes: What that audio takes in memory, where it is the input or the result.
         after: More to find out once everything is timed.
     """
 
@@ -38,7 +37,6 @@ class Work:
     net: nn.Module
     package: str
     audio_seconds: float
-    sound_bytes: int = 0
     after: Callable[[], dict[str, Any]] = dict
 
 
@@ -58,13 +56,29 @@ def latents(seconds: float, batch: int = 1, channels: int = CHANNELS, multiple: 
 # first would lend it the encoder's peak of memory.
 
 
-def ours_codec(way: str, seconds: float, tiling: bool = False) -> Work:
+def ours_stream(way: str, seconds: float) -> Work:
+    """The shipped autoencoder as a stream, of audio that comes by the second and is not kept."""
+    import latentstem
+
+    net = latentstem.AutoencoderSpectral.from_pretrained(latentstem.pretrained_path("bass-gm"), subfolder="autoencoder")
+    second, code = audio(1.0), latents(seconds)
+
+    def run() -> None:
+        if way == "encode":
+            made = net.encode_stream(second for _ in range(round(seconds)))
+        else:
+            made = net.decode_stream([code])
+        for _ in made:
+            pass
+
+    return Work(run, net, "diffusers", seconds)
+
+
+def ours_codec(way: str, seconds: float) -> Work:
     """The shipped autoencoder."""
     import latentstem
 
     net = latentstem.AutoencoderSpectral.from_pretrained(latentstem.pretrained_path("bass-gm"), subfolder="autoencoder")
-    if tiling:
-        net.enable_tiling()
     sound, code = audio(seconds if way == "encode" else 0.1), latents(seconds)
     samples = round(seconds * RATE)
     return _codec(way, lambda: net.encode(sound), lambda: net.decode(code, num_samples=samples), net, seconds)
@@ -151,7 +165,7 @@ def _codec(
     way: str, encode: Callable, decode: Callable, net: nn.Module, seconds: float, package: str = "diffusers"
 ) -> Work:
     run = {"encode": encode, "decode": decode}[way]
-    return Work(run, net, package, seconds, sound_bytes=round(4 * seconds * RATE))
+    return Work(run, net, package, seconds)
 
 
 # Denoisers, one forward; all see noisy latents and the mix beside them, but for the transformer of Stable Audio, which

@@ -63,6 +63,7 @@ _NAMES_BY_MODULE = {
     "latentstem.pipelines.files": ("MixFile",),
     "latentstem.pipelines.inputs": ("prepare_audio",),
     "latentstem.pipelines.output": ("StemPipelineOutput",),
+    "latentstem.pipelines.quality": ("Quality",),
     "latentstem.pipelines.stem_accompaniment": ("StemAccompanimentPipeline",),
     "latentstem.sampling.denoised": ("DenoisedCoefficients", "denoised_coefficients"),
     "latentstem.sampling.hooks": ("DenoisedHook", "DenoisedStep", "on_denoised"),

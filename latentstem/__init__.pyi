@@ -65,6 +65,7 @@ from latentstem.nn.resnet import Upsample1D as Upsample1D
 from latentstem.pipelines.files import MixFile as MixFile
 from latentstem.pipelines.inputs import prepare_audio as prepare_audio
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
+from latentstem.pipelines.quality import Quality as Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline as StemAccompanimentPipeline
 from latentstem.sampling.denoised import DenoisedCoefficients as DenoisedCoefficients
 from latentstem.sampling.denoised import denoised_coefficients as denoised_coefficients

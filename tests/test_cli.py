@@ -90,6 +90,22 @@ def test_the_stem_is_what_the_pipeline_makes(accompany, weights, tmp_path):
     torch.testing.assert_close(read_audio(tmp_path / "bass.wav")[0], expected, rtol=0, atol=2**-22)
 
 
+def test_a_quality_brings_its_steps_unless_they_are_named(weights, mix, tmp_path, monkeypatch):
+    asked = []
+    call = StemAccompanimentPipeline.__call__
+
+    def noted(self, *args, num_inference_steps, **kwargs):
+        asked.append((type(self.scheduler).__name__, num_inference_steps))
+        return call(self, *args, num_inference_steps=1, **kwargs)
+
+    monkeypatch.setattr(StemAccompanimentPipeline, "__call__", noted)
+    words = ["accompany", str(mix), "--weights", str(weights), "--device", "cpu", "-o", str(tmp_path / "bass.wav")]
+    for more in ([], ["--quality", "fast"], ["--quality", "standard", "--steps", "5"]):
+        assert main([*words, *more]) == 0
+    assert asked == [("CosineDDIMScheduler", 64), ("UniPCMultistepScheduler", 8), ("UniPCMultistepScheduler", 5)]
+    assert main([*words, "--quality", "great"]) == 2
+
+
 def test_candidates_count_their_seeds_up(accompany, tmp_path):
     code, out, _ = accompany("--count", 3, "--seed", 5)
     assert code == 0

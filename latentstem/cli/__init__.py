@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -130,7 +130,10 @@ def accompany(
         Path | None, typer.Option(help="A recording whose sound the bass takes on; by default the net chooses.")
     ] = None,
     weights: Annotated[str, typer.Option(help="Shipped weights by name, or a folder of saved ones.")] = "bass-gm",
-    steps: Annotated[int, typer.Option(min=1, help="Denoising steps: more are slower and finer.")] = 64,
+    quality: Annotated[
+        Literal["fast", "standard", "best"], typer.Option(help="How much time to take: 8, 16 or 64 evaluations.")
+    ] = "best",
+    steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps, if not those of the quality.")] = None,
     guidance_scale: Annotated[
         float | None,
         typer.Option(callback=finite, help="How strongly the mix is followed; 1 is plain. Default: the weights'."),
@@ -159,6 +162,7 @@ def accompany(
     from latentstem.audio.io import AudioReader, check_writable, read_audio
     from latentstem.audio.resampling import resample
     from latentstem.pipelines.files import MixFile
+    from latentstem.pipelines.quality import Quality
     from latentstem.preview import draw_spectrograms
 
     if max_duration <= 0:
@@ -177,6 +181,7 @@ def accompany(
     with console.status("loading the weights"):
         pipe = load_pipeline(weights).to(chosen_device)
     pipe.set_progress_bar_config(disable=not console.is_terminal)
+    quality_steps = Quality(quality).prepare(pipe)
     model_style = None if style_audio is None else resample(style_audio, style_rate, pipe.sampling_rate)[None]
     # Not for every file: it silences the progress bars too.
     quietly = _quiet_decoders if mix.suffix.lower() == ".mp3" else nullcontext
@@ -194,7 +199,7 @@ def accompany(
                 sampling_rate=pipe.sampling_rate,
                 style=model_style,
                 style_strength=style_strength,
-                num_inference_steps=steps,
+                num_inference_steps=steps or quality_steps,
                 guidance_scale=guidance_scale,
                 guidance_rescale=guidance_rescale,
                 generator=torch.Generator().manual_seed(seed + index),

@@ -71,8 +71,10 @@ def biased_attention(
 
 def _hankel(table: torch.Tensor) -> torch.Tensor:
     """View `(heads, n, n)` of the table, [h, i, j] = table[h, i + j]: the bias of query n-1-i and key j."""
-    length = (table.shape[-1] + 1) // 2
-    return table.unfold(-1, length, 1)
+    heads, distances = table.shape
+    length = (distances + 1) // 2
+    # Not unfold, which torch.compile knows for one length only.
+    return table.contiguous().as_strided((heads, length, length), (distances, 1, 1))
 
 
 def _add_table(table: torch.Tensor) -> Callable[..., torch.Tensor]:

@@ -130,10 +130,11 @@ class Downsample1D(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Merges the frames 2k and 2k + 1 into frame k."""
-        if hidden.shape[-1] % 2:
-            hidden = torch.cat([hidden, hidden[..., -1:]], dim=-1)
         frames = hidden.transpose(1, 2)
-        return self.merge(frames.reshape(frames.shape[0], frames.shape[1] // 2, -1)).transpose(1, 2)
+        first = frames[:, ::2]
+        # Without asking whether the length is odd: a compiled net would be compiled once for each answer.
+        second = torch.cat([frames[:, 1::2], frames[:, -1:]], dim=1)[:, : first.shape[1]]
+        return self.merge(torch.cat([first, second], dim=-1)).transpose(1, 2)
 
 
 class Upsample1D(nn.Module):

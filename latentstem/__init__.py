@@ -61,6 +61,7 @@ _NAMES_BY_MODULE = {
     "latentstem.nn.embeddings": ("TimestepEmbedding", "sinusoidal_embedding"),
     "latentstem.nn.position": ("DynamicPositionBias", "reuse_position_tables"),
     "latentstem.nn.resnet": ("ChannelNorm", "Downsample1D", "FrameConv1d", "ResnetBlock1D", "Upsample1D"),
+    "latentstem.pipelines.codec": ("StemCodecPipeline",),
     "latentstem.pipelines.files": ("MixFile",),
     "latentstem.pipelines.init_stem": ("KeptAudio",),
     "latentstem.pipelines.inputs": ("prepare_audio",),

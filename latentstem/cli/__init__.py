@@ -192,7 +192,7 @@ def accompany(
 
     for index, (path, with_mix) in enumerate(zip(outputs, with_mixes, strict=True)):
         _stop_if_interrupted()
-        picture = path.with_suffix(".png") if preview else None
+        picture = path.with_suffix(".png")
         with library_errors():
             result: Any = pipe(
                 mix_latents=mix_file.latents,
@@ -211,7 +211,7 @@ def accompany(
                 )
         rate = mix_file.reader.sampling_rate
         _report(path, f"seed {seed + index}, {mix_file.samples / rate:.2f} s at {rate} Hz, peak {_decibels(peak)}")
-        if preview:
+        if with_mix is not None:
             _report(with_mix, "mix and stem")
             _report(picture, "spectrograms of mix, stem and both")
 
@@ -224,7 +224,7 @@ def _numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
-def _report(path: Path | None, what: str) -> None:
+def _report(path: Path, what: str) -> None:
     print(f"{path}: {what}", flush=True)
 
 

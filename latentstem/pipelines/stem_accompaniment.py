@@ -2,24 +2,22 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from diffusers.guiders.guider_utils import BaseGuidance
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.audio.level import SILENCE_RMS, reference_gain, sounding_rms
-from latentstem.guidance.grounding import StyleGrounding
 from latentstem.guidance.keep import KeepRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
+from latentstem.pipelines.codec import StemCodecPipeline
 from latentstem.pipelines.init_stem import (
     CROSS_FADE,
     DEFAULT_STRENGTH,
@@ -28,18 +26,16 @@ from latentstem.pipelines.init_stem import (
     first_step,
     kept_samples,
 )
-from latentstem.pipelines.inputs import prepare_audio
 from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook, hooked_step
-from latentstem.sampling.latents import denormalize_latents, normalize_latents
 from latentstem.sampling.windows import Windows
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 
 _SCHEDULE = ("num_train_timesteps", "max_signal_rate", "min_signal_rate", "prediction_type")
 
 
-class StemAccompanimentPipeline(DiffusionPipeline):
+class StemAccompanimentPipeline(StemCodecPipeline):
     """Generates a stem, such as a bass line, that accompanies a mix.
 
     The mix may be of any length and level; the stem comes back sample for sample as long and at the level that fits.
@@ -205,97 +201,6 @@ class StemAccompanimentPipeline(DiffusionPipeline):
                 f"predict {trained.config['prediction_type']!r}; build it with {fix}"
             )
 
-    def encode_mix(self, mix: Tensor) -> tuple[Tensor, Tensor]:
-        """Encodes mixes at the reference loudness.
-
-        Args:
-            mix: `(batch, channels, samples)`, at the model's rate and channels.
-
-        Returns:
-            Normalised latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
-        """
-        gain = reference_gain(mix)
-        # Float32 whatever the nets' dtype: the autoencoder casts after its spectrogram.
-        latents = self.autoencoder.encode(mix * gain.reshape(-1, 1, 1)).latents.float()
-        return normalize_latents(latents, self.autoencoder.config), gain
-
-    @torch.no_grad()
-    def encode_stream(self, blocks: Iterable[Tensor], gain: Tensor, frames: int | None = None) -> Tensor:
-        """`encode_mix` of one mix that does not fit in memory, and whose level is therefore known beforehand.
-
-        Args:
-            blocks: `(channels, any number of samples)`, at the model's rate and channels.
-            gain: What brings the mix to the reference loudness, `(1,)`; see `SoundingLevel`.
-            frames: How many latent frames there will be, for the progress bar.
-
-        Returns:
-            Normalised latents `(1, latent_channels, frames)`.
-        """
-        pieces = (block[None].to(self._execution_device) * gain.item() for block in blocks)
-        tiles = []
-        with self.progress_bar(total=frames) as bar:  # pyright: ignore[reportCallIssue]
-            bar.set_description("encoding")
-            for tile in self.autoencoder.encode_stream(pieces):
-                tiles.append(normalize_latents(tile.float(), self.autoencoder.config))
-                bar.update(tile.shape[-1])
-        return torch.cat(tiles, dim=-1)
-
-    @torch.no_grad()
-    def decode_stream(self, latents: Tensor, num_samples: int, gain: Tensor) -> Iterator[Tensor]:
-        """Decodes one stem piece by piece, to the level of its mix; unlike `decode_latents` it scales nothing down.
-
-        Args:
-            latents: Normalised, `(1, latent_channels, frames)`.
-            num_samples: Length of the whole.
-            gain: What the mix was brought up by, `(1,)`.
-
-        Yields:
-            Audio `(channels, samples)`, float32.
-        """
-        latents = denormalize_latents(latents, self.autoencoder.config).to(self.autoencoder.dtype)
-        with self.progress_bar(total=latents.shape[-1]) as bar:  # pyright: ignore[reportCallIssue]
-            bar.set_description("decoding")
-            for audio in self.autoencoder.decode_stream([latents]):
-                yield audio[0, :, :num_samples].float() / gain.item()
-                num_samples = max(0, num_samples - audio.shape[-1])
-                bar.update(audio.shape[-1] // self.hop_length)
-
-    def encode_init_stem(self, init_stem: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        """Encodes the stems to start from at the reference loudness.
-
-        Args:
-            init_stem: `(batch, channels, samples)`, at the model's rate and channels.
-            gain: What each mix was brought up by, `(batch,)`; a silent stem takes it over.
-
-        Returns:
-            Normalised latents `(batch, latent_channels, frames)`, and the gain of each stem to decode with, `(batch,)`:
-            what is generated is to be as loud as what was given.
-        """
-        latents, own = self.encode_mix(init_stem)
-        return latents, torch.where(sounding_rms(init_stem) > SILENCE_RMS, own, gain.to(own))
-
-    def encode_style(
-        self, style: Tensor | None, style_latents: Tensor | None, style_strength: float
-    ) -> list[DenoisedHook]:
-        """Makes the hook that grounds the stem in a style reference; no hook without one.
-
-        Args:
-            style: `(batch, channels, samples)`; every item is a reference, and their means are averaged.
-            style_latents: In place of audio: a mean `(latent_channels,)`, or normalised latents
-                `(latent_channels, frames)` or `(batch, latent_channels, frames)`.
-            style_strength: 0 to 1.
-
-        Returns:
-            A list of at most one hook.
-        """
-        if style is not None:
-            return [StyleGrounding.from_audio(style, self.autoencoder, strength=style_strength)]
-        if style_latents is None:
-            return []
-        if style_latents.ndim == 1:
-            return [StyleGrounding(style_latents, strength=style_strength)]
-        return [StyleGrounding.from_latents(style_latents, strength=style_strength)]
-
     def prepare_latents(
         self,
         batch: int,
@@ -383,25 +288,6 @@ class StemAccompanimentPipeline(DiffusionPipeline):
             branch.noise_pred = a * latents + b * branch_output
         # Written as a change of the conditional output, so that it is that output to the bit where guidance is off.
         return outputs[0] + (guider(branches).pred - branches[0].noise_pred) / b
-
-    def decode_latents(self, latents: Tensor, num_samples: int, gain: Tensor, kept: KeptAudio | None = None) -> Tensor:
-        """Decodes stems to the level of their mixes, scaled down as a whole where they would leave [-1, 1].
-
-        Args:
-            latents: Normalised, `(batch, latent_channels, frames)`.
-            num_samples: Length to return.
-            gain: What each mix was brought up by, `(batch,)`.
-            kept: Original samples to return where they are to stay; only the rest is scaled down.
-
-        Returns:
-            Audio `(batch, channels, num_samples)`, float32.
-        """
-        latents = denormalize_latents(latents, self.autoencoder.config).to(self.autoencoder.dtype)
-        audio = self.autoencoder.decode(latents, num_samples=num_samples).sample.float()
-        audio = audio / gain.to(audio.device).reshape(-1, 1, 1)
-        if kept is not None:
-            return kept.restore(audio)
-        return audio / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1.0)
 
     @torch.no_grad()
     def __call__(
@@ -564,15 +450,6 @@ class StemAccompanimentPipeline(DiffusionPipeline):
         if not return_dict:
             return (audios,)
         return StemPipelineOutput(audios=audios, sampling_rate=self.sampling_rate)
-
-    def _prepare(self, audio: Tensor | np.ndarray, sampling_rate: int | None, name: str) -> Tensor:
-        return prepare_audio(
-            audio,
-            sampling_rate,
-            name=name,
-            expected_rate=self.sampling_rate,
-            expected_channels=self.autoencoder.config.audio_channels,
-        ).to(self._execution_device)
 
     def _one_a_mix(self, init_stem: Tensor, num_samples: int, gain: Tensor, mix_latents: Tensor | None) -> Tensor:
         """The stems to start from, one for each mix; without a mix there may be any number."""

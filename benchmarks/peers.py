@@ -34,6 +34,7 @@ GROUPS = {
     "sampling": "Whole sampling, 64 steps",
     "attention": "Attention",
     "length": "Lengths, our autoencoder as a stream",
+    "files": "From file to file, fast",
 }
 
 

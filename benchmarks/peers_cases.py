@@ -18,7 +18,7 @@ import typer
 
 BFLOAT16 = "+bf16"
 LENGTHS = (30, 60, 120, 240, 3600)
-IN_BFLOAT16 = ("*/latentstem*", "*/encodec-24k", "forward/*", "sampling/*")
+IN_BFLOAT16 = ("encode/latentstem", "decode/latentstem", "*/encodec-24k", "forward/*", "sampling/*")
 """Cases that also run in bfloat16: ours and the peers that would otherwise be nearest."""
 LONG = 20.0
 """A first run of more seconds than these counts, and is the only one: what it spends on warming up is nothing to it."""
@@ -30,7 +30,10 @@ def cases(heavy: bool = False) -> list[str]:
     """Names of all cases, in the order in which a round runs them; the heavy ones take 20 GB of memory."""
     codecs = ("latentstem", "music2latent", "oobleck", "same", "dac-44k", "encodec-24k", "encodec-48k")
     nets = ("latentstem", "audio-diffusion-pytorch", "x-transformers", "stable-audio-dit")
-    samplers = ("latentstem", "latentstem-unguided", "latentstem-audio", "audio-diffusion-pytorch", "stable-audio-dit")
+    samplers = (
+        *("latentstem", "latentstem-unguided", "latentstem-audio", "latentstem-standard", "latentstem-fast"),
+        *("audio-diffusion-pytorch", "stable-audio-dit"),
+    )
     names = [
         *(f"{way}/{codec}" for codec in codecs for way in ("encode", "decode")),
         *(f"forward/{net}" for net in nets),
@@ -39,6 +42,7 @@ def cases(heavy: bool = False) -> list[str]:
         *(f"attention/x-transformers-{kind}-646" for kind in ("plain", "biased")),
         *(f"attention/x-transformers-{kind}-4096" for kind in ("plain", "biased") if heavy),
         *(f"length/{way}-{seconds}s" for seconds in LENGTHS for way in ("encode", "decode")),
+        *(f"files/latentstem-{minutes}min" for minutes in (2, 60)),
         "forward/latentstem-batch2",
     ]
     also = [f"{name}{BFLOAT16}" for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in IN_BFLOAT16)]
@@ -60,6 +64,8 @@ def builder(case: str, seconds: float) -> Callable[[], Any]:
     if group == "length":
         way, length = what.rsplit("-", 1)
         return partial(models.ours_stream, way, float(length.removesuffix("s")))
+    if group == "files":
+        return partial(models.ours_files, float(what.removeprefix("latentstem-").removesuffix("min")))
     if group in ("encode", "decode"):
         codecs = {
             "latentstem": models.ours_codec,
@@ -81,6 +87,8 @@ def builder(case: str, seconds: float) -> Callable[[], Any]:
         "sampling/latentstem": models.ours_sampling,
         "sampling/latentstem-unguided": partial(models.ours_sampling, guided=False),
         "sampling/latentstem-audio": partial(models.ours_sampling, from_audio=True),
+        "sampling/latentstem-standard": partial(models.ours_sampling, from_audio=True, quality="standard"),
+        "sampling/latentstem-fast": partial(models.ours_sampling, from_audio=True, quality="fast"),
         "sampling/audio-diffusion-pytorch": models.adp_sampling,
         "sampling/stable-audio-dit": models.dit_sampling,
     }

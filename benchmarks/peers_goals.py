@@ -107,6 +107,13 @@ def _sampling(rows: Rows) -> list[Goal]:
             _figure(rows, whole, "times_real_time"),
             10 * min(1.0, rate / FULL_RATE),
         ),
+        Goal("audio to audio, fast: times real time", _figure(rows, "sampling/latentstem-fast", "times_real_time"), 20),
+        Goal(
+            "an hour from file to file: peak memory, GB",
+            _figure(rows, "files/latentstem-60min", "peak_memory") / 1e9,
+            2,
+            at_least=False,
+        ),
         Goal(
             "sampling: times as fast as StableAudioDiT + DDIM",
             _ratio(rows, "sampling/stable-audio-dit", "sampling/latentstem"),

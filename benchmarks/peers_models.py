@@ -261,16 +261,39 @@ def dit_forward(seconds: float) -> Work:
 # Whole sampling, 64 steps.
 
 
-def ours_sampling(seconds: float, guided: bool = True, from_audio: bool = False) -> Work:
+def ours_sampling(seconds: float, guided: bool = True, from_audio: bool = False, quality: str = "best") -> Work:
     """The pipeline from latents to latents, as the peers have it, or from audio to audio."""
     import latentstem
 
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
     pipe.set_progress_bar_config(disable=True)
+    steps = latentstem.Quality(quality).prepare(pipe)
     mix = {"mix": audio(seconds), "sampling_rate": RATE} if from_audio else {"mix_latents": latents(seconds)}
-    call = {"num_inference_steps": STEPS, "guidance_scale": None if guided else 1.0}
+    call = {"num_inference_steps": steps, "guidance_scale": None if guided else 1.0}
     made = "pt" if from_audio else "latent"
     return Work(lambda: pipe(**mix, **call, output_type=made), pipe.unet, "diffusers", seconds)
+
+
+def ours_files(minutes: float) -> Work:
+    """From file to file, in the quality that is fastest, as the command line does it."""
+    import tempfile
+
+    import latentstem
+
+    pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+    pipe.set_progress_bar_config(disable=True)
+    steps = latentstem.Quality.FAST.prepare(pipe)
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            with latentstem.AudioWriter(f"{folder}/mix.wav", RATE, channels=2) as writer:
+                for _ in range(round(60 * minutes)):
+                    writer.write(audio(1.0, channels=2)[0].clamp(-1, 1))
+            mix = latentstem.MixFile.encode(pipe, f"{folder}/mix.wav")
+            made = pipe(mix_latents=mix.latents, num_inference_steps=steps, output_type="latent").audios
+            mix.write_stem(pipe, made, f"{folder}/stem.wav")
+
+    return Work(run, pipe.unet, "diffusers", 60 * minutes)
 
 
 def adp_sampling(seconds: float) -> Work:

@@ -279,3 +279,18 @@ def test_inputs_that_do_not_fit_are_refused(kwargs, message):
 def test_sizes_that_do_not_agree_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         StemUNet1DModel(**kwargs)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_one_compiled_graph_serves_all_lengths():
+    unet = tiny()
+    torch.compiler.reset()
+    compiled = torch.compile(unet, backend="eager", fullgraph=True, dynamic=True)  # no graph breaks
+    with torch.no_grad():
+        noisy, mix = noisy_and_mix(frames=13)
+        compiled(noisy, 500, mix)
+        with torch.compiler.set_stance("fail_on_recompile"):
+            for frames in (20, 7, 64, 33, 101):
+                noisy, mix = noisy_and_mix(frames=frames)
+                assert torch.equal(compiled(noisy, 500, mix).sample, unet(noisy, 500, mix).sample)
+    torch.compiler.reset()

@@ -8,6 +8,7 @@ import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from torch import Tensor
 
+import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.level import SILENCE_RMS, reference_gain, sounding_rms
 from latentstem.guidance.grounding import StyleGrounding
 from latentstem.pipelines.init_stem import KeptAudio

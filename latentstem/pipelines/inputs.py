@@ -91,10 +91,6 @@ def check_not_cancelled(name: str, stereo_level: Tensor, mono_level: Tensor) -> 
 
     Raises:
         ValueError: nothing is left of an item.
-
-    Example:
-        >>> import torch
-        >>> check_not_cancelled("mix", torch.tensor([0.1]), torch.tensor([0.07]))
     """
     if ((stereo_level > 0) & (mono_level <= _CANCELLED * stereo_level)).any():
         raise ValueError(

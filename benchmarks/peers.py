@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from peers_cases import BFLOAT16, cases
 from peers_goals import as_figures, goals
 from report import RESULTS, print_table, write_report
@@ -175,18 +175,22 @@ def _short(figure: float) -> str:
 
 
 def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
+    """Bars of speed and memory beside the peers, and below them time and memory against length."""
     shown = {
         group: {case.partition("/")[2]: row for case, row in rows.items() if case.startswith(f"{group}/")}
         for group in ("encode", "decode", "forward", "sampling")
     }
     shown = {group: {name: row for name, row in some.items() if "seconds" in row} for group, some in shown.items()}
     shown = {group: some for group, some in shown.items() if some}
-    picture = Figure(figsize=(11, 1 + sum(0.8 + 0.3 * len(some) for some in shown.values())), layout="constrained")
+    height = 1 + sum(0.8 + 0.3 * len(some) for some in shown.values())
+    picture = Figure(figsize=(11, height + 4), layout="constrained")
     picture.suptitle(f"{seconds:g} s of audio, fastest round")
+    above, below = picture.subfigures(2, height_ratios=[height, 4])
+    _draw_lengths(below, rows)
     if not shown:
         return picture
     heights = [len(some) + 1 for some in shown.values()]
-    axes = picture.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights}, sharex="col")
+    axes = above.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights}, sharex="col")
     for (speed, memory), (group, some) in zip(axes, shown.items(), strict=True):
         names = sorted(some, key=lambda name: some[name]["times_real_time"])
         colours = ["tab:orange" if name.startswith("latentstem") else "tab:blue" for name in names]
@@ -201,6 +205,25 @@ def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
         speed.set_title(GROUPS[group], loc="left")
         memory.set_yticklabels([])
     return picture
+
+
+def _draw_lengths(figure: SubFigure, rows: dict[str, dict[str, Any]]) -> None:
+    time, memory = figure.subplots(1, 2)
+    for prefix, label in (
+        ("length/encode", "encode"),
+        ("length/decode", "decode"),
+        ("files/", "file to file, fast"),
+    ):
+        some = [row for case, row in rows.items() if case.startswith(prefix) and "seconds" in row]
+        minutes = [row["audio_seconds"] / 60 for row in some]
+        time.plot(minutes, [row["seconds"] for row in some], "o-", label=label)
+        memory.plot(minutes, [row["peak_memory"] / 1e9 for row in some], "o-", label=label)
+    for axis, label in ((time, "seconds"), (memory, "peak resident memory, GB")):
+        axis.set(xscale="log", xlabel="minutes of audio", ylabel=label)
+    time.set(yscale="log", title="Time against length")
+    memory.set(title="Memory against length")
+    memory.set_ylim(bottom=0)
+    time.legend()
 
 
 if __name__ == "__main__":

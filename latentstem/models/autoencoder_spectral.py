@@ -30,8 +30,8 @@ from latentstem.nn.convnext import ConvNeXtBlock1D
 # Silence at zero matters: a constant background would drown what the sound changes in the first layer.
 FLOOR, UNIT = 1e-3, math.log(10.0)
 
-DEFAULT_TILE_FRAMES = 512
-"""Latent frames of a tile: what is longer, 48 s, is encoded and decoded in tiles unless told otherwise."""
+DEFAULT_TILE_FRAMES = 192
+"""Latent frames of a tile: what is longer, 18 s, is encoded and decoded in tiles unless told otherwise."""
 
 
 @dataclass

@@ -17,6 +17,7 @@ _NAMES_BY_MODULE = {
     "diffusers.models.modeling_utils": ("ModelMixin",),
     "diffusers.pipelines.pipeline_utils": ("DiffusionPipeline",),
     "diffusers.schedulers.scheduling_utils": ("SchedulerMixin",),
+    "latentstem.audio.circular": ("close_turn", "resample_turn", "wrap_turn"),
     "latentstem.audio.io": (
         "AudioContentError",
         "AudioError",

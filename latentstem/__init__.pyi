@@ -5,6 +5,9 @@ from diffusers.models.modeling_utils import ModelMixin as ModelMixin
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline as DiffusionPipeline
 from diffusers.schedulers.scheduling_utils import SchedulerMixin as SchedulerMixin
 
+from latentstem.audio.circular import close_turn as close_turn
+from latentstem.audio.circular import resample_turn as resample_turn
+from latentstem.audio.circular import wrap_turn as wrap_turn
 from latentstem.audio.io import AudioContentError as AudioContentError
 from latentstem.audio.io import AudioError as AudioError
 from latentstem.audio.io import AudioFileError as AudioFileError

@@ -9,12 +9,21 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem.audio.circular import close_turn, resample_turn, wrap_turn
 from latentstem.audio.level import SILENCE_RMS, reference_gain, sounding_rms
 from latentstem.guidance.grounding import StyleGrounding
 from latentstem.pipelines.init_stem import KeptAudio
 from latentstem.pipelines.inputs import prepare_audio
 from latentstem.sampling.hooks import DenoisedHook
 from latentstem.sampling.latents import denormalize_latents, normalize_latents
+
+# Latent frames heard beyond either end of a loop: more than the shipped autoencoder's nets can see, and as much as the
+# U-Net needs for a seam like any other place (tried: 8 and 32 frames do not differ).
+LOOP_CONTEXT = 8
+
+# Seconds over which the continuation of a loop's end fades into its beginning: the carriers' phases at the two places
+# differ, and a bass note of 40 Hz takes two periods to change from one to the other.
+LOOP_FADE = 0.06
 
 
 class StemCodecPipeline(DiffusionPipeline):
@@ -37,18 +46,30 @@ class StemCodecPipeline(DiffusionPipeline):
     sampling_rate: int
     hop_length: int
 
-    def encode_mix(self, mix: Tensor) -> tuple[Tensor, Tensor]:
+    def count_frames(self, num_samples: int, loop: bool = False) -> int:
+        """Latent frames of so many samples: the last one may be begun only; a loop has the nearest whole number."""
+        return max(1, round(num_samples / self.hop_length)) if loop else -(-num_samples // self.hop_length)
+
+    def encode_mix(self, mix: Tensor, loop: bool = False) -> tuple[Tensor, Tensor]:
         """Encodes mixes at the reference loudness.
 
         Args:
             mix: `(batch, channels, samples)`, at the model's rate and channels.
+            loop: Whether the mixes are loops, which go on around their ends: turning one by a frame turns its latents
+                by a frame. It is resampled to a whole number of frames, by half a frame at most.
 
         Returns:
             Normalised latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
         """
         gain = reference_gain(mix)
         # Float32 whatever the nets' dtype: the autoencoder casts after its spectrogram.
-        latents = self.autoencoder.encode(mix * gain.reshape(-1, 1, 1)).latents.float()
+        audio = mix * gain.reshape(-1, 1, 1)
+        if loop:
+            frames = self.count_frames(mix.shape[-1], loop)
+            audio = wrap_turn(resample_turn(audio, frames * self.hop_length), LOOP_CONTEXT * self.hop_length)
+        latents = self.autoencoder.encode(audio).latents.float()
+        if loop:
+            latents = latents[..., LOOP_CONTEXT:-LOOP_CONTEXT]
         return normalize_latents(latents, self.autoencoder.config), gain
 
     @torch.no_grad()
@@ -72,18 +93,19 @@ class StemCodecPipeline(DiffusionPipeline):
                 bar.update(tile.shape[-1])
         return torch.cat(tiles, dim=-1)
 
-    def encode_init_stem(self, init_stem: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_init_stem(self, init_stem: Tensor, gain: Tensor, loop: bool = False) -> tuple[Tensor, Tensor]:
         """Encodes the stems to start from at the reference loudness.
 
         Args:
             init_stem: `(batch, channels, samples)`, at the model's rate and channels.
             gain: What each mix was brought up by, `(batch,)`; a silent stem takes it over.
+            loop: As for `encode_mix`.
 
         Returns:
             Normalised latents `(batch, latent_channels, frames)`, and the gain of each stem to decode with, `(batch,)`:
             what is generated is to be as loud as what was given.
         """
-        latents, own = self.encode_mix(init_stem)
+        latents, own = self.encode_mix(init_stem, loop)
         return latents, torch.where(sounding_rms(init_stem) > SILENCE_RMS, own, gain.to(own))
 
     def encode_style(
@@ -108,7 +130,9 @@ class StemCodecPipeline(DiffusionPipeline):
             return [StyleGrounding(style_latents, strength=style_strength)]
         return [StyleGrounding.from_latents(style_latents, strength=style_strength)]
 
-    def decode_latents(self, latents: Tensor, num_samples: int, gain: Tensor, kept: KeptAudio | None = None) -> Tensor:
+    def decode_latents(
+        self, latents: Tensor, num_samples: int, gain: Tensor, kept: KeptAudio | None = None, loop: bool = False
+    ) -> Tensor:
         """Decodes stems to the level of their mixes, scaled down as a whole where they would leave [-1, 1].
 
         Args:
@@ -116,16 +140,27 @@ class StemCodecPipeline(DiffusionPipeline):
             num_samples: Length to return.
             gain: What each mix was brought up by, `(batch,)`.
             kept: Original samples to return where they are to stay; only the rest is scaled down.
+            loop: Whether the stems are loops, whose end leads into their beginning.
 
         Returns:
             Audio `(batch, channels, num_samples)`, float32.
         """
         latents = denormalize_latents(latents, self.autoencoder.config).to(self.autoencoder.dtype)
-        audio = self.autoencoder.decode(latents, num_samples=num_samples).sample.float()
+        if loop:
+            audio = self._decode_turn(latents, num_samples)
+        else:
+            audio = self.autoencoder.decode(latents, num_samples=num_samples).sample.float()
         audio = audio / gain.to(audio.device).reshape(-1, 1, 1)
         if kept is not None:
             return kept.restore(audio)
         return audio / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1.0)
+
+    def _decode_turn(self, latents: Tensor, num_samples: int) -> Tensor:
+        """One turn of a loop: decoded with its surroundings, closed, and brought back to its own length."""
+        samples, context = latents.shape[-1] * self.hop_length, LOOP_CONTEXT * self.hop_length
+        audio = self.autoencoder.decode(wrap_turn(latents, LOOP_CONTEXT)).sample.float()
+        turn, beyond = audio[..., context : context + samples], audio[..., context + samples :]
+        return resample_turn(close_turn(turn, beyond[..., : round(LOOP_FADE * self.sampling_rate)]), num_samples)
 
     @torch.no_grad()
     def decode_stream(self, latents: Tensor, num_samples: int, gain: Tensor) -> Iterator[Tensor]:

@@ -13,11 +13,12 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem.audio.circular import wrap_turn
 from latentstem.guidance.keep import KeepRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
-from latentstem.pipelines.codec import StemCodecPipeline
+from latentstem.pipelines.codec import LOOP_CONTEXT, StemCodecPipeline
 from latentstem.pipelines.init_stem import (
     CROSS_FADE,
     DEFAULT_STRENGTH,
@@ -106,6 +107,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         self.sampling_rate: int = autoencoder.config["sampling_rate"]
         self.hop_length: int = autoencoder.config["hop_length"]
         self.windows: Windows | None = Windows()
+        self.split_guidance = False
 
     def enable_windows(self, frames: int = Windows.frames, overlap: int = Windows.overlap) -> None:
         """Run the net over overlapping windows of whatever is longer than one; it is on from the start.
@@ -125,6 +127,14 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         """Run the net over the whole length at once."""
         self.windows = None
 
+    def enable_guidance_splitting(self) -> None:
+        """Run the net once for each branch of guidance, and not once for both: half the memory of a step."""
+        self.split_guidance = True
+
+    def disable_guidance_splitting(self) -> None:
+        """Run the net once for all branches of guidance together, as it is from the start."""
+        self.split_guidance = False
+
     def check_inputs(
         self,
         mix: Any,
@@ -142,6 +152,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         init_stem: Any = None,
         strength: float | None = None,
         keep: Sequence[tuple[float, float]] | None = None,
+        loop: bool = False,
     ) -> None:
         """Refuses a call that cannot work, before anything is computed.
 
@@ -181,6 +192,11 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         if output_type not in ("pt", "np", "latent"):
             raise ValueError(f'output_type must be "pt", "np" or "latent", got {output_type!r}')
         check_init_stem(init_stem, strength, keep)
+        if loop and keep is not None:
+            raise ValueError(
+                "got keep for a loop: what is kept has no beginning or end there; vary it with strength instead, or "
+                "leave out loop"
+            )
         self._check_scheduler()
 
     def _check_scheduler(self) -> None:
@@ -248,36 +264,48 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         timestep: Tensor,
         mix_latents: Tensor | None,
         guider: BaseGuidance,
+        loop: bool = False,
     ) -> Tensor:
-        """Runs the net once, for all branches of guidance together, and guides.
+        """Runs the net for all branches of guidance, and guides.
 
         Args:
             latents: Noisy latents `(batch, latent_channels, frames)`.
             timestep: The scheduler's.
             mix_latents: Normalised latents of the mixes, of the same shape; None: without a mix.
             guider: With its state set to this step.
+            loop: Whether the latents go on around their ends.
 
         Returns:
             The guided model output, float32.
         """
-        batch = latents.shape[0]
+        batch, _, frames = latents.shape
         heard = torch.zeros(batch, dtype=torch.bool, device=latents.device)
         branches: Any = guider.prepare_inputs({"mix_dropped": (heard, ~heard)})  # pyright: ignore[reportArgumentType]
-        count = len(branches)
 
-        sample = torch.cat([self.scheduler.scale_model_input(latents, timestep).to(self.unet.dtype)] * count)
-        mix = dropped = None
-        if mix_latents is not None:
-            mix = torch.cat([mix_latents.to(self.unet.dtype)] * count)
-            dropped = torch.cat([branch.mix_dropped for branch in branches])
+        sample, mix = self.scheduler.scale_model_input(latents, timestep), mix_latents
+        if loop:
+            sample = wrap_turn(sample, LOOP_CONTEXT)
+            mix = None if mix is None else wrap_turn(mix, LOOP_CONTEXT)
+        sample, mix = (None if part is None else part.to(self.unet.dtype) for part in (sample, mix))
+        forwards = [branch.mix_dropped for branch in branches]
+        if not self.split_guidance:
+            forwards = [torch.cat(forwards)]
 
         def run_net(span: slice) -> Tensor:
-            heard = None if mix is None else mix[..., span]
-            return self.unet(sample[..., span], timestep, mix_latents=heard, mix_dropped=dropped).sample.float()
+            outputs = []
+            for dropped in forwards:
+                noisy, heard = (
+                    None if part is None else part[..., span].repeat(len(dropped) // batch, 1, 1)
+                    for part in (sample, mix)
+                )
+                dropped = None if mix is None else dropped
+                outputs.append(self.unet(noisy, timestep, mix_latents=heard, mix_dropped=dropped).sample.float())
+            return torch.cat(outputs)
 
-        frames = sample.shape[-1]
-        output = run_net(slice(frames)) if self.windows is None else self.windows.blend(run_net, frames)
-        outputs = output.chunk(count)
+        length = frames + 2 * LOOP_CONTEXT if loop else frames
+        output = run_net(slice(length)) if self.windows is None else self.windows.blend(run_net, length)
+        outputs = output[..., LOOP_CONTEXT:][..., :frames] if loop else output
+        outputs = outputs.chunk(len(branches))
 
         if getattr(guider, "space", "output") != "denoised":
             for branch, branch_output in zip(branches, outputs, strict=True):
@@ -308,6 +336,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         init_stem: Tensor | np.ndarray | None = None,
         strength: float | None = None,
         keep: Sequence[tuple[float, float]] | None = None,
+        loop: bool = False,
         denoised_hooks: Sequence[DenoisedHook] = (),
         callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
@@ -344,6 +373,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
             keep: Ranges (start, end) of `init_stem` in seconds that stay; the rest is filled in, or continued where the
                 opening is kept. These samples come back as they were, cross-faded over 20 ms on the inside of the
                 ranges' edges.
+            loop: Whether the mix is one turn of a loop; the stem then is one too, whose end leads into its beginning.
             denoised_hooks: Called in order on each step's clean sample, after guidance and style, and before what is
                 kept is put in place.
             callback_on_step_end: Called with the pipeline, the step, the timestep and the tensors named next; what it
@@ -375,6 +405,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
             init_stem,
             strength,
             keep,
+            loop,
         )
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         timesteps = self.scheduler.timesteps
@@ -386,11 +417,11 @@ class StemAccompanimentPipeline(StemCodecPipeline):
 
         if mix is not None:
             num_samples = mix.shape[-1]
-            mix_latents, gain = self.encode_mix(mix)
+            mix_latents, gain = self.encode_mix(mix, loop)
         else:
             if duration is None and init_stem is not None:
                 duration = init_stem.shape[-1] / self.sampling_rate
-            num_samples = self._num_samples(duration, mix_latents)
+            num_samples = self._num_samples(duration, mix_latents, loop)
             gain = torch.ones(1 if mix_latents is None else mix_latents.shape[0])
         hooks = [*self.encode_style(style, style_latents, style_strength), *denoised_hooks]
 
@@ -405,7 +436,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
                 ranges = kept_samples(keep, self.sampling_rate, num_samples)
                 kept = KeptAudio(init_stem, ranges, fade=round(CROSS_FADE * self.sampling_rate))
                 init_stem = init_stem if strength < 1 else kept.only
-            init_latents, gain = self.encode_init_stem(init_stem, gain)
+            init_latents, gain = self.encode_init_stem(init_stem, gain, loop)
             init_latents = init_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
             if kept is not None:
                 hooks.append(KeepRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
@@ -415,7 +446,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         if mix_latents is not None:
             mix_latents = mix_latents.to(self._execution_device, torch.float32)
             mix_latents = mix_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
-        frames = -(-num_samples // self.hop_length)
+        frames = self.count_frames(num_samples, loop)
         sample: Tensor = self.prepare_latents(
             len(gain), frames, generator, latents, init_latents, timesteps[begin : begin + 1]
         )
@@ -432,7 +463,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         with bar as progress_bar, reuse_position_tables(self.unet):
             for index, timestep in enumerate(timesteps[begin:], start=begin):
                 guider.set_state(step=index, num_inference_steps=len(timesteps), timestep=timestep)
-                output = self.predict(sample, timestep, mix_latents, guider)
+                output = self.predict(sample, timestep, mix_latents, guider, loop)
                 result, denoised = hooked_step(
                     self.scheduler.step, self.scheduler, hooks, output, timestep, sample, **step_options
                 )
@@ -443,7 +474,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
                     sample = callback_on_step_end(self, index, timestep, asked).get("latents", sample)
                 progress_bar.update()
 
-        audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain, kept)
+        audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain, kept, loop)
         if output_type == "np":
             audios = audios.cpu().numpy()
         self.maybe_free_model_hooks()
@@ -464,16 +495,14 @@ class StemAccompanimentPipeline(StemCodecPipeline):
             raise ValueError(f"got {len(init_stem)} stems in init_stem for {len(gain)} mixes; pass one, or one a mix")
         return init_stem.expand(len(gain), -1, -1)
 
-    def _num_samples(self, duration: float | None, mix_latents: Tensor | None) -> int:
+    def _num_samples(self, duration: float | None, mix_latents: Tensor | None, loop: bool) -> int:
         """Length of a stem without a mix; `check_inputs` has seen that at least one of the two is given."""
-        frames = 0 if mix_latents is None else mix_latents.shape[-1]
-        available = frames * self.hop_length
         if duration is None:
-            return available
+            return 0 if mix_latents is None else mix_latents.shape[-1] * self.hop_length
         num_samples = max(1, round(duration * self.sampling_rate))
-        if mix_latents is not None and not available - self.hop_length < num_samples <= available:
+        if mix_latents is not None and mix_latents.shape[-1] != self.count_frames(num_samples, loop):
             raise ValueError(
-                f"duration {duration} s is {num_samples} samples, and mix_latents of {frames} frames stand for "
-                f"{available - self.hop_length + 1} to {available}"
+                f"duration {duration} s is {num_samples} samples and {self.count_frames(num_samples, loop)} frames, "
+                f"but mix_latents has {mix_latents.shape[-1]} frames; leave duration out, or encode a mix as long"
             )
         return num_samples

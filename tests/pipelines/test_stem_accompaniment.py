@@ -285,5 +285,18 @@ def test_refuses_calls_without_anything_to_say_how_long(pipe):
         pipe()
     with pytest.raises(ValueError, match="positive number of seconds"):
         pipe(duration=0.0)
-    with pytest.raises(ValueError, match="stand for 8193 to 12288"):
+    with pytest.raises(ValueError, match="mix_latents has 3 frames"):
         pipe(mix_latents=torch.zeros(1, 4, 3), duration=1.0)
+
+
+def test_branches_run_one_by_one_give_what_they_give_together(pipe, mix):
+    together = run(pipe, mix, num_waveforms_per_prompt=2)
+    calls = []
+    handle = pipe.unet.register_forward_hook(lambda _, inputs, output: calls.append(len(inputs[0])))
+    pipe.enable_guidance_splitting()
+    apart = run(pipe, mix, num_waveforms_per_prompt=2)
+    pipe.disable_guidance_splitting()
+    assert torch.equal(run(pipe, mix, num_waveforms_per_prompt=2), together)
+    handle.remove()
+    torch.testing.assert_close(apart, together, atol=1e-5, rtol=0)
+    assert sorted(set(calls)) == [2, 4]

@@ -106,6 +106,7 @@ def short_recipe(tmp_path_factory):
         ("autoencoder", "spectral distance", 0.98),  # 0.96
         ("restyling", "restyling distance", 0.85),  # 0.54
         ("unet", "velocity error, mix", 0.9),  # 0.85
+        ("judge", "cross entropy of pairs", 0.8),
     ],
 )
 def test_the_short_recipe_moves_every_loss(short_recipe, training, loss, factor):
@@ -135,7 +136,7 @@ def test_the_recipe_does_nothing_twice_and_refuses_to_mix_two_runs(short_recipe)
     def fail(settings):
         raise AssertionError("a finished training was run again")
 
-    recipe["main"].__globals__.update(train_autoencoder=fail, train_unet=fail)
+    recipe["main"].__globals__.update(TRAIN=dict.fromkeys(recipe["TRAIN"], fail))
     weights = [path.read_bytes() for path in sorted((short_recipe / "bass-gm").rglob("*.safetensors"))]
     asked = recipe["Recipe"](short_recipe, short=True)
     recipe["main"](asked)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.training.arguments import parse_settings
 from latentstem.training.loop import replace_folder
@@ -23,12 +24,14 @@ class Publication:
         target: Folder to write; replaced if it exists.
         card: Markdown of the model card, copied to `README.md`; None writes none.
         shard_mebibytes: Greatest size of a file of weights, for hosts that limit it; None writes one file a net.
+        judge: Folder of a trained `ContrastiveStemModel` that goes with it; None takes the pipeline's, if it has one.
     """
 
     pipeline: Path
     target: Path
     card: Path | None = None
     shard_mebibytes: float | None = None
+    judge: Path | None = None
 
 
 def publish(settings: Publication) -> int:
@@ -41,7 +44,9 @@ def publish(settings: Publication) -> int:
         Bytes of the weight files.
     """
     pipe = StemAccompanimentPipeline.from_pretrained(settings.pipeline)
-    for module in (pipe.autoencoder, pipe.unet):
+    if settings.judge is not None:
+        pipe.register_modules(judge=ContrastiveStemModel.from_pretrained(str(settings.judge)))
+    for module in filter(None, (pipe.autoencoder, pipe.unet, pipe.judge)):
         for parameter in module.parameters():
             parameter.data = parameter.data.to(torch.float16)
     partial = settings.target.with_name(settings.target.name + ".partial")

@@ -3,7 +3,7 @@
 import torch
 from safetensors.torch import load_file
 
-from latentstem import StemAccompanimentPipeline
+from latentstem import ContrastiveStemModel, StemAccompanimentPipeline
 from latentstem.training.publish import Publication, publish
 
 
@@ -34,3 +34,14 @@ def test_weights_in_small_files_are_the_same_weights(build_pipeline, tmp_path):
     for net in ("autoencoder", "unet"):
         weights = getattr(several, net).state_dict()
         assert all(torch.equal(weights[name], weight) for name, weight in getattr(one, net).state_dict().items())
+
+
+def test_a_judge_that_was_trained_apart_is_published_with_it(build_pipeline, tmp_path):
+    build_pipeline().save_pretrained(tmp_path / "trained")
+    judge = ContrastiveStemModel(latent_channels=4, channels=8, embedding_channels=4)
+    judge.save_pretrained(tmp_path / "judge")
+    publish(Publication(tmp_path / "trained", tmp_path / "published", judge=tmp_path / "judge"))
+    loaded = StemAccompanimentPipeline.from_pretrained(tmp_path / "published").judge
+    assert all(torch.equal(loaded.state_dict()[name], w.half().float()) for name, w in judge.state_dict().items())
+    publish(Publication(tmp_path / "published", tmp_path / "again"))
+    assert StemAccompanimentPipeline.from_pretrained(tmp_path / "again").judge is not None

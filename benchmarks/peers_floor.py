@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices, and how much of that a net reaches."""
+"""How fast a device multiplies matrices, and how much of that a net reaches."""
 
 import time
 from collections.abc import Callable
@@ -10,20 +10,22 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def best_seconds(run: Callable[[], Any], spend: float) -> float:
-    """The shortest of as many repetitions as fit into `spend` seconds, at least one."""
+    """The shortest of as many repetitions as fit into `spend` seconds, at least one, each waited for."""
     best, start = float("inf"), time.perf_counter()
     while True:
         before = time.perf_counter()
         run()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
         now = time.perf_counter()
         best = min(best, now - before)
         if now - start >= spend:
             return best
 
 
-def gemm_rate(dtype: torch.dtype, size: int = 1024, spend: float = 0.3) -> float:
+def gemm_rate(dtype: torch.dtype, size: int = 1024, spend: float = 0.3, device: torch.device | str = "cpu") -> float:
     """Operations a second of the product of two square matrices, multiplications and additions counted apart."""
-    a, b = torch.randn(2, size, size).to(dtype)
+    a, b = torch.randn(2, size, size, device=device).to(dtype)
     out = torch.empty_like(a)
     torch.mm(a, b, out=out)
     return 2 * size**3 / best_seconds(lambda: torch.mm(a, b, out=out), spend)
@@ -33,7 +35,7 @@ def floor(net: nn.Module, run: Callable[[], Any], dtype: torch.dtype, spend: flo
     """What a forward computes, and how long its linear layers would take as bare products in the same dtype.
 
     Args:
-        net: The net.
+        net: The net, on whose device the products are timed.
         run: One forward of it, in float32 and with gradients where the caller allows them.
         dtype: Of the bare products.
         spend: Seconds to spend on timing them.
@@ -54,8 +56,9 @@ def floor(net: nn.Module, run: Callable[[], Any], dtype: torch.dtype, spend: flo
         hook.remove()
 
     # Inputs, weights and results of every layer lie apart, as in the net: shared ones would never leave the cache.
+    like: Any = {"device": next(net.parameters()).device, "dtype": dtype}
     products = [
-        (torch.randn(rows, width).to(dtype), torch.randn(made, width).to(dtype).t(), torch.empty(rows, made).to(dtype))
+        (torch.randn(rows, width, **like), torch.randn(made, width, **like).t(), torch.empty(rows, made, **like))
         for rows, width, made in shapes
     ]
 

@@ -102,7 +102,8 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
             stems: From `embed_stem`, `(stems, moments, embedding_channels)`.
 
         Returns:
-            Logits `(mixes, stems)`: the mean over time of the cosines, or bilinear forms, over the temperature.
+            Logits `(mixes, stems)`, float32: the mean over time of the cosines, or of the bilinear forms, over the
+            temperature.
 
         Raises:
             ValueError: If the lengths differ.
@@ -113,8 +114,9 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
             )
         if self.bilinear is not None:
             mixes = self.bilinear(mixes)
-        scale = self.log_scale.exp().clamp(max=100.0)
-        return scale * torch.einsum("mtd, ntd -> mn", mixes, stems) / mixes.shape[1]
+        # A sum over minutes, in which stems that are nearly equal differ by little: half precision has too few digits.
+        scale = self.log_scale.float().exp().clamp(max=100.0)
+        return scale * torch.einsum("mtd, ntd -> mn", mixes.float(), stems.float()) / mixes.shape[1]
 
     def forward(self, mixes: Tensor, stems: Tensor) -> Tensor:
         """Logits `(mixes, stems)` of latents `(mixes or stems, latent_channels, frames)`."""

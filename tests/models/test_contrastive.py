@@ -49,6 +49,18 @@ def test_an_untrained_bilinear_head_is_the_cosine():
     assert torch.allclose(cosine(mixes, stems), bilinear(mixes, stems), atol=1e-6)
 
 
+@pytest.mark.parametrize("head", ["cosine", "bilinear"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_stems_that_differ_in_one_moment_of_many_are_told_apart(head, dtype):
+    model = judge(head=head).to(dtype)
+    mix = model.embed_mix(torch.randn(1, 6, 4000, dtype=dtype))
+    other = mix.clone()
+    other[:, :5] = -other[:, :5]
+    scores = model.compare(mix, torch.cat([mix, other]))
+    assert scores.dtype == torch.float32
+    assert (scores[0, 1] / scores[0, 0]).item() == pytest.approx(0.99, abs=1e-3)
+
+
 def test_it_is_saved_and_loaded(tmp_path):
     model = judge(head="bilinear")
     model.save_pretrained(tmp_path)

@@ -32,13 +32,14 @@ def build_pipeline():
     """Builds a whole pipeline of the real classes with random weights, small enough to run in a moment."""
     from latentstem import (
         AutoencoderSpectral,
+        ContrastiveStemModel,
         CosineDDIMScheduler,
         RescaledClassifierFreeGuidance,
         StemAccompanimentPipeline,
         StemUNet1DModel,
     )
 
-    def build(audio_channels=1, carriers=0, max_signal_rate=0.999, **guidance):
+    def build(audio_channels=1, carriers=0, max_signal_rate=0.999, judged=False, **guidance):
         torch.manual_seed(0)
         autoencoder = AutoencoderSpectral(
             audio_channels=audio_channels,
@@ -61,7 +62,10 @@ def build_pipeline():
             torch.nn.init.normal_(parameter, std=0.3)
         scheduler = CosineDDIMScheduler(max_signal_rate=max_signal_rate)
         guider = RescaledClassifierFreeGuidance(**guidance)
-        pipe = StemAccompanimentPipeline(autoencoder.eval(), unet.eval(), scheduler, guider)
+        judge = ContrastiveStemModel(latent_channels=4, channels=8, embedding_channels=8, layers=(1, 1)).eval()
+        pipe = StemAccompanimentPipeline(
+            autoencoder.eval(), unet.eval(), scheduler, guider, judge=judge if judged else None
+        )
         pipe.set_progress_bar_config(disable=True)
         return pipe
 

@@ -15,6 +15,7 @@ class StemPipelineOutput(BaseOutput):
         audios: `(batch, channels, samples)` in [-1, 1], a tensor or an array as `output_type` says; with
             `output_type="latent"` the normalised latents `(batch, latent_channels, frames)`.
         sampling_rate: Of the audio, in Hz.
+        scores: How well each fits its mix, `(batch,)`, as the judge that chose it has it; None where none chose.
 
     Example:
         >>> import torch
@@ -25,3 +26,4 @@ class StemPipelineOutput(BaseOutput):
 
     audios: Tensor | np.ndarray
     sampling_rate: int
+    scores: Tensor | None = None

@@ -16,8 +16,10 @@ import latentstem._diffusers  # noqa: F401  (registers the package with diffuser
 from latentstem.audio.circular import wrap_turn
 from latentstem.guidance.keep import KeepRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
+from latentstem.pipelines.best_of import best_of, check_keep_best
 from latentstem.pipelines.codec import LOOP_CONTEXT, StemCodecPipeline
 from latentstem.pipelines.init_stem import (
     CROSS_FADE,
@@ -40,7 +42,8 @@ class StemAccompanimentPipeline(StemCodecPipeline):
     """Generates a stem, such as a bass line, that accompanies a mix.
 
     The mix may be of any length and level; the stem comes back sample for sample as long and at the level that fits.
-    Given a stem to start from, it makes a variation of it, fills in what is missing, or continues an opening.
+    Given a stem to start from, it makes a variation of it, fills in what is missing, or continues an opening. With a
+    judge it draws several stems and keeps the best.
 
     Args:
         autoencoder: Between audio and latents, for the mix, the style reference and the stem.
@@ -50,6 +53,8 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         trained_schedule: The schedule that the net was trained on, `num_train_timesteps`, `max_signal_rate`,
             `min_signal_rate` and `prediction_type`. None takes it from `scheduler`; it is saved with the pipeline, so
             that a scheduler swapped in later is held against it.
+        judge: Scores how well stems fit mixes, to keep the best of several; None cannot choose. Figures that are taken
+            with this judge must never be of stems that it chose.
 
     Raises:
         ValueError: the trained schedule is not given and cannot be read from the scheduler's config.
@@ -80,7 +85,8 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         True
     """
 
-    model_cpu_offload_seq = "autoencoder->unet"
+    model_cpu_offload_seq = "autoencoder->unet->judge"
+    _optional_components = ["judge"]
     _callback_tensor_inputs = ["latents", "denoised", "mix_latents"]
 
     def __init__(
@@ -90,9 +96,10 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         scheduler: SchedulerMixin,
         guider: BaseGuidance,
         trained_schedule: dict | None = None,
+        judge: ContrastiveStemModel | None = None,
     ):
         super().__init__()
-        self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider)
+        self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider, judge=judge)
         if trained_schedule is None:
             config = scheduler.config  # pyright: ignore[reportAttributeAccessIssue]
             missing = [key for key in _SCHEDULE if key not in config]
@@ -153,6 +160,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         strength: float | None = None,
         keep: Sequence[tuple[float, float]] | None = None,
         loop: bool = False,
+        keep_best: int | None = None,
     ) -> None:
         """Refuses a call that cannot work, before anything is computed.
 
@@ -197,6 +205,8 @@ class StemAccompanimentPipeline(StemCodecPipeline):
                 "got keep for a loop: what is kept has no beginning or end there; vary it with strength instead, or "
                 "leave out loop"
             )
+        has_mix = mix is not None or mix_latents is not None
+        check_keep_best(keep_best, num_waveforms_per_prompt, self.judge is not None, has_mix)
         self._check_scheduler()
 
     def _check_scheduler(self) -> None:
@@ -318,6 +328,33 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         return outputs[0] + (guider(branches).pred - branches[0].noise_pred) / b
 
     @torch.no_grad()
+    def score(self, mix_latents: Tensor, latents: Tensor) -> Tensor:
+        """Lets the judge say how well stems fit their own mixes.
+
+        Figures that are taken with this judge must never be of stems that were chosen by these scores.
+
+        Args:
+            mix_latents: Normalised latents of the mixes, `(mixes, latent_channels, frames)`.
+            latents: Normalised latents of the stems, `(stems, latent_channels, frames)`, as many for each mix, all
+                of the first mix first.
+
+        Returns:
+            The scores, `(stems,)`, float32: the greater the better, to be compared within a mix; -inf for latents that
+            are not finite.
+
+        Raises:
+            ValueError: there is no judge, or the stems are not as many for each mix.
+        """
+        if self.judge is None:
+            raise ValueError("the pipeline has no judge to score stems; set one with pipe.register_modules(judge=...)")
+        count, mixes = len(latents), len(mix_latents)
+        if count % mixes:
+            raise ValueError(f"got {count} stems for {mixes} mixes; pass as many for each, all of the first mix first")
+        heard, stems = (each.to(self._execution_device, self.judge.dtype) for each in (mix_latents, latents))
+        scores = self.judge(heard, stems)[torch.arange(mixes).repeat_interleave(count // mixes), torch.arange(count)]
+        return torch.where(scores.isnan(), -torch.inf, scores)
+
+    @torch.no_grad()
     def __call__(
         self,
         mix: Tensor | np.ndarray | None = None,
@@ -328,6 +365,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         guidance_scale: float | None = None,
         guidance_rescale: float | None = None,
         num_waveforms_per_prompt: int = 1,
+        keep_best: int | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
         duration: float | None = None,
         mix_latents: Tensor | None = None,
@@ -356,6 +394,9 @@ class StemAccompanimentPipeline(StemCodecPipeline):
             guidance_scale: How strongly the mix is followed, 1 without guidance; None: as the saved guider says.
             guidance_rescale: Share of guidance's added spread taken back; None: as the saved guider says.
             num_waveforms_per_prompt: Stems a mix; all stems of the first mix come first.
+            keep_best: How many of the stems of each mix to return, best first, as the judge scores them; the others are
+                not decoded. None returns all, as they were drawn. Figures that are taken with this judge must never be
+                of stems that it chose.
             generator: Of the noise: one for all, or a list of one a stem, by which stem i of a batch is the stem that
                 its generator gives alone.
             duration: In place of a mix, the length in seconds of a stem for no mix at all; or, with `mix_latents`, the
@@ -406,6 +447,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
             strength,
             keep,
             loop,
+            keep_best,
         )
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         timesteps = self.scheduler.timesteps
@@ -474,13 +516,19 @@ class StemAccompanimentPipeline(StemCodecPipeline):
                     sample = callback_on_step_end(self, index, timestep, asked).get("latents", sample)
                 progress_bar.update()
 
+        scores = None
+        if keep_best is not None and mix_latents is not None:
+            scores = self.score(mix_latents[::num_waveforms_per_prompt], sample)
+            best = best_of(scores, len(scores) // num_waveforms_per_prompt, keep_best)
+            sample, gain, scores = sample[best], gain[best.to(gain.device)], scores[best]
+
         audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain, kept, loop)
         if output_type == "np":
             audios = audios.cpu().numpy()
         self.maybe_free_model_hooks()
         if not return_dict:
             return (audios,)
-        return StemPipelineOutput(audios=audios, sampling_rate=self.sampling_rate)
+        return StemPipelineOutput(audios=audios, sampling_rate=self.sampling_rate, scores=scores)
 
     def _one_a_mix(self, init_stem: Tensor, num_samples: int, gain: Tensor, mix_latents: Tensor | None) -> Tensor:
         """The stems to start from, one for each mix; without a mix there may be any number."""

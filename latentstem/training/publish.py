@@ -46,9 +46,10 @@ def publish(settings: Publication) -> int:
     pipe = StemAccompanimentPipeline.from_pretrained(settings.pipeline)
     if settings.judge is not None:
         pipe.register_modules(judge=ContrastiveStemModel.from_pretrained(str(settings.judge)))
-    for module in filter(None, (pipe.autoencoder, pipe.unet, pipe.judge)):
-        for parameter in module.parameters():
-            parameter.data = parameter.data.to(torch.float16)
+    for component in pipe.components.values():
+        if isinstance(component, torch.nn.Module):
+            for parameter in component.parameters():
+                parameter.data = parameter.data.to(torch.float16)
     partial = settings.target.with_name(settings.target.name + ".partial")
     # A file has a header beside its weights, for which 64 KiB are kept free.
     limit = settings.shard_mebibytes

@@ -1,5 +1,6 @@
 """Published weights: half precision on disk, single when loaded, and no trace of the machine they came from."""
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -7,14 +8,15 @@ from latentstem import ContrastiveStemModel, StemAccompanimentPipeline
 from latentstem.training.publish import Publication, publish
 
 
-def test_published_weights_are_halves_and_name_no_folder(build_pipeline, tmp_path):
-    pipe = build_pipeline(carriers=8)
+@pytest.mark.parametrize("judged", [False, True])
+def test_published_weights_are_halves_and_name_no_folder(build_pipeline, tmp_path, judged):
+    pipe = build_pipeline(carriers=8, judged=judged)
     pipe.save_pretrained(tmp_path / "trained")
     card = tmp_path / "card.md"
     card.write_text("# card\n")
     size = publish(Publication(tmp_path / "trained", tmp_path / "published", card))
     files = list((tmp_path / "published").rglob("*.safetensors"))
-    assert size == sum(file.stat().st_size for file in files) and len(files) == 2
+    assert size == sum(file.stat().st_size for file in files) and len(files) == 2 + judged
     assert {tensor.dtype for file in files for tensor in load_file(file).values()} == {torch.float16}
     assert all(str(tmp_path) not in file.read_text() for file in (tmp_path / "published").rglob("*.json"))
     assert (tmp_path / "published" / "README.md").read_text() == "# card\n"

@@ -295,7 +295,8 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
 
 def _judge_moved(recipe: Recipe, latents: list[LatentTrack]) -> dict[str, Any]:
     """What its training did to the judge: pairs of whole songs, and each song's bass half a song off."""
-    judge = ContrastiveStemModel.from_pretrained(str(_trained(recipe, "judge")))
+    judge: Any = ContrastiveStemModel.from_pretrained(str(_trained(recipe, "judge")))
+    untrained: Any = ContrastiveStemModel.from_config(judge.config)
     frames = min(track.stem.shape[-1] for track in latents)
     mixes, stems = (
         torch.stack([part[:, :frames] for part in parts])
@@ -303,7 +304,7 @@ def _judge_moved(recipe: Recipe, latents: list[LatentTrack]) -> dict[str, Any]:
     )
     before, after = (
         float(contrastive_loss(net.eval(), mixes, stems, stems.roll(frames // 2, dims=-1)))
-        for net in (ContrastiveStemModel.from_config(judge.config), judge)
+        for net in (untrained, judge)
     )
     return {"training": "judge", "loss": "cross entropy of pairs", "before": before, "after": after}
 

@@ -1,4 +1,4 @@
-"""The figures that README and the model card show, as a Markdown table, from the reports in `results/`.
+"""The figures that README and the model card show, as Markdown tables, from the reports in `results/`.
 
 Run it as `python benchmarks/headline.py` after the benchmarks, and paste what it prints.
 """
@@ -61,6 +61,34 @@ def main() -> None:
     print("| measure | mean [95 % interval over songs] |\n| --- | --- |")
     for name, figures in table:
         print(f"| {name} | {' / '.join(map(_shown, figures))} |")
+    print()
+    _print_speed(json.loads((RESULTS / "peers.json").read_text())["figures"]["cases"])
+
+
+def _print_speed(cases: Mapping[str, Mapping[str, Any]]) -> None:
+    ours, peers = "latentstem", {"EnCodec 24 kHz": "encodec-24k", "music2latent": "music2latent", "Oobleck": "oobleck"}
+    table = [
+        (f"{way}, beside {', '.join(peers)}", [cases[f"{way}/{name}"] for name in (ours, *peers.values())])
+        for way in ("encode", "decode")
+    ]
+    best, fast, hour = (
+        cases[name] for name in (f"sampling/{ours}-audio", f"sampling/{ours}-fast", "files/latentstem-60min")
+    )
+    table += [
+        (
+            "sample, 64 guided steps on latents, beside StableAudioDiT with DDIM",
+            [cases[f"sampling/{ours}"], cases["sampling/stable-audio-dit"]],
+        ),
+        ("mix to stem, `best` / `fast`", [best, fast]),
+        ("an hour from file to file, `fast`", [hour]),
+    ]
+    print("| 60 s of audio on two CPU cores | times real time | peak memory of the process, GB |\n| --- | --- | --- |")
+    for name, rows in table:
+        columns = (
+            " / ".join(f"{row['times_real_time']:.3g}" for row in rows),
+            " / ".join(f"{row['peak_memory'] / 1e9:.2g}" for row in rows),
+        )
+        print(f"| {name} | {' | '.join(columns)} |")
 
 
 def _shown(figure: Mapping[str, Any]) -> str:

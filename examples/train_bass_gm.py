@@ -312,6 +312,7 @@ def _judge_moved(recipe: Recipe, latents: list[LatentTrack]) -> dict[str, Any]:
 def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
     """`bass_gm_card.md` with its blanks filled."""
     pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
+    judge: Any = ContrastiveStemModel.from_pretrained(str(_trained(recipe, "judge")))
     last = {
         training: json.loads((recipe.output / training / "history.jsonl").read_text().splitlines()[-1])
         for training in TRAININGS
@@ -323,6 +324,7 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
         .format(
             autoencoder=f"{pipe.autoencoder.num_parameters() / 1e6:.1f}",
             denoiser=f"{pipe.unet.num_parameters() / 1e6:.1f}",
+            judge=f"{judge.num_parameters() / 1e6:.1f}",
             songs=recipe.songs,
             duration=f"{recipe.duration:g}",
             seeds=f"{TRAIN_SEEDS[0]} to {TRAIN_SEEDS[recipe.songs - 1]}",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.circular import close_turn, resample_turn, wrap_turn
-from latentstem.audio.level import SILENCE_RMS, reference_gain, sounding_rms
+from latentstem.audio.level import reference_gain
 from latentstem.guidance.grounding import StyleGrounding
 from latentstem.pipelines.init_stem import KeptAudio
 from latentstem.pipelines.inputs import prepare_audio
@@ -92,21 +92,6 @@ class StemCodecPipeline(DiffusionPipeline):
                 tiles.append(normalize_latents(tile.float(), self.autoencoder.config))
                 bar.update(tile.shape[-1])
         return torch.cat(tiles, dim=-1)
-
-    def encode_init_stem(self, init_stem: Tensor, gain: Tensor, loop: bool = False) -> tuple[Tensor, Tensor]:
-        """Encodes the stems to start from at the reference loudness.
-
-        Args:
-            init_stem: `(batch, channels, samples)`, at the model's rate and channels.
-            gain: What each mix was brought up by, `(batch,)`; a silent stem takes it over.
-            loop: As for `encode_mix`.
-
-        Returns:
-            Normalised latents `(batch, latent_channels, frames)`, and the gain of each stem to decode with, `(batch,)`:
-            what is generated is to be as loud as what was given.
-        """
-        latents, own = self.encode_mix(init_stem, loop)
-        return latents, torch.where(sounding_rms(init_stem) > SILENCE_RMS, own, gain.to(own))
 
     def encode_style(
         self, style: Tensor | None, style_latents: Tensor | None, style_strength: float

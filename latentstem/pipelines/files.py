@@ -2,7 +2,7 @@
 
 A mix is gone through twice, for its level and for its latents, and its stem is decoded tile by tile to a temporary
 file, because only its peak says whether it has to be scaled down. Latents are held whole: an hour of them is ten
-megabytes.
+megabytes. A stem to start from is held whole, too, and as samples.
 """
 
 import os
@@ -10,15 +10,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from latentstem.audio.io import MAX_DURATION, AudioReader, AudioWriter
+from latentstem.audio.io import MAX_DURATION, AudioReader, AudioWriter, read_audio
 from latentstem.audio.level import SoundingLevel
-from latentstem.audio.resampling import resample_blocks, resampled_length
+from latentstem.audio.resampling import resample, resample_blocks, resampled_length
 from latentstem.audio.spool import Spool
-from latentstem.pipelines.inputs import check_not_cancelled
+from latentstem.pipelines.init_stem import InitStem, KeptAudio, Ranges
+from latentstem.pipelines.inputs import check_not_cancelled, prepare_audio
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+_ROUNDING = 0.005
+"""By how many seconds a stem may be longer or shorter than its mix: what conversions between rates and formats do."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class MixFile:
         path: str | os.PathLike[str],
         with_mix: str | os.PathLike[str] | None = None,
         draw: Callable[[dict[str, Spool], int], None] | None = None,
+        init_stem: "InitStemFile | None" = None,
     ) -> float:
         """Decode a stem for this mix to a file at the mix's own rate and length, each file whole or not at all.
 
@@ -104,6 +110,8 @@ class MixFile:
             path: The stem, at the level that fits the mix, scaled down as a whole where it would leave [-1, 1].
             with_mix: Where to write the mix with the stem in it, likewise scaled; None does not.
             draw: Called with mix, stem and both, and their sampling rate, to make a picture of them.
+            init_stem: What the latents were sampled from: the stem is then as loud as this one, and what was to be kept
+                of it is written as it was.
 
         Returns:
             Greatest magnitude of the stem.
@@ -117,9 +125,12 @@ class MixFile:
         with ExitStack() as stack:
             stem = stack.enter_context(Spool(folder, channels))
             num_samples = resampled_length(self.samples, rate, pipe.sampling_rate)
-            decoded = pipe.decode_stream(latents, num_samples, self.gain)
+            gain, kept = (self.gain, None) if init_stem is None else (init_stem.gain, init_stem.kept)
+            decoded = pipe.decode_stream(latents, num_samples, gain)
             for block in resample_blocks(decoded, pipe.sampling_rate, rate, self.samples):
-                stem.append(block)
+                stem.append(block if kept is None else kept.heard(block[None], stem.samples)[0])
+            if kept is not None:
+                stem = _restored(kept, stem, stack.enter_context(Spool(folder, channels)))
             down = 1 / max(stem.peak, 1.0)
             _write(path, rate, (down * block for block in stem.blocks()), channels)
             if with_mix is None and draw is None:
@@ -134,6 +145,89 @@ class MixFile:
             if draw is not None:
                 draw({"mix": mix, "stem": stem, "both": both}, rate)
         return down * stem.peak
+
+
+@dataclass(frozen=True)
+class InitStemFile:
+    """A stem on the disk to vary, to fill in or to continue, read whole for the mix that it belongs to.
+
+    Attributes:
+        options: What the pipeline's call takes: `init_stem` at the model's rate, `strength` and `keep`.
+        gain: What new stems are decoded with to be as loud as this one, `(1,)`.
+        kept: Its samples at the mix's own rate, to be written where they stay; None where none do.
+
+    Example:
+        >>> import latentstem
+        >>> from latentstem import MixFile, StemAccompanimentPipeline
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> mix = MixFile.encode(pipe, "mix.flac")  # doctest: +SKIP
+        >>> stem = InitStemFile.read(pipe, "bass.flac", mix, keep=[(0.0, 8.0)])  # doctest: +SKIP
+        >>> call = {"mix_latents": mix.latents, "sampling_rate": pipe.sampling_rate, "output_type": "latent"}
+        >>> latents = pipe(**call, **stem.options).audios  # doctest: +SKIP
+        >>> mix.write_stem(pipe, latents, "continued.flac", init_stem=stem)  # doctest: +SKIP
+    """
+
+    options: dict[str, Any]
+    gain: Tensor
+    kept: KeptAudio | None
+
+    @classmethod
+    def read(
+        cls,
+        pipe: StemAccompanimentPipeline,
+        path: str | os.PathLike[str],
+        mix: MixFile,
+        strength: float | None = None,
+        keep: Ranges | None = None,
+        max_duration: float = MAX_DURATION,
+    ) -> "InitStemFile":
+        """Read a stem, at the mix's own rate and at the model's.
+
+        Args:
+            pipe: Which is to start from it.
+            path: The file, of one or two channels at any rate, as long as the mix to within 5 ms; it is cut, or padded
+                with silence, to the mix's length.
+            mix: What it accompanies.
+            strength: As for the pipeline's call.
+            keep: Likewise.
+            max_duration: Longest file that is read, in seconds.
+
+        Returns:
+            The stem.
+
+        Raises:
+            latentstem.AudioError: The file cannot be used, see `AudioReader`.
+            ValueError: It is longer or shorter than the mix, mono where the model is stereo, or stereo whose channels
+                cancel; or a range to keep leaves it.
+        """
+        audio, own_rate = read_audio(path, max_duration)
+        rate = mix.reader.sampling_rate
+        duration, expected = audio.shape[1] / own_rate, mix.samples / rate
+        if abs(duration - expected) > _ROUNDING:
+            raise ValueError(
+                f"{path}: lasts {duration:.3f} s, and the mix {expected:.3f} s; cut it, or pad it with silence, to the "
+                "length of the mix"
+            )
+        channels = pipe.autoencoder.config["audio_channels"]
+        (audio,) = prepare_audio(audio, own_rate, name=str(path), expected_rate=own_rate, expected_channels=channels)
+        start = InitStem.prepare(_resampled(audio, own_rate, rate, mix.samples)[None], rate, strength, keep)
+        num_samples = resampled_length(mix.samples, rate, pipe.sampling_rate)
+        heard = _resampled(audio, own_rate, pipe.sampling_rate, num_samples)
+        return cls({"init_stem": heard, "strength": strength, "keep": keep}, start.gain(mix.gain), start.kept)
+
+
+def _resampled(audio: Tensor, from_rate: int, to_rate: int, num_samples: int) -> Tensor:
+    """At another rate, and scaled down where that leads beyond full scale; at the same one the same samples."""
+    resampled = resample(audio, from_rate, to_rate, num_samples)
+    return resampled if from_rate == to_rate else resampled / resampled.abs().max().clamp(min=1.0)
+
+
+def _restored(kept: KeptAudio, generated: Spool, stem: Spool) -> Spool:
+    """Fills `stem` with what is heard of the generated samples, within [-1, 1], and the originals."""
+    down = 1 / max(generated.peak, 1.0)
+    for block in generated.blocks():
+        stem.append(kept.blend(down * block[None], stem.samples)[0])
+    return stem
 
 
 def _with_channels(block: Tensor, channels: int) -> Tensor:

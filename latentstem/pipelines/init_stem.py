@@ -3,24 +3,29 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+from latentstem.audio.level import SILENCE_RMS, reference_gain, sounding_rms
 
 # Long enough that two waveforms meet without a click, short against a note.
 CROSS_FADE = 0.02
 
 DEFAULT_STRENGTH = 0.6
 
+Ranges = Sequence[tuple[float, float | None]]
+"""Pairs (start, end) in seconds; an end of None is that of the stem."""
 
-def check_init_stem(init_stem: Any, strength: float | None, keep: Sequence[tuple[float, float]] | None) -> None:
+
+def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None) -> None:
     """Refuses a strength or ranges to keep that cannot work, whatever the audio.
 
     Args:
         init_stem: Only whether there is one.
         strength: Share of the steps to run, above 0 and up to 1, or None.
-        keep: Pairs (start, end) in seconds, or None.
+        keep: Ranges to keep, or None.
 
     Raises:
         ValueError: with what was got, what was expected, and the fix.
@@ -37,11 +42,15 @@ def check_init_stem(init_stem: Any, strength: float | None, keep: Sequence[tuple
         raise ValueError("keep is empty; pass pairs (start, end) in seconds, or leave it out")
     for pair in keep:
         try:
-            start, end = (float(seconds) for seconds in pair)
+            start, end = pair
+            usable = math.isfinite(start) and (end is None or math.isfinite(end))
         except (TypeError, ValueError):
-            start = end = math.nan
-        if not (math.isfinite(start) and math.isfinite(end)):
-            raise ValueError(f"keep must hold pairs (start, end) of finite seconds, e.g. [(0.0, 8.0)], got {pair!r}")
+            usable = False
+        if not usable:
+            raise ValueError(
+                "keep must hold pairs (start, end) of finite seconds, e.g. [(0.0, 8.0)], or with None for the end of "
+                f"the stem, got {pair!r}"
+            )
 
 
 def first_step(strength: float, num_inference_steps: int) -> int:
@@ -57,11 +66,11 @@ def first_step(strength: float, num_inference_steps: int) -> int:
     return num_inference_steps - max(1, round(strength * num_inference_steps))
 
 
-def kept_samples(keep: Sequence[tuple[float, float]], sampling_rate: int, num_samples: int) -> list[tuple[int, int]]:
+def kept_samples(keep: Ranges, sampling_rate: int, num_samples: int) -> list[tuple[int, int]]:
     """Turns ranges in seconds into ranges of samples, in order; those that overlap or touch become one.
 
     Args:
-        keep: Pairs (start, end) in seconds.
+        keep: Pairs (start, end) in seconds, or with None for the end of the stem.
         sampling_rate: In Hz.
         num_samples: Of the stem.
 
@@ -73,7 +82,8 @@ def kept_samples(keep: Sequence[tuple[float, float]], sampling_rate: int, num_sa
     """
     ranges = []
     for start, end in keep:
-        first, after = round(start * sampling_rate), round(end * sampling_rate)
+        first = round(start * sampling_rate)
+        after = num_samples if end is None else round(end * sampling_rate)
         if not 0 <= first < after <= num_samples:
             raise ValueError(
                 f"keep must hold ranges with 0 <= start < end <= {num_samples / sampling_rate:.6g} seconds, the "
@@ -121,34 +131,122 @@ class KeptAudio:
                 "e.g. init_stem / abs(init_stem).max()"
             )
 
-    @property
-    def weight(self) -> Tensor:
-        """Share of the original in each sample, `(samples,)`."""
-        samples = self.audio.shape[-1]
-        weight = self.audio.new_zeros(samples)
-        for first, after in self.ranges:
-            inside = torch.arange(first, after, device=weight.device) + 0.5
-            rise = (inside - first) / self.fade if first > 0 else torch.ones_like(inside)
-            fall = (after - inside) / self.fade if after < samples else torch.ones_like(inside)
-            weight[first:after] = torch.minimum(rise, fall).clamp(max=1)
+    def weight(self, first: int = 0, samples: int | None = None) -> Tensor:
+        """Share of the original in each of so many samples from `first` on, `(samples,)`; in all of them by default."""
+        whole = self.audio.shape[-1]
+        place = torch.arange(first, whole if samples is None else first + samples, device=self.audio.device)
+        weight = torch.zeros(len(place), device=place.device)
+        for start, after in self.ranges:
+            rise = (place - start + 0.5) / self.fade if start > 0 else torch.ones_like(weight)
+            fall = (after - place - 0.5) / self.fade if after < whole else torch.ones_like(weight)
+            weight = torch.maximum(weight, torch.minimum(rise, fall).clamp(0, 1))
         return weight
 
     @property
     def only(self) -> Tensor:
         """The audio with silence outside the ranges."""
-        return self.audio * (self.weight > 0)
+        return self.audio * (self.weight() > 0)
+
+    def heard(self, generated: Tensor, first: int = 0) -> Tensor:
+        """What will be heard of a piece of what is generated: the piece with silence under the originals.
+
+        Args:
+            generated: `(batch, channels, samples)`, from sample `first` of the stem on.
+            first: Where the piece lies.
+
+        Returns:
+            The piece, shaped as it came.
+        """
+        return generated * (self.weight(first, generated.shape[-1]).to(generated.device) < 1)
+
+    def blend(self, generated: Tensor, first: int = 0) -> Tensor:
+        """Puts the originals in place in a piece of what is generated.
+
+        Args:
+            generated: `(batch, channels, samples)` within [-1, 1], from sample `first` of the stem on; as many items as
+                the audio has or a multiple of them, the copies of an item side by side.
+            first: Where the piece lies.
+
+        Returns:
+            The piece, shaped as it came; bit by bit the originals away from the edges of the ranges.
+        """
+        samples = generated.shape[-1]
+        weight = self.weight(first, samples).to(generated.device)
+        original = self.audio[..., first : first + samples].to(generated)
+        original = original.repeat_interleave(len(generated) // len(self.audio), dim=0)
+        return weight * original + (1 - weight) * generated
 
     def restore(self, generated: Tensor) -> Tensor:
         """Puts the originals in place, after scaling down what is generated where it would leave [-1, 1].
 
         Args:
-            generated: Shaped as the audio, or with a multiple of its items, the copies of an item side by side.
+            generated: Whole stems, as for `blend`, of any level.
 
         Returns:
             The stems; bit by bit the originals away from the edges of the ranges.
         """
-        weight = self.weight.to(generated.device)
         # Only what is heard counts: a peak under the originals must not make the rest quieter.
-        peak = (generated * (weight < 1)).abs().amax(dim=(1, 2), keepdim=True)
-        original = self.audio.to(generated).repeat_interleave(len(generated) // len(self.audio), dim=0)
-        return weight * original + (1 - weight) * (generated / peak.clamp(min=1.0))
+        peak = self.heard(generated).abs().amax(dim=(1, 2), keepdim=True)
+        return self.blend(generated / peak.clamp(min=1.0))
+
+
+@dataclass(frozen=True)
+class InitStem:
+    """A stem to start from, and what is to become of it.
+
+    Args:
+        audio: `(batch, channels, samples)`.
+        strength: Share of the steps to run, above 0 and up to 1.
+        kept: What of it stays; None where nothing does.
+
+    Example:
+        >>> import torch
+        >>> tone = torch.full((1, 1, 10), 0.5)
+        >>> InitStem.prepare(tone, sampling_rate=10).strength
+        0.6
+        >>> opening = InitStem.prepare(tone, sampling_rate=10, keep=[(0.0, 0.4)])
+        >>> opening.strength, opening.heard
+        (1.0, tensor([[[0.5000, 0.5000, 0.5000, 0.5000, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000]]]))
+    """
+
+    audio: Tensor
+    strength: float
+    kept: KeptAudio | None
+
+    @classmethod
+    def prepare(
+        cls, audio: Tensor, sampling_rate: int, strength: float | None = None, keep: Ranges | None = None
+    ) -> Self:
+        """Reads strength and ranges as the pipeline's call means them.
+
+        Args:
+            audio: `(batch, channels, samples)`.
+            sampling_rate: Of the audio, in Hz.
+            strength: Share of the steps to run; None: 0.6, or 1 with `keep`.
+            keep: Pairs (start, end) in seconds, or with None for the end of the stem; None keeps nothing.
+
+        Returns:
+            The stem.
+
+        Raises:
+            ValueError: a range is empty or leaves the stem, or what is to be kept leaves [-1, 1].
+        """
+        if keep is None:
+            return cls(audio, DEFAULT_STRENGTH if strength is None else strength, None)
+        ranges = kept_samples(keep, sampling_rate, audio.shape[-1])
+        kept = KeptAudio(audio, ranges, fade=round(CROSS_FADE * sampling_rate))
+        return cls(audio, 1.0 if strength is None else strength, kept)
+
+    @property
+    def heard(self) -> Tensor:
+        """The audio without what is neither varied nor kept, of which nothing may be known."""
+        return self.audio if self.kept is None or self.strength < 1 else self.kept.only
+
+    def gain(self, otherwise: Tensor) -> Tensor:
+        """What brings each stem to the reference loudness, `(batch,)`; new ones, decoded with it, are as loud.
+
+        Args:
+            otherwise: What to take for a stem that is silent, such as the gain of its mix, `(batch,)`.
+        """
+        own = reference_gain(self.heard)
+        return torch.where(sounding_rms(self.heard) > SILENCE_RMS, own, otherwise.to(own))

@@ -21,14 +21,7 @@ from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
 from latentstem.pipelines.best_of import best_of, check_keep_best
 from latentstem.pipelines.codec import LOOP_CONTEXT, StemCodecPipeline
-from latentstem.pipelines.init_stem import (
-    CROSS_FADE,
-    DEFAULT_STRENGTH,
-    KeptAudio,
-    check_init_stem,
-    first_step,
-    kept_samples,
-)
+from latentstem.pipelines.init_stem import InitStem, Ranges, check_init_stem, first_step
 from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook, hooked_step
@@ -158,7 +151,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         output_type: str,
         init_stem: Any = None,
         strength: float | None = None,
-        keep: Sequence[tuple[float, float]] | None = None,
+        keep: Ranges | None = None,
         loop: bool = False,
         keep_best: int | None = None,
     ) -> None:
@@ -373,7 +366,7 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         latents: Tensor | None = None,
         init_stem: Tensor | np.ndarray | None = None,
         strength: float | None = None,
-        keep: Sequence[tuple[float, float]] | None = None,
+        keep: Ranges | None = None,
         loop: bool = False,
         denoised_hooks: Sequence[DenoisedHook] = (),
         callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]] | None = None,
@@ -411,9 +404,9 @@ class StemAccompanimentPipeline(StemCodecPipeline):
                 `init_stem` at the noise level of the first of them. Above 0; at 1 sampling starts from noise alone, and
                 of `init_stem` nothing is heard but what is kept. None: 0.6, or 1 with `keep`. Steps keep their numbers
                 in the whole schedule, for hooks, guiders and callbacks alike.
-            keep: Ranges (start, end) of `init_stem` in seconds that stay; the rest is filled in, or continued where the
-                opening is kept. These samples come back as they were, cross-faded over 20 ms on the inside of the
-                ranges' edges.
+            keep: Ranges (start, end) of `init_stem` in seconds that stay, with None for its end; the rest is filled in,
+                or continued where the opening is kept. These samples come back as they were, cross-faded over 20 ms on
+                the inside of the ranges' edges.
             loop: Whether the mix is one turn of a loop; the stem then is one too, whose end leads into its beginning.
             denoised_hooks: Called in order on each step's clean sample, after guidance and style, and before what is
                 kept is put in place.
@@ -470,19 +463,16 @@ class StemAccompanimentPipeline(StemCodecPipeline):
         begin, init_latents, kept = 0, None, None
         if init_stem is not None:
             init_stem = self._one_a_mix(init_stem, num_samples, gain, mix_latents)
-            strength = (DEFAULT_STRENGTH if keep is None else 1.0) if strength is None else strength
-            begin = first_step(strength, num_inference_steps)
+            start = InitStem.prepare(init_stem, self.sampling_rate, strength, keep)
+            begin = first_step(start.strength, num_inference_steps)
             if begin and hasattr(self.scheduler, "set_begin_index"):
                 self.scheduler.set_begin_index(begin)
-            if keep is not None:
-                ranges = kept_samples(keep, self.sampling_rate, num_samples)
-                kept = KeptAudio(init_stem, ranges, fade=round(CROSS_FADE * self.sampling_rate))
-                init_stem = init_stem if strength < 1 else kept.only
-            init_latents, gain = self.encode_init_stem(init_stem, gain, loop)
+            kept, gain = start.kept, start.gain(gain)
+            init_latents, _ = self.encode_mix(start.heard, loop)
             init_latents = init_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
             if kept is not None:
                 hooks.append(KeepRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
-            init_latents = init_latents if strength < 1 else None
+            init_latents = init_latents if start.strength < 1 else None
 
         gain = gain.repeat_interleave(num_waveforms_per_prompt)
         if mix_latents is not None:

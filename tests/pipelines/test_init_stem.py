@@ -224,6 +224,24 @@ def test_a_cross_fade_is_even_and_a_peak_under_the_originals_does_not_count():
     assert torch.allclose(out[0, 0, 600:700], (torch.arange(100) + 0.5).flip(0) / 100)
 
 
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.integers(0, 400), st.integers(1, 100))
+def test_pieces_are_the_whole_however_it_is_divided(lengths, start, fade):
+    kept = KeptAudio(2 * torch.rand(1, 2, sum(lengths)) - 1, [(min(start, sum(lengths) - 1), sum(lengths))], fade)
+    generated = 3 * torch.randn(1, 2, sum(lengths))
+    places = [sum(lengths[:i]) for i in range(len(lengths))]
+    heard = [kept.heard(piece, first) for piece, first in zip(generated.split(lengths, -1), places, strict=True)]
+    down = torch.cat(heard, dim=-1).abs().amax().clamp(min=1)
+    blended = [kept.blend(piece / down, first) for piece, first in zip(heard, places, strict=True)]
+    assert torch.equal(torch.cat(blended, dim=-1), kept.restore(generated))
+
+
+def test_an_end_of_none_is_the_end_of_the_stem(pipe, mix, stem):
+    assert kept_samples([(0.5, None), (0.0, 0.25)], sampling_rate=8, num_samples=33) == [(0, 2), (4, 33)]
+    named, open_ended = (run(pipe, mix, init_stem=stem, keep=[(0.3, end)]) for end in (SAMPLES / RATE, None))
+    assert torch.equal(named, open_ended)
+    assert torch.equal(open_ended[0, :, round(0.33 * RATE) :], stem[:, round(0.33 * RATE) :])
+
+
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 30)), min_size=1, max_size=6))
 def test_ranges_that_overlap_or_touch_become_one(pairs):
     ranges = kept_samples([(start, start + length) for start, length in pairs], sampling_rate=1, num_samples=200)
@@ -252,6 +270,9 @@ def test_the_share_of_steps_is_the_strength_and_never_none(strength, steps):
         ({"keep": []}, "keep is empty"),
         ({"keep": (0.0, 0.5)}, r"pairs .* got 0\.0"),
         ({"keep": [(0.0, float("inf"))]}, "finite seconds"),
+        ({"keep": [(None, 0.3)]}, r"finite seconds.* got \(None, 0\.3\)"),
+        ({"keep": [("0", "0.3")]}, "finite seconds"),
+        ({"keep": [(0.7, None)]}, r"0\.680272 seconds.* got \(0\.7, None\)"),
         ({"keep": [(0.1, 0.2, 0.3)]}, r"pairs .* got \(0\.1, 0\.2, 0\.3\)"),
         ({"keep": [(0.0, 0.2), (0.4, 0.3)]}, r"0 <= start < end <= 0\.680272 seconds.* got \(0\.4, 0\.3\)"),
         ({"keep": [(-0.1, 0.3)]}, r"got \(-0\.1, 0\.3\)"),

@@ -61,6 +61,7 @@ class StemCodecPipeline(DiffusionPipeline):
         Returns:
             Normalised latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
         """
+        mix = mix.to(self._execution_device)
         gain = reference_gain(mix)
         # Float32 whatever the nets' dtype: the autoencoder casts after its spectrogram.
         audio = mix * gain.reshape(-1, 1, 1)

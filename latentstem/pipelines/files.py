@@ -2,7 +2,7 @@
 
 A mix is gone through twice, for its level and for its latents, and its stem is decoded tile by tile to a temporary
 file, because only its peak says whether it has to be scaled down. Latents are held whole: an hour of them is ten
-megabytes. A stem to start from is held whole, too, and as samples.
+megabytes. A stem to start from is held whole, too, and as samples, and so is a loop.
 """
 
 import os
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from latentstem.audio.circular import resample_turn
 from latentstem.audio.io import MAX_DURATION, AudioReader, AudioWriter, read_audio
 from latentstem.audio.level import SoundingLevel
 from latentstem.audio.resampling import resample, resample_blocks, resampled_length
@@ -35,6 +37,7 @@ class MixFile:
         samples: Its length, at its own rate.
         latents: What the pipeline takes as `mix_latents`, `(1, latent_channels, frames)`.
         gain: What the mix was brought up by, `(1,)`.
+        loop: Whether it is one turn of a loop.
 
     Example:
         >>> import latentstem
@@ -49,6 +52,7 @@ class MixFile:
     samples: int
     latents: Tensor
     gain: Tensor
+    loop: bool = False
 
     @classmethod
     def encode(
@@ -93,6 +97,23 @@ class MixFile:
         frames = -(-resampled_length(samples, reader.sampling_rate, pipe.sampling_rate) // pipe.hop_length)
         return cls(reader, samples, pipe.encode_stream(blocks, heard.gain, frames), heard.gain)
 
+    @classmethod
+    def encode_loop(
+        cls, pipe: StemAccompanimentPipeline, path: str | os.PathLike[str], max_duration: float = MAX_DURATION
+    ) -> "MixFile":
+        """`encode` of a file that is one turn of a loop; pass `loop=True` to the pipeline with its latents.
+
+        Its stem goes on from its end to its beginning. It is read whole.
+        """
+        reader = AudioReader(path, max_duration)
+        rate, channels = reader.sampling_rate, pipe.autoencoder.config["audio_channels"]
+        audio = torch.cat(list(reader), dim=1)
+        turn = prepare_audio(audio, rate, name=str(path), expected_rate=rate, expected_channels=channels)
+        num_samples = resampled_length(audio.shape[1], rate, pipe.sampling_rate)
+        with torch.no_grad():
+            latents, gain = pipe.encode_mix(resample_turn(turn, num_samples), loop=True)
+        return cls(reader, audio.shape[1], latents, gain, loop=True)
+
     def write_stem(
         self,
         pipe: StemAccompanimentPipeline,
@@ -126,8 +147,14 @@ class MixFile:
             stem = stack.enter_context(Spool(folder, channels))
             num_samples = resampled_length(self.samples, rate, pipe.sampling_rate)
             gain, kept = (self.gain, None) if init_stem is None else (init_stem.gain, init_stem.kept)
-            decoded = pipe.decode_stream(latents, num_samples, gain)
-            for block in resample_blocks(decoded, pipe.sampling_rate, rate, self.samples):
+            if self.loop:
+                with torch.no_grad():
+                    decoded = pipe.decode_latents(latents, num_samples, gain, loop=True)
+                blocks: Iterable[Tensor] = [resample_turn(decoded[0].cpu(), self.samples)]
+            else:
+                decoded = pipe.decode_stream(latents, num_samples, gain)
+                blocks = resample_blocks(decoded, pipe.sampling_rate, rate, self.samples)
+            for block in blocks:
                 stem.append(block if kept is None else kept.heard(block[None], stem.samples)[0])
             if kept is not None:
                 stem = _restored(kept, stem, stack.enter_context(Spool(folder, channels)))

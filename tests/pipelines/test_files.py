@@ -5,7 +5,16 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem import AudioContentError, InitStemFile, MixFile, read_audio, resample, write_audio
+from latentstem import (
+    AudioContentError,
+    InitStemFile,
+    MixFile,
+    read_audio,
+    resample,
+    resample_turn,
+    resampled_length,
+    write_audio,
+)
 from latentstem.audio import io
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -48,6 +57,23 @@ def test_the_stem_of_a_file_is_the_stem_of_its_samples(
     assert (stem_rate, stem.shape) == (rate, (1, samples))
     assert peak == pytest.approx(stem.abs().max().item(), abs=2**-22)
     torch.testing.assert_close(stem, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(44100, 30_001), (48000, 20_000), (22050, 9_999)])
+def test_the_stem_of_a_looped_file_is_the_loop_of_its_samples(pipe, tmp_path, rate, samples):
+    audio = 0.2 * torch.randn(1, samples, generator=torch.Generator().manual_seed(1)).clamp(-4, 4)
+    write_audio(tmp_path / "mix.wav", audio, rate)
+    audio, _ = read_audio(tmp_path / "mix.wav")
+    mix = MixFile.encode_loop(pipe, tmp_path / "mix.wav")
+    at_model_rate = resample_turn(audio, resampled_length(samples, rate, 44100))
+    whole = pipe(
+        at_model_rate, 44100, loop=True, num_inference_steps=2, generator=torch.Generator().manual_seed(0)
+    ).audios
+    mix.write_stem(pipe, sampled(pipe, mix.latents, loop=True), tmp_path / "stem.wav")
+    stem, stem_rate = read_audio(tmp_path / "stem.wav")
+    expected = resample_turn(whole[0], samples)
+    assert (stem_rate, stem.shape) == (rate, (1, samples))
+    torch.testing.assert_close(stem, expected / expected.abs().max().clamp(min=1), rtol=0, atol=1e-4)
 
 
 def test_a_stem_beyond_full_scale_is_scaled_down_as_a_whole(pipe, tmp_path):

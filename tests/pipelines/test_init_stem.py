@@ -111,9 +111,9 @@ def test_steps_keep_their_numbers_for_hooks_guiders_and_callbacks(pipe, mix, ste
     steps, guided, called = [], [], []
     predict = pipe.predict
 
-    def watch(latents, timestep, mix_latents, guider):
+    def watch(latents, timestep, mix_latents, guider, *others):
         guided.append((guider._step, guider._num_inference_steps))
-        return predict(latents, timestep, mix_latents, guider)
+        return predict(latents, timestep, mix_latents, guider, *others)
 
     monkeypatch.setattr(pipe, "predict", watch)
     run(

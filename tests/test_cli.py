@@ -1,6 +1,7 @@
 """The command line: what it writes, and one line with exit code 2 or 1 for everything that can go wrong."""
 
 import contextlib
+import importlib
 import os
 import shutil
 import signal
@@ -340,16 +341,15 @@ def test_an_interruption_is_one_line_and_exit_code_1(accompany, tmp_path, monkey
 
 
 def test_an_interruption_that_a_finaliser_swallows_still_stops_the_run(weights, mix, tmp_path, monkeypatch, capsys):
-    from latentstem import cli
-
-    report = cli._report
+    module = importlib.import_module("latentstem.cli.accompany")
+    report = module._report
 
     def report_while_interrupted(*arguments):
         report(*arguments)
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(cli, "_report", report_while_interrupted)
+    monkeypatch.setattr(module, "_report", report_while_interrupted)
     code = main(["accompany", str(mix), "--weights", str(weights), "--count", "3", "-o", str(tmp_path / "b.wav")])
     assert code == 1 and "interrupted" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("b-*.wav")] == ["b-1.wav"]

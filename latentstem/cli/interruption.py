@@ -1,0 +1,30 @@
+"""Ctrl-C and termination: a run that is ended unwinds, so that no temporary file stays behind."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_interruptions: list[int] = []
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within it, SIGINT and SIGTERM alike raise KeyboardInterrupt."""
+    _interruptions.clear()
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop_if_interrupted() -> None:
+    """Raise again what was lost: Python drops an exception that is raised inside a finaliser, this one too."""
+    if _interruptions:
+        raise KeyboardInterrupt
+
+
+def _interrupt(number: int, _: object) -> None:
+    _interruptions.append(number)
+    raise KeyboardInterrupt

@@ -117,6 +117,53 @@ def test_candidates_count_their_seeds_up(accompany, tmp_path):
     assert torch.equal(read_audio(tmp_path / "bass.wav")[0], candidates[1])
 
 
+@pytest.fixture
+def stem(tmp_path):
+    path = tmp_path / "stem.wav"
+    write_audio(path, 0.4 * torch.rand(1, 12_345) - 0.2, 22050)
+    return path
+
+
+def test_a_variation_is_what_the_pipeline_makes(accompany, weights, tmp_path):
+    for name in ("mix", "stem"):
+        write_audio(tmp_path / f"{name}.wav", 0.5 * torch.rand(1, 20_000) - 0.25, 44100)
+    pipe = StemAccompanimentPipeline.from_pretrained(weights)
+    pipe.set_progress_bar_config(disable=True)
+    audio, stem = (read_audio(tmp_path / f"{name}.wav")[0] for name in ("mix", "stem"))
+    for words, options in (
+        ((), {}),
+        (("--strength", 0.9), {"strength": 0.9}),
+        (("--keep", ":0.1", "--keep", "0.2:0.3"), {"keep": [(0.0, 0.1), (0.2, 0.3)]}),
+        (("--keep", "0.25:", "--strength", 0.5), {"keep": [(0.25, None)], "strength": 0.5}),
+    ):
+        assert accompany("--init", tmp_path / "stem.wav", *words, mix=tmp_path / "mix.wav")[0] == 0
+        generator = torch.Generator().manual_seed(0)
+        call = {"sampling_rate": 44100, "num_inference_steps": 2, "init_stem": stem, "generator": generator}
+        (expected,) = pipe(audio, **call, **options).audios
+        torch.testing.assert_close(read_audio(tmp_path / "bass.wav")[0], expected, rtol=0, atol=1e-5)
+
+
+def test_what_is_kept_of_a_stem_is_in_every_candidate_as_it_was(accompany, stem, tmp_path):
+    code, out, _ = accompany("--init", stem, "--keep", "0:0.2", "--keep", "0.4:", "--count", 2)
+    assert code == 0 and len(out) == 2
+    (original,), rate = read_audio(stem)
+    fade = round(0.02 * rate)
+    kept = torch.zeros(len(original), dtype=torch.bool)
+    kept[: round(0.2 * rate) - fade] = True
+    kept[round(0.4 * rate) + fade :] = True
+    one, two = (read_audio(tmp_path / f"bass-{k}.wav")[0][0] for k in (1, 2))
+    assert torch.equal(one[kept], original[kept]) and torch.equal(two[kept], original[kept])
+    between = slice(round(0.2 * rate), round(0.4 * rate))
+    assert (one[between] - two[between]).abs().max() > 1e-3
+
+
+def test_a_stem_of_another_length_is_refused_with_both_lengths(accompany, tmp_path):
+    write_audio(tmp_path / "short.wav", torch.rand(1, 24_000) - 0.5, 48000)
+    code, out, err = accompany("--init", tmp_path / "short.wav")
+    assert code == 2 and out == []
+    assert is_one_error(err) and "0.500 s" in err[0] and "0.560 s" in err[0] and "short.wav" in err[0]
+
+
 def test_a_style_moves_the_sound_and_strength_zero_does_not(accompany, tmp_path):
     style = tmp_path / "style.flac"
     write_audio(style, 0.5 * torch.sin(torch.arange(48000) * 0.02)[None], 48000)
@@ -187,14 +234,14 @@ BAD_MIXES = {
 
 
 @pytest.mark.parametrize("kind", BAD_MIXES)
-@pytest.mark.parametrize("role", ["mix", "style"])
+@pytest.mark.parametrize("role", ["mix", "style", "init"])
 def test_bad_audio_is_one_line_and_exit_code_2(accompany, mix, tmp_path, kind, role):
     BAD_MIXES[kind](tmp_path / "bad.wav")
     before = sorted(tmp_path.iterdir())
     if role == "mix":
         code, out, err = accompany(mix=tmp_path / "bad.wav")
     else:
-        code, out, err = accompany("--style", tmp_path / "bad.wav")
+        code, out, err = accompany(f"--{role}", tmp_path / "bad.wav")
     assert code == 2
     assert is_one_error(err), err
     assert out == []
@@ -208,6 +255,17 @@ def test_bad_audio_is_one_line_and_exit_code_2(accompany, mix, tmp_path, kind, r
         ["--steps", "-3"],
         ["--steps", "many"],
         ["--count", "0"],
+        ["--strength", "0.5"],
+        ["--keep", "0:0.1"],
+        ["--init", "none.wav"],
+        ["--init", "mix.wav", "--strength", "0"],
+        ["--init", "mix.wav", "--strength", "nan"],
+        ["--init", "mix.wav", "--keep", "0.1"],
+        ["--init", "mix.wav", "--keep", "soon:later"],
+        ["--init", "mix.wav", "--keep", "0:nan"],
+        ["--init", "mix.wav", "--keep", "0:60"],
+        ["--init", "mix.wav", "--keep", "0.3:0.1"],
+        ["--init", "mix.wav", "--keep", "-0.1:"],
         ["--guidance-scale", "nan"],
         ["--guidance-scale", "inf"],
         ["--guidance-rescale", "nan"],
@@ -244,6 +302,10 @@ def test_the_mix_is_never_overwritten(accompany, mix, tmp_path):
         code, _, err = accompany(output=output)
         assert code == 2 and is_one_error(err)
         assert mix.read_bytes() == before
+    for role in ("--style", "--init"):
+        shutil.copy(mix, tmp_path / "bass-2.wav")
+        code, _, err = accompany(role, tmp_path / "bass-2.wav", "--count", 2)
+        assert code == 2 and is_one_error(err) and "overwritten" in err[0]
     other = shutil.copy(mix, tmp_path / "bass-with-mix.wav")
     code, _, err = accompany("--preview", mix=other)
     assert code == 2 and is_one_error(err)

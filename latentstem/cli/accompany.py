@@ -3,11 +3,11 @@
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -15,6 +15,11 @@ from rich.console import Console
 from latentstem.cli.errors import UsageError, finite, library_errors
 from latentstem.cli.interruption import stop_if_interrupted
 from latentstem.cli.loading import choose_device, load_pipeline
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 
 def accompany(
@@ -38,6 +43,21 @@ def accompany(
     style_strength: Annotated[
         float, typer.Option(callback=finite, help="How far the sound moves to the style's; 0 not at all.")
     ] = 1.0,
+    init: Annotated[
+        Path | None,
+        typer.Option(metavar="STEM", help="A stem to vary, fill in or continue, as long as MIX; held in memory whole."),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="How far to go from STEM, above 0, up to 1. Default: 0.6, or 1 with --keep."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="START:END",
+            help="Seconds of STEM that stay as they are, e.g. 0:8, :8 or 12:; give it again for several ranges.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the first candidate; the others count up.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="Candidates: OUT-1, OUT-2 and so on, if more than one.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -52,23 +72,27 @@ def accompany(
     ] = False,
 ) -> None:
     """Write a stem that fits MIX, at the mix's own sampling rate and length."""
-    from latentstem.audio.io import AudioReader, check_writable, read_audio
+    from latentstem.audio.io import AudioReader, read_audio
     from latentstem.audio.resampling import resample
-    from latentstem.pipelines.files import MixFile
+    from latentstem.pipelines.files import InitStemFile, MixFile
+    from latentstem.pipelines.init_stem import check_init_stem
     from latentstem.pipelines.quality import Quality
     from latentstem.preview import draw_spectrograms
 
     if max_duration <= 0:
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
-    outputs = [output] if count == 1 else [_numbered(output, k) for k in range(1, count + 1)]
+    if init is None and (strength is not None or keep):
+        raise UsageError("--strength and --keep are about a stem to start from; name it with --init")
+    ranges = [_seconds(text) for text in keep] if keep else None
+    with library_errors():
+        check_init_stem(init, strength, ranges)
+    outputs = _numbered(output, count)
     with_mixes = [path.with_name(f"{path.stem}-with-mix{path.suffix}") if preview else None for path in outputs]
-    for path in filter(None, [*outputs, *with_mixes]):
-        check_writable(path)
-        if any(path.resolve() == source.resolve() for source in (mix, style) if source is not None):
-            raise UsageError(f"{path}: is an input and would be overwritten; name another file with -o")
+    _check_outputs([*outputs, *filter(None, with_mixes)], inputs=[mix, *filter(None, (style, init))])
     chosen_device = choose_device(device)
     with _quiet_decoders():
-        AudioReader(mix, max_duration)  # refuses what it can before the weights are loaded
+        for path in filter(None, (mix, init)):
+            AudioReader(path, max_duration)  # refuses what it can before the weights are loaded
         style_audio, style_rate = (None, 0) if style is None else read_audio(style, max_duration)
     console = Console(stderr=True)
     with console.status("loading the weights"):
@@ -77,40 +101,77 @@ def accompany(
     quality_steps = Quality(quality).prepare(pipe)
     model_style = None if style_audio is None else resample(style_audio, style_rate, pipe.sampling_rate)[None]
     # Not for every file: it silences the progress bars too.
-    quietly = _quiet_decoders if mix.suffix.lower() == ".mp3" else nullcontext
+    quietly = _quiet_decoders if ".mp3" in (path.suffix.lower() for path in (mix, init) if path) else nullcontext
     with library_errors(), quietly():
         mix_file = MixFile.encode(pipe, mix, max_duration)
+        init_file = None if init is None else InitStemFile.read(pipe, init, mix_file, strength, ranges, max_duration)
 
-    import torch
-
-    for index, (path, with_mix) in enumerate(zip(outputs, with_mixes, strict=True)):
+    options = {
+        "mix_latents": mix_file.latents,
+        "sampling_rate": pipe.sampling_rate,
+        "style": model_style,
+        "style_strength": style_strength,
+        "num_inference_steps": steps or quality_steps,
+        "guidance_scale": guidance_scale,
+        "guidance_rescale": guidance_rescale,
+        **({} if init_file is None else init_file.options),
+    }
+    candidates = _drawn(pipe, range(seed, seed + count), options)
+    rate = mix_file.reader.sampling_rate
+    for path, with_mix, candidate in zip(outputs, with_mixes, candidates, strict=True):
         stop_if_interrupted()
         picture = path.with_suffix(".png")
-        with library_errors():
-            result: Any = pipe(
-                mix_latents=mix_file.latents,
-                sampling_rate=pipe.sampling_rate,
-                style=model_style,
-                style_strength=style_strength,
-                num_inference_steps=steps or quality_steps,
-                guidance_scale=guidance_scale,
-                guidance_rescale=guidance_rescale,
-                generator=torch.Generator().manual_seed(seed + index),
-                output_type="latent",
-            )
-            with quietly():
-                peak = mix_file.write_stem(
-                    pipe, result.audios, path, with_mix, partial(draw_spectrograms, picture) if preview else None
-                )
-        rate = mix_file.reader.sampling_rate
-        _report(path, f"seed {seed + index}, {mix_file.samples / rate:.2f} s at {rate} Hz, peak {_decibels(peak)}")
+        draw = partial(draw_spectrograms, picture) if preview else None
+        with library_errors(), quietly():
+            peak = mix_file.write_stem(pipe, candidate.latents, path, with_mix, draw, init_file)
+        made = f"{mix_file.samples / rate:.2f} s at {rate} Hz, peak {_decibels(peak)}"
+        _report(path, f"seed {candidate.seed}, {made}")
         if with_mix is not None:
             _report(with_mix, "mix and stem")
             _report(picture, "spectrograms of mix, stem and both")
 
 
-def _numbered(path: Path, number: int) -> Path:
-    return path.with_name(f"{path.stem}-{number}{path.suffix}")
+class _Candidate(NamedTuple):
+    seed: int
+    latents: "Tensor"
+
+
+def _drawn(pipe: "StemAccompanimentPipeline", seeds: Iterable[int], options: dict[str, Any]) -> Iterator[_Candidate]:
+    """Draw the candidates one at a time, so that each is that of its seed alone and an interruption costs only one."""
+    import torch
+
+    for seed in seeds:
+        stop_if_interrupted()
+        with library_errors():
+            result: Any = pipe(**options, generator=torch.Generator().manual_seed(seed), output_type="latent")
+        yield _Candidate(seed, result.audios)
+
+
+def _seconds(text: str) -> tuple[float, float | None]:
+    """What --keep says, "8:12", ":8" or "12:", as the pipeline takes it."""
+    start, colon, end = text.partition(":")
+    try:
+        if colon:
+            return float(start or 0), float(end) if end else None
+    except ValueError:
+        pass
+    raise UsageError(f"--keep is {text!r}; expected START:END in seconds, e.g. 0:8, :8 or 12:")
+
+
+def _numbered(path: Path, number: int) -> list[Path]:
+    """The path itself for one file, OUT-1, OUT-2 and so on for more."""
+    if number == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{k}{path.suffix}") for k in range(1, number + 1)]
+
+
+def _check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    from latentstem.audio.io import check_writable
+
+    for path in outputs:
+        check_writable(path)
+        if any(path.resolve() == source.resolve() for source in inputs):
+            raise UsageError(f"{path}: is an input and would be overwritten; name another file with -o")
 
 
 def _report(path: Path, what: str) -> None:

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from latentstem import StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
+from latentstem import MixFile, StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
 from latentstem.cli import main
 
 
@@ -24,6 +25,13 @@ from latentstem.cli import main
 def weights(build_pipeline, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     build_pipeline(carriers=8).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judged_weights(build_pipeline, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("judged")
+    build_pipeline(carriers=8, judged=True).save_pretrained(folder)
     return folder
 
 
@@ -115,6 +123,51 @@ def test_candidates_count_their_seeds_up(accompany, tmp_path):
     assert not torch.equal(candidates[0], candidates[1])
     accompany("--seed", 6)
     assert torch.equal(read_audio(tmp_path / "bass.wav")[0], candidates[1])
+
+
+def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, judged_weights, mix, tmp_path):
+    code, out, _ = accompany("--count", 5, "--seed", 3, "--keep-best", 2, weights=judged_weights)
+    assert code == 0
+    pipe = StemAccompanimentPipeline.from_pretrained(judged_weights)
+    pipe.set_progress_bar_config(disable=True)
+    heard = MixFile.encode(pipe, mix).latents
+    scores = {}
+    for seed in range(3, 8):
+        generator = torch.Generator().manual_seed(seed)
+        drawn = pipe(mix_latents=heard, num_inference_steps=2, generator=generator, output_type="latent").audios
+        with torch.no_grad():
+            scores[seed] = pipe.judge(heard, drawn).item()
+    first, second = sorted(scores, key=scores.get, reverse=True)[:2]
+    assert [line.split()[2].rstrip(",") for line in out] == [str(first), str(second)]
+    assert out[0].endswith("best of 5") and out[1].endswith("number 2 of 5")
+    assert sorted(path.name for path in tmp_path.glob("bass*")) == ["bass-1.wav", "bass-2.wav"]
+    for k, seed in enumerate((first, second), start=1):
+        accompany("--seed", seed)
+        assert torch.equal(read_audio(tmp_path / f"bass-{k}.wav")[0], read_audio(tmp_path / "bass.wav")[0])
+
+
+def test_the_one_best_has_the_plain_name_and_no_other_candidate_is_held(
+    accompany, judged_weights, tmp_path, monkeypatch
+):
+    scores, seen = iter([2.0, 5.0, 5.0, 1.0]), []
+
+    def score(self, mix_latents, latents):
+        assert sum(held() is not None for held in seen) <= 1
+        seen.append(weakref.ref(latents))
+        return torch.tensor([next(scores)])
+
+    monkeypatch.setattr(StemAccompanimentPipeline, "score", score)
+    code, out, _ = accompany("--count", 4, "--keep-best", 1, weights=judged_weights)
+    assert code == 0 and len(seen) == 4
+    assert out == [f"{tmp_path / 'bass.wav'}: {out[0].partition(': ')[2]}"]
+    assert "seed 1," in out[0] and out[0].endswith(", best of 4")
+
+
+def test_choosing_without_a_judge_is_refused_before_anything_is_drawn(accompany, monkeypatch):
+    monkeypatch.setattr(MixFile, "encode", None)
+    code, out, err = accompany("--count", 2, "--keep-best", 1)
+    assert code == 2 and out == []
+    assert is_one_error(err) and "judge" in err[0]
 
 
 @pytest.fixture
@@ -255,6 +308,8 @@ def test_bad_audio_is_one_line_and_exit_code_2(accompany, mix, tmp_path, kind, r
         ["--steps", "-3"],
         ["--steps", "many"],
         ["--count", "0"],
+        ["--keep-best", "0"],
+        ["--keep-best", "3", "--count", "2"],
         ["--strength", "0.5"],
         ["--keep", "0:0.1"],
         ["--init", "none.wav"],

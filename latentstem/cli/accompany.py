@@ -60,6 +60,12 @@ def accompany(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the first candidate; the others count up.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="Candidates: OUT-1, OUT-2 and so on, if more than one.")] = 1,
+    keep_best: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many of the candidates to write, the one that fits MIX best first. Default: all."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     max_duration: Annotated[
         float, typer.Option(callback=finite, help="Longest input in seconds that is read.")
@@ -71,7 +77,11 @@ def accompany(
         bool, typer.Option("--preview", help="Also write the mix with the stem in it, and a picture of both.")
     ] = False,
 ) -> None:
-    """Write a stem that fits MIX, at the mix's own sampling rate and length."""
+    """Write a stem that fits MIX, at the mix's own sampling rate and length.
+
+    With --keep-best the candidates are scored by the judge that came with the weights. Figures that are taken with this
+    judge must never be of stems that it chose.
+    """
     from latentstem.audio.io import AudioReader, read_audio
     from latentstem.audio.resampling import resample
     from latentstem.pipelines.files import InitStemFile, MixFile
@@ -81,12 +91,14 @@ def accompany(
 
     if max_duration <= 0:
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
+    if keep_best is not None and keep_best > count:
+        raise UsageError(f"--keep-best is {keep_best}; expected at most the number of candidates, --count {count}")
     if init is None and (strength is not None or keep):
         raise UsageError("--strength and --keep are about a stem to start from; name it with --init")
     ranges = [_seconds(text) for text in keep] if keep else None
     with library_errors():
         check_init_stem(init, strength, ranges)
-    outputs = _numbered(output, count)
+    outputs = _numbered(output, count if keep_best is None else keep_best)
     with_mixes = [path.with_name(f"{path.stem}-with-mix{path.suffix}") if preview else None for path in outputs]
     _check_outputs([*outputs, *filter(None, with_mixes)], inputs=[mix, *filter(None, (style, init))])
     chosen_device = choose_device(device)
@@ -97,6 +109,8 @@ def accompany(
     console = Console(stderr=True)
     with console.status("loading the weights"):
         pipe = load_pipeline(weights).to(chosen_device)
+    if keep_best is not None and pipe.judge is None:
+        raise UsageError(f"--keep-best needs a judge to choose by, and the weights {weights} have none; leave it out")
     pipe.set_progress_bar_config(disable=not console.is_terminal)
     quality_steps = Quality(quality).prepare(pipe)
     model_style = None if style_audio is None else resample(style_audio, style_rate, pipe.sampling_rate)[None]
@@ -116,16 +130,19 @@ def accompany(
         "guidance_rescale": guidance_rescale,
         **({} if init_file is None else init_file.options),
     }
-    candidates = _drawn(pipe, range(seed, seed + count), options)
+    candidates: Iterable[_Candidate] = _drawn(pipe, range(seed, seed + count), options)
+    if keep_best is not None:
+        candidates = _best(pipe, mix_file.latents, candidates, keep_best)
     rate = mix_file.reader.sampling_rate
-    for path, with_mix, candidate in zip(outputs, with_mixes, candidates, strict=True):
+    for index, (path, with_mix, candidate) in enumerate(zip(outputs, with_mixes, candidates, strict=True)):
         stop_if_interrupted()
         picture = path.with_suffix(".png")
         draw = partial(draw_spectrograms, picture) if preview else None
         with library_errors(), quietly():
             peak = mix_file.write_stem(pipe, candidate.latents, path, with_mix, draw, init_file)
+        place = "" if keep_best is None else f", {_place(index)} of {count}"
         made = f"{mix_file.samples / rate:.2f} s at {rate} Hz, peak {_decibels(peak)}"
-        _report(path, f"seed {candidate.seed}, {made}")
+        _report(path, f"seed {candidate.seed}, {made}{place}")
         if with_mix is not None:
             _report(with_mix, "mix and stem")
             _report(picture, "spectrograms of mix, stem and both")
@@ -145,6 +162,18 @@ def _drawn(pipe: "StemAccompanimentPipeline", seeds: Iterable[int], options: dic
         with library_errors():
             result: Any = pipe(**options, generator=torch.Generator().manual_seed(seed), output_type="latent")
         yield _Candidate(seed, result.audios)
+
+
+def _best(
+    pipe: "StemAccompanimentPipeline", mix_latents: "Tensor", candidates: Iterable[_Candidate], keep_best: int
+) -> list[_Candidate]:
+    """The best candidates, best first; no more than these are held while the others come and go."""
+    best: list[tuple[float, _Candidate]] = []
+    for candidate in candidates:
+        best.append((pipe.score(mix_latents, candidate.latents).item(), candidate))
+        best.sort(key=lambda scored: -scored[0])  # stable: of equal ones the earlier seed
+        del best[keep_best:]
+    return [candidate for _, candidate in best]
 
 
 def _seconds(text: str) -> tuple[float, float | None]:
@@ -172,6 +201,10 @@ def _check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
         check_writable(path)
         if any(path.resolve() == source.resolve() for source in inputs):
             raise UsageError(f"{path}: is an input and would be overwritten; name another file with -o")
+
+
+def _place(index: int) -> str:
+    return "best" if index == 0 else f"number {index + 1}"
 
 
 def _report(path: Path, what: str) -> None:

@@ -188,6 +188,7 @@ def test_a_variation_is_what_the_pipeline_makes(accompany, weights, tmp_path):
         (("--strength", 0.9), {"strength": 0.9}),
         (("--keep", ":0.1", "--keep", "0.2:0.3"), {"keep": [(0.0, 0.1), (0.2, 0.3)]}),
         (("--keep", "0.25:", "--strength", 0.5), {"keep": [(0.25, None)], "strength": 0.5}),
+        (("--loop",), {"loop": True}),
     ):
         assert accompany("--init", tmp_path / "stem.wav", *words, mix=tmp_path / "mix.wav")[0] == 0
         generator = torch.Generator().manual_seed(0)
@@ -208,6 +209,19 @@ def test_what_is_kept_of_a_stem_is_in_every_candidate_as_it_was(accompany, stem,
     assert torch.equal(one[kept], original[kept]) and torch.equal(two[kept], original[kept])
     between = slice(round(0.2 * rate), round(0.4 * rate))
     assert (one[between] - two[between]).abs().max() > 1e-3
+
+
+def test_a_loop_is_what_the_pipeline_makes_and_nothing_of_it_is_kept(accompany, weights, mix, stem, tmp_path):
+    assert accompany("--loop")[0] == 0
+    pipe = StemAccompanimentPipeline.from_pretrained(weights)
+    pipe.set_progress_bar_config(disable=True)
+    heard = MixFile.encode_loop(pipe, mix)
+    generator = torch.Generator().manual_seed(0)
+    call = {"num_inference_steps": 2, "generator": generator, "output_type": "latent", "loop": True}
+    heard.write_stem(pipe, pipe(mix_latents=heard.latents, **call).audios, tmp_path / "expected.wav")
+    assert torch.equal(read_audio(tmp_path / "bass.wav")[0], read_audio(tmp_path / "expected.wav")[0])
+    code, _, err = accompany("--loop", "--init", stem, "--keep", "0:0.1")
+    assert code == 2 and is_one_error(err) and "--keep" in err[0]
 
 
 def test_a_stem_of_another_length_is_refused_with_both_lengths(accompany, tmp_path):

@@ -58,6 +58,9 @@ def accompany(
             help="Seconds of STEM that stay as they are, e.g. 0:8, :8 or 12:; give it again for several ranges.",
         ),
     ] = None,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="MIX is one turn of a loop, and the stem is to be one; both held whole.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the first candidate; the others count up.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="Candidates: OUT-1, OUT-2 and so on, if more than one.")] = 1,
     keep_best: Annotated[
@@ -93,6 +96,8 @@ def accompany(
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     if keep_best is not None and keep_best > count:
         raise UsageError(f"--keep-best is {keep_best}; expected at most the number of candidates, --count {count}")
+    if loop and keep:
+        raise UsageError("--keep is not for a loop, which has no beginning or end; vary it with --strength instead")
     if init is None and (strength is not None or keep):
         raise UsageError("--strength and --keep are about a stem to start from; name it with --init")
     ranges = [_seconds(text) for text in keep] if keep else None
@@ -117,7 +122,7 @@ def accompany(
     # Not for every file: it silences the progress bars too.
     quietly = _quiet_decoders if ".mp3" in (path.suffix.lower() for path in (mix, init) if path) else nullcontext
     with library_errors(), quietly():
-        mix_file = MixFile.encode(pipe, mix, max_duration)
+        mix_file = (MixFile.encode_loop if loop else MixFile.encode)(pipe, mix, max_duration)
         init_file = None if init is None else InitStemFile.read(pipe, init, mix_file, strength, ranges, max_duration)
 
     options = {
@@ -128,6 +133,7 @@ def accompany(
         "num_inference_steps": steps or quality_steps,
         "guidance_scale": guidance_scale,
         "guidance_rescale": guidance_rescale,
+        "loop": loop,
         **({} if init_file is None else init_file.options),
     }
     candidates: Iterable[_Candidate] = _drawn(pipe, range(seed, seed + count), options)

@@ -63,6 +63,7 @@ _NAMES_BY_MODULE = {
     "latentstem.nn.position": ("DynamicPositionBias", "reuse_position_tables"),
     "latentstem.nn.resnet": ("ChannelNorm", "Downsample1D", "FrameConv1d", "ResnetBlock1D", "Upsample1D"),
     "latentstem.pipelines.codec": ("StemCodecPipeline",),
+    "latentstem.pipelines.diffusion": ("StemDiffusionPipeline",),
     "latentstem.pipelines.files": ("InitStemFile", "MixFile"),
     "latentstem.pipelines.init_stem": ("InitStem", "KeptAudio"),
     "latentstem.pipelines.inputs": ("prepare_audio",),

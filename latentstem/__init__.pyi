@@ -67,6 +67,7 @@ from latentstem.nn.resnet import FrameConv1d as FrameConv1d
 from latentstem.nn.resnet import ResnetBlock1D as ResnetBlock1D
 from latentstem.nn.resnet import Upsample1D as Upsample1D
 from latentstem.pipelines.codec import StemCodecPipeline as StemCodecPipeline
+from latentstem.pipelines.diffusion import StemDiffusionPipeline as StemDiffusionPipeline
 from latentstem.pipelines.files import InitStemFile as InitStemFile
 from latentstem.pipelines.files import MixFile as MixFile
 from latentstem.pipelines.init_stem import InitStem as InitStem

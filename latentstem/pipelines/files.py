@@ -189,8 +189,8 @@ class InitStemFile:
         >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
         >>> mix = MixFile.encode(pipe, "mix.flac")  # doctest: +SKIP
         >>> stem = InitStemFile.read(pipe, "bass.flac", mix, keep=[(0.0, 8.0)])  # doctest: +SKIP
-        >>> call = {"mix_latents": mix.latents, "sampling_rate": pipe.sampling_rate, "output_type": "latent"}
-        >>> latents = pipe(**call, **stem.options).audios  # doctest: +SKIP
+        >>> call = {"sampling_rate": pipe.sampling_rate, "output_type": "latent"}
+        >>> latents = pipe(mix_latents=mix.latents, **call, **stem.options).audios  # doctest: +SKIP
         >>> mix.write_stem(pipe, latents, "continued.flac", init_stem=stem)  # doctest: +SKIP
     """
 

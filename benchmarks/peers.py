@@ -48,6 +48,7 @@ def main(
     python: Annotated[Path, typer.Option(help="Interpreter that has the peers; it runs all cases.")] = Path(
         sys.executable
     ),
+    name: Annotated[str, typer.Option(help="Of the report.")] = "peers",
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     patterns = only or ["*"]
@@ -74,7 +75,7 @@ def main(
         "only": patterns,
         "packages": sorted({row["package"] for row in rows.values() if "package" in row}),
     }
-    write_report("peers", settings, {"cases": rows, "goals": as_figures(found)}, _picture(rows, seconds), results)
+    write_report(name, settings, {"cases": rows, "goals": as_figures(found)}, _picture(rows, seconds), results)
 
 
 def _run(python: Path, case: str, seconds: float, threads: int, timeout: float) -> dict[str, Any]:

@@ -65,7 +65,9 @@ class SoundingLevel:
     """
 
     def __init__(self):
-        self._energies: list[torch.Tensor] = []  # of whole blocks, (batch, blocks)
+        # Of whole blocks, one list an item. Plain numbers: small tensors, left between the large ones that come and go,
+        # would keep the freed memory of these from being used again (tried: 8 MB a minute).
+        self._energies: list[list[float]] = []
         self._rest: torch.Tensor | None = None  # squares of the samples after them, (batch, samples)
 
     def update(self, audio: torch.Tensor) -> None:
@@ -74,7 +76,9 @@ class SoundingLevel:
         if self._rest is not None:
             squares = torch.cat([self._rest, squares], dim=-1)
         blocks = squares.shape[-1] // BLOCK
-        self._energies.append(squares[:, : blocks * BLOCK].unflatten(-1, (blocks, BLOCK)).sum(dim=-1))
+        self._energies = self._energies or [[] for _ in squares]
+        for energies, item in zip(self._energies, squares[:, : blocks * BLOCK], strict=True):
+            energies.extend(item.unflatten(-1, (blocks, BLOCK)).sum(dim=-1).tolist())
         self._rest = squares[:, blocks * BLOCK :].clone()
 
     @property
@@ -86,7 +90,8 @@ class SoundingLevel:
         """
         if self._rest is None:
             raise ValueError("got no audio to take the level of, expected at least one piece")
-        energy = torch.cat([*self._energies, self._rest.sum(dim=-1, keepdim=True)], dim=-1)
+        whole = torch.tensor(self._energies, dtype=self._rest.dtype, device=self._rest.device)
+        energy = torch.cat([whole, self._rest.sum(dim=-1, keepdim=True)], dim=-1)
         counts = torch.full(energy.shape[-1:], BLOCK, dtype=torch.float32, device=energy.device)
         counts[-1] = self._rest.shape[-1]
         power = energy / counts.clamp(min=1)

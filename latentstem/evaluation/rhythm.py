@@ -49,12 +49,12 @@ def onset_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
         >>> onset_times(np.concatenate([np.zeros(11025), note, note]), 22050).round(2).tolist()
         [0.5, 1.5]
     """
-    audio = _mono_at_analysis_rate(audio, sampling_rate)
+    audio = mono_at_analysis_rate(audio, sampling_rate)
     if not np.any(audio):
         return np.zeros(0)
     rate = ANALYSIS_RATE / HOP_LENGTH
     peaks = librosa.onset.onset_detect(
-        onset_envelope=_flux(audio, DETECTION_WINDOW),
+        onset_envelope=spectral_flux(audio, DETECTION_WINDOW),
         sr=ANALYSIS_RATE,
         hop_length=HOP_LENGTH,
         units="frames",
@@ -65,7 +65,7 @@ def onset_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
         pre_avg=int(0.1 * rate),
         post_avg=int(0.1 * rate) + 1,
     )
-    attack = np.pad(_flux(audio, ATTACK_WINDOW), 1)
+    attack = np.pad(spectral_flux(audio, ATTACK_WINDOW), 1)
     before, after = (int(reach * rate) for reach in ATTACK_REACH)
     times = []
     for peak in peaks:
@@ -120,11 +120,11 @@ def beat_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
         >>> float(round(np.median(np.diff(beat_times(np.tile(note, 20), 22050))), 2))
         0.5
     """
-    audio = _mono_at_analysis_rate(audio, sampling_rate)
+    audio = mono_at_analysis_rate(audio, sampling_rate)
     if not np.any(audio):
         return np.zeros(0)
     every = 4  # frames of 11.6 ms are fine for beats, and the tracker's search is long
-    flux = _flux(audio, DETECTION_WINDOW)
+    flux = spectral_flux(audio, DETECTION_WINDOW)
     flux = flux[: len(flux) // every * every].reshape(-1, every).sum(axis=1)
     _, beats = librosa.beat.beat_track(
         onset_envelope=flux, sr=ANALYSIS_RATE, hop_length=HOP_LENGTH * every, units="time", trim=False
@@ -200,22 +200,36 @@ def onset_lag(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_
     return float((lags[best] + _vertex(*correlation[best : best + 3])) * ENVELOPE_STEP)
 
 
-def _mono_at_analysis_rate(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+def mono_at_analysis_rate(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """The audio at `ANALYSIS_RATE`, `(samples,)`; more than one channel is a ValueError."""
     audio = np.asarray(audio, dtype=np.float32)
     if audio.ndim != 1:
         raise ValueError(f"got audio of shape {audio.shape}, expected (samples,): take the mean of the channels")
     return soxr.resample(audio, sampling_rate, ANALYSIS_RATE) if len(audio) else audio
 
 
-def _flux(audio: np.ndarray, window: int) -> np.ndarray:
-    """Summed rises of the square root of 48 bands below 3 kHz, from one frame to the next."""
+def spectral_flux(audio: np.ndarray, window: int) -> np.ndarray:
+    """Summed rises of the `rooted_bands` from one frame to the next, `(frames,)`."""
+    rooted = rooted_bands(audio, window)
+    return np.maximum(np.diff(rooted, axis=1, prepend=rooted[:, :1]), 0.0).sum(axis=0)
+
+
+def rooted_bands(audio: np.ndarray, window: int) -> np.ndarray:
+    """Square roots of the magnitudes in 48 bands below 3 kHz, 1 at their loudest moment and 0.03 at least.
+
+    Args:
+        audio: mono at `ANALYSIS_RATE`, `(samples,)`.
+        window: samples in a frame: `DETECTION_WINDOW` by a whole number.
+
+    Returns:
+        `(bands, frames)`, a frame every `HOP_LENGTH` samples, the first centred on the first of them.
+    """
     audio = np.pad(audio, (0, max(0, window - len(audio))))
     magnitude = np.abs(librosa.stft(audio, n_fft=window, hop_length=HOP_LENGTH, pad_mode="constant"))
     # One set of bands for both windows: made for the short one, librosa would warn of empty bands below 200 Hz.
     bands = librosa.filters.mel(sr=ANALYSIS_RATE, n_fft=DETECTION_WINDOW, n_mels=48, fmin=20, fmax=3000, norm=None)
     pooled = bands[:, :: DETECTION_WINDOW // window] @ magnitude
-    rooted = np.sqrt(np.maximum(pooled / max(float(pooled.max()), 1e-12), 1e-3))
-    return np.maximum(np.diff(rooted, axis=1, prepend=rooted[:, :1]), 0.0).sum(axis=0)
+    return np.sqrt(np.maximum(pooled / max(float(pooled.max()), 1e-12), 1e-3))
 
 
 def _is_release(audio: np.ndarray, time: float) -> bool:

@@ -24,8 +24,6 @@ LONG = 20.0
 """A first run of more seconds than these counts, and is the only one: what it spends on warming up is nothing to it."""
 SPEND = 2.0
 """Seconds to spend on the repetitions of what is short."""
-
-
 REPETITIONS = 5
 """Of every length."""
 

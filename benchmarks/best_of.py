@@ -1,7 +1,8 @@
 """What choosing among several basses is worth: the first, the judge's, the most alike, the best there is.
 
 For each unseen song several basses are drawn at the quality `fast`. The judge hears latents, as `keep_best` has it.
-"Most alike" needs no net: the bass whose onsets the others share most. The last row knows the true bass's onsets, and
+"Most alike" needs no net: the bass whose onsets the others share most; "medoid" is the bass whose latents, less their
+mean, in which the instrument lies, are nearest to those of the others. The last row knows the true bass's onsets, and
 is what no choice can pass. None of these figures judges by the judge.
 
 Run it as `python benchmarks/best_of.py`.
@@ -25,7 +26,13 @@ from latentstem import ContrastiveStemModel, Quality, StemAccompanimentPipeline
 from latentstem.evaluation import onset_f1
 from latentstem.evaluation.stem import HeardStem, Score, score_stem
 
-FIRST, JUDGED, ALIKE, ORACLE = "the first", "the judge's", "most alike", "best by the true onsets"
+FIRST, JUDGED, MEDOID, ALIKE, ORACLE = (
+    "the first",
+    "the judge's",
+    "medoid of latents",
+    "most alike",
+    "best by the true onsets",
+)
 COMPARED = {"onset_f1": "onset F1", "chord_share": "chord share", "root_on_downbeat": "root on downbeat"}
 
 
@@ -45,7 +52,7 @@ def main(
     pipe = load_pipeline(weights, "cpu")
     if judge is not None:
         pipe.register_modules(judge=ContrastiveStemModel.from_pretrained(str(judge)).eval())
-    fits, basses = _drawn(pipe, rendered, count, batch)
+    fits, spread, basses = _drawn(pipe, rendered, count, batch)
     with processes(workers) as each:
         flat = each(hear, "hearing", [bass for some in basses for bass in some])
         true = each(hear, "hearing true basses", [song.bass for song in rendered])
@@ -57,6 +64,7 @@ def main(
     choices = {
         FIRST: np.zeros(songs, dtype=int),
         JUDGED: fits.argmax(axis=1),
+        MEDOID: spread.argmin(axis=1),
         ALIKE: np.array([_agreement(some).argmax() for some in heard]),
         ORACLE: np.array([np.argmax([score["onset_f1"] or 0.0 for score in some]) for some in scores]),
     }
@@ -83,23 +91,25 @@ def main(
 
 def _drawn(
     pipe: StemAccompanimentPipeline, songs: list[RenderedSong], count: int, batch: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The judge's scores `(songs, count)` and the basses `(songs, count, samples)`."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The judge's scores `(songs, count)`, distances from the other basses alike, and the basses `(..., samples)`."""
     steps = Quality.FAST.prepare(pipe)
     mixes = torch.from_numpy(
         np.stack([encoded(pipe.autoencoder, song.mix) for song in track(songs, description="mixes")])
     )
-    fits, basses = [], []
+    fits, drawn, basses = [], [], []
     for seed in range(count):
         call: dict[str, Any] = {"num_inference_steps": steps, "output_type": "latent", "seed": seed}
         latents = torch.from_numpy(generate(pipe, songs, batch, f"bass {seed + 1} of {count}", **call))
+        drawn.append(latents - latents.mean(dim=-1, keepdim=True))
         with torch.inference_mode():
             fits.append(pipe.score(mixes, latents).numpy())
             samples = len(songs[0].mix)
             basses.append(
                 torch.cat([pipe.decode_latents(one[None], samples, torch.ones(1)) for one in latents])[:, 0].numpy()
             )
-    return np.stack(fits, axis=1), np.stack(basses, axis=1)
+    each = torch.stack(drawn, dim=1).flatten(2)
+    return np.stack(fits, axis=1), torch.cdist(each, each).mean(dim=-1).numpy(), np.stack(basses, axis=1)
 
 
 def _agreement(heard: list[HeardStem]) -> np.ndarray:

@@ -24,8 +24,6 @@ LONG = 20.0
 """A first run of more seconds than these counts, and is the only one: what it spends on warming up is nothing to it."""
 SPEND = 2.0
 """Seconds to spend on the repetitions of what is short."""
-REPETITIONS = 5
-"""Of every length."""
 
 
 def cases(heavy: bool = False) -> list[str]:
@@ -121,13 +119,7 @@ def main(
 
         before = peak_memory()
         first_seconds = best_seconds(run, 0.0)
-        if first_seconds > LONG or case.endswith("-3600s"):
-            run_seconds = first_seconds
-        elif case.startswith("length/"):
-            # As often for all: the best of many short runs and of one long one would not be comparable.
-            run_seconds = min(best_seconds(run, 0.0) for _ in range(REPETITIONS))
-        else:
-            run_seconds = best_seconds(run, SPEND)
+        run_seconds = first_seconds if first_seconds > LONG else best_seconds(run, SPEND)
         measured = {
             "seconds": run_seconds,
             "first_seconds": first_seconds,

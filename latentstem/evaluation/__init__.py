@@ -15,7 +15,7 @@ from latentstem.evaluation.rhythm import beat_f1, beat_times, onset_f1, onset_la
 from latentstem.evaluation.spectrum import chroma_agreement, log_mel_l1, log_spectral_distance, multi_scale_distance
 from latentstem.evaluation.style import nearest_program, sounding_frames, style_movement
 from latentstem.evaluation.timbre import program_classifier, timbre
-from latentstem.evaluation.transcription import transcribe
+from latentstem.evaluation.transcription import transcribe, transcribe_file
 
 __all__ = [
     "ClapEmbedding",
@@ -60,4 +60,5 @@ __all__ = [
     "track_agreement",
     "track_pitch",
     "transcribe",
+    "transcribe_file",
 ]

@@ -60,7 +60,7 @@ class PitchTrack:
         return float(self.voiced.mean()) if len(self.voiced) else 0.0
 
 
-def track_pitch(audio: np.ndarray, sampling_rate: int) -> PitchTrack:
+def track_pitch(audio: np.ndarray, sampling_rate: int, loudest: float | None = None) -> PitchTrack:
     """Tracks the pitch of a bass.
 
     The audio is first brought to 11025 Hz, which keeps 11 harmonics of the highest pitch looked for and makes
@@ -70,6 +70,7 @@ def track_pitch(audio: np.ndarray, sampling_rate: int) -> PitchTrack:
     Args:
         audio: mono audio `(samples,)`, any level.
         sampling_rate: of `audio`, in Hz.
+        loudest: greatest of the `frame_levels` of the recording that the audio is a part of; by default, of the audio.
 
     Returns:
         The track, one frame every 23 ms (43 a second), the first centred on the first sample.
@@ -83,17 +84,12 @@ def track_pitch(audio: np.ndarray, sampling_rate: int) -> PitchTrack:
         >>> float(round(np.median(track_pitch(tone, 11025).frequency_hz)))
         110.0
     """
-    audio = np.asarray(audio, dtype=np.float32)
-    if audio.ndim != 1 or not len(audio):
-        raise ValueError(f"got audio of shape {audio.shape}, expected (samples,): take the mean of the channels")
-    audio = soxr.resample(audio, sampling_rate, ANALYSIS_RATE)
-    audio = audio if len(audio) else np.zeros(1, dtype=np.float32)  # what is shorter than a sample at 11025 Hz
-    tilt = scipy.signal.butter(1, TILT_HZ, "highpass", fs=ANALYSIS_RATE, output="sos")
-    audio = np.asarray(scipy.signal.sosfilt(tilt, audio), dtype=np.float32)
-    frames = 1 + len(audio) // HOP_LENGTH
+    audio = _tilted(audio, sampling_rate)
+    rms = _levels(audio)
+    frames = len(rms)
     times = np.arange(frames) * HOP_LENGTH / ANALYSIS_RATE
-    rms = librosa.feature.rms(y=audio, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH)[0]
-    sounding = rms > max(SILENCE_RMS, float(rms.max()) * 10.0 ** (-SILENCE_DB / 20.0))
+    loudest = float(rms.max()) if loudest is None else loudest
+    sounding = rms > max(SILENCE_RMS, loudest * 10.0 ** (-SILENCE_DB / 20.0))
     if not sounding.any():
         return PitchTrack(times, np.full(frames, np.nan), np.zeros(frames, dtype=bool))
     frequency, voiced, _ = librosa.pyin(
@@ -108,6 +104,26 @@ def track_pitch(audio: np.ndarray, sampling_rate: int) -> PitchTrack:
     )
     voiced = voiced & sounding
     return PitchTrack(times, np.where(voiced, frequency, np.nan), voiced)
+
+
+def frame_levels(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Level of each frame as the tracker hears it, `(frames,)`; takes and refuses what `track_pitch` does."""
+    return _levels(_tilted(audio, sampling_rate))
+
+
+def _tilted(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """The audio at `ANALYSIS_RATE`, its spectrum tilted towards the partials, `(samples,)`."""
+    audio = np.asarray(audio, dtype=np.float32)
+    if audio.ndim != 1 or not len(audio):
+        raise ValueError(f"got audio of shape {audio.shape}, expected (samples,): take the mean of the channels")
+    audio = soxr.resample(audio, sampling_rate, ANALYSIS_RATE)
+    audio = audio if len(audio) else np.zeros(1, dtype=np.float32)  # what is shorter than a sample at 11025 Hz
+    tilt = scipy.signal.butter(1, TILT_HZ, "highpass", fs=ANALYSIS_RATE, output="sos")
+    return np.asarray(scipy.signal.sosfilt(tilt, audio), dtype=np.float32)
+
+
+def _levels(audio: np.ndarray) -> np.ndarray:
+    return librosa.feature.rms(y=audio, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH)[0]
 
 
 def track_agreement(reference: PitchTrack, estimate: PitchTrack, cents: float = 50.0) -> float:

@@ -208,14 +208,31 @@ def mono_at_analysis_rate(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
     return soxr.resample(audio, sampling_rate, ANALYSIS_RATE) if len(audio) else audio
 
 
-def spectral_flux(audio: np.ndarray, window: int) -> np.ndarray:
+def spectral_flux(audio: np.ndarray, window: int, loudest: float | None = None) -> np.ndarray:
     """Summed rises of the `rooted_bands` from one frame to the next, `(frames,)`."""
-    rooted = rooted_bands(audio, window)
+    rooted = rooted_bands(audio, window, loudest)
     return np.maximum(np.diff(rooted, axis=1, prepend=rooted[:, :1]), 0.0).sum(axis=0)
 
 
-def rooted_bands(audio: np.ndarray, window: int) -> np.ndarray:
-    """Square roots of the magnitudes in 48 bands below 3 kHz, 1 at their loudest moment and 0.03 at least.
+def rooted_bands(audio: np.ndarray, window: int, loudest: float | None = None) -> np.ndarray:
+    """Square roots of the `band_magnitudes`, 1 at their loudest moment and 0.03 at least.
+
+    Args:
+        audio: mono at `ANALYSIS_RATE`, `(samples,)`.
+        window: samples in a frame: `DETECTION_WINDOW` by a whole number.
+        loudest: greatest of the `band_magnitudes` of the recording that the audio is a part of; by default, of the
+            audio.
+
+    Returns:
+        `(bands, frames)`.
+    """
+    magnitudes = band_magnitudes(audio, window)
+    loudest = float(magnitudes.max()) if loudest is None else loudest
+    return np.sqrt(np.maximum(magnitudes / max(loudest, 1e-12), 1e-3))
+
+
+def band_magnitudes(audio: np.ndarray, window: int) -> np.ndarray:
+    """Magnitudes in 48 bands below 3 kHz.
 
     Args:
         audio: mono at `ANALYSIS_RATE`, `(samples,)`.
@@ -228,8 +245,7 @@ def rooted_bands(audio: np.ndarray, window: int) -> np.ndarray:
     magnitude = np.abs(librosa.stft(audio, n_fft=window, hop_length=HOP_LENGTH, pad_mode="constant"))
     # One set of bands for both windows: made for the short one, librosa would warn of empty bands below 200 Hz.
     bands = librosa.filters.mel(sr=ANALYSIS_RATE, n_fft=DETECTION_WINDOW, n_mels=48, fmin=20, fmax=3000, norm=None)
-    pooled = bands[:, :: DETECTION_WINDOW // window] @ magnitude
-    return np.sqrt(np.maximum(pooled / max(float(pooled.max()), 1e-12), 1e-3))
+    return bands[:, :: DETECTION_WINDOW // window] @ magnitude
 
 
 def _is_release(audio: np.ndarray, time: float) -> bool:

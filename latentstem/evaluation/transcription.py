@@ -1,59 +1,27 @@
-"""Notes of a monophonic bass, found by one Viterbi search over pitches and rests.
+"""Notes of a monophonic bass of any length: found block by block, the same as if it were heard whole.
 
-At each moment the bass rests or sounds one MIDI pitch. Staying costs what the pitch track (`track_pitch`) says against
-it; a new note costs a constant, less the strength of the attack at that moment. So a strong attack parts two notes of
-one pitch, a change of pitch without an attack (a slide) parts them too, and vibrato and beating do neither. The attack
-is the spectral flux over 23 ms with the bands' neighbours taken in, as vibrato asks (Böck and Widmer, "Maximum filter
-vibrato suppression for onset detection", DAFx 2013), above its own mean around. A note ends where it is let go: a
-release falls much faster than a string decays.
-
-The constants were chosen on 141 training and validation songs.
+What silence and an attack are is measured against the loudest moments of the whole recording, so it is gone through
+twice: for these, and for the notes (`note_search`). Each block is heard with its surroundings, of which the notes
+need less than a second.
 """
 
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+
 import numpy as np
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
+from latentstem.audio.io import MAX_DURATION, AudioReader
+from latentstem.audio.resampling import resample_blocks
+from latentstem.audio.spool import Spool
 from latentstem.data.score import Note
-from latentstem.evaluation.pitch import PitchTrack, track_pitch
-from latentstem.evaluation.rhythm import (
-    ANALYSIS_RATE,
-    ATTACK_REACH,
-    ATTACK_WINDOW,
-    HOP_LENGTH,
-    mono_at_analysis_rate,
-    rooted_bands,
-    spectral_flux,
-)
+from latentstem.evaluation.note_search import Loudest, Stroke, strokes
+from latentstem.evaluation.rhythm import ANALYSIS_RATE, mono_at_analysis_rate
 
-LOWEST_PITCH, HIGHEST_PITCH = 21, 71  # MIDI, what the pitch track looks for
-FRAME_RATE = ANALYSIS_RATE / (2 * HOP_LENGTH)
-
-WINDOW = 1024
-RISE = 4  # frames over which a rise is taken: 23 ms
-APART = 0.03  # seconds between attacks at least
-SURROUNDINGS = 0.5  # seconds over which the mean flux is taken
-MEAN_SHARE = 1.4  # of the mean flux around, that an attack has to exceed
-
-NEW_NOTE = 3.0
-ATTACK = 7.5  # what an attack of flux 1 takes off the cost of a new note
-STRONGEST_ATTACK = 0.6  # flux beyond which it takes off no more
-OFF_PITCH = 43.0  # a second and semitone
-FAR = 0.7  # semitones beyond which a pitch is wrong, no matter how far
-UNVOICED = 4.3  # a second of note without a pitch
-RESTING = 21.5  # a second of rest with a pitch
-SILENCE_DB = 50.0  # below the loudest moment, where any pitch is wrong
-SILENCE_LEVEL = 1e-5
-
-FOOT = 0.2  # of the steepest rise, where an attack begins
-FOOT_LEAD = 0.0106  # seconds before a step at which its rise, seen through the short window, reaches this: see the test
-LONGEST_ATTACK = 0.05  # seconds
-
-LEVEL_WINDOW = 0.02  # seconds
-STROKE = 0.1  # seconds after the onset that hold a note's greatest level
-RELEASE_DB = 12.0  # a fall by this much within the span is a release, not the decay of a string
-RELEASE_SPAN = 0.1  # seconds
-RELEASE_BEGUN_DB = 4.0  # fallen by this much, a release has begun
-SHORTEST = 0.03  # seconds a note lasts at least, unless the next one begins
+# In samples; whole frames of the pitch track, so that a block's frames are the recording's.
+BLOCK = 60 * 43 * 512
+SURROUNDINGS = 5 * 43 * 512
+_NEARLY = 0.15  # seconds before the end of what is heard in which the end of a note says nothing
 
 
 def transcribe(audio: np.ndarray, sampling_rate: int) -> list[Note]:
@@ -82,129 +50,80 @@ def transcribe(audio: np.ndarray, sampling_rate: int) -> list[Note]:
         >>> [(round(note.start, 2), note.pitch, note.velocity) for note in notes]
         [(0.5, 45, 127), (1.5, 45, 89)]
     """
-    track = track_pitch(audio, sampling_rate)
+    if np.ndim(audio) == 1 and not len(audio):
+        raise ValueError("got audio of shape (0,), expected (samples,) with at least one sample")
     audio = mono_at_analysis_rate(audio, sampling_rate)
-    if not track.voiced.any():
-        return []
-    attack = _attacks(audio)
-    level = _level(audio, len(attack))
-    found = _search(attack, *_costs(track, level))
-    if not found:
-        return []
-    first_frames = np.array([first for first, _, _ in found])
-    starts = _starts(audio, first_frames, attack)
-    ends = np.array([_released(level, first, end) for first, end, _ in found]) / FRAME_RATE
-    ends = np.minimum(np.maximum(ends, starts + SHORTEST), [*starts[1:], len(audio) / ANALYSIS_RATE])
+    return _transcribe(lambda first, stop: audio[first:stop], len(audio), None)
+
+
+def transcribe_file(
+    path: str | os.PathLike[str],
+    max_duration: float = MAX_DURATION,
+    on_progress: Callable[[float], None] | None = None,
+) -> list[Note]:
+    """`transcribe` of a file of any length, in memory that does not grow with it.
+
+    Args:
+        path: the file, of one or two channels at any rate.
+        max_duration: longest file that is read, in seconds.
+        on_progress: called with the share that is done, from 0 to 1.
+
+    Returns:
+        The notes.
+
+    Raises:
+        latentstem.AudioError: the file cannot be used, see `latentstem.AudioReader`.
+
+    Example:
+        >>> from latentstem.data.midi import write_midi
+        >>> write_midi(transcribe_file("bass.wav"), "bass.mid")  # doctest: +SKIP
+    """
+    reader = AudioReader(path, max_duration)
+    mono = (block.mean(dim=0, keepdim=True) for block in reader)
+    with Spool(tempfile.gettempdir(), channels=1) as audio:
+        for block in resample_blocks(mono, reader.sampling_rate, ANALYSIS_RATE):
+            audio.append(block)
+        return _transcribe(lambda first, stop: audio.read(first, stop - first)[0].numpy(), audio.samples, on_progress)
+
+
+def _transcribe(
+    read: Callable[[int, int], np.ndarray], samples: int, on_progress: Callable[[float], None] | None
+) -> list[Note]:
+    """Notes of a recording of so many samples at `ANALYSIS_RATE`, of which `read(first, stop)` gives a part."""
+    loudest = Loudest()
+    for first, stop, begin, end in _blocks(samples):
+        loudest = loudest.with_block(read(begin, end), first - begin, stop - begin)
+    found: list[Stroke] = []
+    for first, stop, begin, end in _blocks(samples):
+        _join(found, strokes(read(begin, end), loudest), first, begin)
+        if on_progress is not None:
+            on_progress(stop / samples)
+    return _with_velocities(found)
+
+
+def _blocks(samples: int) -> Iterator[tuple[int, int, int, int]]:
+    """Where each block begins and ends, and where what is heard of it does."""
+    for first in range(0, samples, BLOCK):
+        stop = min(first + BLOCK, samples)
+        yield first, stop, max(first - SURROUNDINGS, 0), min(stop + SURROUNDINGS, samples)
+
+
+def _join(found: list[Stroke], heard: list[Stroke], first: int, begin: int) -> None:
+    """Goes on with the notes of a block that begins at sample `first` and was heard from sample `begin` on."""
+    joint, offset = first / ANALYSIS_RATE, begin / ANALYSIS_RATE
+    heard = [note._replace(start=note.start + offset, end=note.end + offset) for note in heard]
+    while found and found[-1].start >= joint:  # of the surroundings of the block before
+        found.pop()
+    if found and found[-1].end > joint + SURROUNDINGS / ANALYSIS_RATE - _NEARLY:  # whose end was not heard
+        held = found[-1]
+        ends = [note.end for note in heard if note.start < joint < note.end and note.pitch == held.pitch]
+        found[-1] = held._replace(end=max([held.end, *ends]))
+    found.extend(note for note in heard if note.start >= joint)
+
+
+def _with_velocities(found: list[Stroke]) -> list[Note]:
+    levels = np.array([note.level for note in found])
+    velocities = np.clip(np.round(127.0 * np.sqrt(levels / levels.max(initial=1e-12))), 1, 127).astype(int)
     return [
-        Note(float(start), float(end), pitch, int(velocity))
-        for start, end, (_, _, pitch), velocity in zip(starts, ends, found, _velocities(found, level), strict=True)
-        if end > start
+        Note(note.start, note.end, note.pitch, int(velocity)) for note, velocity in zip(found, velocities, strict=True)
     ]
-
-
-def _attacks(audio: np.ndarray) -> np.ndarray:
-    """Strength of the attack at each frame where one is, 0 elsewhere, `(frames,)`."""
-    bands = rooted_bands(audio, WINDOW)[:, ::2]
-    flux = np.zeros(bands.shape[1])
-    if len(flux) > RISE:
-        rise = bands[:, RISE:] - maximum_filter1d(bands, 3, axis=0)[:, :-RISE]
-        flux[RISE // 2 : -RISE // 2] = np.maximum(rise, 0.0).sum(axis=0)
-    # A note that is cut by the end of the audio clicks there, seen as soon as windows reach beyond it.
-    flux[-RISE // 2 - WINDOW // (4 * HOP_LENGTH) :] = 0.0
-    flux = np.maximum(flux - MEAN_SHARE * uniform_filter1d(flux, round(SURROUNDINGS * FRAME_RATE)), 0.0)
-    return np.where(flux == maximum_filter1d(flux, 2 * round(APART * FRAME_RATE) + 1), flux, 0.0)
-
-
-def _level(audio: np.ndarray, frames: int) -> np.ndarray:
-    """Root mean square of the audio around each frame, `(frames,)`."""
-    power = uniform_filter1d(audio.astype(np.float64) ** 2, round(LEVEL_WINDOW * ANALYSIS_RATE), mode="constant")
-    samples = np.minimum(np.arange(frames) * 2 * HOP_LENGTH, len(power) - 1)
-    return np.sqrt(np.maximum(power[samples], 0.0))
-
-
-def _costs(track: PitchTrack, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each frame costs as a part of a note of each pitch, `(frames, pitches)`, and as a rest, `(frames,)`."""
-    times = np.arange(len(level)) / FRAME_RATE
-    nearest = np.searchsorted((track.times[1:] + track.times[:-1]) / 2, times)
-    voiced = track.voiced[nearest]
-    pitch = 69.0 + 12.0 * np.log2(np.where(voiced, track.frequency_hz[nearest], 440.0) / 440.0)
-    distance = np.abs(pitch[:, None] - np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1))
-    sounding = np.where(voiced[:, None], OFF_PITCH * np.minimum(distance, FAR), UNVOICED) / FRAME_RATE
-    resting = np.where(voiced, RESTING, 0.0) / FRAME_RATE
-    silent = level <= max(SILENCE_LEVEL, level.max() * 10.0 ** (-SILENCE_DB / 20.0))
-    # Not forbidden: seen through its window, an attack out of silence begins before the note does.
-    sounding = np.where(silent[:, None], OFF_PITCH * FAR / FRAME_RATE, sounding)
-    return sounding, np.where(silent, 0.0, resting)
-
-
-def _search(attack: np.ndarray, sounding: np.ndarray, resting: np.ndarray) -> list[tuple[int, int, int]]:
-    """The cheapest notes, as first frame, frame after the last, and pitch."""
-    frames, rest = sounding.shape
-    beginning = NEW_NOTE - ATTACK * np.minimum(attack, STRONGEST_ATTACK)
-    cost = np.full(rest + 1, np.inf)  # of the best way to each pitch, and to rest, the last
-    cost[rest] = 0.0
-    came_from = np.empty((frames, rest + 1), dtype=np.int16)
-    begins = np.zeros((frames, rest + 1), dtype=bool)
-    for frame in range(frames):
-        best = int(np.argmin(cost))
-        begun = cost[best] + beginning[frame]
-        begins[frame] = begun < cost
-        begins[frame, rest] = False
-        came_from[frame] = np.where(begins[frame], best, np.arange(rest + 1))
-        came_from[frame, rest] = best
-        before = cost[best]
-        cost = np.where(begins[frame], begun, cost)
-        cost[rest] = before
-        cost[:rest] += sounding[frame]
-        cost[rest] += resting[frame]
-
-    notes, state, end = [], int(np.argmin(cost)), frames
-    for frame in range(frames - 1, -1, -1):
-        if begins[frame, state]:
-            notes.append((frame, end, LOWEST_PITCH + state))
-        if state == rest or begins[frame, state]:
-            end = frame
-        state = int(came_from[frame, state])
-    return notes[::-1]
-
-
-def _starts(audio: np.ndarray, first_frames: np.ndarray, attack: np.ndarray) -> np.ndarray:
-    """When the note of each first frame begins, in seconds, ascending: the foot of its attack, where it has one."""
-    rate = ANALYSIS_RATE / HOP_LENGTH
-    flux = spectral_flux(audio, ATTACK_WINDOW)
-    before, after = (int(reach * rate) for reach in ATTACK_REACH)
-    starts = first_frames / FRAME_RATE
-    for number, frame in enumerate(first_frames):
-        if attack[frame] == 0.0:
-            continue
-        first = max(2 * frame - before, 0)
-        steepest = first + int(np.argmax(flux[first : 2 * frame + after + 1]))
-        foot = FOOT * flux[steepest]
-        earlier = max(steepest - round(LONGEST_ATTACK * rate), 0)
-        below = np.flatnonzero(flux[earlier:steepest] <= foot)
-        if len(below):
-            last = earlier + int(below[-1])
-            # Flux belongs to the step between two frames, hence half a frame less.
-            position = last - 0.5 + (foot - flux[last]) / (flux[last + 1] - flux[last])
-        else:
-            position = float(earlier)
-        starts[number] = max(position / rate + FOOT_LEAD, 0.0)
-    return np.maximum.accumulate(starts)
-
-
-def _released(level: np.ndarray, first: int, end: int) -> int:
-    """Frame at which a note is let go: where its first fall by `RELEASE_DB` within `RELEASE_SPAN` begins, or `end`."""
-    span = round(RELEASE_SPAN * FRAME_RATE)
-    loudest = first + int(np.argmax(level[first:end]))
-    before = np.maximum(np.arange(loudest, end) - span, loudest)
-    fallen = np.flatnonzero(level[loudest:end] < level[before] * 10.0 ** (-RELEASE_DB / 20.0))
-    if not len(fallen):
-        return end
-    held, low = int(before[fallen[0]]), loudest + int(fallen[0])
-    return held + int(np.flatnonzero(level[held:low] >= level[held] * 10.0 ** (-RELEASE_BEGUN_DB / 20.0))[-1]) + 1
-
-
-def _velocities(found: list[tuple[int, int, int]], level: np.ndarray) -> np.ndarray:
-    stroke = round(STROKE * FRAME_RATE)
-    loudest = np.array([level[first : min(end, first + stroke)].max() for first, end, _ in found])
-    return np.clip(np.round(127.0 * np.sqrt(loudest / loudest.max())), 1, 127).astype(int)

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem.evaluation import transcribe
+from latentstem import AudioError, write_audio
+from latentstem.evaluation import transcribe, transcribe_file, transcription
 
 RATE = 44100
 given_play = settings(
@@ -88,3 +90,58 @@ def test_noise_and_short_audio_are_taken():
 def test_what_is_not_mono_audio_is_refused(shape):
     with pytest.raises(ValueError, match=r"expected \(samples,\)"):
         transcribe(np.zeros(shape), RATE)
+
+
+def random_line(seconds, seed):
+    """Notes of all lengths, some repeated, some apart, louder and softer."""
+    dice, notes, time = np.random.default_rng(seed), [], 0.05
+    while time < seconds - 1.0:
+        length = float(dice.choice([0.12, 0.25, 0.5, 1.4]))
+        notes.append((time, time + 0.95 * length, int(dice.integers(28, 50))))
+        time += length * float(dice.choice([1.0, 1.0, 1.5]))
+    return notes
+
+
+def assert_same(found, expected):
+    assert [(note.pitch, note.velocity) for note in found] == [(note.pitch, note.velocity) for note in expected]
+    assert [note.start for note in found] == pytest.approx([note.start for note in expected], abs=1e-6)
+    assert [note.end for note in found] == pytest.approx([note.end for note in expected], abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_blocks_find_what_the_whole_has(play, monkeypatch, seed):
+    audio = play(random_line(20.0, seed), 20.0)
+    level = np.repeat(np.random.default_rng(seed).uniform(0.1, 1.0, 10), len(audio) // 10)
+    audio = audio * level + 1e-4 * np.random.default_rng(seed).standard_normal(len(audio))
+    whole = transcribe(audio, RATE)
+    assert len(whole) > 20
+    heard, strokes = [], transcription.strokes
+    monkeypatch.setattr(
+        transcription, "strokes", lambda audio, *rest: heard.append(len(audio)) or strokes(audio, *rest)
+    )
+    monkeypatch.setattr(transcription, "BLOCK", 3 * 43 * 512)
+    monkeypatch.setattr(transcription, "SURROUNDINGS", 2 * 43 * 512)
+    assert_same(transcribe(audio, RATE), whole)
+    assert len(heard) == 7 and max(heard) == 7 * 43 * 512
+
+
+def test_a_note_that_lasts_over_many_blocks_is_one(play, monkeypatch):
+    audio = play([(0.5, 11.0, 33), (11.5, 12.0, 40)], 12.5, decay=0.05)
+    whole = transcribe(audio, RATE)
+    monkeypatch.setattr(transcription, "BLOCK", 43 * 512)
+    monkeypatch.setattr(transcription, "SURROUNDINGS", 43 * 512)
+    assert [note.pitch for note in whole] == [33, 40]
+    assert_same(transcribe(audio, RATE), whole)
+
+
+def test_a_file_is_written_down_as_its_samples_are(play, tmp_path, monkeypatch):
+    monkeypatch.setattr(transcription, "BLOCK", 3 * 43 * 512)
+    monkeypatch.setattr(transcription, "SURROUNDINGS", 2 * 43 * 512)
+    audio = 0.5 * torch.from_numpy(play(random_line(8.0, 5), 8.0, rate=48000))
+    write_audio(tmp_path / "bass.wav", torch.stack([1.5 * audio, 0.5 * audio]), 48000, "32f")
+    shares = []
+    found = transcribe_file(tmp_path / "bass.wav", on_progress=shares.append)
+    assert_same(found, transcribe(audio.numpy(), 48000))
+    assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) == 3
+    with pytest.raises(AudioError, match="over the limit of 5 s"):
+        transcribe_file(tmp_path / "bass.wav", max_duration=5.0)

@@ -7,7 +7,7 @@ what was found, what was expected and what to do.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -17,6 +17,9 @@ import soundfile
 import torch
 from torch import Tensor
 
+from latentstem.audio.errors import AudioContentError, AudioFileError, AudioLengthError
+from latentstem.audio.formats import Bits, check_writable, storage
+
 MAX_DURATION = 3 * 3600.0
 """Longest file that `read_audio` takes unless told otherwise, in seconds."""
 
@@ -25,23 +28,7 @@ _BLOCK_FRAMES = 1 << 18
 _VALUES_PER_SECOND = 2 * 48_000
 _MAX_SAMPLING_RATE = 768_000
 _UNKNOWN_FRAMES = 2**62  # libsndfile reports the greatest 63-bit number where a header gives no length
-_SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS", ".mp3": "MPEG_LAYER_III"}
-
-
-class AudioError(ValueError):
-    """An audio file or signal that cannot be used; the message is one line that says why and what to do."""
-
-
-class AudioFileError(AudioError):
-    """A file that is missing, is not audio, is cut short, or cannot be written."""
-
-
-class AudioLengthError(AudioError):
-    """A file whose header promises more than the limit."""
-
-
-class AudioContentError(AudioError):
-    """Audio that was read but cannot be used: empty, not finite, out of range, or of too many channels."""
+_LONGEST_TAG = 2000  # characters; of a wav libsndfile reads no longer ones, nor those after them
 
 
 class AudioReader:
@@ -57,6 +44,8 @@ class AudioReader:
     Attributes:
         sampling_rate: in Hz.
         channels: 1 or 2.
+        tags: what the file says of itself, such as title, artist, album, date, genre, tracknumber, comment, copyright,
+            license and software, as far as it does.
 
     Raises:
         AudioFileError: there is no such file, it is not audio, or, while reading, it ends before its header says.
@@ -87,6 +76,7 @@ class AudioReader:
             _check_header(self.path, file, max_duration)
             self.sampling_rate: int = file.samplerate
             self.channels: int = file.channels
+            self.tags: dict[str, str] = {name: text for name, text in file.copy_metadata().items() if text}
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yields float32 blocks `(channels, samples)`."""
@@ -196,7 +186,7 @@ def _ogg_ends(path: Path) -> bool:
 
 
 class AudioWriter:
-    """Writes a wav or flac (24 bit), ogg or mp3 file block by block, whole or not at all.
+    """Writes a wav, flac, ogg or mp3 file block by block, whole or not at all.
 
     The samples go to a temporary name in the same folder, which takes the place of `path` at the end of the context;
     an exception inside leaves what was there before.
@@ -205,9 +195,11 @@ class AudioWriter:
         path: the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
         sampling_rate: in Hz.
         channels: 1 or 2.
+        bits: how wav and flac files store a sample: "16" (without dither), "24" or, wav alone, "32f"; None is "24".
+        tags: what the file is to say of itself, under the names that `AudioReader.tags` has.
 
     Raises:
-        AudioFileError: the folder is missing, the suffix unknown, or the disk refused.
+        AudioFileError: the folder is missing, the suffix unknown or without these bits, or the disk refused.
 
     Example:
         >>> import tempfile, torch
@@ -220,9 +212,17 @@ class AudioWriter:
         torch.Size([1, 300])
     """
 
-    def __init__(self, path: str | os.PathLike[str], sampling_rate: int, channels: int):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        sampling_rate: int,
+        channels: int,
+        bits: Bits | None = None,
+        tags: Mapping[str, str] | None = None,
+    ):
         self.path, self.sampling_rate, self.channels = Path(path), sampling_rate, channels
-        check_writable(self.path)
+        check_writable(self.path, bits)
+        self._storage, self._tags = storage(self.path, bits), dict(tags or {})
         if channels not in (1, 2):
             raise AudioContentError(f"{path}: got {channels} channels to write, expected one or two")
         self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part{self.path.suffix}")
@@ -231,9 +231,16 @@ class AudioWriter:
 
     def __enter__(self) -> Self:
         """Opens the temporary file."""
-        subtype = _SUBTYPES[self.path.suffix.lower()]
         with self._refusals():
-            self._file = soundfile.SoundFile(self._partial, "w", self.sampling_rate, self.channels, subtype)
+            try:
+                file = soundfile.SoundFile(self._partial, "w", self.sampling_rate, self.channels, self._storage)
+            except (OSError, soundfile.LibsndfileError):
+                self._partial.unlink(missing_ok=True)
+                raise
+            self._file = file
+        for name, text in self._tags.items():
+            if text:
+                setattr(file, name, text[:_LONGEST_TAG])
         return self
 
     def write(self, audio: Tensor) -> None:
@@ -282,59 +289,41 @@ class AudioWriter:
         try:
             yield
         except (OSError, soundfile.LibsndfileError) as error:
-            self._partial.unlink(missing_ok=True)
             raise AudioFileError(
                 f"{self.path}: cannot be written ({_one_line(error)}); check the disk, the rights and the sampling "
                 f"rate ({self.sampling_rate} Hz)"
             ) from error
 
 
-def write_audio(path: str | os.PathLike[str], audio: Tensor, sampling_rate: int) -> None:
+def write_audio(path: str | os.PathLike[str], audio: Tensor, sampling_rate: int, bits: Bits | None = None) -> None:
     """Write a whole file, see `AudioWriter`.
 
     Args:
         path: the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
         audio: `(channels, samples)`, finite and within [-1, 1].
         sampling_rate: in Hz.
+        bits: how wav and flac files store a sample, see `AudioWriter`.
 
     Raises:
         AudioContentError: the audio has another shape, is empty, not finite, or leaves [-1, 1].
-        AudioFileError: the folder is missing, the suffix unknown, or the disk refused.
+        AudioFileError: the folder is missing, the suffix unknown or without these bits, or the disk refused.
 
     Example:
         >>> import torch
         >>> from latentstem import write_audio
         >>> write_audio("tone.txt", torch.zeros(1, 480), 48000)
         Traceback (most recent call last):
-        latentstem.audio.io.AudioFileError: tone.txt: suffix '.txt' is not known; expected .wav, .flac, .ogg or .mp3
+        latentstem.audio.errors.AudioFileError: tone.txt: suffix '.txt' is not known; expected .wav, .flac, .ogg or .mp3
     """
-    check_writable(path)
+    check_writable(path, bits)
     if audio.ndim != 2 or audio.shape[0] not in (1, 2) or audio.shape[1] == 0:
         raise AudioContentError(
             f"{path}: audio to write has shape {tuple(audio.shape)}, expected (channels, samples) with one or two "
             "channels and at least one sample"
         )
-    with AudioWriter(path, sampling_rate, audio.shape[0]) as writer:
+    with AudioWriter(path, sampling_rate, audio.shape[0], bits) as writer:
         for block in audio.split(_BLOCK_FRAMES, dim=1):
             writer.write(block)
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise `AudioFileError` now where `write_audio` would refuse the path later: for work that takes long.
-
-    Example:
-        >>> from latentstem.audio.io import check_writable
-        >>> check_writable("bass.wav")
-    """
-    path = Path(path)
-    if path.suffix.lower() not in _SUBTYPES:
-        raise AudioFileError(f"{path}: suffix {path.suffix!r} is not known; expected .wav, .flac, .ogg or .mp3")
-    if path.is_dir():
-        raise AudioFileError(f"{path}: is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise AudioFileError(f"{path}: folder {path.parent} does not exist; create it first")
-    if not os.access(path.parent, os.W_OK):
-        raise AudioFileError(f"{path}: folder {path.parent} cannot be written to; choose another")
 
 
 def _one_line(error: object) -> str:

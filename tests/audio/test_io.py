@@ -10,16 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.audio.io import (
-    AudioContentError,
-    AudioError,
-    AudioFileError,
-    AudioLengthError,
-    AudioReader,
-    AudioWriter,
-    read_audio,
-    write_audio,
-)
+from latentstem.audio.errors import AudioContentError, AudioError, AudioFileError, AudioLengthError
+from latentstem.audio.io import AudioReader, AudioWriter, read_audio, write_audio
 from latentstem.audio.resampling import resample, resample_blocks
 
 

@@ -54,6 +54,7 @@ _NAMES_BY_MODULE = {
     "latentstem.nn.embeddings": ("TimestepEmbedding", "sinusoidal_embedding"),
     "latentstem.nn.position": ("DynamicPositionBias", "reuse_position_tables"),
     "latentstem.nn.resnet": ("ChannelNorm", "Downsample1D", "FrameConv1d", "ResnetBlock1D", "Upsample1D"),
+    "latentstem.pipelines.candidates": ("Candidate", "best_candidates", "draw_candidates"),
     "latentstem.pipelines.codec": ("StemCodecPipeline",),
     "latentstem.pipelines.diffusion": ("StemDiffusionPipeline",),
     "latentstem.pipelines.files": ("InitStemFile", "MixFile"),

@@ -66,6 +66,9 @@ from latentstem.nn.resnet import Downsample1D as Downsample1D
 from latentstem.nn.resnet import FrameConv1d as FrameConv1d
 from latentstem.nn.resnet import ResnetBlock1D as ResnetBlock1D
 from latentstem.nn.resnet import Upsample1D as Upsample1D
+from latentstem.pipelines.candidates import Candidate as Candidate
+from latentstem.pipelines.candidates import best_candidates as best_candidates
+from latentstem.pipelines.candidates import draw_candidates as draw_candidates
 from latentstem.pipelines.codec import StemCodecPipeline as StemCodecPipeline
 from latentstem.pipelines.diffusion import StemDiffusionPipeline as StemDiffusionPipeline
 from latentstem.pipelines.files import InitStemFile as InitStemFile

@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import latentstem
 from latentstem.audio.circular import resample_turn
+from latentstem.audio.formats import Bits
 from latentstem.audio.io import MAX_DURATION, AudioReader, AudioWriter, read_audio
 from latentstem.audio.level import SoundingLevel
 from latentstem.audio.resampling import resample, resample_blocks, resampled_length
@@ -122,8 +124,11 @@ class MixFile:
         with_mix: str | os.PathLike[str] | None = None,
         draw: Callable[[dict[str, Spool], int], None] | None = None,
         init_stem: "InitStemFile | None" = None,
+        bits: Bits | None = None,
     ) -> float:
         """Decode a stem for this mix to a file at the mix's own rate and length, each file whole or not at all.
+
+        The files carry the mix's tags, such as its title, as far as their kind can.
 
         Args:
             pipe: Whose autoencoder plays it.
@@ -133,6 +138,7 @@ class MixFile:
             draw: Called with mix, stem and both, and their sampling rate, to make a picture of them.
             init_stem: What the latents were sampled from: the stem is then as loud as this one, and what was to be kept
                 of it is written as it was.
+            bits: How wav and flac files store a sample, see `AudioWriter`.
 
         Returns:
             Greatest magnitude of the stem.
@@ -142,6 +148,7 @@ class MixFile:
         """
         rate = self.reader.sampling_rate
         folder = Path(path).parent
+        tags = {**self.reader.tags, "software": f"latentstem {latentstem.__version__}"}
         channels = pipe.autoencoder.config["audio_channels"]
         with ExitStack() as stack:
             stem = stack.enter_context(Spool(folder, channels))
@@ -159,7 +166,9 @@ class MixFile:
             if kept is not None:
                 stem = _restored(kept, stem, stack.enter_context(Spool(folder, channels)))
             down = 1 / max(stem.peak, 1.0)
-            _write(path, rate, (down * block for block in stem.blocks()), channels)
+            with AudioWriter(path, rate, channels, bits, tags) as writer:
+                for block in stem.blocks():
+                    writer.write(down * block)
             if with_mix is None and draw is None:
                 return down * stem.peak
             mix, both = (stack.enter_context(Spool(folder, self.reader.channels)) for _ in range(2))
@@ -168,7 +177,9 @@ class MixFile:
                 mix.append(block)
             mixed_down = 1 / max(both.peak, 1.0)
             if with_mix is not None:
-                _write(with_mix, rate, (mixed_down * block for block in both.blocks()), both.channels)
+                with AudioWriter(with_mix, rate, both.channels, bits, tags) as writer:
+                    for block in both.blocks():
+                        writer.write(mixed_down * block)
             if draw is not None:
                 draw({"mix": mix, "stem": stem, "both": both}, rate)
         return down * stem.peak
@@ -262,9 +273,3 @@ def _with_channels(block: Tensor, channels: int) -> Tensor:
     if len(block) < channels:
         raise ValueError("the mix is mono and the weights are stereo; repeat the channel if that is meant")
     return block if len(block) == channels else block.mean(dim=0, keepdim=True)
-
-
-def _write(path: str | os.PathLike[str], sampling_rate: int, blocks: Iterable[Tensor], channels: int) -> None:
-    with AudioWriter(path, sampling_rate, channels) as writer:
-        for block in blocks:
-            writer.write(block)

@@ -45,14 +45,14 @@ def resample_turn(audio: Tensor, num_samples: int) -> Tensor:
     samples = audio.shape[-1]
     if samples == num_samples:
         return audio
-    # In double precision: a loop of a minute has millions of terms.
-    series = torch.fft.rfft(audio.double())
+    # In double precision: a loop of a minute has millions of terms. On the CPU, because Apple's GPUs have none.
+    series = torch.fft.rfft(audio.to("cpu", torch.float64))
     # An even number of samples has a term of half their rate, which stands for two of half its size.
     if min(samples, num_samples) % 2 == 0:
         series[..., min(samples, num_samples) // 2] *= 0.5 if num_samples > samples else 2.0
     terms = num_samples // 2 + 1
     series = F.pad(series, (0, max(0, terms - series.shape[-1])))[..., :terms]
-    return (torch.fft.irfft(series, n=num_samples) * (num_samples / samples)).to(audio.dtype)
+    return (torch.fft.irfft(series, n=num_samples) * (num_samples / samples)).to(audio)
 
 
 def close_turn(turn: Tensor, beyond: Tensor) -> Tensor:

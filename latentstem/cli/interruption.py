@@ -1,6 +1,7 @@
 """Ctrl-C and termination: a run that is ended unwinds, so that no temporary file stays behind."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,9 @@ _interruptions: list[int] = []
 def interruptible() -> Iterator[None]:
     """Within it, SIGINT and SIGTERM alike raise KeyboardInterrupt."""
     _interruptions.clear()
+    if threading.current_thread() is not threading.main_thread():  # elsewhere Python lets nobody handle signals
+        yield
+        return
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

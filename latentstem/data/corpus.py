@@ -4,7 +4,6 @@ Layout, that of MUSDB18-HQ with an annotation: `<root>/song_<seed>/{bass,drums,c
 44.1 kHz; the mix is their sum) and `song.json` (`Song.to_dict()` and the soundfont).
 """
 
-import fcntl
 import json
 import multiprocessing
 import os
@@ -27,6 +26,11 @@ from latentstem.data.composer import compose
 from latentstem.data.dice import Dice
 from latentstem.data.score import Song
 from latentstem.data.synthesis import SAMPLING_RATE, render_parts, soundfont_path, synthesizer_path
+
+try:
+    import fcntl
+except ImportError:  # Windows: what killed runs have left stays
+    fcntl = None
 
 PEAK = 0.95
 """Greatest absolute sample of a rendered mix."""
@@ -118,8 +122,10 @@ def write_corpus(
                 progress.advance(bar)
         else:
             # Not forked: torch and the caller's threads do not survive it. A server imports torch once for all.
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(["__main__", __name__])
+            servers = "forkserver" in multiprocessing.get_all_start_methods()  # not on Windows
+            context = multiprocessing.get_context("forkserver" if servers else "spawn")
+            if servers:
+                context.set_forkserver_preload(["__main__", __name__])
             with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
                 try:
                     for done in as_completed([pool.submit(writer, seed) for seed in missing]):
@@ -193,6 +199,9 @@ class _Writer:
 @contextmanager
 def _swept(root: Path) -> Iterator[None]:
     """Remove what killed runs have left in `root`, unless another run is at work there; be at work there meanwhile."""
+    if fcntl is None:
+        yield
+        return
     handle = os.open(root, os.O_RDONLY)
     try:
         try:

@@ -123,4 +123,4 @@ class ClapEmbedding:
             features.to(self.model.device, self.model.dtype), is_longer=is_longer.to(self.model.device)
         )
         # transformers 4 returns the tensor itself, transformers 5 an output that holds it.
-        return getattr(answer, "pooler_output", answer).double().cpu().numpy()
+        return getattr(answer, "pooler_output", answer).cpu().double().numpy()

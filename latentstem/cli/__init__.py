@@ -4,7 +4,6 @@ It parses, calls and prints. Every error is one line on standard error: exit cod
 the command or its files, 1 for a failure or an interruption.
 """
 
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ import typer
 import latentstem
 from latentstem.cli.accompany import accompany
 from latentstem.cli.data import corpus, data_app
-from latentstem.cli.errors import TRACEBACK, UsageError
+from latentstem.cli.errors import UsageError, explained, one_line
 from latentstem.cli.evaluate import evaluate
 from latentstem.cli.interruption import interruptible
 from latentstem.cli.loading import choose_device, load_pipeline
@@ -28,7 +27,6 @@ app = typer.Typer(
     name="latentstem",
     help="Give it a mix, get a bass that fits.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
@@ -61,24 +59,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), code=2)
     except (KeyboardInterrupt, typer.Abort):
         return _fail(_INTERRUPTED, code=1)
-    except Exception as error:
-        if os.environ.get(TRACEBACK):
-            raise
-        if isinstance(error, UsageError | latentstem.AudioError):
-            return _fail(str(error), code=2)
-        return _fail(f"{type(error).__name__}: {error} (set {TRACEBACK}=1 to see where)", code=1)
+    except Exception as unexpected:
+        error = explained(unexpected)
+        return _fail(str(error), error.code)
 
 
 def _fail(message: str, code: int) -> int:
     if message:  # without arguments typer has printed the help and has nothing to add
-        print("error:", " ".join(message.split()), file=sys.stderr)
+        print("error:", one_line(message), file=sys.stderr)
     return code
 
 
 @contextmanager
 def _one_line_warnings() -> Iterator[None]:
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        print("note:", " ".join(str(message).split()), file=sys.stderr)
+        print("note:", one_line(message), file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from latentstem.cli.errors import UsageError, finite, library_errors
+from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 
 if TYPE_CHECKING:
     from latentstem.data.check import FolderReport
@@ -38,6 +38,7 @@ def corpus(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a processor.")] = None,
 ) -> None:
     """Compose and render the annotated band corpus to ROOT/song_SEED/STEM.wav (needs FluidSynth)."""
+    require_extras("corpus", "data", "latentstem.data.corpus", "pretty_midi")
     from latentstem.data.bassnet import compose_artificial
     from latentstem.data.composer import compose
     from latentstem.data.corpus import write_corpus
@@ -62,6 +63,7 @@ def check(
     target: Annotated[str, typer.Option(help="The stem to learn.")] = "bass",
 ) -> None:
     """Report what is wrong with a folder of stems; exit code 1 if any track cannot be used."""
+    require_extras("data check", "data", "latentstem.data.check")
     from latentstem.data.check import check_folder
 
     with library_errors():

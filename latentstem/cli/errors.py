@@ -1,5 +1,6 @@
 """What the caller can mend, and what turns other errors into it."""
 
+import importlib
 import math
 import os
 from collections.abc import Iterator
@@ -7,12 +8,22 @@ from contextlib import contextmanager
 
 import typer
 
+import latentstem
+
 TRACEBACK = "LATENTSTEM_TRACEBACK"
 """Environment variable: set to anything, unexpected errors come with their traceback."""
 
 
-class UsageError(Exception):
+class CommandError(Exception):
+    """What is said in one line and nothing more: a failure, exit code 1."""
+
+    code = 1
+
+
+class UsageError(CommandError):
     """Something the caller can mend: exit code 2."""
+
+    code = 2
 
 
 @contextmanager
@@ -24,6 +35,42 @@ def library_errors() -> Iterator[None]:
         if os.environ.get(TRACEBACK):
             raise
         raise UsageError(str(error)) from error
+
+
+def explained(error: Exception) -> CommandError:
+    """The error as what is to be said of it; with `TRACEBACK` set, an unexpected one is raised again."""
+    if isinstance(error, CommandError):
+        return error
+    if os.environ.get(TRACEBACK):
+        raise error
+    if isinstance(error, latentstem.AudioError):
+        return UsageError(str(error))
+    return CommandError(f"{type(error).__name__}: {error} (set {TRACEBACK}=1 to see where)")
+
+
+def one_line(message: object) -> str:
+    """The message without its line breaks."""
+    return " ".join(str(message).split())
+
+
+def require_extras(what: str, extras: str, *modules: str) -> None:
+    """Refuse now what could not be done later, for want of packages.
+
+    Args:
+        what: the option or command that needs them.
+        extras: with which pip installs them, separated by commas.
+        modules: that have to be there, by their full names.
+
+    Raises:
+        UsageError: one is missing.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UsageError(
+                f'{what} needs what cannot be imported ({one_line(error)}); pip install "latentstem[{extras}]"'
+            ) from error
 
 
 def finite(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from latentstem.cli.errors import UsageError, library_errors
+from latentstem.cli.errors import UsageError, library_errors, require_extras
 from latentstem.cli.loading import choose_device, load_pipeline
 
 
@@ -24,6 +24,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Judge weights: harmony, rhythm, register, round trip and distance from true basses; JSON, Markdown and a plot."""
+    require_extras("evaluate", "data,evaluation", "latentstem.evaluation.pipeline", "latentstem.data.corpus")
     from latentstem.data.composer import VALIDATION_SEEDS
     from latentstem.data.corpus import write_corpus
     from latentstem.data.synthesis import SoundfontNotFoundError, SynthesizerNotFoundError

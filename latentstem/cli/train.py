@@ -2,7 +2,7 @@
 
 import typer
 
-from latentstem.cli.errors import library_errors
+from latentstem.cli.errors import library_errors, require_extras
 
 train_app = typer.Typer(help="Train the nets on folders of stems.", no_args_is_help=True)
 
@@ -13,6 +13,7 @@ _ALL_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
 @train_app.command("autoencoder", context_settings=_ALL_WORDS, add_help_option=False)
 def train_autoencoder(context: typer.Context) -> None:
     """Train the autoencoder; --help lists the options."""
+    require_extras("train autoencoder", "training", "latentstem.training.autoencoder")
     from latentstem.training.arguments import parse_settings
     from latentstem.training.autoencoder import AutoencoderTraining, train
 
@@ -24,6 +25,7 @@ def train_autoencoder(context: typer.Context) -> None:
 @train_app.command("unet", context_settings=_ALL_WORDS, add_help_option=False)
 def train_unet(context: typer.Context) -> None:
     """Train the denoiser on a trained autoencoder's latents; --help lists the options."""
+    require_extras("train unet", "training", "latentstem.training.unet")
     from latentstem.training.arguments import parse_settings
     from latentstem.training.unet import UNetTraining, train
 
@@ -35,6 +37,7 @@ def train_unet(context: typer.Context) -> None:
 @train_app.command("contrastive", context_settings=_ALL_WORDS, add_help_option=False)
 def train_contrastive(context: typer.Context) -> None:
     """Train the judge of which stem belongs to which mix; --help lists the options."""
+    require_extras("train contrastive", "training", "latentstem.training.contrastive")
     from latentstem.training.arguments import parse_settings
     from latentstem.training.contrastive import ContrastiveTraining, train
 

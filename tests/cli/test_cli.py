@@ -1,7 +1,6 @@
 """The command line: what it writes, and one line with exit code 2 or 1 for everything that can go wrong."""
 
 import contextlib
-import importlib
 import os
 import shutil
 import signal
@@ -19,40 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from latentstem import MixFile, StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
 from latentstem.cli import main
-
-
-@pytest.fixture(scope="module")
-def weights(build_pipeline, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("weights")
-    build_pipeline(carriers=8).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def judged_weights(build_pipeline, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("judged")
-    build_pipeline(carriers=8, judged=True).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def mix(tmp_path):
-    path = tmp_path / "mix.wav"
-    write_audio(path, torch.rand(2, 12_345) - 0.5, 22050)
-    return path
-
-
-@pytest.fixture
-def accompany(weights, mix, tmp_path, capfd):
-    """Run `latentstem accompany` and return (exit code, lines on stdout, lines on stderr)."""
-
-    def run(*arguments, mix=mix, weights=weights, output=tmp_path / "bass.wav"):
-        words = ["accompany", mix, "--weights", weights, "--steps", 2, "--device", "cpu", "-o", output, *arguments]
-        code = main([str(word) for word in words])
-        printed = capfd.readouterr()
-        return code, printed.out.splitlines(), printed.err.splitlines()
-
-    return run
+from latentstem.cli.report import Report
 
 
 def is_one_error(lines):
@@ -472,15 +438,14 @@ def test_an_interruption_is_one_line_and_exit_code_1(accompany, tmp_path, monkey
 
 
 def test_an_interruption_that_a_finaliser_swallows_still_stops_the_run(weights, mix, tmp_path, monkeypatch, capsys):
-    module = importlib.import_module("latentstem.cli.accompany")
-    report = module._report
+    made = Report.made
 
     def report_while_interrupted(*arguments):
-        report(*arguments)
+        made(*arguments)
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(module, "_report", report_while_interrupted)
+    monkeypatch.setattr(Report, "made", report_while_interrupted)
     code = main(["accompany", str(mix), "--weights", str(weights), "--count", "3", "-o", str(tmp_path / "b.wav")])
     assert code == 1 and "interrupted" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("b-*.wav")] == ["b-1.wav"]

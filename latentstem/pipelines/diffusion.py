@@ -210,3 +210,35 @@ class StemDiffusionPipeline(StemCodecPipeline):
         heard, stems = (each.to(self._execution_device, self.judge.dtype) for each in (mix_latents, latents))
         scores = self.judge(heard, stems)[torch.arange(mixes).repeat_interleave(count // mixes), torch.arange(count)]
         return torch.where(scores.isnan(), -torch.inf, scores)
+
+
+def schedule_of(scheduler: Any) -> dict[str, Any]:
+    """What `CosineDDIMScheduler` has to be given for the schedule that a scheduler was built with.
+
+    Args:
+        scheduler: A `CosineDDIMScheduler`, or one built from its config.
+
+    Returns:
+        `num_train_timesteps`, `max_signal_rate`, `min_signal_rate` and `prediction_type`.
+
+    Raises:
+        ValueError: the scheduler's betas are not those of a `CosineDDIMScheduler`.
+    """
+    config, name = scheduler.config, type(scheduler).__name__
+    fix = (
+        "pass the schedule the net was trained on as trained_schedule, or build the scheduler with "
+        f"{name}.from_config(CosineDDIMScheduler(...).config)"
+    )
+    if config.get("trained_betas") is None:
+        raise ValueError(f"the config of {name} has no trained_betas; {fix}")
+    steps, prediction_type = config["num_train_timesteps"], config["prediction_type"]
+    try:
+        trained = CosineDDIMScheduler(steps, prediction_type=prediction_type, trained_betas=config["trained_betas"])
+    except ValueError as error:
+        raise ValueError(f"{name} has not the schedule of a CosineDDIMScheduler ({error}); {fix}") from error
+    return {
+        "num_train_timesteps": steps,
+        "max_signal_rate": trained.max_signal_rate,
+        "min_signal_rate": trained.min_signal_rate,
+        "prediction_type": prediction_type,
+    }

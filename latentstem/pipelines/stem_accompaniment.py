@@ -18,13 +18,11 @@ from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
 from latentstem.pipelines.best_of import best_of, check_keep_best
-from latentstem.pipelines.diffusion import StemDiffusionPipeline
+from latentstem.pipelines.diffusion import StemDiffusionPipeline, schedule_of
 from latentstem.pipelines.init_stem import InitStem, Ranges, check_init_stem, first_step
 from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook, hooked_step
-
-_SCHEDULE = ("num_train_timesteps", "max_signal_rate", "min_signal_rate", "prediction_type")
 
 
 class StemAccompanimentPipeline(StemDiffusionPipeline):
@@ -89,17 +87,7 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
     ):
         super().__init__()
         self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider, judge=judge)
-        if trained_schedule is None:
-            config = scheduler.config  # pyright: ignore[reportAttributeAccessIssue]
-            missing = [key for key in _SCHEDULE if key not in config]
-            if missing:
-                raise ValueError(
-                    f"the config of {type(scheduler).__name__} does not say {', '.join(missing)}; pass the schedule "
-                    "the net was trained on as trained_schedule, or build the scheduler with "
-                    f"{type(scheduler).__name__}.from_config(CosineDDIMScheduler(...).config)"
-                )
-            trained_schedule = {key: config[key] for key in _SCHEDULE}
-        self.register_to_config(trained_schedule=dict(trained_schedule))
+        self.register_to_config(trained_schedule=dict(trained_schedule or schedule_of(scheduler)))
         self.sampling_rate: int = autoencoder.config["sampling_rate"]
         self.hop_length: int = autoencoder.config["hop_length"]
 

@@ -41,6 +41,12 @@ def _betas(num_train_timesteps: int, max_signal_rate: float, min_signal_rate: fl
     return (1 - alphas_cumprod / before).tolist()
 
 
+def _signal_rates(betas: list[float]) -> tuple[float, float]:
+    """First and last signal rate of betas, to the digits that a product of a thousand factors keeps."""
+    signal = (1 - torch.tensor(betas, dtype=torch.float64)).cumprod(0).sqrt()
+    return float(f"{signal[0]:.12g}"), float(f"{signal[-1]:.12g}")
+
+
 class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
     """DDIM on a cosine schedule whose config diffusers' own schedulers read.
 
@@ -50,13 +56,20 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
 
     Args:
         num_train_timesteps: Length of the schedule. 1024 has many divisors, which stock DDIM needs.
-        max_signal_rate: Signal rate at timestep 0, below 1.
-        min_signal_rate: Signal rate at the last timestep, above 0: a rate of 0 leaves epsilon undefined.
+        max_signal_rate: Signal rate at timestep 0, below 1. None: that of `trained_betas`, or 0.999 without.
+        min_signal_rate: Signal rate at the last timestep, above 0: a rate of 0 leaves epsilon undefined. None: that of
+            `trained_betas`, or 0.02 without.
         prediction_type: What the net predicts: `"v_prediction"`, `"epsilon"` or `"sample"`.
-        trained_betas: Filled in from the rates and stored for other schedulers to read; if given, it must agree.
+        trained_betas: The schedule as the config holds it, for other schedulers to read; None computes it from the
+            rates. Given together they must agree.
         clip_sample: False: latents are unbounded. Stored because the default of stock DDIM is True.
         set_alpha_to_one: True: the last step ends at noise zero. Stored for other schedulers to read.
         timestep_spacing: `"trailing"`: the first step is taken at full noise. Stored for other schedulers to read.
+
+    Attributes:
+        max_signal_rate: The greatest signal rate. Not in the config, which says it in `trained_betas`: other schedulers
+            warn of keys that they do not know.
+        min_signal_rate: The least signal rate.
 
     Raises:
         ValueError: rates out of order, an unknown prediction type, or a stored value other than the ones above.
@@ -80,14 +93,17 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
     def __init__(
         self,
         num_train_timesteps: int = 1024,
-        max_signal_rate: float = 0.999,
-        min_signal_rate: float = 0.02,
+        max_signal_rate: float | None = None,
+        min_signal_rate: float | None = None,
         prediction_type: Literal["v_prediction", "epsilon", "sample"] = "v_prediction",
         trained_betas: list[float] | None = None,
         clip_sample: bool = False,
         set_alpha_to_one: bool = True,
         timestep_spacing: str = "trailing",
     ):
+        rates = (0.999, 0.02) if trained_betas is None else _signal_rates(trained_betas)
+        max_signal_rate = rates[0] if max_signal_rate is None else max_signal_rate
+        min_signal_rate = rates[1] if min_signal_rate is None else min_signal_rate
         if not 0 < min_signal_rate < max_signal_rate < 1:
             raise ValueError(
                 "the signal rates must satisfy 0 < min_signal_rate < max_signal_rate < 1, "
@@ -102,15 +118,17 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
                 "for other settings use diffusers' DDIMScheduler.from_config(scheduler.config, ...)"
             )
         betas = _betas(num_train_timesteps, max_signal_rate, min_signal_rate)
-        if trained_betas is not None and not torch.allclose(torch.tensor(trained_betas), torch.tensor(betas)):
-            raise ValueError(
-                f"trained_betas are not those of {num_train_timesteps} timesteps between the signal rates "
-                f"{max_signal_rate} and {min_signal_rate}; leave trained_betas out to have them computed"
-            )
+        if trained_betas is not None:
+            given = torch.tensor(trained_betas, dtype=torch.float64)
+            if len(given) != num_train_timesteps or not torch.allclose(given, given.new_tensor(betas)):
+                raise ValueError(
+                    f"trained_betas are not those of {num_train_timesteps} timesteps between the signal rates "
+                    f"{max_signal_rate:g} and {min_signal_rate:g}; leave trained_betas out to have them computed"
+                )
+            betas = given.tolist()
+        self.max_signal_rate, self.min_signal_rate = max_signal_rate, min_signal_rate
         self.register_to_config(
             num_train_timesteps=num_train_timesteps,
-            max_signal_rate=max_signal_rate,
-            min_signal_rate=min_signal_rate,
             prediction_type=prediction_type,
             trained_betas=betas,
             clip_sample=clip_sample,

@@ -46,7 +46,7 @@ def test_the_schedule_is_an_angle_growing_evenly_between_the_two_rates(greatest)
 
 
 @pytest.mark.parametrize("stock_class", [DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler])
-def test_diffusers_schedulers_read_the_config(stock_class, caplog):
+def test_diffusers_schedulers_read_the_config(stock_class):
     ours = CosineDDIMScheduler(max_signal_rate=0.98)
     stock = stock_class.from_config(ours.config)
     assert torch.equal(stock.alphas_cumprod, ours.alphas_cumprod)
@@ -55,7 +55,23 @@ def test_diffusers_schedulers_read_the_config(stock_class, caplog):
     assert not stock.config.get("clip_sample", False)
     back = CosineDDIMScheduler.from_config(stock.config)
     assert torch.equal(back.alphas_cumprod, ours.alphas_cumprod)
-    assert back.config.max_signal_rate == 0.98
+    assert (back.max_signal_rate, back.min_signal_rate) == (0.98, 0.02)
+
+
+@given(rates=st.tuples(st.floats(0.01, 0.5), st.floats(0.6, 0.9999)), steps=st.integers(2, 1024))
+def test_the_betas_tell_the_rates(rates, steps):
+    made = CosineDDIMScheduler(steps, *reversed(rates))
+    read = CosineDDIMScheduler(steps, trained_betas=made.config.trained_betas)
+    assert (read.min_signal_rate, read.max_signal_rate) == pytest.approx(rates, rel=1e-9)
+    assert torch.equal(read.alphas_cumprod, made.alphas_cumprod)
+
+
+def test_a_config_that_says_the_rates_too_is_read_and_held_against_its_betas():
+    """As it was saved before the betas alone told them."""
+    config = {**CosineDDIMScheduler(max_signal_rate=0.98).config, "max_signal_rate": 0.98, "min_signal_rate": 0.02}
+    assert CosineDDIMScheduler.from_config(config).max_signal_rate == 0.98
+    with pytest.raises(ValueError, match=r"signal rates 0\.97 and 0\.02; leave trained_betas out"):
+        CosineDDIMScheduler.from_config({**config, "max_signal_rate": 0.97})
 
 
 @pytest.mark.parametrize("steps", DIVISORS)
@@ -159,6 +175,7 @@ def test_tuple_and_saved_scheduler_give_the_same(tmp_path):
         ({"clip_sample": True}, "clip_sample=False"),
         ({"timestep_spacing": "leading"}, "'leading'"),
         ({"trained_betas": [0.1] * 1024}, "leave trained_betas out"),
+        ({"trained_betas": CosineDDIMScheduler().config.trained_betas[:512]}, "not those of 1024 timesteps"),
     ],
 )
 def test_refuses_settings_it_would_not_follow(options, message):

@@ -14,6 +14,7 @@ from latentstem.audio.level import reference_gain
 from latentstem.guidance.grounding import StyleGrounding
 from latentstem.pipelines.init_stem import KeptAudio
 from latentstem.pipelines.inputs import prepare_audio
+from latentstem.sampling.codec import decode_audio, encode_audio
 from latentstem.sampling.hooks import DenoisedHook
 from latentstem.sampling.latents import denormalize_latents, normalize_latents
 
@@ -42,7 +43,7 @@ class StemCodecPipeline(DiffusionPipeline):
         (torch.Size([1, 64, 11]), torch.Size([1, 1, 44100]))
     """
 
-    autoencoder: Any  # an AutoencoderSpectral, or what has its methods
+    autoencoder: Any  # an AutoencoderSpectral, or what latentstem.sampling.codec takes in its place
     sampling_rate: int
     hop_length: int
 
@@ -63,15 +64,12 @@ class StemCodecPipeline(DiffusionPipeline):
         """
         mix = mix.to(self._execution_device)
         gain = reference_gain(mix)
-        # Float32 whatever the nets' dtype: the autoencoder casts after its spectrogram.
         audio = mix * gain.reshape(-1, 1, 1)
         if loop:
             frames = self.count_frames(mix.shape[-1], loop)
             audio = wrap_turn(resample_turn(audio, frames * self.hop_length), LOOP_CONTEXT * self.hop_length)
-        latents = self.autoencoder.encode(audio).latents.float()
-        if loop:
-            latents = latents[..., LOOP_CONTEXT:-LOOP_CONTEXT]
-        return normalize_latents(latents, self.autoencoder.config), gain
+        latents = encode_audio(self.autoencoder, audio)
+        return latents[..., LOOP_CONTEXT:-LOOP_CONTEXT] if loop else latents, gain
 
     @torch.no_grad()
     def encode_stream(self, blocks: Iterable[Tensor], gain: Tensor, frames: int) -> Tensor:
@@ -84,7 +82,15 @@ class StemCodecPipeline(DiffusionPipeline):
 
         Returns:
             Normalised latents `(1, latent_channels, frames)`.
+
+        Raises:
+            TypeError: the autoencoder works on whole audio only.
         """
+        if not hasattr(self.autoencoder, "encode_stream"):
+            raise TypeError(
+                f"{type(self.autoencoder).__name__} has no encode_stream to work from file to file; read the audio and "
+                "call the pipeline with it, or use an AutoencoderSpectral"
+            )
         pieces = (block[None].to(self._execution_device) * gain.item() for block in blocks)
         config = self.autoencoder.config
         # Made beforehand: tiles that are kept one by one, between the large tensors that come and go, would keep the
@@ -136,11 +142,10 @@ class StemCodecPipeline(DiffusionPipeline):
         Returns:
             Audio `(batch, channels, num_samples)`, float32.
         """
-        latents = denormalize_latents(latents, self.autoencoder.config).to(self.autoencoder.dtype)
         if loop:
             audio = self._decode_turn(latents, num_samples)
         else:
-            audio = self.autoencoder.decode(latents, num_samples=num_samples).sample.float()
+            audio = decode_audio(self.autoencoder, latents, num_samples)
         audio = audio / gain.to(audio.device).reshape(-1, 1, 1)
         if kept is not None:
             return kept.restore(audio)
@@ -149,7 +154,7 @@ class StemCodecPipeline(DiffusionPipeline):
     def _decode_turn(self, latents: Tensor, num_samples: int) -> Tensor:
         """One turn of a loop: decoded with its surroundings, closed, and brought back to its own length."""
         samples, context = latents.shape[-1] * self.hop_length, LOOP_CONTEXT * self.hop_length
-        audio = self.autoencoder.decode(wrap_turn(latents, LOOP_CONTEXT)).sample.float()
+        audio = decode_audio(self.autoencoder, wrap_turn(latents, LOOP_CONTEXT), samples + 2 * context)
         turn, beyond = audio[..., context : context + samples], audio[..., context + samples :]
         return resample_turn(close_turn(turn, beyond[..., : round(LOOP_FADE * self.sampling_rate)]), num_samples)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from diffusers.guiders.guider_utils import BaseGuidance
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from latentstem.pipelines.best_of import best_of, check_keep_best
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, schedule_of
 from latentstem.pipelines.init_stem import InitStem, Ranges, check_init_stem, first_step
 from latentstem.pipelines.output import StemPipelineOutput
+from latentstem.sampling.codec import hop_length_of
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook, hooked_step
 
@@ -33,7 +35,9 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
     judge it draws several stems and keeps the best.
 
     Args:
-        autoencoder: Between audio and latents, for the mix, the style reference and the stem.
+        autoencoder: Between audio and latents, for the mix, the style reference and the stem: an `AutoencoderSpectral`,
+            an `AutoencoderOobleck` of diffusers, or one of your own (see `latentstem.sampling.codec`), with whose
+            latents the net was trained.
         unet: The denoiser.
         scheduler: A `CosineDDIMScheduler`, or any diffusers scheduler of one evaluation a step built from its config.
         guider: How strongly the mix is followed, by default.
@@ -78,7 +82,7 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
 
     def __init__(
         self,
-        autoencoder: AutoencoderSpectral,
+        autoencoder: AutoencoderSpectral | ModelMixin,
         unet: StemUNet1DModel,
         scheduler: SchedulerMixin,
         guider: BaseGuidance,
@@ -88,8 +92,8 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         super().__init__()
         self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider, judge=judge)
         self.register_to_config(trained_schedule=dict(trained_schedule or schedule_of(scheduler)))
-        self.sampling_rate: int = autoencoder.config["sampling_rate"]
-        self.hop_length: int = autoencoder.config["hop_length"]
+        self.sampling_rate: int = autoencoder.config["sampling_rate"]  # pyright: ignore[reportAttributeAccessIssue]
+        self.hop_length: int = hop_length_of(autoencoder)
 
     def check_inputs(
         self,

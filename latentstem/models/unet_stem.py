@@ -208,7 +208,7 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
 
         tables = [None] * (len(self.down_blocks) + 1)
         for level, position_bias in self.position_biases.items():
-            tables[int(level)] = position_bias(-(-frames // 2 ** int(level)))
+            tables[int(level)] = position_bias(-(-frames // 2 ** int(level)), sample.device)
 
         hidden = self.conv_in(torch.cat([sample, mix_latents], dim=1))
         skips = []

@@ -50,28 +50,32 @@ class DynamicPositionBias(nn.Module):
         nn.init.zeros_(self.to_bias.bias)
         self._kept: dict[tuple[int, torch.device], torch.Tensor] | None = None
 
-    def forward(self, length: int) -> torch.Tensor:
+    def forward(self, length: int, device: torch.device | None = None) -> torch.Tensor:
         """Returns the table of sequences of `length` frames.
+
+        Args:
+            length: Of the sequences, in frames.
+            device: Where the sequences are; None: where the weights are. Offloaded weights are elsewhere until used.
 
         Raises:
             ValueError: If `length` is below 1.
         """
         if length < 1:
             raise ValueError(f"length is {length}, expected at least one frame")
+        device = device or self.to_bias.weight.device
         if self._kept is None or torch.is_grad_enabled():
-            return self._table(length)
-        key = (length, self.to_bias.weight.device)
+            return self._table(length, device)
+        key = (length, device)
         if key not in self._kept:
-            self._kept[key] = self._table(length)
+            self._kept[key] = self._table(length, device)
         return self._kept[key]
 
-    def _table(self, length: int) -> torch.Tensor:
-        weight = self.to_bias.weight
-        distance = torch.arange(1 - length, length, device=weight.device, dtype=torch.float32)
+    def _table(self, length: int, device: torch.device) -> torch.Tensor:
+        distance = torch.arange(1 - length, length, device=device, dtype=torch.float32)
         if self.log_distance:
             distance = distance.sign() * distance.abs().log1p()
-        with torch.autocast(weight.device.type, enabled=False):
-            hidden = distance.to(weight.dtype)[:, None]
+        with torch.autocast(device.type, enabled=False):
+            hidden = distance.to(self.to_bias.weight.dtype)[:, None]
             for layer in self.hidden:
                 hidden = nn.functional.silu(layer(hidden))
             return self.to_bias(hidden).t().contiguous()  # (heads, 2n - 1), each row in one piece

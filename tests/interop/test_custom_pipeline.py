@@ -1,0 +1,66 @@
+"""Loading by programs that know diffusers alone, by the one way it allows: `custom_pipeline`."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import latentstem
+
+EXAMPLE = Path(latentstem.__file__).parents[1] / "examples" / "custom_pipeline"
+
+PROGRAM = """
+import hashlib, sys
+import torch
+from diffusers import DiffusionPipeline
+assert not any(name.split(".")[0] == "latentstem" for name in sys.modules)
+pipe = DiffusionPipeline.from_pretrained(sys.argv[1], custom_pipeline=sys.argv[2], trust_remote_code=sys.argv[3] == "1")
+pipe.set_progress_bar_config(disable=True)
+out = pipe(duration=0.2, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
+print(type(pipe).__module__, hashlib.sha256(out.audios.numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(build_pipeline, tmp_path_factory):
+    """The folder of a tiny pipeline, and what it makes of nothing."""
+    pipe = build_pipeline(carriers=4, judged=True)
+    folder = tmp_path_factory.mktemp("saved")
+    pipe.save_pretrained(folder)
+    out = pipe(duration=0.2, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
+    return folder, hashlib.sha256(out.audios.numpy().tobytes()).hexdigest()
+
+
+def run(folder, custom_pipeline, cache, trusted=True):
+    """In a process of its own; diffusers copies the code it runs into a cache."""
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(custom_pipeline), str(int(trusted))]
+    environment = {"HF_MODULES_CACHE": str(cache), "PYTHONPATH": ":".join(sys.path), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_folder_with_the_example_loads_without_importing_latentstem(saved, tmp_path):
+    folder, expected = saved
+    done = run(folder, EXAMPLE, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [latentstem.StemAccompanimentPipeline.__module__, expected]
+
+
+def test_a_folder_of_weights_may_hold_the_code_itself(saved, tmp_path):
+    folder, expected = saved
+    own = tmp_path / "weights"
+    shutil.copytree(folder, own)
+    shutil.copy(EXAMPLE / "pipeline.py", own)
+    done = run(own, own, tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == expected
+
+
+def test_code_that_is_not_trusted_is_not_run(saved, tmp_path):
+    folder, _ = saved
+    done = run(folder, EXAMPLE, tmp_path, trusted=False)
+    assert done.returncode != 0
+    assert "trust_remote_code=True" in done.stderr

@@ -1,0 +1,61 @@
+"""Folders that earlier versions saved keep loading, and sound as they did.
+
+For the next version: raise `__version__`, run `python tests/saved/save.py` on the commit to be released, and commit the
+folder it writes. Never write one again that is there.
+"""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+import latentstem
+from latentstem import StemAccompanimentPipeline
+
+SAVED = Path(__file__).parents[1] / "saved"
+VERSIONS = sorted(path.parent.name for path in SAVED.glob("*/model_index.json"))
+
+
+@pytest.fixture(scope="module")
+def script():
+    return runpy.run_path(str(SAVED / "save.py"))
+
+
+def deviation(made, version):
+    """Of every output from the one that was kept, as a share of its size."""
+    kept = json.loads((SAVED / version / "output.json").read_text())
+    assert made.keys() == kept.keys()
+    pairs = {name: (torch.tensor(made[name]), torch.tensor(kept[name])) for name in kept}
+    return {name: ((ours - theirs).norm() / theirs.norm()).item() for name, (ours, theirs) in pairs.items()}
+
+
+def test_this_version_has_left_a_folder():
+    assert latentstem.__version__ in VERSIONS
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_folder_of_an_earlier_version_makes_what_it_made(script, version):
+    made = script["output"](StemAccompanimentPipeline.from_pretrained(SAVED / version))
+    # Other processors and releases of torch add in another order.
+    assert all(share < 1e-3 for share in deviation(made, version).values())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_it_made_depends_on_its_weights(script, version):
+    pipe = StemAccompanimentPipeline.from_pretrained(SAVED / version)
+    sounding = ["latents", "audio"]
+    for net, names in ((pipe.unet, sounding), (pipe.autoencoder, sounding), (pipe.judge, ["score"])):
+        weights = {name: weight.clone() for name, weight in net.state_dict().items()}
+        net.load_state_dict({name: 1.1 * weight for name, weight in weights.items()})
+        changed = deviation(script["output"](pipe), version)
+        net.load_state_dict(weights)
+        assert all(changed[name] > 0.01 for name in names)
+
+
+def test_a_folder_is_small():
+    for version in VERSIONS:
+        assert sum(file.stat().st_size for file in (SAVED / version).rglob("*") if file.is_file()) < 150_000

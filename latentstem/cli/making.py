@@ -79,11 +79,11 @@ class StemMaker:
                         init,
                         self.bits,
                     )
-                    if files.midi is not None:
-                        self._write_midi(files.stem, files.midi)
+                    notes = None if files.midi is None else self._write_midi(files.stem, files.midi)
                 rate = mix.reader.sampling_rate
                 place = None if self.keep_best is None else rank
-                made = MadeStem(job.mix, files, candidate.seed, mix.samples / rate, rate, peak, candidate.score, place)
+                seconds = mix.samples / rate
+                made = MadeStem(job.mix, files, candidate.seed, seconds, rate, peak, candidate.score, place, notes)
                 self.report.made(made)
 
     def _init_stem(self, mix: MixFile, path: Path, strength: float | None, keep: Ranges | None) -> InitStemFile:
@@ -94,7 +94,8 @@ class StemMaker:
         drawn = draw_candidates(self.pipe, _until_interrupted(self.seeds), mix.latents, **options)
         return drawn if self.keep_best is None else best_candidates(self.pipe, mix.latents, drawn, self.keep_best)
 
-    def _write_midi(self, stem: Path, path: Path) -> None:
+    def _write_midi(self, stem: Path, path: Path) -> int:
+        """Write the notes of a stem, and say how many."""
         from latentstem.data.midi import write_midi
         from latentstem.evaluation.transcription import transcribe_file
 
@@ -102,6 +103,7 @@ class StemMaker:
             task = progress.add_task("writing down the notes", total=1.0)
             notes = transcribe_file(stem, on_progress=lambda share: progress.update(task, completed=share))
         write_midi(notes, path, self.tempo)
+        return len(notes)
 
 
 def _say_what_stays(init: tuple[Path, float | None, Ranges | None] | None) -> None:

@@ -26,6 +26,7 @@ class MadeStem:
         peak: Its greatest magnitude.
         score: By the judge, if it was asked.
         rank: Its place among the candidates that were judged, from 1; None where they were not.
+        notes: How many were found in it; None where they were not looked for.
     """
 
     mix: Path
@@ -36,6 +37,7 @@ class MadeStem:
     peak: float
     score: float | None
     rank: int | None
+    notes: int | None
 
 
 class Report:
@@ -66,6 +68,7 @@ class Report:
                 "peak_db": round(20 * math.log10(stem.peak), 2) if stem.peak else None,
                 "score": stem.score,
                 "rank": stem.rank,
+                "notes": stem.notes,
                 **files,
             }
         )
@@ -73,7 +76,7 @@ class Report:
         length = f"{stem.seconds:.2f} s at {stem.sampling_rate} Hz"
         self._line(stem.files.stem, f"seed {stem.seed}, {length}, peak {_decibels(stem.peak)}{place}")
         for path, what in (
-            (stem.files.midi, "its notes"),
+            (stem.files.midi, f"{stem.notes} notes"),
             (stem.files.remix, "mix and stem"),
             (stem.files.picture, "spectrograms of mix, stem and both"),
         ):

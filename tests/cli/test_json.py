@@ -22,7 +22,7 @@ def test_the_document_says_what_was_made_and_how(accompany, judged_weights, mix,
         audio, rate = read_audio(stem["path"])
         assert (stem["sampling_rate"], stem["seconds"]) == (rate, pytest.approx(audio.shape[1] / rate, abs=1e-6))
         assert stem["peak_db"] == pytest.approx(20 * math.log10(audio.abs().max()), abs=0.02)
-        assert (stem["mix"], stem["rank"], stem["midi"]) == (str(mix), rank, None)
+        assert (stem["mix"], stem["rank"], stem["midi"], stem["notes"]) == (str(mix), rank, None, None)
         assert stem["path"] == str(tmp_path / f"bass-{rank}.wav")
         assert stem["remix"] == str(tmp_path / f"bass-{rank}-with-mix.wav") and Path(stem["remix"]).is_file()
         assert stem["picture"] == str(tmp_path / f"bass-{rank}.png") and Path(stem["picture"]).is_file()

@@ -166,7 +166,7 @@ def accompany(
     }
     init_stem = None if init is None else (init, strength, ranges)
     with Report(as_json, count) as report:
-        report.settings = {**context.params, **_taken(pipe, call)}
+        report.settings = _settings(context.params, pipe, call)
         shown = console if progress else None
         seeds = range(seed, seed + count)
         maker = StemMaker(pipe, call, seeds, keep_best, init_stem, bits, tempo, max_duration, report, shown)
@@ -203,14 +203,13 @@ def _seconds(text: str) -> tuple[float, float | None]:
     raise UsageError(f"--keep is {text!r}; expected START:END in seconds, e.g. 0:8, :8 or 12:")
 
 
-def _taken(pipe: "StemAccompanimentPipeline", call: dict[str, Any]) -> dict[str, Any]:
-    """What was taken where an option left it open."""
+def _settings(options: dict[str, Any], pipe: "StemAccompanimentPipeline", call: dict[str, Any]) -> dict[str, Any]:
+    """The options, with what was taken where they left it open."""
     guider = {name: pipe.guider.config[name] for name in ("guidance_scale", "guidance_rescale")}
-    given = {name: call[name] for name in guider if call[name] is not None}
     return {
+        **{name: value for name, value in options.items() if name != "as_json"},
         "device": str(pipe.device),
         "scheduler": type(pipe.scheduler).__name__,
         "steps": call["num_inference_steps"],
-        **guider,
-        **given,
+        **{name: call[name] if call[name] is not None else own for name, own in guider.items()},
     }

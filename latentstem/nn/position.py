@@ -63,7 +63,8 @@ class DynamicPositionBias(nn.Module):
         if length < 1:
             raise ValueError(f"length is {length}, expected at least one frame")
         device = device or self.to_bias.weight.device
-        if self._kept is None or torch.is_grad_enabled():
+        # Compiled code would have to be compiled anew for each length and each table that it finds.
+        if torch.compiler.is_compiling() or torch.is_grad_enabled() or self._kept is None:
             return self._table(length, device)
         key = (length, device)
         if key not in self._kept:
@@ -85,8 +86,8 @@ class DynamicPositionBias(nn.Module):
 def reuse_position_tables(module: nn.Module) -> Iterator[None]:
     """Within the context, every `DynamicPositionBias` under `module` computes a table of each length only once.
 
-    For the K steps of one sampling call. Tables are reused only where gradients are off, and are dropped at the
-    end, so weights may change freely between two calls but not within one.
+    For the K steps of one sampling call. Tables are reused only where gradients are off, and not by compiled code. They
+    are dropped at the end, so weights may change freely between two calls but not within one.
 
     Args:
         module: Any module, for instance a whole U-Net.

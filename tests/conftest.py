@@ -1,8 +1,9 @@
-"""Seeds, hypothesis profiles, a tiny pipeline, and the rule that CI may not skip what needs FluidSynth."""
+"""Seeds, hypothesis profiles, a tiny pipeline, and the rule that CI may not skip what needs FluidSynth or Chromium."""
 
 import functools
 import os
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -70,6 +71,18 @@ def build_pipeline():
         return pipe
 
     return build
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Path of Chromium, to be started as a browser with Playwright."""
+    path = shutil.which("chromium")
+    if path is None:
+        reason = "Chromium is not installed (Debian: chromium)"
+        if os.environ.get("LATENTSTEM_REQUIRE_CHROMIUM"):
+            pytest.fail(f"LATENTSTEM_REQUIRE_CHROMIUM is set, but {reason}", pytrace=False)
+        pytest.skip(reason)
+    return path
 
 
 def pytest_runtest_setup(item):

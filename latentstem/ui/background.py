@@ -1,0 +1,66 @@
+"""Work that takes long, seen from outside while it runs, and ended by whoever no longer looks."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+_END = object()
+
+
+class Stopped(Exception):
+    """Raised by `emit` inside work that is to end."""
+
+
+def in_background(
+    work: Callable[[Callable[[Item], None]], None], stop: threading.Event | None = None
+) -> Iterator[Item]:
+    """Run a function in a thread and yield what it emits, while it goes on.
+
+    Closing the iterator, or setting `stop`, makes the next `emit` raise `Stopped`; the iterator ends when the work has
+    unwound.
+
+    Args:
+        work: Called with `emit`, which takes one item.
+        stop: Set by whoever wants the work to end; None where only the end of the iterator ends it.
+
+    Yields:
+        The items in their order; then whatever `work` raised is raised.
+
+    Example:
+        >>> from latentstem.ui.background import in_background
+        >>> def count(emit):
+        ...     for number in range(1_000_000):
+        ...         emit(number)
+        >>> numbers = in_background(count)
+        >>> next(numbers), next(numbers)
+        (0, 1)
+        >>> numbers.close()  # the other 999,998 are never counted
+    """
+    items: SimpleQueue[Any] = SimpleQueue()
+    closed = threading.Event()
+
+    def emit(item: Item) -> None:
+        if closed.is_set() or (stop is not None and stop.is_set()):
+            raise Stopped
+        items.put(item)
+
+    def run() -> None:
+        try:
+            with suppress(Stopped):
+                work(emit)
+        finally:
+            items.put(_END)
+
+    with ThreadPoolExecutor(1) as executor:  # its end waits for the thread
+        future = executor.submit(run)
+        try:
+            while (item := items.get()) is not _END:
+                yield item
+        finally:
+            closed.set()
+    future.result()

@@ -1,0 +1,52 @@
+"""Pictures of a stem while it is sampled: from noise to notes."""
+
+import time
+
+from torch import Tensor
+
+from latentstem.pipelines.files import MixFile
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.ui.pictures import spectrogram_png
+
+_SECONDS = 12.0
+_SHARE = 0.15
+
+
+class Sketch:
+    """Spectrograms of the clean sample's beginning, as often as they cost little beside the sampling.
+
+    Decoding costs more than a step of the net. So only the first 12 s are decoded, and pictures after the first wait
+    until all of them together take at most 15 % of the time, whatever the device and the length.
+
+    Args:
+        pipe: Whose autoencoder plays it.
+        mix: What the stem is for.
+
+    Example:
+        >>> sketch = Sketch(pipe, mix)  # doctest: +SKIP
+        >>> picture = sketch(denoised)  # doctest: +SKIP
+    """
+
+    def __init__(self, pipe: StemAccompanimentPipeline, mix: MixFile):
+        self.pipe, self.mix = pipe, mix
+        self._began = time.perf_counter()
+        self._spent = self._dearest = 0.0
+
+    def __call__(self, denoised: Tensor) -> bytes | None:
+        """Draw a picture, or leave it where it would cost too much by now.
+
+        Args:
+            denoised: Predicted clean latents, `(1, latent_channels, frames)`.
+
+        Returns:
+            A PNG or None.
+        """
+        began = time.perf_counter()
+        if self._spent and self._spent + self._dearest > _SHARE * (began - self._began):
+            return None
+        frames = min(denoised.shape[-1], self.pipe.count_frames(round(_SECONDS * self.pipe.sampling_rate)))
+        audio = self.pipe.decode_latents(denoised[..., :frames], frames * self.pipe.hop_length, self.mix.gain)
+        picture = spectrogram_png(audio[0].cpu(), self.pipe.sampling_rate)
+        cost = time.perf_counter() - began
+        self._spent, self._dearest = self._spent + cost, max(self._dearest, cost)
+        return picture

@@ -1,0 +1,199 @@
+"""What the page does when Generate is pressed: the calls of `latentstem accompany`, one after the other, watched."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentstem.audio.io import AudioContentError, AudioReader, read_audio
+from latentstem.audio.level import SILENCE_RMS, SoundingLevel
+from latentstem.audio.resampling import resample
+from latentstem.pipelines.files import MixFile
+from latentstem.pipelines.quality import Quality
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.ui.background import in_background
+from latentstem.ui.sketch import Sketch
+from latentstem.ui.takes import Take, write_take
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was asked for.
+
+    Attributes:
+        mix: The file to accompany.
+        style: A recording whose sound the stems take on.
+        quality: How much time to take.
+        count: How many stems.
+        seed: Of the first stem; the others count up.
+        style_strength: How far the sound moves to the style's, from 0 to 1.
+        guidance_scale: How strongly the mix is followed; None: as the weights say.
+
+    Example:
+        >>> Wishes(Path("mix.wav"), count=3, seed=5).seeds
+        range(5, 8)
+    """
+
+    mix: Path
+    style: Path | None = None
+    quality: Quality = Quality.STANDARD
+    count: int = 1
+    seed: int = 0
+    style_strength: float = 1.0
+    guidance_scale: float | None = None
+
+    @property
+    def seeds(self) -> range:
+        """The seed of each stem."""
+        return range(self.seed, self.seed + self.count)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Another wish is being granted.
+
+    Example:
+        >>> Waiting()
+        Waiting()
+    """
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How far it is.
+
+    Attributes:
+        take: Which stem, from 0.
+        takes: Of how many.
+        step: Steps done for this one; 0 while the mix is heard.
+        steps: Of how many.
+        sketch: A picture of what the stem is becoming; None where there is no new one.
+
+    Example:
+        >>> Sampling(take=1, takes=2, step=4, steps=8).share
+        0.75
+    """
+
+    take: int
+    takes: int
+    step: int
+    steps: int
+    sketch: bytes | None = None
+
+    @property
+    def share(self) -> float:
+        """Of the whole work, how much is done, from 0 to 1."""
+        return (self.take + self.step / self.steps) / self.takes
+
+
+Moment = Waiting | Sampling | Take
+"""What is told of the work at a time."""
+
+
+class Studio:
+    """A pipeline that makes one wish come true at a time.
+
+    Args:
+        pipe: Loaded, on its device.
+        max_duration: Longest file that is read, in seconds.
+
+    Example:
+        >>> import tempfile
+        >>> import latentstem
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     mix = Path(folder) / "mix.wav"
+        ...     latentstem.write_audio(mix, 0.1 * torch.randn(1, 44100), 44100)
+        ...     *progress, take = Studio(pipe).generate(Wishes(mix, quality=Quality.FAST), Path(folder))
+        ...     take.stem.file.name, latentstem.read_audio(take.stem.file)[0].shape
+        ('mix-bass-0.wav', torch.Size([1, 44100]))
+        >>> [moment.step for moment in progress]
+        [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    """
+
+    def __init__(self, pipe: StemAccompanimentPipeline, max_duration: float = 900.0):
+        self.pipe = pipe
+        self.max_duration = max_duration
+        self._lock = threading.Lock()
+        pipe.set_progress_bar_config(disable=True)
+
+    def generate(self, wishes: Wishes, folder: Path, stop: threading.Event | None = None) -> Iterator[Moment]:
+        """Make the stems, and tell how far it is.
+
+        Args:
+            wishes: What to make.
+            folder: Where the files go; there must be one.
+            stop: Set by whoever wants it to end, after the step that it is at; so does closing the iterator.
+
+        Yields:
+            Progress, and each take as it is finished.
+
+        Raises:
+            ValueError: Something that the caller can mend, an `AudioError` where it is a file; one line.
+        """
+        return in_background(partial(self._work, wishes, folder), stop)
+
+    def _work(self, wishes: Wishes, folder: Path, emit: Callable[[Moment], None]) -> None:
+        while not self._lock.acquire(timeout=0.2):
+            emit(Waiting())
+        try:
+            steps = wishes.quality.prepare(self.pipe)
+            emit(Sampling(0, wishes.count, 0, steps))
+            for path in filter(None, (wishes.mix, wishes.style)):
+                check_sounding(path, self.max_duration)
+            style = None if wishes.style is None else self._read_style(wishes.style)
+            mix = MixFile.encode(self.pipe, wishes.mix, self.max_duration)
+            for take, seed in enumerate(wishes.seeds):
+                made: Any = self.pipe(
+                    mix_latents=mix.latents,
+                    sampling_rate=self.pipe.sampling_rate,
+                    style=style,
+                    style_strength=wishes.style_strength,
+                    num_inference_steps=steps,
+                    guidance_scale=wishes.guidance_scale,
+                    generator=torch.Generator().manual_seed(seed),
+                    callback_on_step_end=_watch(Sampling(take, wishes.count, 0, steps), Sketch(self.pipe, mix), emit),
+                    callback_on_step_end_tensor_inputs=["denoised"],
+                    output_type="latent",
+                )
+                emit(write_take(self.pipe, mix, made.audios, seed, folder))
+        finally:
+            self._lock.release()
+
+    def _read_style(self, path: Path) -> Tensor:
+        audio, rate = read_audio(path, self.max_duration)
+        return resample(audio, rate, self.pipe.sampling_rate)[None]
+
+
+def _watch(begin: Sampling, sketch: Sketch, emit: Callable[[Moment], None]) -> Callable[..., dict[str, Tensor]]:
+    """What the pipeline calls after each step; it changes nothing."""
+
+    def on_step(_: Any, step: int, __: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        emit(replace(begin, step=step + 1, sketch=sketch(tensors["denoised"])))
+        return {}
+
+    return on_step
+
+
+def check_sounding(path: Path, max_duration: float) -> None:
+    """Refuse a file that cannot be read, and one in which nothing sounds.
+
+    Args:
+        path: The file.
+        max_duration: Longest file that is read, in seconds.
+
+    Raises:
+        latentstem.AudioError: It cannot be used, see `AudioReader`; or it is silence.
+    """
+    level = SoundingLevel()
+    for block in AudioReader(path, max_duration):
+        level.update(block[None])
+    if level.rms.item() <= SILENCE_RMS:
+        raise AudioContentError(
+            f"{path}: is silence from beginning to end; choose a recording in which something sounds"
+        )

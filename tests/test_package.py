@@ -20,12 +20,19 @@ LEVELS = [
     {"models", "schedulers", "sampling"},
     {"guidance", "conditioning"},
     {"pipelines"},
-    {"data", "training", "evaluation", "preview", "cli", "__main__"},
+    {"data", "training", "evaluation", "preview", "ui", "cli", "__main__"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 # What a room may import from outside is what the extra that it comes with installs.
-EXTRA_OF = {"data": "data", "evaluation": "evaluation", "training": "training", "preview": "cli", "cli": "cli"}
+EXTRA_OF = {
+    "data": "data",
+    "evaluation": "evaluation",
+    "training": "training",
+    "preview": "cli",
+    "cli": "cli",
+    "ui": "ui",
+}
 AUDIO_EXTRA = ("io.py", "resampling.py")  # of latentstem.audio, the rest of which needs torch alone
 MODULE_OF_PACKAGE = {"scikit-learn": "sklearn"}
 
@@ -142,6 +149,11 @@ def test_importing_the_package_costs_next_to_nothing():
     runs = [run_fresh(code).split() for _ in range(3)]
     assert min(float(seconds) for seconds, _ in runs) < 0.2
     assert all(torch_loaded == "False" for _, torch_loaded in runs)
+
+
+def test_the_command_line_loads_the_page_only_where_it_is_opened():
+    code = "import sys, latentstem.cli.ui; print(*({'gradio', 'uvicorn', 'fastapi'} & set(sys.modules)), 'no more')"
+    assert run_fresh(code).split() == ["no", "more"]
 
 
 @pytest.mark.parametrize("name", latentstem.__all__)

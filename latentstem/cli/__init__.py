@@ -1,4 +1,4 @@
-"""The command line: `latentstem accompany`, `corpus`, `data`, `train` and `evaluate`.
+"""The command line: `latentstem accompany`, `ui`, `corpus`, `data`, `train` and `evaluate`.
 
 It parses, calls and prints. Every error is one line on standard error: exit code 2 for what the caller can mend in
 the command or its files, 1 for a failure or an interruption.
@@ -20,6 +20,7 @@ from latentstem.cli.evaluate import evaluate
 from latentstem.cli.interruption import interruptible
 from latentstem.cli.loading import choose_device, load_pipeline
 from latentstem.cli.train import train_app
+from latentstem.cli.ui import ui
 
 __all__ = ["UsageError", "app", "choose_device", "load_pipeline", "main"]
 
@@ -98,5 +99,6 @@ def _options(
 
 
 app.command()(accompany)
+app.command()(ui)
 app.command()(corpus)
 app.command()(evaluate)

@@ -1,0 +1,35 @@
+"""`latentstem ui`: the page to play with."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from latentstem.cli.errors import UsageError, finite, library_errors
+from latentstem.cli.loading import choose_device, load_pipeline
+
+
+def ui(
+    weights: Annotated[str, typer.Option(help="Shipped weights by name, or a folder of saved ones.")] = "bass-gm",
+    host: Annotated[str, typer.Option(help="Address to listen on; by default nobody else can reach it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 7860,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    max_duration: Annotated[
+        float, typer.Option(callback=finite, help="Longest input in seconds that is read.")
+    ] = 900.0,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = True,
+) -> None:
+    """Open a page to play with: drop a mix, hear takes of a bass for it, keep one. Needs the extra `ui`."""
+    if max_duration <= 0:
+        raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
+    chosen_device = choose_device(device)
+    try:
+        from latentstem.ui.server import listen, serve
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the page needs {error.name}; install it with: pip install 'latentstem[ui]'") from error
+    with library_errors():
+        listener = listen(host, port)
+    with listener:
+        with Console(stderr=True).status("loading the weights"):
+            pipe = load_pipeline(weights).to(chosen_device)
+        serve(pipe, listener, max_duration, open_browser)

@@ -1,0 +1,104 @@
+"""The page itself: what is asked, what is shown, and what a press of a button does."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from latentstem.pipelines.quality import Quality
+from latentstem.ui.player import SCRIPT, STYLE, player_html
+from latentstem.ui.status import error_html, message_html
+from latentstem.ui.studio import Studio, Wishes
+from latentstem.ui.visits import Visits
+
+THEME = gr.themes.Base(
+    primary_hue="violet", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono="monospace"
+)
+CSS = (files("latentstem.ui") / "page.css").read_text(encoding="utf-8")
+
+_HEADING = "<h1>latentstem</h1><p>Give it a mix, get a bass that fits.</p>"
+_WELCOME = "Drop a mix and press Generate."
+_MOST_TAKES = 8
+_GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
+
+
+def build_page(studio: Studio, visits: Visits) -> gr.Blocks:
+    """Lay the page out.
+
+    Args:
+        studio: What makes the stems.
+        visits: Who is there, and what runs for them.
+
+    Returns:
+        The page, to be mounted or launched with `THEME` and `CSS`.
+
+    Example:
+        >>> build_page(studio, Visits(Path("/tmp/stems"))).launch(theme=THEME, css=CSS)  # doctest: +SKIP
+    """
+    guidance_scale = float(studio.pipe.guider.guidance_scale)
+    with gr.Blocks(title="latentstem", analytics_enabled=False) as page:
+        gr.HTML(_HEADING)
+        with gr.Row():
+            with gr.Column(scale=2, min_width=320):
+                mix = _recording("Mix", "mix")
+                with gr.Accordion("Style (optional)", open=False):
+                    style = _recording("A recording whose sound the bass takes on", "style")
+                    strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
+                quality = gr.Radio(list(Quality), value=Quality.STANDARD, label="Quality", info="8, 16 or 64 steps")
+                count = gr.Slider(1, _MOST_TAKES, 2, step=1, label="Takes")
+                with gr.Row():
+                    seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=_GREATEST_SEED)
+                    guidance = gr.Slider(1, max(10, guidance_scale), guidance_scale, step=0.5, label="Guidance")
+                with gr.Row():
+                    generate = gr.Button("Generate", variant="primary")
+                    cancel = gr.Button("Cancel", variant="stop", interactive=False)
+            with gr.Column(scale=3, min_width=320):
+                status = gr.HTML(message_html(_WELCOME), elem_id="status")
+                player = gr.HTML("", elem_id="player", css_template=STYLE, js_on_load=SCRIPT, apply_default_css=False)
+
+        def busy(yes: bool) -> dict[Any, Any]:
+            return {generate: gr.update(interactive=not yes), cancel: gr.update(interactive=yes)}
+
+        def make(
+            mix_file: str | None,
+            style_file: str | None,
+            quality_name: str,
+            number: int,
+            first_seed: int,
+            style_strength: float,
+            scale: float,
+            request: gr.Request,
+        ) -> Iterator[dict[Any, Any]]:
+            if mix_file is None:
+                yield {status: error_html("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")}
+                return
+            style_path = None if style_file is None else Path(style_file)
+            quality = Quality(quality_name)
+            wishes = Wishes(Path(mix_file), style_path, quality, number, first_seed, style_strength, scale)
+            yield {status: message_html("Listening to the mix"), player: "", **busy(True)}
+            with closing(visits.run(studio, wishes, request.session_hash)) as shown:
+                for said, takes in shown:
+                    yield {status: said} if takes is None else {status: said, player: player_html(takes)}
+
+        def stop(request: gr.Request) -> dict[Any, Any]:
+            visits.stop(request.session_hash)
+            return {cancel: gr.update(interactive=False)}
+
+        def leave(request: gr.Request) -> None:
+            visits.end(request.session_hash)
+
+        # Runs wait for each other in the studio and not in Gradio's queue, so that one which waits can be cancelled.
+        quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+        asked = [mix, style, quality, count, seed, strength, guidance]
+        run = generate.click(make, asked, [status, player, generate, cancel], **quietly)
+        run.then(lambda: busy(False), None, [generate, cancel], **quietly)  # a click before it is over would be lost
+        cancel.click(stop, None, [cancel], **quietly)
+        page.unload(leave)
+    return page
+
+
+def _recording(label: str, name: str) -> gr.Audio:
+    return gr.Audio(label=label, sources=["upload"], type="filepath", editable=False, buttons=[], elem_id=name)

@@ -1,0 +1,112 @@
+"""The finished takes as HTML: one transport for all of them, so that a switch from one to another keeps the place.
+
+`player.js` makes it play and `player.css` makes it fit the page; both only ever see what is written here.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from latentstem.ui.takes import Sound, Take
+
+SCRIPT = (files("latentstem.ui") / "player.js").read_text(encoding="utf-8")
+STYLE = (files("latentstem.ui") / "player.css").read_text(encoding="utf-8")
+
+_VIEWS = {"both": "Mix + stem", "stem": "Stem", "mix": "Mix"}
+
+
+def player_html(takes: Sequence[Take]) -> str:
+    """The player of some takes of one mix; nothing where there are none.
+
+    Args:
+        takes: In the order in which they are shown.
+
+    Returns:
+        HTML.
+
+    Example:
+        >>> sound = Sound(Path("/tmp/a b.wav"), Path("/tmp/a b.png"), np.zeros((2, 600)))
+        >>> take = Take(seed=7, seconds=20.0, score=None, mix=sound, stem=sound, both=sound)
+        >>> html = player_html([take])
+        >>> "seed 7" in html, "/gradio_api/file=/tmp/a%20b.wav" in html
+        (True, True)
+    """
+    if not takes:
+        return ""
+    best = _best(takes)
+    views = "".join(f'<button type="button" data-view="{view}">{label}</button>' for view, label in _VIEWS.items())
+    cards = "".join(_card(number, take, number == best) for number, take in enumerate(takes))
+    return f"""
+<section class="takes" aria-label="Takes">
+  <div class="transport">
+    <button type="button" class="play" aria-label="Play">▶</button>
+    <span class="clock">{_clock(0)} / {_clock(takes[0].seconds)}</span>
+    <span class="views" role="group" aria-label="What is played">{views}</span>
+  </div>
+  {_audio("mix", takes[0].mix)}
+  {cards}
+</section>"""
+
+
+def _card(number: int, take: Take, best: bool) -> str:
+    fit = "" if take.score is None else f'<span title="Logit of the judge">fit {take.score:.2f}</span>'
+    badge = '<span class="badge">fits best</span>' if best else ""
+    pictures = "".join(
+        f'<img data-view="{view}" src="{_url(sound.picture)}" alt="Spectrogram, {_VIEWS[view].lower()}">'
+        for view, sound in _sounds(take)
+    )
+    waveforms = "".join(f'<path data-view="{view}" d="{_outline(sound.outline)}"/>' for view, sound in _sounds(take))
+    audios = "".join(_audio(view, sound) for view, sound in _sounds(take) if view != "mix")
+    return f"""
+<article class="take" data-take="{number}" aria-label="Take {number + 1}">
+  <header>
+    <button type="button" class="pick">{number + 1}</button>
+    <span>seed {take.seed}</span>{fit}{badge}
+    <span class="downloads">{_download(take.stem, "stem")}{_download(take.both, "with mix")}</span>
+  </header>
+  <div class="picture" tabindex="0" role="slider" aria-label="Place in take {number + 1}" aria-valuemin="0"
+    aria-valuemax="{take.seconds:.1f}" aria-valuenow="0">
+    <svg viewBox="0 -1 {take.stem.outline.shape[1]} 2" preserveAspectRatio="none" aria-hidden="true">{waveforms}</svg>
+    {pictures}<i class="playhead"></i>
+  </div>
+  {audios}
+</article>"""
+
+
+def _best(takes: Sequence[Take]) -> int | None:
+    """The take that the judge likes best; none where there is nothing to choose from."""
+    scores = [take.score for take in takes if take.score is not None]
+    return scores.index(max(scores)) if len(scores) > 1 and len(scores) == len(takes) else None
+
+
+def _sounds(take: Take) -> list[tuple[str, Sound]]:
+    return [("both", take.both), ("stem", take.stem), ("mix", take.mix)]
+
+
+def _audio(view: str, sound: Sound) -> str:
+    return f'<audio data-view="{view}" src="{_url(sound.file)}" preload="auto"></audio>'
+
+
+def _download(sound: Sound, label: str) -> str:
+    name = escape(sound.file.name)
+    return f'<a href="{_url(sound.file)}" download="{name}" title="{name}">⬇ {label}, WAV</a>'
+
+
+def _outline(outline: np.ndarray) -> str:
+    """An SVG path along the greatest samples and back along the least; SVG's y points down."""
+    lows, highs = outline
+    forth = [f"{x} {-high:.3f}" for x, high in enumerate(highs)]
+    back = [f"{x} {-low:.3f}" for x, low in reversed(list(enumerate(lows)))]
+    return f"M{'L'.join(forth + back)}Z"
+
+
+def _url(path: Path) -> str:
+    return escape(f"/gradio_api/file={quote(path.as_posix())}")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

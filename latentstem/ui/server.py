@@ -1,0 +1,183 @@
+"""The page's server: it listens on this machine alone, loads and serves nothing from elsewhere, and tidies up."""
+
+import ipaddress
+import logging
+import os
+import socket
+import tempfile
+import warnings
+import webbrowser
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
+
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.ui.studio import Studio
+from latentstem.ui.visits import Visits
+
+# What a browser may load: what comes from this server. Gradio compiles its templates, hence 'unsafe-eval'.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; connect-src 'self' data: blob:; "
+    "worker-src 'self' blob:; font-src 'self' data:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+)
+_BYTES_PER_SECOND = 2 * 48_000 * 4  # two channels of floats: as much as `AudioReader` takes of the longest file
+_HEADERS = 1 << 20
+
+_Message = MutableMapping[str, Any]
+
+
+class _Policy:
+    """Adds the policy to every answer."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]):
+        self.app = app
+
+    async def __call__(
+        self,
+        scope: _Message,
+        receive: Callable[[], Awaitable[_Message]],
+        send: Callable[[_Message], Awaitable[None]],
+    ) -> None:
+        async def send_with_policy(message: _Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"content-security-policy", _POLICY.encode())]
+            await send(message)
+
+        await self.app(scope, receive, send_with_policy)
+
+
+class _Server(uvicorn.Server):
+    """Ends soon after the signal, though every open page holds a connection for as long as it is open."""
+
+    def __init__(self, app: FastAPI, visits: Visits):
+        super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        self.visits = visits
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is cut off on purpose
+        self.visits.end_all()
+        super().handle_exit(sig, frame)
+
+
+def create_app(studio: Studio, visits: Visits, host: str) -> FastAPI:
+    """The page and its files as an ASGI app.
+
+    Args:
+        studio: What makes the stems.
+        visits: Who is there; their folder is the only one of which files are served.
+        host: The address that it will listen on.
+
+    Returns:
+        The app.
+
+    Example:
+        >>> app = create_app(studio, Visits(Path("/tmp/stems")), "127.0.0.1")  # doctest: +SKIP
+    """
+    os.environ.update(_environment(visits.folder))
+    import gradio  # it looks at these, and makes folders, as it is imported
+
+    from latentstem.ui.page import CSS, THEME, build_page
+
+    app = FastAPI(openapi_url=None)
+    gradio.mount_gradio_app(
+        app,
+        build_page(studio, visits),
+        path="/",
+        allowed_paths=[str(visits.folder)],
+        max_file_size=_HEADERS + int(_BYTES_PER_SECOND * studio.max_duration),
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        theme=THEME,
+        css=CSS,
+    )
+    app.add_middleware(_Policy)
+    if is_loopback(host) and ":" not in host:  # a foreign name that leads here is another site's trick
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host])
+    return app
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the address of the page, before anything is loaded for it.
+
+    Args:
+        host: Address to listen on.
+        port: Likewise; 0 takes a free one.
+
+    Returns:
+        The listening socket.
+
+    Raises:
+        ValueError: The address is taken, or not of this machine.
+
+    Example:
+        >>> with listen("127.0.0.1", 0) as listener:
+        ...     listener.getsockname()[0]
+        '127.0.0.1'
+    """
+    if not is_loopback(host):
+        warnings.warn(f"others may reach {host}: whoever does can upload files and use this machine", stacklevel=2)
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ValueError(f"cannot listen on {host}, port {port} ({error.strerror}); choose another") from error
+
+
+def serve(pipe: StemAccompanimentPipeline, listener: socket.socket, max_duration: float, open_browser: bool) -> None:
+    """Serve the page until it is interrupted.
+
+    Args:
+        pipe: Loaded, on its device.
+        listener: From `listen`.
+        max_duration: Longest file that is read, in seconds.
+        open_browser: Whether to show the page in a browser of this machine.
+
+    Example:
+        >>> with listen("127.0.0.1", 7860) as listener:  # doctest: +SKIP
+        ...     serve(pipe, listener, 900.0, open_browser=True)
+    """
+    host, port = listener.getsockname()[:2]
+    with tempfile.TemporaryDirectory(prefix="latentstem-ui-", ignore_cleanup_errors=True) as name:
+        # Resolved: Gradio compares real paths with it, and the temporary folder may be reached by a link.
+        visits = Visits(Path(name).resolve())
+        app = create_app(Studio(pipe, max_duration), visits, host)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        print(f"{url}: the page; Ctrl-C ends it", flush=True)
+        if open_browser:
+            webbrowser.open(url)
+        with suppress(KeyboardInterrupt):  # how it is meant to end
+            _Server(app, visits).run(sockets=[listener])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach an address.
+
+    Args:
+        host: An address or a name.
+
+    Example:
+        >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "studio.local")]
+        [True, True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """What keeps Gradio from calling home, and its files in the folder."""
+    return {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(folder),
+        "GRADIO_EXAMPLES_CACHE": str(folder / "examples"),
+    }

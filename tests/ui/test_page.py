@@ -1,0 +1,216 @@
+"""The page in a real browser: from an uploaded mix to a bass that plays and can be kept, and nothing from elsewhere."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+import torch
+
+import latentstem
+from latentstem import StemAccompanimentPipeline, read_audio
+from latentstem.cli import main
+from latentstem.pipelines.quality import Quality
+
+MIX = Path(latentstem.__file__).parents[1] / "examples" / "audio" / "mix-1.flac"
+ARGUMENTS = """--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync
+    --no-first-run --disable-quic --autoplay-policy=no-user-gesture-required""".split()
+
+
+def left_by_the_page(folder):
+    """What lies in a temporary folder and is not PyTorch's own."""
+    return [path for path in folder.iterdir() if not path.name.startswith("torch")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The page's address, and the folder in which its temporary one lies."""
+    pytest.importorskip("gradio")
+    folder = tmp_path_factory.mktemp("temporary")
+    words = [sys.executable, "-m", "latentstem", "ui", "--port", "0", "--no-open", "--device", "cpu"]
+    words += ["--max-duration", "60"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
+    ) as process:
+        try:
+            url = process.stdout.readline().partition(": ")[0]
+            assert url.startswith("http://127.0.0.1:")
+            yield url, folder
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    assert left_by_the_page(folder) == []
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """The page, opened; at the end every request was to the server, and the console holds no error."""
+    context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    asked, wrong = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(server[0])
+    yield page
+    context.close()
+    wrong = [text for text in wrong if "Waveform load error" not in text]  # a browser has its own say on broken files
+    elsewhere = [url for url in asked if not url.startswith((server[0], "data:", "blob:"))]
+    assert asked and elsewhere == []
+    assert wrong == []
+
+
+def upload(page, name, path):
+    page.locator(f"#{name} input[type=file]").set_input_files(path)
+
+
+def choose(page, quality, takes=1):
+    page.get_by_label(quality).check()
+    page.get_by_label("number input for Takes").fill(str(takes))
+
+
+def time_of(page, audio):
+    return page.evaluate("(selector) => document.querySelector(selector).currentTime", audio)
+
+
+def generated(page):
+    """Press the button, and wait for what it leads to."""
+    page.get_by_role("button", name="Generate").click()
+    page.locator("#status", has_text="made in").wait_for(timeout=60_000)
+
+
+def test_a_mix_becomes_a_bass_that_plays_and_is_downloaded(page, tmp_path):
+    upload(page, "mix", MIX)
+    choose(page, "fast", takes=2)
+    generated(page)
+    assert page.locator(".take").count() == 2
+
+    # It plays, and the switch to the other take and the other view keeps the place.
+    both, other = (f'.take[data-take="{take}"] audio[data-view=both]' for take in (0, 1))
+    player = page.locator("#player")
+    player.get_by_role("button", name="Play").click()
+    page.wait_for_function("(selector) => document.querySelector(selector).currentTime > 0.5", arg=both)
+    page.locator('.take[data-take="1"] .pick').click()
+    page.wait_for_function("(selector) => !document.querySelector(selector).paused", arg=other)
+    page.wait_for_function("(selector) => document.querySelector(selector).paused", arg=both)
+    switched = time_of(page, other)
+    assert 0.5 < switched < time_of(page, both) + 5
+    page.wait_for_function(
+        "([selector, before]) => document.querySelector(selector).currentTime > before + 0.3", arg=[other, switched]
+    )
+    player.get_by_role("button", name="Stem", exact=True).click()
+    stem = '.take[data-take="1"] audio[data-view=stem]'
+    page.wait_for_function("(selector) => !document.querySelector(selector).paused", arg=stem)
+    assert time_of(page, stem) >= switched
+    player.get_by_role("button", name="Pause").click()
+    assert page.evaluate("[...document.querySelectorAll('audio')].every((audio) => audio.paused)")
+
+    # A click on the picture leads to that place.
+    picture = page.locator('.take[data-take="0"] .picture')
+    box = picture.bounding_box()
+    picture.click(position={"x": box["width"] / 4, "y": 20})
+    assert time_of(page, '.take[data-take="0"] audio[data-view=stem]') == pytest.approx(3.0, abs=0.1)
+
+    # What is kept is what the pipeline makes.
+    with page.expect_download() as download:
+        page.locator('.take[data-take="1"]').get_by_role("link", name="stem").click()
+    assert download.value.suggested_filename == "mix-1-bass-1.wav"
+    download.value.save_as(tmp_path / "bass.wav")
+    stem, rate = read_audio(tmp_path / "bass.wav")
+    mix, mix_rate = read_audio(MIX)
+    assert (rate, stem.shape[1]) == (mix_rate, mix.shape[1])
+    assert stem.abs().max() > 0.01
+    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+    pipe.set_progress_bar_config(disable=True)
+    steps = Quality.FAST.prepare(pipe)
+    made = pipe(mix, sampling_rate=rate, num_inference_steps=steps, generator=torch.Generator().manual_seed(1)).audios[
+        0
+    ]
+    torch.testing.assert_close(stem, made, rtol=0, atol=1e-3)
+
+
+def test_a_file_that_is_no_audio_is_refused_with_a_friendly_line(page, tmp_path):
+    (tmp_path / "holiday.wav").write_bytes(b"RIFF\x10\x00\x00\x00WAVEfmt nonsense")
+    upload(page, "mix", tmp_path / "holiday.wav")
+    page.get_by_role("button", name="Generate").click()
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    assert "holiday.wav: cannot be read as audio" in alert.inner_text()
+    assert "Traceback" not in page.content() and "latentstem-ui-" not in alert.inner_text()
+    page.get_by_role("button", name="Generate", disabled=False).wait_for()  # the page goes on working
+
+
+def test_sampling_shows_what_it_becomes_and_can_be_cancelled(page):
+    upload(page, "mix", MIX)
+    choose(page, "best", takes=8)
+    page.get_by_role("button", name="Generate").click()
+    sketch = page.locator("#status img.sketch")
+    sketch.wait_for(timeout=30_000)
+    first = sketch.get_attribute("src")
+    page.wait_for_function("(first) => document.querySelector('#status img.sketch').src != first", arg=first)
+    page.get_by_role("button", name="Cancel").click()
+    page.locator("#status", has_text="Cancelled").wait_for(timeout=20_000)
+    choose(page, "fast")
+    generated(page)  # the model is free again
+
+
+def answer(request):
+    """The status with which the server answers."""
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_only_its_own_files_are_served(server):
+    url, folder = server
+    (own,) = left_by_the_page(folder)
+    (outside := folder.parent / "secret.txt").write_text("secret")
+    (inside := own / "public.txt").write_text("public")
+    assert answer(f"{url}gradio_api/file={quote(str(inside))}") == 200
+    for path in (outside, Path("/etc/passwd"), Path(latentstem.__file__), own / ".." / ".." / "secret.txt"):
+        assert answer(f"{url}gradio_api/file={quote(str(path))}") == 403
+
+
+def test_another_name_that_leads_here_is_turned_away(server):
+    assert answer(urllib.request.Request(server[0], headers={"Host": "evil.example"})) == 400
+
+
+def test_what_is_larger_than_the_longest_file_is_not_taken(server):
+    url, folder = server
+    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="big.wav"\r\n\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    for size, taken in ((1_000_000, True), (30_000_000, False)):
+        body = head + bytes(size) + b"\r\n--b--\r\n"
+        try:
+            status = answer(urllib.request.Request(f"{url}gradio_api/upload", body, kind))
+        except OSError:  # it may hang up in the middle
+            status = 413
+        assert status == (200 if taken else 413)
+        assert any(path.stat().st_size == size for path in folder.rglob("*.wav")) == taken
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_taken_port_is_named_and_a_wide_address_warned_of(server, host, capsys):
+    port = str(urlsplit(server[0]).port)
+    assert main(["ui", "--host", host, "--port", port, "--no-open"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith("error: cannot listen on") and f"port {port}" in lines[-1]
+    assert [line.startswith("note: others may reach 0.0.0.0") for line in lines[:-1]] == [True] * (host != "127.0.0.1")

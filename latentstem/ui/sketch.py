@@ -8,15 +8,15 @@ from latentstem.pipelines.files import MixFile
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.pictures import spectrogram_png
 
-_SECONDS = 12.0
-_SHARE = 0.15
+_SECONDS = 6.0
+_SHARE = 0.2
 
 
 class Sketch:
     """Spectrograms of the clean sample's beginning, as often as they cost little beside the sampling.
 
-    Decoding costs more than a step of the net. So only the first 12 s are decoded, and pictures after the first wait
-    until all of them together take at most 15 % of the time, whatever the device and the length.
+    Decoding costs more than a step of the net. So only the first 6 s are decoded, and pictures after the first wait
+    until all of them together take at most a fifth of the time, whatever the device and the length.
 
     Args:
         pipe: Whose autoencoder plays it.

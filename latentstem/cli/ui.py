@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from latentstem.cli.errors import UsageError, finite, library_errors
+from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 from latentstem.cli.loading import choose_device, load_pipeline
 
 
@@ -23,10 +23,9 @@ def ui(
     if max_duration <= 0:
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     chosen_device = choose_device(device)
-    try:
-        from latentstem.ui.server import listen, serve
-    except ModuleNotFoundError as error:
-        raise UsageError(f"the page needs {error.name}; install it with: pip install 'latentstem[ui]'") from error
+    require_extras("the page", "ui", "latentstem.ui.server")
+    from latentstem.ui.server import listen, serve
+
     with library_errors():
         listener = listen(host, port)
     with listener:

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from latentstem.audio.io import AudioContentError, AudioReader, read_audio
 from latentstem.audio.level import SILENCE_RMS, SoundingLevel
 from latentstem.audio.resampling import resample
+from latentstem.pipelines.candidates import draw_candidates
 from latentstem.pipelines.files import MixFile
 from latentstem.pipelines.quality import Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
@@ -103,7 +103,7 @@ class Studio:
         max_duration: Longest file that is read, in seconds.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> import latentstem
         >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -149,19 +149,18 @@ class Studio:
             style = None if wishes.style is None else self._read_style(wishes.style)
             mix = MixFile.encode(self.pipe, wishes.mix, self.max_duration)
             for take, seed in enumerate(wishes.seeds):
-                made: Any = self.pipe(
-                    mix_latents=mix.latents,
-                    sampling_rate=self.pipe.sampling_rate,
+                (made,) = draw_candidates(
+                    self.pipe,
+                    [seed],
+                    mix.latents,
                     style=style,
                     style_strength=wishes.style_strength,
                     num_inference_steps=steps,
                     guidance_scale=wishes.guidance_scale,
-                    generator=torch.Generator().manual_seed(seed),
                     callback_on_step_end=_watch(Sampling(take, wishes.count, 0, steps), Sketch(self.pipe, mix), emit),
                     callback_on_step_end_tensor_inputs=["denoised"],
-                    output_type="latent",
                 )
-                emit(write_take(self.pipe, mix, made.audios, seed, folder))
+                emit(write_take(self.pipe, mix, made.latents, seed, folder))
         finally:
             self._lock.release()
 

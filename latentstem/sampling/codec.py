@@ -38,7 +38,7 @@ def encode_audio(autoencoder: Any, audio: Tensor) -> Tensor:
     frames = -(-audio.shape[-1] // hop)
     if not isinstance(autoencoder, AutoencoderSpectral):  # which fills up by itself, and casts after its spectrogram
         audio = pad(audio, (0, frames * hop - audio.shape[-1])).to(autoencoder.dtype)
-    encoded = autoencoder.encode(audio)
+    encoded: Any = autoencoder.encode(audio)
     latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
     if latents.shape[-1] != frames:
         raise ValueError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.themes import Base
 
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.player import SCRIPT, STYLE, player_html
@@ -14,9 +15,7 @@ from latentstem.ui.status import error_html, message_html
 from latentstem.ui.studio import Studio, Wishes
 from latentstem.ui.visits import Visits
 
-THEME = gr.themes.Base(
-    primary_hue="violet", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono="monospace"
-)
+THEME = Base(primary_hue="violet", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono="monospace")
 CSS = (files("latentstem.ui") / "page.css").read_text(encoding="utf-8")
 
 _HEADING = "<h1>latentstem</h1><p>Give it a mix, get a bass that fits.</p>"
@@ -79,16 +78,16 @@ def build_page(studio: Studio, visits: Visits) -> gr.Blocks:
             quality = Quality(quality_name)
             wishes = Wishes(Path(mix_file), style_path, quality, number, first_seed, style_strength, scale)
             yield {status: message_html("Listening to the mix"), player: "", **busy(True)}
-            with closing(visits.run(studio, wishes, request.session_hash)) as shown:
+            with closing(visits.run(studio, wishes, _visitor(request))) as shown:
                 for said, takes in shown:
                     yield {status: said} if takes is None else {status: said, player: player_html(takes)}
 
         def stop(request: gr.Request) -> dict[Any, Any]:
-            visits.stop(request.session_hash)
+            visits.stop(_visitor(request))
             return {cancel: gr.update(interactive=False)}
 
         def leave(request: gr.Request) -> None:
-            visits.end(request.session_hash)
+            visits.end(_visitor(request))
 
         # Runs wait for each other in the studio and not in Gradio's queue, so that one which waits can be cancelled.
         quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
@@ -98,6 +97,10 @@ def build_page(studio: Studio, visits: Visits) -> gr.Blocks:
         cancel.click(stop, None, [cancel], **quietly)
         page.unload(leave)
     return page
+
+
+def _visitor(request: gr.Request) -> str:
+    return request.session_hash or ""  # only calls from outside the page have none
 
 
 def _recording(label: str, name: str) -> gr.Audio:

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Visits:
         self.folder = folder
         self._runs: dict[str, _Run] = {}
 
-    def run(self, studio: Studio, wishes: Wishes, visitor: str) -> Iterator[Shown]:
+    def run(self, studio: Studio, wishes: Wishes, visitor: str) -> Generator[Shown, None, None]:
         """Make what a visitor wishes; it takes the place, and the files, of what they had made before.
 
         Args:

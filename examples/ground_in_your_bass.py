@@ -1,0 +1,30 @@
+"""A bass in the sound of a recording, at three strengths: run it from the root of the repository."""
+
+import torch
+from safetensors.torch import save_file
+
+import latentstem
+from latentstem import StemAccompanimentPipeline, StyleGrounding, read_audio, resample, write_audio
+
+MIX = "examples/audio/mix-1.flac"
+REFERENCE = "docs/pages/assets/listen/style-slap.mp3"  # or a recording of your own bass, alone
+
+pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+mix, reference = (resample(*read_audio(path), pipe.sampling_rate) for path in (MIX, REFERENCE))
+for strength in (0.0, 0.5, 1.0):
+    out = pipe(
+        mix,
+        sampling_rate=pipe.sampling_rate,
+        style=reference,
+        style_strength=strength,
+        generator=torch.Generator().manual_seed(0),  # the same noise each time: what differs is the style
+    )
+    write_audio(f"bass-style-{strength:g}.wav", out.audios[0], out.sampling_rate)
+
+# All that a style is, the mean of 64 latents, to be kept beside the recording or in place of it.
+style = StyleGrounding.from_audio(reference[None], pipe.autoencoder).reference
+save_file({"style": style}, "my-bass.safetensors")
+preset = pipe(
+    mix, sampling_rate=pipe.sampling_rate, style_latents=style, generator=torch.Generator().manual_seed(0)
+).audios
+assert torch.allclose(preset, out.audios, atol=1e-3), "the preset is the recording, as far as the pipeline is concerned"

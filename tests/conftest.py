@@ -1,6 +1,7 @@
-"""Seeds, hypothesis profiles, a tiny pipeline, and the rule that CI may not skip what needs FluidSynth or Chromium."""
+"""Seeds, hypothesis profiles, a tiny pipeline, a browser, and what CI may not skip: FluidSynth and Chromium."""
 
 import functools
+import importlib.util
 import os
 import random
 import shutil
@@ -75,14 +76,14 @@ def build_pipeline():
 
 @pytest.fixture(scope="session")
 def chromium():
-    """Path of Chromium, to be started as a browser with Playwright."""
+    """Path of Debian's Chromium, for Playwright to drive."""
     path = shutil.which("chromium")
-    if path is None:
-        reason = "Chromium is not installed (Debian: chromium)"
-        if os.environ.get("LATENTSTEM_REQUIRE_CHROMIUM"):
-            pytest.fail(f"LATENTSTEM_REQUIRE_CHROMIUM is set, but {reason}", pytrace=False)
-        pytest.skip(reason)
-    return path
+    if path is not None and importlib.util.find_spec("playwright") is not None:
+        return path
+    reason = "needs the Debian package chromium and the Python package playwright"
+    if os.environ.get("LATENTSTEM_REQUIRE_CHROMIUM"):
+        pytest.fail(f"LATENTSTEM_REQUIRE_CHROMIUM is set, but this {reason}", pytrace=False)
+    pytest.skip(reason)
 
 
 def pytest_runtest_setup(item):

@@ -1,0 +1,242 @@
+"""What the pages and README say can be run: every block of Python, every line of the command line, every script."""
+
+import functools
+import os
+import re
+import shlex
+import shutil
+from dataclasses import replace
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import typer
+from accelerate.state import AcceleratorState
+
+import latentstem
+from latentstem.cli import app, main
+from latentstem.training import unet
+
+ROOT = Path(latentstem.__file__).parents[1]
+PAGES = ROOT / "docs" / "pages"
+MARKDOWN = {str(path.relative_to(ROOT)): path for path in (ROOT / "README.md", *sorted(PAGES.rglob("*.md")))}
+
+FENCE = re.compile(r"^```( \{\.)?(?P<language>\w*)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+SNIPPET = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
+
+GIVEN = {
+    "docs/pages/benchmarks.md": ("pipe", "mix", "reference"),
+    "docs/pages/evaluation.md": ("true_basses", "generated_basses", "mixes", "basses", "generated"),
+    "docs/pages/faq.md": ("torch", "pipe", "mix"),
+    "docs/pages/long-music.md": ("mix",),
+}
+"""Names that a page uses and says, in words, where they come from."""
+
+STEPS = 3
+"""Denoising steps at most, in place of up to 64; a training takes two."""
+
+
+class Block(NamedTuple):
+    language: str
+    code: str
+    line: int
+
+
+def blocks(path):
+    """The fenced blocks of a page, with the scripts that they include in place."""
+    text = path.read_text()
+    for fence in FENCE.finditer(text):
+        code = SNIPPET.sub(lambda snippet: (ROOT / snippet[1]).read_text(), fence["code"])
+        yield Block(fence["language"], code, text.count("\n", 0, fence.start()) + 2)
+
+
+def with_python():
+    for name, path in MARKDOWN.items():
+        if any(block.language == "python" for block in blocks(path)):
+            yield pytest.param(name, marks=pytest.mark.fluidsynth if name.endswith("corpus.md") else ())
+
+
+def command_lines():
+    """The words of every call of `latentstem`, and of scripts of the repository."""
+    for path in MARKDOWN.values():
+        for block in blocks(path):
+            if block.language in ("python", "text"):
+                continue
+            for line in re.sub(r"\\\n\s*", "", block.code).splitlines():
+                reader = shlex.shlex(line, posix=True, punctuation_chars="&|")
+                reader.whitespace_split = True
+                for separator, group in groupby(reader, key=lambda word: word in ("&&", "|")):
+                    words = list(group)
+                    if not separator and Path(words[0]).name in ("latentstem", "python") and "-c" not in words:
+                        yield words
+
+
+LINES = {" ".join(words): words for words in command_lines()}
+COMMANDS = [pytest.param(words[1:], id=line) for line, words in LINES.items() if words[0] != "python"]
+SCRIPTS = [pytest.param(words[1:], id=line) for line, words in LINES.items() if words[0] == "python"]
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with what a reader has: a clone, a mix, basses, and two songs of stems."""
+    for name in ("docs", "examples", "latentstem"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEIGHTS", latentstem.pretrained_path("bass-gm"))
+    mix, rate = latentstem.read_audio("examples/audio/mix-1.flac")
+    mix = mix[:, : 9 * rate]
+    for name in ("mix.flac", "mix.wav", "bass.wav"):
+        latentstem.write_audio(name, mix, rate)
+    for folder in ("my-stems", "my-songs"):
+        for number, stem in ((1, "bass"), (1, "drums"), (2, "bass"), (2, "drums")):
+            song = Path(folder, f"song {number}")
+            song.mkdir(parents=True, exist_ok=True)
+            start = (number + (stem == "drums")) * rate
+            latentstem.write_audio(song / f"{stem}.wav", mix[:, start : start + 6 * rate], rate)
+    shutil.copytree("my-songs/song 1", "my-stems/first song")
+    for name in ("songs/one.flac", "more/two.flac"):
+        Path(name).parent.mkdir()
+        latentstem.write_audio(name, mix[:, : 4 * rate], rate)
+    return tmp_path
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Sampling and training in a few steps: what is executed is the text, what is left out is time."""
+    call, train = latentstem.StemAccompanimentPipeline.__call__, unet.train
+
+    @functools.wraps(call)
+    def few_steps(self, *args, num_inference_steps=64, **options):
+        return call(self, *args, num_inference_steps=min(num_inference_steps, STEPS), **options)
+
+    monkeypatch.setattr(latentstem.StemAccompanimentPipeline, "__call__", few_steps)
+    monkeypatch.setattr(unet, "train", lambda settings: train(replace(settings, steps=2, submixes=1)))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def given(name):
+    """The names that a page takes as given."""
+    mix = latentstem.read_audio("mix.wav")[0]
+    basses = np.random.default_rng(0).standard_normal((6, 44100)).astype(np.float32) / 10
+    values = {"torch": torch, "mix": mix, "reference": mix[None], "mixes": 0.5 * basses[::-1], "basses": basses}
+    values |= {"generated": basses + 0.01, "true_basses": basses, "generated_basses": 0.5 * basses}
+    if "pipe" in GIVEN.get(name, ()):
+        values["pipe"] = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+    return {wanted: values[wanted] for wanted in GIVEN.get(name, ())}
+
+
+def tiny_clap(folder):
+    """A CLAP of random weights where a page loads one by its name on the hub."""
+    transformers = pytest.importorskip("transformers")
+    sound = {"patch_embeds_hidden_size": 4, "hidden_size": 32, "depths": [1] * 4, "num_attention_heads": [1] * 4}
+    text = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "vocab_size": 4}
+    config = transformers.ClapConfig(text_config=text, audio_config=sound, projection_dim=16)
+    transformers.ClapModel(config).save_pretrained(folder)
+    transformers.ClapFeatureExtractor(max_length_s=1, truncation="rand_trunc").save_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", list(MARKDOWN))
+def test_every_fence_is_a_block_that_the_tests_see(name):
+    text = MARKDOWN[name].read_text()
+    fences = [line for line in text.splitlines() if re.match(r"\s*(```|~~~)", line)]
+    assert len(fences) == 2 * len(list(blocks(MARKDOWN[name])))
+    assert {block.language for block in blocks(MARKDOWN[name])} <= {"python", "bash", "text", ""}
+
+
+@pytest.mark.parametrize("name", list(with_python()))
+def test_the_python_of_a_page_runs(name, workplace, quick):
+    """Its blocks one after the other in one namespace; scripts among them write what they say."""
+    if name.endswith("evaluation.md"):
+        tiny_clap("laion/clap-htsat-unfused")
+    namespace = {"__name__": "__main__", **given(name)}
+    for block in blocks(MARKDOWN[name]):
+        if block.language == "python":
+            code = compile("\n" * (block.line - 1) + block.code, str(MARKDOWN[name]), "exec")
+            exec(code, namespace)
+
+
+def test_every_script_for_tutorials_is_on_a_page():
+    included = {snippet for path in MARKDOWN.values() for snippet in SNIPPET.findall(path.read_text())}
+    for script in included:
+        assert (ROOT / script).is_file(), script
+    names = ("bass_accompaniment", "ground_in_your_bass", "swap_solver_and_guider", "one_part", "train_on_your_stems")
+    assert included == {f"examples/{name}.py" for name in (*names, "evaluate_a_bass")}
+
+
+def make_inputs(words):
+    """Writes the sounds and the weights that a command line reads and a reader has."""
+    outputs = {word for option, word in pairwise(words) if option in ("-o", "--output")}
+    for option, word in pairwise(["", *words]):
+        path = Path(word)
+        if option == "--weights" and not path.exists() and "/" in word:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(latentstem.pretrained_path("bass-gm"))
+        elif path.suffix in (".wav", ".flac") and word not in outputs and not path.exists():
+            latentstem.write_audio(path, *latentstem.read_audio("mix.wav"))
+
+
+def parse(words):
+    """Reads a command line as the program would, without the work."""
+    command = typer.main.get_command(app)
+    words = list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context(command.name, words)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_line_works(words, workplace, quick, monkeypatch):
+    """Run where that takes seconds; where it takes minutes, read by the program's own parser."""
+    words = [os.path.expandvars(word) for word in words]
+    words = [part for word in words for part in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
+    if words[0] == "train":
+        for net in ("autoencoder", "unet", "contrastive"):
+            monkeypatch.setattr(f"latentstem.training.{net}.train", lambda settings: settings.output)
+        assert main(words) == 0
+    elif words[0] in ("accompany", "data") or words[-1] in ("--help", "--version"):
+        make_inputs(words)
+        assert main(words) == 0
+    else:
+        parse(words)
+
+
+def test_an_unknown_option_would_be_seen():
+    with pytest.raises(typer.TyperException, match="no-such-option"):
+        parse(["evaluate", "bass-gm", "--no-such-option"])
+
+
+@pytest.mark.parametrize("words", SCRIPTS)
+def test_every_script_that_is_named_has_the_options(words):
+    """By its source: a script's options are parameters of its `main`, or fields of its settings."""
+    script, *words = words
+    source = (ROOT / script).read_text()
+    for word in words:
+        if word.startswith("--"):
+            name = word.removeprefix("--").replace("-", "_")
+            assert re.search(rf"\b{name}: |--{word[2:]}\b", source), f"{script} {word}"
+
+
+def public_names():
+    others = ("__version__", "pretrained_path", "BaseGuidance", "ModelMixin", "DiffusionPipeline", "SchedulerMixin")
+    return [name for name in latentstem.__all__ if name not in others]
+
+
+def test_the_tour_uses_every_public_part():
+    code = "\n".join(block.code for block in blocks(PAGES / "tour.md") if block.language == "python")
+    assert [name for name in public_names() if not re.search(rf"\b{name}\b", code)] == []
+
+
+def test_the_api_lists_every_public_name():
+    from latentstem import evaluation
+
+    pages = "\n".join(page.read_text() for page in (PAGES / "api").glob("*.md"))
+    listed = re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    wanted = {f"latentstem.{name}" for name in (*public_names(), "pretrained_path")}
+    wanted |= {f"latentstem.evaluation.{name}" for name in evaluation.__all__}
+    assert wanted - set(listed) == set()

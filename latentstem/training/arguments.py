@@ -1,6 +1,7 @@
 """A training's settings from words of a command line: the dataclass is the one place where options are listed."""
 
 import argparse
+import inspect
 import json
 import re
 import types
@@ -37,7 +38,7 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
         >>> parse_settings(Walk, ["--goal", "home", "--rests", "5"])
         Walk(goal=PosixPath('home'), steps=10, rests=(5,))
     """
-    summary, described = _documented(settings.__doc__ or "")
+    summary, described = _documented(inspect.getdoc(settings) or "")
     parser = _OneLineParser(prog, description=summary, allow_abbrev=False, formatter_class=_wide_columns)
     for field in fields(settings):  # pyright: ignore[reportArgumentType]
         required = field.default is MISSING and type(None) not in get_args(field.type)
@@ -90,8 +91,8 @@ def _shown(value: Any) -> str:
 
 
 def _documented(docstring: str) -> tuple[str, dict[str, str]]:
-    """Summary line, and argument to description, of a Google-style docstring."""
-    summary = docstring.strip().partition("\n")[0]
+    """Summary line, and argument to description, of a Google-style docstring without its margin."""
+    summary = docstring.partition("\n")[0]
     arguments = docstring.partition("Args:\n")[2].partition("\n\n")[0]
-    entries = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", arguments, re.MULTILINE)
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", arguments, re.MULTILINE)
     return summary, {name: " ".join(text.split()) for name, text in entries}

@@ -3,6 +3,8 @@
 import importlib
 import math
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,8 +70,10 @@ def require_extras(what: str, extras: str, *modules: str) -> None:
         try:
             importlib.import_module(module)
         except ImportError as error:
+            # The pip of another Python, often the first on the path, would not find this installation.
+            pip = f"{shlex.quote(sys.executable)} -m pip"
             raise UsageError(
-                f'{what} needs what cannot be imported ({one_line(error)}); pip install "latentstem[{extras}]"'
+                f'{what} needs what cannot be imported ({one_line(error)}); {pip} install "latentstem[{extras}]"'
             ) from error
 
 

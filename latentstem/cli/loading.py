@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import latentstem
-from latentstem.cli.errors import UsageError
+from latentstem.cli.errors import UsageError, one_line, require_extras
 
 if TYPE_CHECKING:
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+ADAPTER_FILE = "pytorch_lora_weights.safetensors"
+"""What the folder of a published adapter holds."""
 
 
 def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
@@ -32,6 +35,12 @@ def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
         except ValueError as error:
             raise UsageError(f"{error}; or give a folder that exists") from error
     if not (folder / "model_index.json").is_file():
+        for place in (folder, folder / "adapter"):
+            if (place / ADAPTER_FILE).is_file():
+                raise UsageError(
+                    f"{folder}: holds an adapter, no whole weights; name those that it was trained beside (bass-gm if "
+                    f"they are the shipped ones), and give --adapter {place}"
+                )
         raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -52,6 +61,28 @@ def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
             f"{folder}: weights cannot be loaded: {type(error).__name__}: {reason[:200]}; fetch or save them again"
         ) from error
     return pipe
+
+
+def load_adapter(pipe: "StemAccompanimentPipeline", folder: Path) -> None:
+    """Put a fine-tuned adapter into the U-Net.
+
+    Args:
+        pipe: with the weights that the adapter was trained beside; changed in place.
+        folder: what the training published.
+
+    Raises:
+        UsageError: no adapter, a damaged one, one of another net, or peft is missing.
+    """
+    if not (folder / ADAPTER_FILE).is_file():
+        raise UsageError(f"{folder}: holds no {ADAPTER_FILE}; expected the folder `adapter` of a fine-tuning's output")
+    require_extras("--adapter", "training", "peft")
+    try:
+        pipe.unet.load_lora_adapter(folder)
+    except Exception as error:
+        raise UsageError(
+            f"{folder}: the adapter does not go into these weights: {type(error).__name__}: {one_line(error)[:200]}; "
+            "give --weights those that it was trained beside"
+        ) from error
 
 
 def choose_device(name: str) -> str:

@@ -1,5 +1,7 @@
 """`latentstem train`: the trainings, whose options are read from their settings."""
 
+import shlex
+
 import typer
 
 from latentstem.cli.errors import library_errors, require_extras
@@ -31,7 +33,9 @@ def train_unet(context: typer.Context) -> None:
 
     settings = parse_settings(UNetTraining, context.args, prog="latentstem train unet")
     with library_errors():
-        print(f"{train(settings)}: trained weights")
+        folder = train(settings)
+    option = "--adapter" if settings.lora_rank else "--weights"
+    print(f"{folder}: trained weights; hear them: latentstem accompany MIX {option} {shlex.quote(str(folder))}")
 
 
 @train_app.command("contrastive", context_settings=_ALL_WORDS, add_help_option=False)

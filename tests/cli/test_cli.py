@@ -547,3 +547,51 @@ def test_resampled_back_and_forth_keeps_the_time(accompany, tmp_path, monkeypatc
         assert accompany(mix=tmp_path / "tone.wav")[0] == 0
         stem = read_audio(tmp_path / "bass.wav")[0]
         assert (stem - tone)[:, 2000:-2000].abs().max() < 1e-3
+
+
+@pytest.fixture
+def adapter(weights, tmp_path):
+    """An adapter beside the tiny weights that is heard."""
+    pytest.importorskip("peft")
+    from latentstem.training.lora import add_lora, save_lora
+
+    unet = StemAccompanimentPipeline.from_pretrained(weights).unet
+    torch.manual_seed(0)
+    add_lora(unet, rank=2)
+    with torch.no_grad():
+        for parameter in unet.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    save_lora(unet, tmp_path / "run" / "adapter")
+    return tmp_path / "run" / "adapter"
+
+
+def test_an_adapter_goes_into_the_net(accompany, weights, adapter, mix, tmp_path):
+    assert accompany()[0] == 0
+    plain = read_audio(tmp_path / "bass.wav")[0]
+    assert accompany("--adapter", adapter)[0] == 0
+    adapted = read_audio(tmp_path / "bass.wav")[0]
+    pipe = StemAccompanimentPipeline.from_pretrained(weights)
+    pipe.unet.load_lora_adapter(adapter)
+    pipe.unet.fuse_lora()
+    pipe.unet.unload_lora()
+    pipe.save_pretrained(tmp_path / "fused")
+    assert accompany(weights=tmp_path / "fused")[0] == 0
+    fused = read_audio(tmp_path / "bass.wav")[0]
+    assert (adapted - plain).abs().max() > 1e-2
+    assert (adapted - fused).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("folder", ["run/adapter", "run"])
+def test_an_adapter_given_as_weights_is_told_where_it_goes(accompany, adapter, tmp_path, folder):
+    code, _, err = accompany(weights=tmp_path / folder)
+    assert code == 2 and is_one_error(err) and f"--adapter {adapter}" in err[0]
+
+
+def test_no_adapter_and_another_nets_adapter_are_refused(accompany, adapter, tmp_path):
+    code, _, err = accompany("--adapter", tmp_path / "run")
+    assert code == 2 and is_one_error(err) and "expected the folder `adapter`" in err[0]
+    (adapter / "pytorch_lora_weights.safetensors").write_bytes(b"no tensors")
+    code, _, err = accompany("--adapter", adapter)
+    assert code == 2 and is_one_error(err) and "--weights" in err[0]
+    assert not (tmp_path / "bass.wav").exists()

@@ -16,7 +16,6 @@ from accelerate.utils import set_seed
 from torch import Tensor
 from torch.nn.functional import interpolate, mse_loss
 from torch.utils.data import DataLoader, Dataset
-from tqdm.auto import tqdm
 
 from latentstem.audio.yin import yin
 from latentstem.data.production import equalised
@@ -35,7 +34,7 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral, Autoenco
 from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.sampling.latents import normalize_latents
 from latentstem.training.arguments import parse_settings
-from latentstem.training.loop import Budget, RecentLosses, TrainingRun, replace_folder
+from latentstem.training.loop import Budget, RecentLosses, TrainingRun, progress_bar, replace_folder
 from latentstem.training.preview import write_preview
 
 STATISTICS_CROPS = 256
@@ -201,7 +200,7 @@ def train(settings: AutoencoderTraining) -> Path:
     loader = DataLoader(
         crops, settings.batch_size, num_workers=settings.workers, collate_fn=_Collate(settings, crop_samples)
     )
-    bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
+    bar = progress_bar(budget, run.accelerator.is_main_process)
     next_save = budget.seconds + 60 * settings.save_minutes
     recent = RecentLosses()
     model.train()
@@ -210,10 +209,10 @@ def train(settings: AutoencoderTraining) -> Path:
         losses = _losses(run, distance, adversary, settings, next(batches).to(run.accelerator.device))
         run.update(torch.stack(list(losses.values())).sum())
         recent.add(losses)
-        bar.update()
+        bar.update(budget.progress - bar.n)
         if budget.step % 50 == 0:
             run.accelerator.log(recent.means, step=budget.step)
-            bar.set_postfix({name: f"{value:.3f}" for name, value in recent.means.items()})
+            bar.set_postfix(step=budget.step, **{name: f"{value:.3f}" for name, value in recent.means.items()})
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
                 _validate(run, settings, recent.means)

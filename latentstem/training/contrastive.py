@@ -15,14 +15,13 @@ from accelerate.utils import set_seed
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, IterableDataset
-from tqdm.auto import tqdm
 
 from latentstem.evaluation.retrieval import mean_diagonal, top_k
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.training.arguments import parse_settings
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.loop import Budget, RecentLosses, TrainingRun, replace_folder
+from latentstem.training.loop import Budget, RecentLosses, TrainingRun, progress_bar, replace_folder
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def train(settings: ContrastiveTraining) -> Path:
     batches = iter(
         DataLoader(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed), batch_size=None, num_workers=0)
     )
-    bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
+    bar = progress_bar(budget, run.accelerator.is_main_process)
     next_save = budget.seconds + 60 * settings.save_minutes
     recent = RecentLosses()
     while run.unfinished():
@@ -175,11 +174,11 @@ def train(settings: ContrastiveTraining) -> Path:
         with run.accelerator.autocast():
             loss = contrastive_loss(run.model, mixes, stems, others)
         run.update(loss)
-        bar.update()
+        bar.update(budget.progress - bar.n)
         recent.add({"loss": loss})
         if budget.step % 50 == 0:
             run.accelerator.log(recent.means, step=budget.step)
-            bar.set_postfix(recent.means)
+            bar.set_postfix(step=budget.step, **recent.means)
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
                 _validate(run, validation, recent.means)

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
 from torch import nn
+from tqdm import tqdm
 
 
 @dataclass
@@ -127,10 +128,22 @@ def learning_rate_factor(budget: Budget, warmup_steps: int = 200, hold: float = 
         >>> learning_rate_factor(Budget(steps=1000, step=400)), learning_rate_factor(Budget(steps=1000, step=1000))
         (1.0, 0.02)
     """
-    # A short budget warms up in a tenth of itself.
-    warm = min(1.0, (budget.step + 1) / min(warmup_steps, budget.steps // 10 + 1))
+    # A short budget, of steps or of minutes, warms up in a tenth of itself.
+    warm = min(1.0, max((budget.step + 1) / min(warmup_steps, budget.steps // 10 + 1), 10 * budget.progress))
     fall = max(0.0, (budget.progress - hold) / (1 - hold))
     return warm * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * fall)))
+
+
+def progress_bar(budget: Budget, shown: bool) -> tqdm:
+    """A bar of the share of the budget that is used, so that it ends with the minutes as well as with the steps.
+
+    Example:
+        >>> bar = progress_bar(Budget(steps=100, minutes=2, seconds=60), shown=False)
+        >>> bar.total, bar.initial
+        (1.0, 0.5)
+    """
+    layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    return tqdm(total=1.0, initial=budget.progress, bar_format=layout, disable=not shown, mininterval=5)
 
 
 class TrainingRun:

@@ -16,14 +16,13 @@ from accelerate.utils import set_seed
 from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, IterableDataset
-from tqdm.auto import tqdm
 
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.loop import Budget, RecentLosses, TrainingRun, replace_folder
+from latentstem.training.loop import Budget, RecentLosses, TrainingRun, progress_bar, replace_folder
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.validation import UNetValidation, build_pipeline
 
@@ -184,7 +183,7 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     seed = settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index
     batches = iter(DataLoader(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed), batch_size=None))
 
-    bar = tqdm(total=settings.steps, initial=budget.step, disable=not run.accelerator.is_main_process, mininterval=5)
+    bar = progress_bar(budget, run.accelerator.is_main_process)
     next_save = budget.seconds + 60 * settings.save_minutes
     recent = RecentLosses()
     while run.unfinished():
@@ -193,11 +192,11 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
         mix = mix + deviation * torch.randn_like(mix)
         loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout, settings.noise_emphasis)
         run.update(loss)
-        bar.update()
+        bar.update(budget.progress - bar.n)
         recent.add({"loss": loss})
         if budget.step % 50 == 0:
             run.accelerator.log(recent.means, step=budget.step)
-            bar.set_postfix(recent.means)
+            bar.set_postfix(step=budget.step, **recent.means)
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
                 _validate(run, settings, validation, recent.means)

@@ -45,6 +45,13 @@ def test_time_ends_a_budget_as_well_as_steps():
     assert Budget(100, step=200).progress == 1.0
 
 
+def test_a_few_minutes_are_warm_after_a_tenth_however_slow_the_steps():
+    slow = Budget(200_000, minutes=2, step=3, seconds=12)
+    assert learning_rate_factor(slow) == 1.0
+    slow.seconds = 6
+    assert learning_rate_factor(slow) == pytest.approx(0.5)
+
+
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
     whole = start(tmp_path / "whole", 20)
     go(whole, 20)

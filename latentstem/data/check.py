@@ -169,7 +169,8 @@ def _read_headers(folder: Path, target: str) -> _Track:
     stems, mixture = track.files.stems, track.files.mixture
     if target not in stems:
         found = ", ".join(stems) or "no audio"
-        track.report(target, f"target is missing (found: {found})", unusable=True)
+        finding = f"target is missing (found: {found}): name its file {target}.wav or {target}.flac"
+        track.report(target, finding, unusable=True)
     elif len(stems) == 1:
         track.report(target, "has no other stem beside it to make a mix of", unusable=True)
     for path in [*(path for paths in stems.values() for path in paths), *([mixture] if mixture else [])]:
@@ -191,7 +192,8 @@ def _compare_headers(track: _Track) -> None:
     rates = {track.place(path): header.rate for path, header in track.headers.items()}
     if len(set(rates.values())) > 1:
         found = ", ".join(f"{place} {rate} Hz" for place, rate in rates.items())
-        track.report("", f"files differ in sampling rate ({found})", unusable=len(track.rates) > 1)
+        finding = f"files differ in sampling rate ({found}): convert them to one"
+        track.report("", finding, unusable=len(track.rates) > 1)
     lengths = {track.place(path): header.frames / header.rate for path, header in track.headers.items()}
     if lengths and max(lengths.values()) - min(lengths.values()) > LENGTH_TOLERANCE:
         short, long = min(lengths, key=lambda place: lengths[place]), max(lengths, key=lambda place: lengths[place])
@@ -296,7 +298,10 @@ def _report_mixture(track: _Track, names: list[str], products: np.ndarray, mixtu
     for change, name, best in sorted(moved):
         # To fit, the stem has to be moved by `best`: it comes that much too early.
         finding = f"is misaligned, {_lag(2 * REACH - best, rate)} than in the mixture"
-        track.report(name, f"{finding} (moving it lowers the residual by {-_decibels(change):.0f} dB)", unusable=True)
+        finding = f"{finding} (moving it lowers the residual by {-_decibels(change):.0f} dB"
+        if len(moved) == 1 and _decibels(change) > EXPLAINED_DB:
+            finding += f": perhaps it is further off, more than {1000 * REACH / rate:.0f} ms are not looked for"
+        track.report(name, f"{finding})", unusable=True)
     if not moved and _decibels(residual) > FOREIGN_DB:
         track.report(mixture.name, f"is not the sum of the stems: residual {_decibels(residual):.0f} dB")
 

@@ -68,7 +68,11 @@ def copy(source, target):
 
 
 PLANTED = {
-    "target missing": (drop("bass"), ["bass: target is missing (found: drums, keys)"], True),
+    "target missing": (
+        drop("bass"),
+        ["bass: target is missing (found: drums, keys): name its file bass.wav or bass.flac"],
+        True,
+    ),
     "NaN": (set_to("keys", np.nan, 88_200), ["keys.wav: holds NaN or Inf, first at 2.00 s"], True),
     "Inf": (set_to("bass", -np.inf, 44_100), ["bass.wav: holds NaN or Inf, first at 1.00 s"], True),
     "silent target": (set_to("bass", 0), ["bass: is silent from end to end"], True),
@@ -117,6 +121,22 @@ def test_several_misaligned_stems_are_all_found(band):
     }
 
 
+def test_a_lag_that_explains_little_is_said_to_be_doubtful(write_stems, noise):
+    """Music that repeats fits in part within the reach of the check, though it stands further off."""
+    stems = {
+        "bass": (np.tile(noise(0, SAMPLES // 15), (15, 1)) + noise(1, SAMPLES)) / 4,
+        "drums": noise(2, SAMPLES) / 4,
+    }
+    mixture = sum(stems.values())
+    root = write_stems("a", {**stems, "bass": np.roll(stems["bass"], 25_000, axis=0), "mixture": mixture}, rate=RATE)
+    (finding,) = (finding for place, finding, _ in findings(root) if place == "bass")
+    assert REACH < 25_000 and finding.endswith("perhaps it is further off, more than 372 ms are not looked for)")
+
+
+def test_a_lag_that_explains_all_is_not_doubted(band):
+    assert not any("perhaps" in finding for _, finding, _ in findings(band("a", shift("bass", 5000))))
+
+
 @pytest.mark.parametrize("lag", [1, 777, -1234])
 def test_a_mixture_that_is_moved_as_a_whole_is_found(band, lag):
     ((place, finding, unusable),) = findings(
@@ -161,7 +181,7 @@ def test_headers_are_compared(band, write_stems, noise, tmp_path):
     band("b", rate=48000)
     found = findings(root)
     assert ("", "files differ in sampling rate (bass.wav 44100 Hz, drums.wav 48000 Hz, keys.wav 44100 Hz, "
-            "mixture.wav 44100 Hz)", True) in found  # fmt: skip
+            "mixture.wav 44100 Hz): convert them to one", True) in found  # fmt: skip
     assert any(finding.startswith("files differ in length (keys.wav 2.40 s, ") for _, finding, _ in found)
     assert found[-1][1].startswith("tracks differ in sampling rate (44100 Hz in 1, 48000 Hz in 2)")
 
@@ -185,7 +205,7 @@ def test_a_stem_without_company_and_an_empty_folder_are_found(band, tmp_path):
     (root / "b").mkdir()
     found = findings(root)
     assert ("bass", "has no other stem beside it to make a mix of", True) in found
-    assert ("bass", "target is missing (found: no audio)", True) in found
+    assert ("bass", "target is missing (found: no audio): name its file bass.wav or bass.flac", True) in found
     for folder in (tmp_path / "nowhere", tmp_path / "b"):
         with pytest.raises(StemError):
             check_folder(folder)

@@ -19,6 +19,7 @@ from accelerate.state import AcceleratorState
 import latentstem
 from latentstem.cli import app, main
 from latentstem.training import unet
+from latentstem.training.lora import add_lora, save_lora
 
 ROOT = Path(latentstem.__file__).parents[1]
 PAGES = ROOT / "docs" / "pages"
@@ -176,6 +177,10 @@ def make_inputs(words):
         if option == "--weights" and not path.exists() and "/" in word:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(latentstem.pretrained_path("bass-gm"))
+        elif option == "--adapter":
+            unet = latentstem.StemUNet1DModel.from_pretrained(latentstem.pretrained_path("bass-gm"), subfolder="unet")
+            add_lora(unet, rank=1)
+            save_lora(unet, path)
         elif path.suffix in (".wav", ".flac") and word not in outputs and not path.exists():
             latentstem.write_audio(path, *latentstem.read_audio("mix.wav"))
 

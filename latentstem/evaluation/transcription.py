@@ -28,7 +28,9 @@ def transcribe(audio: np.ndarray, sampling_rate: int) -> list[Note]:
     """Writes down the notes of a monophonic bass.
 
     Onsets are where notes begin to be heard, right to about 2 ms for notes that start at once. A sampled instrument
-    begins some milliseconds after its key is pressed: 5 to 10 for most basses of the corpus, up to 30 for some.
+    begins some milliseconds after its key is pressed: 5 to 10 for most basses of the corpus, up to 30 for some. A note
+    of fewer than eight periods of its pitch (0.2 s at the low E of a bass) may be written down at another pitch, and so
+    may one at a leap of more than a fifth with less than 0.12 s of rest between.
 
     Args:
         audio: mono audio `(samples,)`, any level.

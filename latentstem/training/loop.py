@@ -139,7 +139,7 @@ def progress_bar(budget: Budget, shown: bool) -> tqdm:
 
     Example:
         >>> bar = progress_bar(Budget(steps=100, minutes=2, seconds=60), shown=False)
-        >>> bar.total, bar.initial
+        >>> bar.total, bar.n
         (1.0, 0.5)
     """
     layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"

@@ -11,6 +11,8 @@ RATE = 44100
 given_play = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=10, deadline=None
 )
+# What `transcribe` promises the pitch for: as many periods, and as much rest at a leap of more than a fifth.
+PERIODS, FIFTH, REST = 8, 7, 0.12
 # Length of each note, of the rest after it, and its pitch; neighbours may share a pitch.
 NOTES = st.lists(
     st.tuples(st.floats(0.15, 0.6), st.one_of(st.just(0.02), st.floats(0.02, 0.4)), st.integers(28, 55)),
@@ -21,7 +23,10 @@ NOTES = st.lists(
 
 def placed(lengths):
     start, notes = 0.1, []
-    for length, rest, pitch in lengths:
+    following = [pitch for _, _, pitch in lengths[1:]] + [lengths[-1][2]]
+    for (length, rest, pitch), next_pitch in zip(lengths, following, strict=True):
+        rest = rest if abs(next_pitch - pitch) <= FIFTH else max(rest, REST)
+        length = max(length, PERIODS / (440.0 * 2.0 ** ((pitch - 69) / 12)))
         notes.append((start, start + length, pitch))
         start += length + rest
     return notes, start + 0.3

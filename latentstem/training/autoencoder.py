@@ -212,7 +212,7 @@ def train(settings: AutoencoderTraining) -> Path:
         bar.update(budget.progress - bar.n)
         if budget.step % 50 == 0:
             run.accelerator.log(recent.means, step=budget.step)
-            bar.set_postfix(step=budget.step, **{name: f"{value:.3f}" for name, value in recent.means.items()})
+            bar.set_postfix({"step": budget.step, **{name: f"{value:.3f}" for name, value in recent.means.items()}})
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
                 _validate(run, settings, recent.means)

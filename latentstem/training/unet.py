@@ -196,7 +196,7 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
         recent.add({"loss": loss})
         if budget.step % 50 == 0:
             run.accelerator.log(recent.means, step=budget.step)
-            bar.set_postfix(step=budget.step, **recent.means)
+            bar.set_postfix({"step": budget.step, **recent.means})
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
                 _validate(run, settings, validation, recent.means)

@@ -6,7 +6,7 @@ megabytes. A stem to start from is held whole, too, and as samples, and so is a 
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,21 +165,15 @@ class MixFile:
                 stem.append(block if kept is None else kept.heard(block[None], stem.samples)[0])
             if kept is not None:
                 stem = _restored(kept, stem, stack.enter_context(Spool(folder, channels)))
-            down = 1 / max(stem.peak, 1.0)
-            with AudioWriter(path, rate, channels, bits, tags) as writer:
-                for block in stem.blocks():
-                    writer.write(down * block)
+            down = write_spool(stem, path, rate, bits, tags)
             if with_mix is None and draw is None:
                 return down * stem.peak
             mix, both = (stack.enter_context(Spool(folder, self.reader.channels)) for _ in range(2))
             for block in self.reader:
                 both.append(block + down * stem.read(mix.samples, block.shape[1]))
                 mix.append(block)
-            mixed_down = 1 / max(both.peak, 1.0)
             if with_mix is not None:
-                with AudioWriter(with_mix, rate, both.channels, bits, tags) as writer:
-                    for block in both.blocks():
-                        writer.write(mixed_down * block)
+                write_spool(both, with_mix, rate, bits, tags)
             if draw is not None:
                 draw({"mix": mix, "stem": stem, "both": both}, rate)
         return down * stem.peak
@@ -252,6 +246,35 @@ class InitStemFile:
         num_samples = resampled_length(mix.samples, rate, pipe.sampling_rate)
         heard = _resampled(audio, own_rate, pipe.sampling_rate, num_samples)
         return cls({"init_stem": heard, "strength": strength, "keep": keep}, start.gain(mix.gain), start.kept)
+
+
+def write_spool(
+    spool: Spool,
+    path: str | os.PathLike[str],
+    sampling_rate: int,
+    bits: Bits | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> float:
+    """Writes what was laid aside to a file, scaled down as a whole where it would leave [-1, 1].
+
+    Args:
+        spool: The audio.
+        path: The file.
+        sampling_rate: In Hz.
+        bits: How wav and flac files store a sample, see `AudioWriter`.
+        tags: What the file is to say of itself, likewise.
+
+    Returns:
+        What it was scaled by, at most 1.
+
+    Raises:
+        latentstem.AudioFileError: The file cannot be written.
+    """
+    down = 1 / max(spool.peak, 1.0)
+    with AudioWriter(path, sampling_rate, spool.channels, bits, tags) as writer:
+        for block in spool.blocks():
+            writer.write(down * block)
+    return down
 
 
 def _resampled(audio: Tensor, from_rate: int, to_rate: int, num_samples: int) -> Tensor:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from latentstem.audio.io import AudioWriter
 from latentstem.audio.spool import Spool
-from latentstem.pipelines.files import MixFile
+from latentstem.pipelines.files import MixFile, write_spool
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.pictures import spectrogram_png, waveform_outline
 
@@ -83,7 +82,7 @@ def write_take(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor, s
     def draw(spools: dict[str, Spool], rate: int) -> None:
         for what, spool in spools.items():
             if not files[what].exists():
-                _write(files[what], spool, rate)
+                write_spool(spool, files[what], rate)
             picture = files[what].with_suffix(".png")
             if not picture.exists():
                 picture.write_bytes(spectrogram_png(spool, rate))
@@ -92,10 +91,3 @@ def write_take(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor, s
     mix.write_stem(pipe, latents, stem, both, draw)
     score = None if pipe.judge is None else pipe.score(mix.latents, latents).item()
     return Take(seed, mix.samples / mix.reader.sampling_rate, score, **sounds)
-
-
-def _write(path: Path, spool: Spool, sampling_rate: int) -> None:
-    down = 1 / max(spool.peak, 1.0)
-    with AudioWriter(path, sampling_rate, spool.channels) as writer:
-        for block in spool.blocks():
-            writer.write(down * block)

@@ -44,7 +44,7 @@ def write_midi(
         import pretty_midi
     except ImportError as error:
         raise ImportError(
-            f"write_midi needs pretty_midi >=0.2.10, which cannot be imported ({error}); pip install pretty_midi"
+            f"write_midi needs pretty_midi, which cannot be imported ({error}); pip install pretty_midi"
         ) from error
     if not 4.0 <= tempo <= 1000.0:  # a beat is written in microseconds, in three bytes
         raise ValueError(f"tempo {tempo} given, expected 4 to 1000 beats a minute")

@@ -209,10 +209,7 @@ def train(settings: AutoencoderTraining) -> Path:
         losses = _losses(run, distance, adversary, settings, next(batches).to(run.accelerator.device))
         run.update(torch.stack(list(losses.values())).sum())
         recent.add(losses)
-        bar.update(budget.progress - bar.n)
-        if budget.step % 50 == 0:
-            run.accelerator.log(recent.means, step=budget.step)
-            bar.set_postfix({"step": budget.step, **{name: f"{value:.3f}" for name, value in recent.means.items()}})
+        run.show(bar, recent)
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
                 _validate(run, settings, recent.means)

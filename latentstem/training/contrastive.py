@@ -174,11 +174,8 @@ def train(settings: ContrastiveTraining) -> Path:
         with run.accelerator.autocast():
             loss = contrastive_loss(run.model, mixes, stems, others)
         run.update(loss)
-        bar.update(budget.progress - bar.n)
         recent.add({"loss": loss})
-        if budget.step % 50 == 0:
-            run.accelerator.log(recent.means, step=budget.step)
-            bar.set_postfix({"step": budget.step, **recent.means})
+        run.show(bar, recent)
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
                 _validate(run, validation, recent.means)

@@ -246,6 +246,18 @@ class TrainingRun:
         self.budget.seconds += elapsed
         self._clock = now
 
+    def show(self, bar: tqdm, recent: RecentLosses) -> None:
+        """Move the bar on and, every fifty steps, log the recent losses and show them beside it.
+
+        Args:
+            bar: From `progress_bar`.
+            recent: Losses of the steps so far.
+        """
+        bar.update(self.budget.progress - bar.n)
+        if self.budget.step % 50 == 0:
+            self.accelerator.log(recent.means, step=self.budget.step)
+            bar.set_postfix({"step": self.budget.step, **recent.means})
+
     def save(self) -> None:
         """Write the state so that a kill at any moment leaves either the old one or the new one whole."""
         self.accelerator.wait_for_everyone()

@@ -192,11 +192,8 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
         mix = mix + deviation * torch.randn_like(mix)
         loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout, settings.noise_emphasis)
         run.update(loss)
-        bar.update(budget.progress - bar.n)
         recent.add({"loss": loss})
-        if budget.step % 50 == 0:
-            run.accelerator.log(recent.means, step=budget.step)
-            bar.set_postfix({"step": budget.step, **recent.means})
+        run.show(bar, recent)
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
                 _validate(run, settings, validation, recent.means)

@@ -183,13 +183,15 @@ def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
     }
     shown = {group: {name: row for name, row in some.items() if "seconds" in row} for group, some in shown.items()}
     shown = {group: some for group, some in shown.items() if some}
+    if not shown:
+        picture = Figure(figsize=(11, 4), layout="constrained")
+        _draw_lengths(picture, rows)
+        return picture
     height = 1 + sum(0.8 + 0.3 * len(some) for some in shown.values())
     picture = Figure(figsize=(11, height + 4), layout="constrained")
     picture.suptitle(f"{seconds:g} s of audio, fastest round")
     above, below = picture.subfigures(2, height_ratios=[height, 4])
     _draw_lengths(below, rows)
-    if not shown:
-        return picture
     heights = [len(some) + 1 for some in shown.values()]
     axes = above.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights}, sharex="col")
     for (speed, memory), (group, some) in zip(axes, shown.items(), strict=True):
@@ -208,7 +210,7 @@ def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
     return picture
 
 
-def _draw_lengths(figure: SubFigure, rows: dict[str, dict[str, Any]]) -> None:
+def _draw_lengths(figure: Figure | SubFigure, rows: dict[str, dict[str, Any]]) -> None:
     time, memory = figure.subplots(1, 2)
     for prefix, label in (
         ("length/encode", "encode"),

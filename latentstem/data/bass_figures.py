@@ -117,8 +117,8 @@ FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-# The style "kick" without drums plays as if these were the bass drum's.
-KICKS = {"4/4": (0.0, 1.5, 2.0), "3/4": (0.0, 2.0), "6/8": (0.0, 5 / 3)}
+# The style "kick" where nobody keeps a groove.
+KICKS = {"4/4": "1.....1.1.......", "3/4": "1.......1...", "6/8": "1.........1."}
 
 # How much of the time to the next note a note lasts; other styles draw from every articulation.
 ARTICULATIONS = ((0.3, 0.5), (0.55, 0.8), (0.55, 0.8), (0.85, 1.0), (0.85, 1.0), (0.85, 1.0))

@@ -6,18 +6,24 @@ moving voice and the pedal choose each pitch from where the line stands.
 
 import copy
 from collections.abc import Sequence
+from math import ldexp
 
 from latentstem.data.bass_figures import ARTICULATION, ARTICULATIONS, FIGURES, KICKS, LONGEST
 from latentstem.data.dice import Dice
-from latentstem.data.grid import Metre, Stroke
+from latentstem.data.grid import Stroke
+from latentstem.data.groove import Groove
 from latentstem.data.harmony import Harmony, Span
 from latentstem.data.melody import scale_over
 from latentstem.data.programs import BASSES, STYLES
-from latentstem.data.rhythms import CLOSE, drawn_figure, onsets, steps_per_bar
+from latentstem.data.rhythms import CLOSE, drawn_figure, onsets
 from latentstem.data.score import REGISTER_BASS
 
 __all__ = ["STYLES", "Bassist"]
 
+LISTENERS = 0.9  # share of the players who choose by the groove; the others play as if alone
+# What sits on the groove wholly is 2 to this power likelier than what misses it wholly: a figure, the best of a style.
+ATTENTION, STYLE_ATTENTION = 56, 20
+RIFFS = 12  # that a player tries before keeping one
 # Styles in which the last note before another chord may step into it.
 LEADING = ("roots", "eighths", "root_fifth", "arpeggio", "riff", "half_time", "kick", "syncopated")
 
@@ -27,8 +33,7 @@ class Bassist:
 
     Args:
         dice: source of the draws.
-        metre: of the song.
-        kicks: beats of the bass drum within a bar; the style "kick" plays on them.
+        groove: what the band strikes in a bar; most players choose style and figure by it.
         swung: whether the song swings, which favours walking.
 
     Attributes:
@@ -36,15 +41,16 @@ class Bassist:
         style: a key of `STYLES`.
 
     Example:
-        >>> bassist = Bassist(Dice(0), Metre("4/4", 4, 2), kicks=(0.0, 2.0), swung=False)
+        >>> from latentstem.data.grid import METRES
+        >>> bassist = Bassist(Dice(0), Groove.of(METRES[0], drummer=None, compers=()), swung=False)
         >>> strokes = bassist.play([Span(Harmony(9, (0, 3, 7)), 0.0, 4.0, 9, "minor")])
         >>> strokes[0].pitch % 12
         9
     """
 
-    def __init__(self, dice: Dice, metre: Metre, kicks: Sequence[float], swung: bool):
-        self.dice, self.metre, self.swung = dice, metre, swung
-        self.kicks = tuple(kicks) or KICKS[metre.name]
+    def __init__(self, dice: Dice, groove: Groove, swung: bool):
+        self.dice, self.metre, self.swung = dice, groove.metre, swung
+        self.groove = groove
         self.program = dice.weighted({program: voice.weight for program, voice in BASSES.items()})
         self.lowest = BASSES[self.program].lowest
         # Low, in the middle, or now and then high: the song's lowest root.
@@ -57,12 +63,14 @@ class Bassist:
         self.ghosts = dice.pick((0.0, 0.0, 0.0, 0.05))
         self.below = dice.chance(0.35)
         self.velocity = dice.uniform(85, 112)
+        self.listens = dice.chance(LISTENERS)
         self._take_up(dice.weighted(self._leaning()))
 
-    def variation(self) -> "Bassist":
-        """The same player on the same instrument in another style, for another section."""
+    def variation(self, groove: Groove, restyled: bool) -> "Bassist":
+        """The same player on the same instrument for another section: to its groove, in another style if asked."""
         other = copy.copy(self)
-        other._take_up(self.dice.weighted({**self._leaning(), self.style: 0.0}))
+        other.groove = groove
+        other._take_up(self.dice.weighted({**other._leaning(), self.style: 0.0}) if restyled else self.style)
         return other
 
     def bottom(self, harmony: Harmony) -> int:
@@ -107,31 +115,42 @@ class Bassist:
         return strokes
 
     def _leaning(self) -> dict[str, float]:
-        styles = BASSES[self.program].styles
-        return {style: weight * (4.0 if self.swung and style == "walking" else 1.0) for style, weight in styles.items()}
+        """How likely each style is: the program's own leaning, swing, and how well the style can sit on the groove."""
+        leaning = {}
+        for style, weight in BASSES[self.program].styles.items():
+            liking = max(self._liking(figure, STYLE_ATTENTION) for figure in self._figures(style))
+            leaning[style] = weight * (4.0 if self.swung and style == "walking" else 1.0) * liking
+        return leaning
+
+    def _liking(self, figure: str, attention: int) -> float:
+        # A power of two is exact on every machine, exp is not.
+        return ldexp(1.0, round(attention * self.groove.fit(figure)) if self.listens else 0)
 
     def _take_up(self, style: str) -> None:
         self.style = style
-        self.figure = self._figure()
+        figures = self._figures(style)
+        likings = {number: self._liking(figure, ATTENTION) for number, figure in enumerate(figures)}
+        self.figure = figures[self.dice.weighted(likings)]
         self.length = self.dice.uniform(*ARTICULATION.get(style) or self.dice.pick(ARTICULATIONS))
         self.preference = self.dice.pick((0, 0, 7))
         self.last: int | None = None
         self.rising = self.dice.chance(0.5)
 
-    def _figure(self) -> str:
-        if self.style == "riff":
-            signs = {"1": 4.0, "3": 1.0, "5": 2.0, "8": 1.5, "7": 0.7, "a": 1.2, "r": 0.6}
-            density, bars = self.dice.uniform(0.35, 0.8), self.dice.pick((1, 1, 2))
-            drawn = drawn_figure(self.dice, self.metre, signs, density, bars)
-            # One step out of the chord is a colour; with more of them the chord is lost.
-            before, step, after = drawn.rpartition("a")
-            return before.replace("a", "1") + step + after
-        if self.style == "kick":
-            steps = ["."] * steps_per_bar(self.metre)
-            for beat in (0.0, *self.kicks):
-                steps[round(beat * 2 * self.metre.division) % len(steps)] = "1"
-            return "".join(steps)
-        return self.dice.pick(FIGURES[self.style][self.metre.name])
+    def _figures(self, style: str) -> Sequence[str]:
+        """What a style may play; riffs are made up anew each time."""
+        if style == "riff":
+            return [self._riff() for _ in range(RIFFS)]
+        if style == "kick":
+            return [self.groove.figure or KICKS[self.metre.name]]
+        return FIGURES[style][self.metre.name]
+
+    def _riff(self) -> str:
+        signs = {"1": 4.0, "3": 1.0, "5": 2.0, "8": 1.5, "7": 0.7, "a": 1.2, "r": 0.6}
+        density, bars = self.dice.uniform(0.35, 0.8), self.dice.pick((1, 1, 2))
+        drawn = drawn_figure(self.dice, self.metre, signs, density, bars)
+        # One step out of the chord is a colour; with more of them the chord is lost.
+        before, step, after = drawn.rpartition("a")
+        return before.replace("a", "1") + step + after
 
     def _marks(self, span: Span) -> list[tuple[float, str]]:
         """What the figure holds within a chord, its first note made the chord's bass note."""

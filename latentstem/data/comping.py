@@ -79,6 +79,7 @@ class Comper:
     Attributes:
         program: General MIDI program.
         role: how it plays, a role of its family in `FAMILIES`.
+        figure: the rhythm that it repeats, in tablature; nothing but dots where it holds or breaks its chords.
 
     Example:
         >>> player = Comper(Dice(1), Metre("4/4", 4, 2), complete=True)

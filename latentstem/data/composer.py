@@ -5,7 +5,6 @@ Lattner and Deruty 2020, section 4.1: random diatonic triads, two instruments, o
 direction in which a model could otherwise learn the corpus instead of the music.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,8 +12,9 @@ from latentstem.data.bassline import Bassist
 from latentstem.data.comping import Comper
 from latentstem.data.dice import Dice
 from latentstem.data.drums import Drummer
-from latentstem.data.form import Arrangement, Passage, lay_out
+from latentstem.data.form import ENERGY, Arrangement, Passage, lay_out
 from latentstem.data.grid import METRES, Feel, Grid, Metre, Stroke
+from latentstem.data.groove import Groove
 from latentstem.data.harmony import Span
 from latentstem.data.melody import lead
 from latentstem.data.programs import LEADS
@@ -91,26 +91,24 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
         parts.append(
             _part("lead", dice.pick(LEADS), notes("lead", lead(dice, spans, metre), 1.2), dice.uniform(-8, -2))
         )
-    kicks: Sequence[float] = ()
+    drummer = in_chorus = None
     if "drums" in names:
         drummer = Drummer(dice, metre, swung)
-        kicks = drummer.kicks
-        strokes = _drums(dice, drummer, passages, metre)
+        strokes, in_chorus = _drums(dice, drummer, passages, metre)
         parts.append(_part("drums", drummer.kit, notes("drums", strokes, 0.5), dice.uniform(-6, 1), is_drum=True))
 
     if bass_player:
         dice = Dice((seed, bass_player))
-    bassist = Bassist(dice, metre, kicks, swung)
-    other = bassist.variation() if dice.chance(0.6) else bassist
-    lifted = dice.pick((("chorus",), ("chorus",), ("chorus", "bridge"), ("bridge",)))
+    groove, chorus = (Groove.of(metre, player, compers) for player in (drummer, in_chorus))
+    bassists = _bassists(dice, groove, chorus, swung)
     strokes, styles = [], []
     for passage in passages:
-        player = other if passage.name in lifted else bassist
+        player = bassists[passage.name]
         first, stop = passage.first * metre.beats, passage.stop * metre.beats
         strokes += player.play([span for span in spans if first <= span.start < stop])
         rests = set(range(passage.first, passage.stop)) <= arrangement.rests["bass"]
         styles.append("" if rests else player.style)
-    bass = _part("bass", bassist.program, notes("bass", strokes, 0.7), dice.uniform(-4, 1))
+    bass = _part("bass", bassists["verse"].program, notes("bass", strokes, 0.7), dice.uniform(-4, 1))
 
     beats = tuple(round(grid.seconds(beat), 4) for beat in range(grid.beats))
     sections = _sections(passages, styles, grid)
@@ -168,8 +166,12 @@ def _part(name: str, program: int, notes: tuple[Note, ...], gain_db: float, is_d
     return Part(name, program, is_drum, notes, round(gain_db, 2))
 
 
-def _drums(dice: Dice, drummer: Drummer, passages: list[Passage], metre: Metre) -> list[Stroke]:
-    """The verse's pattern, another one in the chorus, fills before what is new and crashes on it."""
+def _drums(dice: Dice, drummer: Drummer, passages: list[Passage], metre: Metre) -> tuple[list[Stroke], Drummer]:
+    """The verse's pattern, another one in the chorus, fills before what is new and crashes on it.
+
+    Returns:
+        The strokes, and the drummer as the chorus hears it.
+    """
     fills, crashes = dice.chance(0.6), dice.chance(0.6)
     other = drummer.variation() if dice.chance(0.6) else drummer
     strokes: list[Stroke] = []
@@ -179,7 +181,18 @@ def _drums(dice: Dice, drummer: Drummer, passages: list[Passage], metre: Metre) 
             ends = bar == passage.stop - 1 or ((bar - passage.first) % 4 == 3 and dice.chance(0.25))
             played = player.bar(fill=fills and ends, opening=crashes and bar == passage.first)
             strokes += [stroke.moved(bar * metre.beats) for stroke in played]
-    return strokes
+    return strokes, other
+
+
+def _bassists(dice: Dice, groove: Groove, chorus: Groove, swung: bool) -> dict[str, Bassist]:
+    """Who plays the bass in each kind of section: one person, who takes up another style in some and listens in all."""
+    bassist = Bassist(dice, groove, swung)
+    restyled = dice.pick((("chorus",), ("chorus",), ("chorus", "bridge"), ("bridge",))) if dice.chance(0.6) else ()
+    players = dict.fromkeys(ENERGY, bassist)
+    for name, its_groove in (("chorus", chorus), ("bridge", groove)):
+        if name in restyled or its_groove != groove:
+            players[name] = bassist.variation(its_groove, restyled=name in restyled)
+    return players
 
 
 def _tiles(starts: list[float], grid: Grid) -> list[tuple[float, float]]:

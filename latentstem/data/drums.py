@@ -40,6 +40,7 @@ class Drummer:
     Attributes:
         kit: General MIDI drum kit.
         kicks: beats of the bass drum within a bar; may be none.
+        pulse: the cymbal's line, in tablature; may be empty.
         style: name of the pattern.
 
     Example:
@@ -86,12 +87,14 @@ class Drummer:
     def _take_up(self, cymbal: int) -> None:
         self.cymbal = cymbal
         players = {HAT: cymbal, BACKBEAT: self.backbeat}
+        pattern = self.dice.pick(PATTERNS[self.metre.name][self.style])
         self.hits = [
             (beat, players.get(key, key), LOUDNESS[sign])
-            for key, line in self.dice.pick(PATTERNS[self.metre.name][self.style]).items()
+            for key, line in pattern.items()
             for beat, sign in onsets(line, self.metre, 0.0, float(self.metre.beats))
         ]
         self.kicks = tuple(beat for beat, key, _ in self.hits if key == KICK)
+        self.pulse = pattern.get(HAT, "")
 
     def _hit(self, beat: float, key: int, velocity: float) -> Stroke:
         loudness = min(127, max(1, int(velocity - SOFTER.get(key, 0))))

@@ -17,6 +17,7 @@ from latentstem.data.dice import Dice
 from latentstem.data.drum_patterns import PATTERNS, SWUNG, WEIGHTS
 from latentstem.data.drums import Drummer
 from latentstem.data.grid import METRES, Feel, Grid
+from latentstem.data.groove import Groove
 from latentstem.data.harmony import SCALES, SYMBOLS, Harmony, Span, diatonic
 from latentstem.data.melody import lead
 from latentstem.data.programs import BASSES, CLEAR, FAMILIES, KITS, STYLES
@@ -53,8 +54,12 @@ def song(seed, metre, count=24, foreign=True):
     return [*spans[:-1], Span(harmony, spans[-1].start, cut, tonic, mode)]
 
 
+def groove(seed, metre):
+    return Groove.of(metre, Drummer(Dice(seed), metre, False), [Comper(Dice(seed), metre, complete=False)])
+
+
 def bassist(seed, metre):
-    return Bassist(Dice(seed), metre, Drummer(Dice(seed), metre, False).kicks, swung=seed % 5 == 0)
+    return Bassist(Dice(seed), groove(seed, metre), swung=seed % 5 == 0)
 
 
 @cache
@@ -87,7 +92,7 @@ def assert_within_spans(strokes, spans):
 @given(seeds, metres, st.booleans())
 def test_a_bass_is_monophonic_within_its_register_and_in_every_chord(seed, metre, varied):
     spans, player = song(seed, metre), bassist(seed, metre)
-    player = player.variation() if varied else player
+    player = player.variation(groove(seed + 1, metre), restyled=True) if varied else player
     strokes = player.play(spans)
     assert_within_spans(strokes, spans)
     assert all(within(strokes, span) for span in spans)
@@ -185,10 +190,55 @@ def test_slap_pops_octaves_and_whispers_ghosts():
 def test_a_variation_is_the_same_player_in_another_style(seed, metre):
     player = bassist(seed, metre)
     style, figure = player.style, player.figure
-    other = player.variation()
+    other = player.variation(groove(seed + 1, metre), restyled=True)
     assert (other.program, other.floor) == (player.program, player.floor) and other.style != style
     assert BASSES[player.program].styles[other.style] > 0
     assert (player.style, player.figure) == (style, figure)
+    assert player.variation(groove(seed + 1, metre), restyled=False).style == style
+
+
+def test_most_players_sit_on_the_groove_of_their_own_band():
+    own, others = [], []
+    for metre in METRES:
+        grooves = [groove(seed, metre) for seed in range(80)]
+        for seed, (its, another) in enumerate(pairwise(grooves)):
+            figure = Bassist(Dice(seed), its, swung=False).figure
+            own.append(its.fit(figure))
+            others.append(another.fit(figure))
+    assert np.mean(own) > np.mean(others) + 0.1
+    assert np.mean(np.array(own) >= others) > 0.75
+
+
+@pytest.mark.parametrize("metre", METRES)
+def test_a_band_without_a_rhythm_leaves_the_choice_to_the_player(metre):
+    silent = Groove.of(metre, None, [])
+    assert silent.figure == "" and silent.fit("1" + "." * (SIXTEENTHS[metre.name] - 1)) == 0.0
+    styles = {Bassist(Dice(seed), silent, swung=False).style for seed in range(400)}
+    assert styles == set(STYLES)
+
+
+@given(seeds, metres)
+def test_a_fit_is_a_cosine(seed, metre):
+    band = groove(seed, metre)
+    assert len(band.strikes) == SIXTEENTHS[metre.name]
+    struck = "".join("1" if strike else "." for strike in band.strikes)
+    for figure in (struck, "1" * len(struck), band.figure):
+        hits = np.array([sign == "1" for sign in figure], float)
+        cosine = hits @ band.strikes / np.linalg.norm(hits) / np.linalg.norm(band.strikes)
+        assert band.fit(figure) == pytest.approx(cosine) and band.fit(2 * figure) == pytest.approx(cosine)
+
+
+def test_a_groove_hears_the_kick_and_doubles_the_riff_but_not_the_offbeat():
+    metre = METRES[0]
+    drummer, comper = Drummer(Dice(3), metre, False), Comper(Dice(0), metre, complete=False)
+    drums = Groove.of(metre, drummer, [])
+    assert [step / 4 for step in drums.kicks] == list(drummer.kicks)
+    assert min(drums.strikes[step] for step in drums.kicks) >= 1.0
+    comper.figure = "..0...1...m.r..."
+    for role, weight in (("riff", 1.0), ("stabs", 0.5), ("offbeats", 0.0)):
+        comper.role = role
+        strikes = Groove.of(metre, None, [comper]).strikes
+        assert [strikes[step] for step in (0, 2, 6, 10, 12)] == [0.0, weight, weight, 0.0, 0.0]
 
 
 def test_every_bass_program_and_style_is_heard():
@@ -390,7 +440,7 @@ def test_a_seed_names_what_is_played(seed, metre):
     first, again = (
         [
             *bassist(seed, metre).play(spans),
-            *bassist(seed, metre).variation().play(spans),
+            *bassist(seed, metre).variation(groove(seed, metre), restyled=True).play(spans),
             *Comper(Dice(seed), metre, complete=False).play(spans),
             *lead(Dice(seed), spans, metre),
             *Drummer(Dice(seed), metre, False).bar(True, True),

@@ -1,7 +1,7 @@
 """SIGKILL at random moments of rendering and of both trainings: what is on disk in between, and how each of them ends.
 
 Rendering must end bit-equal to an uninterrupted run. A training draws new crops after a kill, so it must end where
-uninterrupted ones end, within the spread of their seeds. No file may ever be half-written under its final name.
+uninterrupted ones end on songs that none of them hears, within the spread of their seeds. No file may ever be half-written under its final name.
 
 Run it as `python benchmarks/kills.py`.
 """
@@ -29,6 +29,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import mse_loss
 
 from latentstem import AutoencoderSpectral, CosineDDIMScheduler, StemAccompanimentPipeline
+from latentstem.data.composer import VALIDATION_SEEDS
 from latentstem.data.corpus import write_corpus
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.sampling.latents import normalize_latents
@@ -51,7 +52,8 @@ def main(
     kills: Annotated[int, typer.Option(min=1, help="Kills of each of the three.")] = 10,
     songs: Annotated[int, typer.Option(min=2, help="Songs of the corpus.")] = 12,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 4.0,
-    steps: Annotated[int, typer.Option(min=10, help="Steps of a training.")] = 160,
+    autoencoder_steps: Annotated[int, typer.Option(min=10, help="Steps of its training.")] = 400,
+    unet_steps: Annotated[int, typer.Option(min=10, help="Steps of its training.")] = 12_000,
     seeds: Annotated[int, typer.Option(min=2, help="Uninterrupted trainings to compare with.")] = 3,
     soundfont: str = "fluidr3",
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
@@ -61,8 +63,9 @@ def main(
         folder = Path(name)
         render = partial(write_corpus, seeds=range(songs), soundfonts=(soundfont,), duration=duration, workers=2)
         figures: dict[str, Any] = {"rendering": _rendering(render, folder, kills)}
-        stems = folder / "whole"
-        common = {"steps": steps, "mixed_precision": "no", "save_minutes": 0.02}
+        stems, unheard = folder / "whole", folder / "unheard"
+        write_corpus(unheard, VALIDATION_SEEDS[:3], soundfonts=(soundfont,), duration=duration, workers=2)
+        common = {"mixed_precision": "no"}
         figures["autoencoder"] = _training(
             lambda output, seed: partial(
                 autoencoder.train,
@@ -70,6 +73,8 @@ def main(
                     stems,
                     output,
                     **common,
+                    steps=autoencoder_steps,
+                    save_minutes=0.02,
                     batch_size=2,
                     crop_frames=4,
                     window_lengths=(512, 2048),
@@ -80,7 +85,7 @@ def main(
                     model=AUTOENCODER,
                 ),
             ),
-            partial(_reconstruction_loss, stems),
+            partial(_reconstruction_loss, unheard),
             folder / "a",
             kills,
             seeds,
@@ -94,6 +99,9 @@ def main(
                     output,
                     encoder,
                     **common,
+                    validation=unheard,
+                    steps=unet_steps,
+                    save_minutes=0.05,
                     batch_frames=64,
                     crop_frames=(8, 16),
                     learning_rate=3e-3,
@@ -101,7 +109,7 @@ def main(
                     model=UNET,
                 ),
             ),
-            partial(_velocity_loss, stems),
+            partial(_velocity_loss, unheard),
             folder / "u",
             kills,
             seeds,
@@ -115,7 +123,13 @@ def main(
             ends = (f"{figure['killed']['loss']:.4f}", others)
         table.add_row(name, str(len(figure["kills"])), str(len(figure["half_written"])), *ends)
     Console().print(table)
-    settings = {"kills": kills, "songs": songs, "duration": duration, "steps": steps, "seeds": seeds}
+    settings = {
+        "kills": kills,
+        "songs": songs,
+        "duration": duration,
+        "steps": {"autoencoder": autoencoder_steps, "unet": unet_steps},
+        "seeds": seeds,
+    }
     write_report("kills", settings, figures, _picture(figures), results)
 
 
@@ -294,13 +308,17 @@ def _velocity_loss(stems: Path, output: Path) -> float:
 def _picture(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(10, 3.6))
     panels: Sequence[Any] = picture.subplots(1, 2)
-    for panel, (name, loss) in zip(panels, {"autoencoder": "log_magnitude", "unet": "loss"}.items(), strict=True):
+    curves = {
+        "autoencoder": ("log_magnitude", "training loss since the last start"),
+        "unet": ("velocity_error", "velocity error on unheard songs"),
+    }
+    for panel, (name, (loss, label)) in zip(panels, curves.items(), strict=True):
         for number, run in enumerate(figures[name]["uninterrupted"]):
-            label = "uninterrupted, other seeds" if number == 0 else None
-            panel.plot(*_curve(run["history"], loss), color="grey", alpha=0.7, label=label)
+            said = "uninterrupted, other seeds" if number == 0 else None
+            panel.plot(*_curve(run["history"], loss), color="grey", alpha=0.7, label=said)
         kills = len(figures[name]["kills"])
         panel.plot(*_curve(figures[name]["killed"]["history"], loss), ".-", label=f"killed {kills} times")
-        panel.set(title=name, xlabel="step", ylabel="training loss since the last start")
+        panel.set(title=name, xlabel="step", ylabel=label)
         panel.legend()
     return picture
 

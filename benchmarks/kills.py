@@ -53,7 +53,7 @@ def main(
     songs: Annotated[int, typer.Option(min=2, help="Songs of the corpus.")] = 12,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 4.0,
     autoencoder_steps: Annotated[int, typer.Option(min=10, help="Steps of its training.")] = 400,
-    unet_steps: Annotated[int, typer.Option(min=10, help="Steps of its training.")] = 12_000,
+    unet_steps: Annotated[int, typer.Option(min=10, help="Steps of its training.")] = 4000,
     seeds: Annotated[int, typer.Option(min=2, help="Uninterrupted trainings to compare with.")] = 3,
     soundfont: str = "fluidr3",
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,

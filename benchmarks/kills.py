@@ -1,7 +1,8 @@
 """SIGKILL at random moments of rendering and of both trainings: what is on disk in between, and how each of them ends.
 
 Rendering must end bit-equal to an uninterrupted run. A training draws new crops after a kill, so it must end where
-uninterrupted ones end on songs that none of them hears, within the spread of their seeds. No file may ever be half-written under its final name.
+uninterrupted ones end on songs that none of them hears, within the spread of their seeds. No file may ever be
+half-written under its final name.
 
 Run it as `python benchmarks/kills.py`.
 """

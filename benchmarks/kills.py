@@ -65,15 +65,14 @@ def main(
         render = partial(write_corpus, seeds=range(songs), soundfonts=(soundfont,), duration=duration, workers=2)
         figures: dict[str, Any] = {"rendering": _rendering(render, folder, kills)}
         stems, unheard = folder / "whole", folder / "unheard"
-        write_corpus(unheard, VALIDATION_SEEDS[:3], soundfonts=(soundfont,), duration=duration, workers=2)
-        common = {"mixed_precision": "no"}
+        render(unheard, seeds=VALIDATION_SEEDS[:3])
         figures["autoencoder"] = _training(
             lambda output, seed: partial(
                 autoencoder.train,
                 AutoencoderTraining(
                     stems,
                     output,
-                    **common,
+                    mixed_precision="no",
                     steps=autoencoder_steps,
                     save_minutes=0.02,
                     batch_size=2,
@@ -99,7 +98,7 @@ def main(
                     stems,
                     output,
                     encoder,
-                    **common,
+                    mixed_precision="no",
                     validation=unheard,
                     steps=unet_steps,
                     save_minutes=0.05,

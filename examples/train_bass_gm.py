@@ -6,8 +6,8 @@ Renders the corpus on all cores; trains the autoencoder; goes on with its decode
 encoder keeps the meaning of the latents; finds what of these tells the instrument; trains the denoiser on them, and the
 judge that chooses among its basses; publishes all of it.
 Needs the `training` extra, FluidSynth and its soundfonts, and takes the GPU if there is one. Whatever interrupts it,
-the same command goes on: what is finished is not done again, what is not resumes from its last good state. Where the
-minutes go, and the command line for a large machine: `docs/pages/training.md`.
+the same command goes on: what is finished is not done again, what is not resumes from its last good state, and ends
+where it would have ended. Where the time goes, and the command line for a large machine: `docs/pages/training.md`.
 """
 
 import json
@@ -50,6 +50,7 @@ SHORT: dict[str, Any] = {
     "duration": 6.0,
     "validation_songs": 3,
     "steps": (60, 20, 160, 60),
+    "minutes": None,
     "batch_size": 4,
     "batch_frames": 512,
     "workers": 0,
@@ -61,7 +62,7 @@ SHORT: dict[str, Any] = {
     "judge": {"channels": 64},
     "judge_frames": 24,
 }
-"""Narrow nets, few songs, steps in place of minutes: the whole recipe in two minutes of one core."""
+"""Narrow nets, few songs, few steps: the whole recipe in two minutes of one core."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,9 @@ class Recipe:
         songs: Songs to train on.
         duration: Seconds a song.
         validation_songs: Songs to validate on, of seeds never trained on.
-        autoencoder_minutes: Minutes of the autoencoder's training.
-        restyling_minutes: Minutes of the decoder's own, with exchanged styles.
-        unet_minutes: Minutes of the denoiser's.
-        judge_minutes: Minutes of the judge's.
-        steps: Optimiser steps of these four trainings in place of their minutes.
+        steps: Optimiser steps of the four trainings: the autoencoder's, its decoder's own with exchanged styles, the
+            denoiser's and the judge's.
+        minutes: Minutes of these in place of their steps; what comes out then depends on the machine's speed.
         batch_size: Crops a step of the first two.
         batch_frames: Latent frames a step of the denoiser's.
         judge_frames: Latent frames of a pair that the judge compares.
@@ -97,11 +96,8 @@ class Recipe:
     songs: int = 1035
     duration: float = 20.0
     validation_songs: int = 24
-    autoencoder_minutes: float = 60.0
-    restyling_minutes: float = 15.0
-    unet_minutes: float = 110.0
-    judge_minutes: float = 10.0
-    steps: tuple[int, int, int, int] | None = None
+    steps: tuple[int, int, int, int] = (7500, 1200, 16000, 2600)
+    minutes: tuple[float, float, float, float] | None = None
     batch_size: int = 4
     batch_frames: int = 3072
     judge_frames: int = 96
@@ -178,11 +174,8 @@ def _command(recipe: Recipe) -> str:
 
 def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
     """The settings of the four trainings, in order."""
-    minutes = (getattr(recipe, f"{training}_minutes") for training in TRAININGS)
-    budgets = {
-        training: {"minutes": limit} if recipe.steps is None else {"steps": steps}
-        for training, limit, steps in zip(TRAININGS, minutes, recipe.steps or TRAININGS, strict=True)
-    }
+    unit = "steps" if recipe.minutes is None else "minutes"
+    budgets = dict(zip(TRAININGS, recipe.minutes or recipe.steps, strict=True))
 
     def common(training: str) -> dict[str, Any]:
         return {
@@ -191,7 +184,7 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             "validation": validation,
             "save_minutes": recipe.save_minutes,
             "seed": SEEDS[training],
-            **budgets[training],
+            unit: budgets[training],
         }
 
     crops: dict[str, Any] = {"batch_size": recipe.batch_size, "workers": recipe.workers}

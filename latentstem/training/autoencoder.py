@@ -34,7 +34,7 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral, Autoenco
 from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.sampling.latents import normalize_latents
 from latentstem.training.arguments import parse_settings
-from latentstem.training.loop import Budget, RecentLosses, TrainingRun, progress_bar, replace_folder
+from latentstem.training.loop import Budget, TrainingRun, progress_bar, replace_folder
 from latentstem.training.preview import write_preview
 
 STATISTICS_CROPS = 256
@@ -195,24 +195,19 @@ def train(settings: AutoencoderTraining) -> Path:
         run.accelerator.unwrap_model(run.model).set_background(background)
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
     distance.to(run.accelerator.device)
-    # Every process draws its own crops, and a resumed run draws crops it has not seen.
-    crops = _crops(folder, read_samples, settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index)
-    loader = DataLoader(
-        crops, settings.batch_size, num_workers=settings.workers, collate_fn=_Collate(settings, crop_samples)
-    )
+    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
+    batches = iter(_loader(settings, folder, read_samples, seed, budget.step))
     bar = progress_bar(budget, run.accelerator.is_main_process)
     next_save = budget.seconds + 60 * settings.save_minutes
-    recent = RecentLosses()
     model.train()
-    batches = iter(loader)
     while run.unfinished():
-        losses = _losses(run, distance, adversary, settings, next(batches).to(run.accelerator.device))
+        mixes, stems = (part.to(run.accelerator.device) for part in next(batches))
+        losses = _losses(run, distance, adversary, settings, augmented(mixes, stems, settings, crop_samples))
         run.update(torch.stack(list(losses.values())).sum())
-        recent.add(losses)
-        run.show(bar, recent)
+        run.show(bar, losses)
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
-                _validate(run, settings, recent.means)
+                _validate(run, settings)
             run.save()
             next_save = budget.seconds + 60 * settings.save_minutes
     bar.close()
@@ -240,25 +235,42 @@ def _stems(crops: Dataset[tuple[Tensor, Tensor]], count: int, workers: int) -> l
     return [stem for _, stem in islice(DataLoader(crops, batch_size=None, num_workers=workers), count)]
 
 
-class _Collate:
-    """Takes the mix of the first items of a batch and the stem of the rest, each at random speed, gain and timbre."""
+def _loader(
+    settings: AutoencoderTraining, folder: StemFolder | None, samples: int, seed: int, step: int
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Batches of crops from a step on; those of a folder are a function of the seed and the step."""
+    # A stream cannot be entered in its middle: there a resumed run draws songs that it has not heard.
+    crops = _crops(folder, samples, seed if folder is not None else seed + 1_000_003 * step)
+    order = None if folder is None else range(step * settings.batch_size, len(cast(StemCrops, crops)))
+    # A generator of its own: the loader would draw from the random state that a resumed run has taken up.
+    return DataLoader(
+        crops, settings.batch_size, sampler=order, num_workers=settings.workers, generator=torch.Generator()
+    )
 
-    def __init__(self, settings: AutoencoderTraining, samples: int):
-        self.settings, self.samples = settings, samples
 
-    def __call__(self, items: list[tuple[Tensor, Tensor]]) -> Tensor:
-        mixes = round(self.settings.mix_share * len(items))
-        chosen = torch.stack([self._at_speed(mix if i < mixes else stem) for i, (mix, stem) in enumerate(items)])
-        gain = self.settings.gain_range * (2 * torch.rand(len(items), 1) - 1)
-        decibels = gain + self.settings.equaliser_range * torch.randn(len(items), 6)
-        return equalised(chosen, decibels)
+def augmented(mixes: Tensor, stems: Tensor, settings: AutoencoderTraining, samples: int) -> Tensor:
+    """The mixes of the first items of a batch and the stems of the rest, each at random speed, gain and timbre.
 
-    def _at_speed(self, audio: Tensor) -> Tensor:
-        if not self.settings.varispeed:
-            return audio
-        semitones = int(torch.randint(-self.settings.varispeed, self.settings.varispeed + 1, ()))
-        speed = 2 ** (semitones / 12)
-        return interpolate(audio[None, :, : round(self.samples * speed)], self.samples, mode="linear")[0]
+    Args:
+        mixes: `(batch, channels, samples read)`, long enough for the greatest speed.
+        stems: Likewise.
+        settings: Say how far.
+        samples: What is kept of each.
+
+    Returns:
+        `(batch, channels, samples)`.
+    """
+    count = round(settings.mix_share * len(stems))
+    semitones = torch.randint(-settings.varispeed, settings.varispeed + 1, (len(stems),)).tolist()
+    chosen = torch.stack(
+        [
+            interpolate(audio[None, :, : round(samples * 2 ** (shift / 12))], samples, mode="linear")[0]
+            for audio, shift in zip((*mixes[:count], *stems[count:]), semitones, strict=True)
+        ]
+    )
+    gain = settings.gain_range * (2 * torch.rand(len(stems), 1) - 1)
+    decibels = gain + settings.equaliser_range * torch.randn(len(stems), 6)
+    return equalised(chosen, decibels.to(chosen.device))
 
 
 def _losses(
@@ -350,15 +362,9 @@ def restyling_distance(model: AutoencoderSpectral, asked: Tensor, played: Tensor
     return mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked.detach(), model.config))
 
 
-def _validate(
-    run: TrainingRun,
-    settings: AutoencoderTraining,
-    losses: dict[str, float],
-    tracks: int = 12,
-    seconds: float = 6.0,
-) -> None:
+def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12, seconds: float = 6.0) -> None:
     """Add losses and pitch agreement of round trips to the history; write one of these to look at and listen to."""
-    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **losses}
+    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **run.recent.means}
     run.history.records.append(record)
     if settings.validation is None:
         return

@@ -4,6 +4,7 @@ Every batch holds each track once, so that no pair is told apart from itself. Te
 apart; so each mix also meets its own stem at other moments, which share both.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,14 @@ import torch
 from accelerate.utils import set_seed
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from latentstem.evaluation.retrieval import mean_diagonal, top_k
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.training.arguments import parse_settings
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.loop import Budget, RecentLosses, TrainingRun, progress_bar, replace_folder
+from latentstem.training.loop import Budget, TrainingRun, progress_bar, replace_folder
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,14 @@ class ContrastiveTraining:
 class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
     """Endless batches of (mixes, their stems, the same tracks' stems at other moments), `(batch, channels, frames)`.
 
+    Each is a function of `(seed, step)` alone, so a training goes on with those that it has not seen.
+
     Args:
         tracks: Normalised latents of whole tracks.
         batch_size: Tracks a batch, all different; all there are if fewer.
         crop_frames: Frames a crop, less than the shortest track has.
         seed: Of tracks, sub-mixes and places.
+        first_step: Step whose batch is the first.
 
     Raises:
         ValueError: If the shortest track is no longer than a crop.
@@ -90,17 +94,16 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         [(2, 4, 8), (2, 4, 8), (2, 4, 8)]
     """
 
-    def __init__(self, tracks: list[LatentTrack], batch_size: int, crop_frames: int, seed: int):
+    def __init__(self, tracks: list[LatentTrack], batch_size: int, crop_frames: int, seed: int, first_step: int = 0):
         shortest = min(track.stem.shape[-1] for track in tracks)
         if shortest <= crop_frames:
             raise ValueError(f"got crop_frames={crop_frames}; expected less than the {shortest} of the shortest track")
-        self.tracks, self.seed = tracks, seed
+        self.tracks, self.seed, self.first_step = tracks, seed, first_step
         self.batch_size, self.crop_frames = min(batch_size, len(tracks)), crop_frames
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        rng = np.random.default_rng(self.seed)
-        while True:
-            crops = []
+        for step in itertools.count(self.first_step):
+            rng, crops = np.random.default_rng((self.seed, step)), []
             for number in rng.choice(len(self.tracks), self.batch_size, replace=False):
                 track = self.tracks[number]
                 places = track.stem.shape[-1] - self.crop_frames + 1
@@ -162,23 +165,19 @@ def train(settings: ContrastiveTraining) -> Path:
         if settings.validation is not None:
             folder = cache / "validation"
             validation = cache_latents(settings.validation, settings.target, autoencoder, folder, submixes=1, seed=0)
-    seed = settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index
-    batches = iter(
-        DataLoader(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed), batch_size=None, num_workers=0)
-    )
+    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own pairs
+    batches = iter(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed, budget.step))
     bar = progress_bar(budget, run.accelerator.is_main_process)
     next_save = budget.seconds + 60 * settings.save_minutes
-    recent = RecentLosses()
     while run.unfinished():
         mixes, stems, others = (_noisy(part.to(run.accelerator.device), settings) for part in next(batches))
         with run.accelerator.autocast():
             loss = contrastive_loss(run.model, mixes, stems, others)
         run.update(loss)
-        recent.add({"loss": loss})
-        run.show(bar, recent)
+        run.show(bar, {"loss": loss})
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
-                _validate(run, validation, recent.means)
+                _validate(run, validation)
             run.save()
             next_save = budget.seconds + 60 * settings.save_minutes
     bar.close()
@@ -197,9 +196,9 @@ def _noisy(latents: Tensor, settings: ContrastiveTraining) -> Tensor:
     return latents + deviation * torch.randn_like(latents)
 
 
-def _validate(run: TrainingRun, tracks: list[LatentTrack], losses: dict[str, float]) -> None:
+def _validate(run: TrainingRun, tracks: list[LatentTrack]) -> None:
     """Add the losses to the history, and how well whole tracks are told apart if there are any."""
-    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **losses}
+    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **run.recent.means}
     run.history.records.append(record)
     if len(tracks) > 1:
         frames = min(track.stem.shape[-1] for track in tracks)

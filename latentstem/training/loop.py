@@ -1,8 +1,10 @@
 """What both trainings share: a budget, a learning-rate schedule over it, and a state folder that survives a kill.
 
-The state is Accelerate's own (weights, optimiser, random states) plus the moving average, the budget used so far and
-the history of validations. It is written to a new folder that is renamed into place only when whole, so a kill at any
-moment leaves the last good state, and starting the same command again goes on from it.
+The state is Accelerate's own (weights, optimiser, random states) plus the moving average, the budget used so far, the
+history of validations and the recent losses. It is written to a new folder that is renamed into place only when whole,
+so a kill at any moment leaves the last good state, and starting the same command again goes on from it. The trainings
+draw a step's crops by its number, so with a budget of steps a run that was killed ends, on the same machine, bit for
+bit where it would have ended anyway.
 """
 
 import json
@@ -94,7 +96,7 @@ class History:
 
 
 class RecentLosses:
-    """Mean of each loss over about the last hundred steps that this process has made.
+    """Mean of each loss over about the last hundred steps of this process, part of a run's state.
 
     Example:
         >>> recent = RecentLosses()
@@ -113,12 +115,21 @@ class RecentLosses:
         """Name of each loss to its mean."""
         return {name: round(float(mean), 5) for name, mean in self._means.items()}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: Accelerate asks for it."""
+        return {"steps": self._steps, "means": self._means}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a stored run."""
+        self._steps, self._means = state["steps"], dict(state["means"])
+
     def add(self, losses: dict[str, torch.Tensor]) -> None:
         """Count the losses of a step in; they stay on their device."""
         self._steps += 1
         for name, loss in losses.items():
             loss = loss.detach().float()
-            self._means[name] = torch.lerp(self._means.get(name, loss), loss, 1 / min(self._steps, 100))
+            mean = self._means.get(name, loss).to(loss.device)  # a state is read on the CPU
+            self._means[name] = torch.lerp(mean, loss, 1 / min(self._steps, 100))
 
 
 def learning_rate_factor(budget: Budget, warmup_steps: int = 200, hold: float = 0.5, final: float = 0.02) -> float:
@@ -192,7 +203,8 @@ class TrainingRun:
         self.ema.to(self.accelerator.device)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.history = History(folder / "history.jsonl")
-        self.accelerator.register_for_checkpointing(self.ema, budget, self.history)
+        self.recent = RecentLosses()
+        self.accelerator.register_for_checkpointing(self.ema, budget, self.history, self.recent)
         self._clock = time.monotonic()
 
     @property
@@ -202,6 +214,9 @@ class TrainingRun:
 
     def resume(self) -> None:
         """Take up the last good state, if there is one; call it once everything that is stored has been registered.
+
+        The random states are part of it: what draws from them between this call and the first step makes a resumed run
+        differ from one that was not interrupted.
 
         Raises:
             ValueError: If the state is that of a net of other layers.
@@ -246,17 +261,18 @@ class TrainingRun:
         self.budget.seconds += elapsed
         self._clock = now
 
-    def show(self, bar: tqdm, recent: RecentLosses) -> None:
-        """Move the bar on and, every fifty steps, log the recent losses and show them beside it.
+    def show(self, bar: tqdm, losses: dict[str, torch.Tensor]) -> None:
+        """Count the losses of a step in, move the bar on and, every fifty steps, log the recent losses beside it.
 
         Args:
             bar: From `progress_bar`.
-            recent: Losses of the steps so far.
+            losses: Of the step that `update` has just made.
         """
+        self.recent.add(losses)
         bar.update(self.budget.progress - bar.n)
         if self.budget.step % 50 == 0:
-            self.accelerator.log(recent.means, step=self.budget.step)
-            bar.set_postfix({"step": self.budget.step, **recent.means})
+            self.accelerator.log(self.recent.means, step=self.budget.step)
+            bar.set_postfix({"step": self.budget.step, **self.recent.means})
 
     def save(self) -> None:
         """Write the state so that a kill at any moment leaves either the old one or the new one whole."""

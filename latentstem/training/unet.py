@@ -5,6 +5,7 @@ condition dropout for classifier-free guidance. Tracks are encoded once, each in
 fine-tunes a trained net to a few tracks: see `latentstem.training.lora`.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,14 @@ import torch
 from accelerate.utils import set_seed
 from torch import Tensor
 from torch.nn.functional import mse_loss
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.loop import Budget, RecentLosses, TrainingRun, progress_bar, replace_folder
+from latentstem.training.loop import Budget, TrainingRun, progress_bar, replace_folder
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.validation import UNetValidation, build_pipeline
 
@@ -89,11 +90,14 @@ class UNetTraining:
 class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
     """Endless batches of aligned crops of (stem latents, mix latents), each `(batch, channels, frames)`.
 
+    Each is a function of `(seed, step)` alone, so a training goes on with those that it has not seen.
+
     Args:
         tracks: Normalised latents of whole tracks.
         batch_frames: Frames a batch, over all its crops.
         crop_frames: Least and greatest length of a crop.
         seed: Of lengths, tracks, sub-mixes and places.
+        first_step: Step whose batch is the first.
 
     Example:
         >>> import torch
@@ -103,14 +107,22 @@ class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
         (torch.Size([8, 4, 8]), torch.Size([8, 4, 8]))
     """
 
-    def __init__(self, tracks: list[LatentTrack], batch_frames: int, crop_frames: tuple[int, int], seed: int):
-        self.tracks, self.batch_frames, self.crop_frames, self.seed = tracks, batch_frames, crop_frames, seed
+    def __init__(
+        self,
+        tracks: list[LatentTrack],
+        batch_frames: int,
+        crop_frames: tuple[int, int],
+        seed: int,
+        first_step: int = 0,
+    ):
+        self.tracks, self.batch_frames, self.crop_frames = tracks, batch_frames, crop_frames
+        self.seed, self.first_step = seed, first_step
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rng = np.random.default_rng(self.seed)
         longest = min(track.stem.shape[-1] for track in self.tracks)
         shortest, greatest = (min(length, longest) for length in self.crop_frames)
-        while True:
+        for step in itertools.count(self.first_step):
+            rng = np.random.default_rng((self.seed, step))
             length = int(rng.integers(shortest, greatest + 1))
             stems, mixes = [], []
             for _ in range(max(1, self.batch_frames // length)):
@@ -179,24 +191,21 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     validation = None
     if settings.validation is not None and run.accelerator.is_main_process:
         validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, cache / "validation")
-    # Every process draws its own crops, and a resumed run draws crops it has not seen.
-    seed = settings.seed + 1_000_003 * budget.step + 7919 * run.accelerator.process_index
-    batches = iter(DataLoader(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed), batch_size=None))
+    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
+    batches = iter(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed, budget.step))
 
     bar = progress_bar(budget, run.accelerator.is_main_process)
     next_save = budget.seconds + 60 * settings.save_minutes
-    recent = RecentLosses()
     while run.unfinished():
         stem, mix = (part.to(run.accelerator.device) for part in next(batches))
         deviation = settings.mix_noise * torch.rand(len(mix), 1, 1, device=mix.device)
         mix = mix + deviation * torch.randn_like(mix)
         loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout, settings.noise_emphasis)
         run.update(loss)
-        recent.add({"loss": loss})
-        run.show(bar, recent)
+        run.show(bar, {"loss": loss})
         if budget.seconds >= next_save or not run.unfinished():
             if run.accelerator.is_main_process:
-                _validate(run, settings, validation, recent.means)
+                _validate(run, settings, validation)
             run.save()
             next_save = budget.seconds + 60 * settings.save_minutes
     bar.close()
@@ -263,11 +272,9 @@ def draw_timesteps(batch: int, total: int, noise_emphasis: float) -> Tensor:
     return (total * torch.rand(batch) ** (1 / (1 + noise_emphasis))).long().clamp(max=total - 1)
 
 
-def _validate(
-    run: TrainingRun, settings: UNetTraining, validation: UNetValidation | None, losses: dict[str, float]
-) -> None:
+def _validate(run: TrainingRun, settings: UNetTraining, validation: UNetValidation | None) -> None:
     """Add the losses to the history, and the figures of the validation if there is one."""
-    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **losses}
+    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **run.recent.means}
     run.history.records.append(record)
     if validation is not None:
         with run.averaged() as averaged:

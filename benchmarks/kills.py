@@ -1,8 +1,8 @@
 """SIGKILL at random moments of rendering and of both trainings: what is on disk in between, and how each of them ends.
 
-Rendering must end bit-equal to an uninterrupted run. A training draws new crops after a kill, so it must end where
-uninterrupted ones end on songs that none of them hears, within the spread of their seeds. No file may ever be
-half-written under its final name.
+All must end bit-equal to uninterrupted runs: the rendered songs, and the weights that a training publishes. Beside that
+stands what trainings of other seeds reach on songs that none of them hears, by which a difference, if there were one,
+would have to be judged. No file may ever be half-written under its final name.
 
 Run it as `python benchmarks/kills.py`.
 """
@@ -120,7 +120,7 @@ def main(
             ends = ("bit-equal" if figure["bit_equal"] else "different", "")
         else:
             others = ", ".join(f"{run['loss']:.4f}" for run in figure["uninterrupted"])
-            ends = (f"{figure['killed']['loss']:.4f}", others)
+            ends = (f"{figure['killed']['loss']:.4f}, {'bit-equal' if figure['bit_equal'] else 'different'}", others)
         table.add_row(name, str(len(figure["kills"])), str(len(figure["half_written"])), *ends)
     Console().print(table)
     settings = {
@@ -175,6 +175,7 @@ def _training(
     return {
         "kills": moments,
         "half_written": half_written,
+        "bit_equal": _weights(killed) == _weights(folder / "0"),
         "killed": {"loss": measure(killed), "history": history},
         "uninterrupted": uninterrupted,
         "mean_of_seeds": float(np.mean(losses)),
@@ -244,6 +245,12 @@ def _tracks(root: Path) -> dict[str, dict[str, bytes]]:
     return {track.name: {file.name: file.read_bytes() for file in track.iterdir()} for track in root.glob("song_*")}
 
 
+def _weights(output: Path) -> dict[str, bytes]:
+    """What a training has published."""
+    published = output / ("pipeline" if (output / "pipeline").is_dir() else "autoencoder")
+    return {str(file.relative_to(published)): file.read_bytes() for file in published.rglob("*.safetensors")}
+
+
 def _history(output: Path) -> list[dict[str, float]]:
     file = output / "history.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
@@ -309,13 +316,13 @@ def _picture(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(10, 3.6))
     panels: Sequence[Any] = picture.subplots(1, 2)
     curves = {
-        "autoencoder": ("log_magnitude", "training loss since the last start"),
+        "autoencoder": ("log_magnitude", "training loss, mean of the last hundred steps"),
         "unet": ("velocity_error", "velocity error on unheard songs"),
     }
     for panel, (name, (loss, label)) in zip(panels, curves.items(), strict=True):
         for number, run in enumerate(figures[name]["uninterrupted"]):
-            said = "uninterrupted, other seeds" if number == 0 else None
-            panel.plot(*_curve(run["history"], loss), color="grey", alpha=0.7, label=said)
+            said = {0: "uninterrupted, the same seed", 1: "uninterrupted, other seeds"}.get(number)
+            panel.plot(*_curve(run["history"], loss), color="black" if number == 0 else "grey", alpha=0.7, label=said)
         kills = len(figures[name]["kills"])
         panel.plot(*_curve(figures[name]["killed"]["history"], loss), ".-", label=f"killed {kills} times")
         panel.set(title=name, xlabel="step", ylabel=label)

@@ -96,7 +96,7 @@ class Recipe:
     songs: int = 1035
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (7500, 1200, 16000, 2600)
+    steps: tuple[int, int, int, int] = (4000, 800, 12000, 2000)
     minutes: tuple[float, float, float, float] | None = None
     batch_size: int = 4
     batch_frames: int = 3072

@@ -22,17 +22,10 @@ from latentstem.data.production import equalised
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.data.streaming import BandStream
 from latentstem.evaluation.pitch import pitch_agreement
-from latentstem.losses import (
-    MultiScaleSpectralDistance,
-    hinge_discriminator_loss,
-    hinge_generator_loss,
-    log_magnitude_distance,
-    pitch_cross_entropy,
-    r1_penalty,
-)
+from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral, AutoencoderSpectralDecoderOutput
-from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.sampling.latents import normalize_latents
+from latentstem.training.adversary import Adversary
 from latentstem.training.arguments import parse_settings
 from latentstem.training.loop import Budget, TrainingRun, progress_bar, replace_folder
 from latentstem.training.preview import write_preview
@@ -113,44 +106,6 @@ class AutoencoderTraining:
     model: dict[str, Any] | None = None
 
 
-class Adversary:
-    """The discriminator, its optimiser and its R1 weight, which falls while the discriminator is too certain of itself.
-
-    Musika's rule: with certainty `clip(mean D(real) - mean D(fake), 0, 2) / 2`, the weight grows by a ten-thousandth of
-    its range a step above 0.9 and shrinks by as much below.
-    """
-
-    def __init__(self, run: TrainingRun, settings: AutoencoderTraining, audio_channels: int):
-        model = SpectralDiscriminator(audio_channels=audio_channels)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.5, 0.99))
-        self.model, self.optimizer = run.accelerator.prepare(model, optimizer)
-        run.accelerator.register_for_checkpointing(self)
-        self.r1_range = settings.r1_weight
-        self.r1_share = 0.0
-
-    def state_dict(self) -> dict[str, float]:
-        """What a resumed run needs beside the weights."""
-        return {"r1_share": self.r1_share}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take up a stored run."""
-        self.r1_share = state["r1_share"]
-
-    def step(self, run: TrainingRun, real: Tensor, fake: Tensor) -> None:
-        """One update of the discriminator on real and decoded audio."""
-        real = real.detach().requires_grad_(self.r1_share > 0)
-        with run.accelerator.autocast():
-            real_score, fake_score = self.model(real), self.model(fake.detach())
-        loss = hinge_discriminator_loss(real_score.float(), fake_score.float())
-        if self.r1_share > 0:
-            loss = loss + 0.5 * self.r1_range * self.r1_share * r1_penalty(real_score, real)
-        self.optimizer.zero_grad()
-        run.accelerator.backward(loss)
-        self.optimizer.step()
-        certainty = float((real_score.detach().mean() - fake_score.detach().mean()).clamp(0, 2) / 2)
-        self.r1_share = min(1.0, max(0.0, self.r1_share + (1e-4 if certainty > 0.9 else -1e-4)))
-
-
 def train(settings: AutoencoderTraining) -> Path:
     """Train, validate, publish.
 
@@ -185,7 +140,9 @@ def train(settings: AutoencoderTraining) -> Path:
     )
     budget = Budget(settings.steps, settings.minutes)
     run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
-    adversary = Adversary(run, settings, model.config["audio_channels"]) if settings.adversarial_after < 1 else None
+    adversary = None
+    if settings.adversarial_after < 1:
+        adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     run.resume()
@@ -305,10 +262,8 @@ def _losses(
         if frequency is not None and played.pitch is not None and exchanged_weight:
             losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
     if adversary is not None and run.budget.progress >= settings.adversarial_after:
-        adversary.step(run, audio, output.sample)
-        with run.accelerator.autocast():
-            score = adversary.model(output.sample)
-        losses["adversarial"] = settings.adversarial_weight * hinge_generator_loss(score.float())
+        adversary.step(audio, output.sample)
+        losses["adversarial"] = settings.adversarial_weight * adversary.generator_loss(output.sample)
     return losses
 
 

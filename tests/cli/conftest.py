@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latentstem import write_audio
+from latentstem import StemAccompanimentPipeline, write_audio
 from latentstem.cli import main
 
 
@@ -39,3 +39,30 @@ def accompany(weights, mix, tmp_path, capfd):
         return code, printed.out.splitlines(), printed.err.splitlines()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def is_one_error():
+    """Whether what stands on stderr is one line, for people."""
+
+    def check(lines):
+        return len(lines) == 1 and lines[0].startswith("error: ") and "Traceback" not in lines[0]
+
+    return check
+
+
+@pytest.fixture
+def adapter(weights, tmp_path):
+    """An adapter beside the tiny weights that is heard."""
+    pytest.importorskip("peft")
+    from latentstem.training.lora import add_lora, save_lora
+
+    unet = StemAccompanimentPipeline.from_pretrained(weights).unet
+    torch.manual_seed(0)
+    add_lora(unet, rank=2)
+    with torch.no_grad():
+        for parameter in unet.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    save_lora(unet, tmp_path / "run" / "adapter")
+    return tmp_path / "run" / "adapter"

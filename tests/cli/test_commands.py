@@ -1,0 +1,60 @@
+"""The other commands: training, corpus, evaluation, help."""
+
+import pytest
+
+from latentstem.cli import main
+
+
+@pytest.mark.parametrize("net", ["autoencoder", "unet", "contrastive"])
+@pytest.mark.parametrize("words", [[], ["--no-such-option"], ["--steps", "many"]])
+def test_bad_training_options_are_one_line_and_exit_code_2(capfd, net, words, is_one_error):
+    assert main(["train", net, *words]) == 2
+    assert is_one_error(capfd.readouterr().err.splitlines())
+
+
+@pytest.mark.parametrize("net", ["autoencoder", "unet", "contrastive"])
+def test_training_without_data_is_one_line_and_exit_code_2(capfd, tmp_path, weights, net, is_one_error):
+    words = ["--data", tmp_path / "none", "--output", tmp_path / "run", "--mixed-precision", "no"]
+    words += ["--autoencoder", weights / "autoencoder"] if net != "autoencoder" else []
+    assert main(["train", net, *map(str, words)]) == 2
+    assert is_one_error(capfd.readouterr().err.splitlines())
+
+
+@pytest.mark.parametrize("words", [["--songs", "0"], ["--soundfont", "none"], ["--duration", "nan"], []])
+def test_bad_corpus_options_are_one_line_and_exit_code_2(capfd, tmp_path, monkeypatch, words, is_one_error):
+    monkeypatch.setenv("PATH", str(tmp_path))  # where there is no FluidSynth
+    assert main(["corpus", str(tmp_path / "corpus"), *words]) == 2
+    assert is_one_error(capfd.readouterr().err.splitlines())
+    assert not (tmp_path / "corpus").exists()
+
+
+@pytest.mark.fluidsynth
+def test_corpus_writes_songs(capfd, tmp_path):
+    words = ["--songs", "2", "--first-seed", "5", "--duration", "2", "--workers", "1"]
+    assert main(["corpus", str(tmp_path), *words]) == 0
+    assert "2 songs" in capfd.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["song_000005", "song_000006"]
+
+
+@pytest.mark.fluidsynth
+def test_evaluate_writes_figures_and_goes_on_with_its_songs(capfd, tmp_path, weights):
+    words = ["evaluate", str(weights), "-o", str(tmp_path), "--count", "2", "--steps", "2", "--seconds", "2"]
+    assert main(words) == 0
+    assert "chord share" in capfd.readouterr().out
+    assert {"songs", "evaluation.json", "evaluation.md", "evaluation.png"} == {p.name for p in tmp_path.iterdir()}
+    written = (tmp_path / "evaluation.json").read_text()
+    assert main([*words, "--songs", str(tmp_path / "songs")]) == 0
+    assert (tmp_path / "evaluation.json").read_text() == written
+
+
+def test_evaluate_says_what_is_wrong_with_its_songs(capfd, tmp_path, weights):
+    assert main(["evaluate", str(weights), "--songs", str(tmp_path / "none"), "-o", str(tmp_path / "out")]) == 2
+    error = capfd.readouterr().err
+    assert error.startswith("error:") and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_and_version_need_no_weights(capsys):
+    assert main(["--version"]) == 0
+    assert main(["accompany", "--help"]) == 0
+    assert "--guidance-rescale" in capsys.readouterr().out

@@ -114,32 +114,36 @@ class MultiScaleSpectralDistance(nn.Module):
         """
         if estimate.shape != target.shape:
             raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")
-        longest_hop = max(self.window_lengths) // 2
-        missing = -estimate.shape[-1] % longest_hop
-        pair = nn.functional.pad(torch.stack([estimate.float(), target.float()]), (0, missing))
-        total = pair.new_zeros(())
+        missing = -estimate.shape[-1] % (max(self.window_lengths) // 2)
+        total = estimate.new_zeros((), dtype=torch.float32)
         for window_length in self.window_lengths:
-            spectrum = stft(pair, window_length, window_length // 2)
-            # |X| has no gradient at zero; the square root of a floored power has, and its floor is 20 dB below epsilon.
-            magnitude = (spectrum.real**2 + spectrum.imag**2 + (0.1 * self.epsilon) ** 2).sqrt()
-            total = total + self._convergence(magnitude) + self._pooled(magnitude, window_length)
+            # One after the other: of both stacked the gradient would be taken for both, and thrown away for one.
+            magnitudes = [
+                self._magnitude(nn.functional.pad(audio.float(), (0, missing)), window_length)
+                for audio in (estimate, target)
+            ]
+            total = total + self._convergence(*magnitudes) + self._pooled(*magnitudes, window_length)
         return total / len(self.window_lengths)
 
+    def _magnitude(self, audio: Tensor, window_length: int) -> Tensor:
+        spectrum = stft(audio, window_length, window_length // 2)
+        # |X| has no gradient at zero; the square root of a floored power has, and its floor is 20 dB below epsilon.
+        return (spectrum.real**2 + spectrum.imag**2 + (0.1 * self.epsilon) ** 2).sqrt()
+
     @staticmethod
-    def _convergence(magnitude: Tensor) -> Tensor:
-        estimate, target = magnitude.flatten(1)
+    def _convergence(estimate: Tensor, target: Tensor) -> Tensor:
         # One ratio for the whole batch: item by item, those that happen to be silent would rule the gradient. The floor
         # serves a batch that is silent altogether.
         scale = torch.linalg.vector_norm(target) + 1e-3 * target.numel() ** 0.5
         return torch.linalg.vector_norm(estimate - target) / scale
 
-    def _pooled(self, magnitude: Tensor, window_length: int) -> Tensor:
+    def _pooled(self, estimate: Tensor, target: Tensor, window_length: int) -> Tensor:
         bands = self.get_buffer(f"bands_{window_length}")
-        with torch.autocast(magnitude.device.type, enabled=False):
+        with torch.autocast(estimate.device.type, enabled=False):
             # Frames as rows fold into one matrix product. With bands as rows every item is a product of its own, whose
             # backward is slow where a long window leaves few frames: 0.42 s for 0.03 s at 32768, no difference at 2048.
-            estimate, target = torch.log(magnitude.mT @ bands.T + self.epsilon)
-        return (estimate - target).abs().mean()
+            pooled = [torch.log(magnitude.mT @ bands.T + self.epsilon) for magnitude in (estimate, target)]
+        return log_magnitude_distance(*pooled)
 
 
 def multi_scale_spectral_distance(

@@ -44,10 +44,10 @@ def test_it_learns_to_tell_real_from_decoded_and_says_so_in_the_decoders_loss(ad
     time = torch.arange(8192) / 44100
     real = torch.sin(2 * torch.pi * 220 * time).expand(2, 1, -1)
     fake = 0.3 * torch.randn(2, 1, 8192)
-    before = float(adversary.generator_loss(fake))
+    before = adversary.generator_loss(fake).item()
     for _ in range(20):
         adversary.step(real, fake)
-    assert float(adversary.generator_loss(fake)) > before + 0.1
+    assert adversary.generator_loss(fake).item() > before + 0.1
     fake = fake.requires_grad_()
     adversary.step(real, fake)
     assert fake.grad is None

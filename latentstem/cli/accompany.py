@@ -9,7 +9,7 @@ from rich.console import Console
 from latentstem.audio.formats import Bits
 from latentstem.cli.batch import make_each
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
-from latentstem.cli.loading import choose_device, load_adapter, load_pipeline
+from latentstem.cli.loading import Adapter, choose_device, load_pipeline
 from latentstem.cli.outputs import check_outputs, is_batch, plan_jobs
 from latentstem.cli.quiet import quiet_decoders
 from latentstem.cli.report import Report
@@ -31,10 +31,7 @@ def accompany(
         Path | None, typer.Option(help="A recording whose sound the bass takes on; by default the net chooses.")
     ] = None,
     weights: Annotated[str, typer.Option(help="Shipped weights by name, or a folder of saved ones.")] = "bass-gm",
-    adapter: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="What a fine-tuning has published, to go into the weights' U-Net."),
-    ] = None,
+    adapter: Adapter = None,
     quality: Annotated[
         Literal["fast", "standard", "best"], typer.Option(help="How much time to take: 8, 16 or 64 evaluations.")
     ] = "best",
@@ -154,10 +151,7 @@ def accompany(
 
     console = Console(stderr=True)
     with console.status("loading the weights"):
-        pipe = load_pipeline(weights)
-        if adapter is not None:
-            load_adapter(pipe, adapter)
-        pipe.to(chosen_device)
+        pipe = load_pipeline(weights, adapter).to(chosen_device)
     if keep_best is not None and pipe.judge is None:
         raise UsageError(f"--keep-best needs a judge to choose by, and the weights {weights} have none; leave it out")
     progress = console.is_terminal and not batch

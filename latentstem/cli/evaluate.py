@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from latentstem.cli.errors import UsageError, library_errors, require_extras
-from latentstem.cli.loading import choose_device, load_pipeline
+from latentstem.cli.loading import Adapter, choose_device, load_pipeline
 
 
 def evaluate(
     weights: Annotated[str, typer.Argument(help="Name of shipped weights, or a folder saved by save_pretrained.")],
+    adapter: Adapter = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the figures.")] = Path("evaluation"),
     songs: Annotated[
         Path | None,
@@ -30,7 +31,7 @@ def evaluate(
     from latentstem.data.synthesis import SoundfontNotFoundError, SynthesizerNotFoundError
     from latentstem.evaluation.pipeline import evaluate_pipeline, write_evaluation
 
-    pipe = load_pipeline(weights).to(choose_device(device))
+    pipe = load_pipeline(weights, adapter).to(choose_device(device))
     if songs is None:
         songs = output / "songs"
         try:

@@ -1,7 +1,9 @@
 """Weights and devices by the names that the command line gives them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 import latentstem
 from latentstem.cli.errors import UsageError, one_line, require_extras
@@ -11,16 +13,23 @@ if TYPE_CHECKING:
 
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"
 """What the folder of a published adapter holds."""
+Adapter = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="What a fine-tuning has published, to go into the weights' U-Net."),
+]
+"""The option of the commands that take one."""
 
 
-def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
+def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanimentPipeline":
     """Load shipped weights by name or a folder by path, and refuse files that do not hold every tensor.
 
     Args:
         weights: as given on the command line.
+        adapter: likewise: folder of an adapter that goes into the U-Net.
 
     Raises:
-        UsageError: unknown name, or a damaged, incomplete or mis-shaped folder.
+        UsageError: unknown name, or a damaged, incomplete or mis-shaped folder; no adapter, a damaged one, one of
+            another net, or peft is missing.
     """
     from diffusers.utils import logging
     from safetensors import safe_open
@@ -60,19 +69,12 @@ def load_pipeline(weights: str) -> "StemAccompanimentPipeline":
         raise UsageError(
             f"{folder}: weights cannot be loaded: {type(error).__name__}: {reason[:200]}; fetch or save them again"
         ) from error
+    if adapter is not None:
+        _add_adapter(pipe, adapter)
     return pipe
 
 
-def load_adapter(pipe: "StemAccompanimentPipeline", folder: Path) -> None:
-    """Put a fine-tuned adapter into the U-Net.
-
-    Args:
-        pipe: with the weights that the adapter was trained beside; changed in place.
-        folder: what the training published.
-
-    Raises:
-        UsageError: no adapter, a damaged one, one of another net, or peft is missing.
-    """
+def _add_adapter(pipe: "StemAccompanimentPipeline", folder: Path) -> None:
     if not (folder / ADAPTER_FILE).is_file():
         raise UsageError(f"{folder}: holds no {ADAPTER_FILE}; expected the folder `adapter` of a fine-tuning's output")
     require_extras("--adapter", "training", "peft")

@@ -6,11 +6,12 @@ import typer
 from rich.console import Console
 
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
-from latentstem.cli.loading import choose_device, load_pipeline
+from latentstem.cli.loading import Adapter, choose_device, load_pipeline
 
 
 def ui(
     weights: Annotated[str, typer.Option(help="Shipped weights by name, or a folder of saved ones.")] = "bass-gm",
+    adapter: Adapter = None,
     host: Annotated[str, typer.Option(help="Address to listen on; by default nobody else can reach it.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 7860,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -30,5 +31,5 @@ def ui(
         listener = listen(host, port)
     with listener:
         with Console(stderr=True).status("loading the weights"):
-            pipe = load_pipeline(weights).to(chosen_device)
+            pipe = load_pipeline(weights, adapter).to(chosen_device)
         serve(pipe, listener, max_duration, open_browser)

@@ -47,11 +47,33 @@ def test_evaluate_writes_figures_and_goes_on_with_its_songs(capfd, tmp_path, wei
     assert (tmp_path / "evaluation.json").read_text() == written
 
 
+@pytest.mark.fluidsynth
+def test_evaluate_judges_the_net_with_its_adapter(capfd, tmp_path, weights, adapter, is_one_error):
+    words = ["evaluate", str(weights), "-o", str(tmp_path), "--count", "2", "--steps", "2", "--seconds", "2"]
+    assert main(words) == 0
+    plain = (tmp_path / "evaluation.json").read_text()
+    again = [*words, "--songs", str(tmp_path / "songs"), "--adapter", str(adapter)]
+    assert main(again) == 0
+    assert (tmp_path / "evaluation.json").read_text() != plain
+    capfd.readouterr()
+    assert main([*again[:-1], str(tmp_path)]) == 2
+    assert is_one_error(capfd.readouterr().err.splitlines())
+
+
 def test_evaluate_says_what_is_wrong_with_its_songs(capfd, tmp_path, weights):
     assert main(["evaluate", str(weights), "--songs", str(tmp_path / "none"), "-o", str(tmp_path / "out")]) == 2
     error = capfd.readouterr().err
     assert error.startswith("error:") and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_page_plays_the_net_with_its_adapter(weights, adapter, monkeypatch):
+    pytest.importorskip("gradio")
+    served = []
+    monkeypatch.setattr("latentstem.ui.server.serve", lambda pipe, *_: served.append(pipe))
+    words = ["ui", "--weights", weights, "--adapter", adapter, "--port", "0", "--no-open", "--device", "cpu"]
+    assert main([str(word) for word in words]) == 0
+    assert len(served[0].unet.active_adapters()) == 1
 
 
 def test_help_and_version_need_no_weights(capsys):

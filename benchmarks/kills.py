@@ -1,8 +1,8 @@
 """SIGKILL at random moments of rendering and of both trainings: what is on disk in between, and how each of them ends.
 
-All must end bit-equal to uninterrupted runs: the rendered songs, and the weights that a training publishes. Beside that
-stands what trainings of other seeds reach on songs that none of them hears, by which a difference, if there were one,
-would have to be judged. No file may ever be half-written under its final name.
+All must end bit-equal to uninterrupted runs: the rendered songs, the weights that a training publishes, and its
+validation curve. Beside that stands what trainings of other seeds reach on songs that none of them hears, by which a
+difference, if there were one, would have to be judged. No file may ever be half-written under its final name.
 
 Run it as `python benchmarks/kills.py`.
 """
@@ -47,6 +47,7 @@ UNET = {
     "attention_head_dim": 8,
     "embedding_dim": 16,
 }
+VALIDATIONS = 5
 
 
 def main(
@@ -73,8 +74,10 @@ def main(
                     stems,
                     output,
                     mixed_precision="no",
+                    validation=unheard,
                     steps=autoencoder_steps,
                     save_minutes=0.02,
+                    validations=VALIDATIONS,
                     batch_size=2,
                     crop_frames=4,
                     window_lengths=(512, 2048),
@@ -102,6 +105,7 @@ def main(
                     validation=unheard,
                     steps=unet_steps,
                     save_minutes=0.03,
+                    validations=VALIDATIONS,
                     batch_frames=64,
                     crop_frames=(8, 16),
                     learning_rate=3e-3,
@@ -176,6 +180,7 @@ def _training(
         "kills": moments,
         "half_written": half_written,
         "bit_equal": _weights(killed) == _weights(folder / "0"),
+        "same_curve": _curve(history) == _curve(uninterrupted[0]["history"]),
         "killed": {"loss": measure(killed), "history": history},
         "uninterrupted": uninterrupted,
         "mean_of_seeds": float(np.mean(losses)),
@@ -315,23 +320,21 @@ def _velocity_loss(stems: Path, output: Path) -> float:
 def _picture(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(10, 3.6))
     panels: Sequence[Any] = picture.subplots(1, 2)
-    curves = {
-        "autoencoder": ("log_magnitude", "training loss, mean of the last hundred steps"),
-        "unet": ("velocity_error", "velocity error on unheard songs"),
-    }
-    for panel, (name, (loss, label)) in zip(panels, curves.items(), strict=True):
+    for panel, (name, label) in zip(panels, {"autoencoder": "losses", "unet": "velocity error"}.items(), strict=True):
         for number, run in enumerate(figures[name]["uninterrupted"]):
             said = {0: "uninterrupted, the same seed", 1: "uninterrupted, other seeds"}.get(number)
-            panel.plot(*_curve(run["history"], loss), color="black" if number == 0 else "grey", alpha=0.7, label=said)
+            panel.plot(*_curve(run["history"]), color="black" if number == 0 else "grey", alpha=0.7, label=said)
         kills = len(figures[name]["kills"])
-        panel.plot(*_curve(figures[name]["killed"]["history"], loss), ".-", label=f"killed {kills} times")
-        panel.set(title=name, xlabel="step", ylabel=label)
+        panel.plot(*_curve(figures[name]["killed"]["history"]), ".-", label=f"killed {kills} times")
+        panel.set(title=name, xlabel="step", ylabel=f"{label} on unheard songs")
         panel.legend()
     return picture
 
 
-def _curve(history: list[dict[str, float]], loss: str) -> tuple[list[float], list[float]]:
-    return [record["step"] for record in history], [record[loss] for record in history]
+def _curve(history: list[dict[str, float]]) -> tuple[list[float], list[float]]:
+    """Steps, and what the validations found after them."""
+    figure = "velocity_error" if "velocity_error" in history[0] else "validation_loss"
+    return [record["step"] for record in history], [record[figure] for record in history]
 
 
 if __name__ == "__main__":

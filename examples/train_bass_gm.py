@@ -28,13 +28,14 @@ from latentstem.data.corpus import write_corpus
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.training.arguments import parse_settings
-from latentstem.training.autoencoder import AutoencoderTraining, exchanged, restyling_distance
+from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.card import circumstances, markdown_table
 from latentstem.training.contrastive import ContrastiveTraining, contrastive_loss
 from latentstem.training.contrastive import train as train_judge
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.publish import Publication, publish
+from latentstem.training.restyling import exchanged, restyling_distance
 from latentstem.training.style import StyleFit, fit
 from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
@@ -51,6 +52,7 @@ SHORT: dict[str, Any] = {
     "validation_songs": 3,
     "steps": (60, 20, 160, 60),
     "minutes": None,
+    "validations": 1,
     "batch_size": 4,
     "batch_frames": 512,
     "workers": 0,
@@ -84,7 +86,8 @@ class Recipe:
         render_workers: Processes that render; one a core if absent.
         submixes: Sub-mixes of each song that the denoiser hears.
         mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
-        save_minutes: Minutes between states and validations.
+        save_minutes: Minutes between states.
+        validations: How many each training has; published is the best of its validations.
         shard_mebibytes: Greatest size of a file of weights; one file a net if absent.
         autoencoder: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
         unet: Keyword arguments of `StemUNet1DModel` that differ from its defaults.
@@ -106,6 +109,7 @@ class Recipe:
     submixes: int = 3
     mix_noise: float = 0.1
     save_minutes: float = 10.0
+    validations: int = 10
     shard_mebibytes: float | None = None
     autoencoder: dict[str, Any] | None = None
     unet: dict[str, Any] | None = None
@@ -183,6 +187,7 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             "output": recipe.output / training,
             "validation": validation,
             "save_minutes": recipe.save_minutes,
+            "validations": recipe.validations,
             "seed": SEEDS[training],
             unit: budgets[training],
         }
@@ -306,10 +311,13 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
     """`bass_gm_card.md` with its blanks filled."""
     pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
     judge: Any = ContrastiveStemModel.from_pretrained(str(_trained(recipe, "judge")))
-    last = {
-        training: json.loads((recipe.output / training / "history.jsonl").read_text().splitlines()[-1])
+    records = {
+        training: [json.loads(line) for line in (recipe.output / training / "history.jsonl").read_text().splitlines()]
         for training in TRAININGS
     }
+    last = {training: found[-1] for training, found in records.items()}
+    restyled = min(records["restyling"], key=lambda record: record["validation_loss"])
+    denoised = min(records["unet"], key=lambda record: record["velocity_error"])
     return (
         Path(__file__)
         .with_name("bass_gm_card.md")
@@ -332,8 +340,8 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
                 ["training", "loss", "before", "after"],
                 [[row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}"] for row in moved],
             ),
-            pitch_agreement=f"{last['restyling']['pitch_agreement']:.2f}",
-            chord_share=f"{last['unet']['chord_share']:.2f}",
+            pitch_agreement=f"{restyled['pitch_agreement']:.2f}",
+            chord_share=f"{denoised['chord_share']:.2f}",
             **circumstances(Path(__file__).parent),
         )
     )

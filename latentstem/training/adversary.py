@@ -27,7 +27,7 @@ class Adversary:
     Example:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> from latentstem.training.loop import Budget
+        >>> from latentstem.training.budget import Budget
         >>> decoder = torch.nn.Conv1d(1, 1, 3, padding=1)
         >>> optimizer = torch.optim.AdamW(decoder.parameters())
         >>> with tempfile.TemporaryDirectory() as folder:

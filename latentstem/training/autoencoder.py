@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor
-from torch.nn.functional import interpolate, mse_loss
+from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset
 
 from latentstem.audio.yin import yin
@@ -23,12 +23,13 @@ from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.data.streaming import BandStream
 from latentstem.evaluation.pitch import pitch_agreement
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
-from latentstem.models.autoencoder_spectral import AutoencoderSpectral, AutoencoderSpectralDecoderOutput
-from latentstem.sampling.latents import normalize_latents
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversary import Adversary
 from latentstem.training.arguments import parse_settings
-from latentstem.training.loop import Budget, TrainingRun, progress_bar, replace_folder
+from latentstem.training.budget import Budget, progress_bar
+from latentstem.training.loop import TrainingRun
 from latentstem.training.preview import write_preview
+from latentstem.training.restyling import exchanged, restyling_distance
 
 STATISTICS_CROPS = 256
 """Crops of 64 latent frames by which the published latents are normalised."""
@@ -68,7 +69,8 @@ class AutoencoderTraining:
             `decoder_only`, since an encoder could lower it by saying less.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
-        save_minutes: Minutes between states and validations.
+        save_minutes: Minutes between states.
+        validations: How many, evenly spread over the training; published is the net whose losses there are least.
         workers: Processes that read or render crops.
         init_from: Folder of published weights to start from.
         decoder_only: Leave the encoder as it is, so that the latents a denoiser was trained on keep their meaning.
@@ -99,6 +101,7 @@ class AutoencoderTraining:
     mixed_precision: str = "bf16"
     ema_decay: float = 0.999
     save_minutes: float = 10.0
+    validations: int = 10
     workers: int = 1
     init_from: Path | None = None
     decoder_only: bool = False
@@ -113,7 +116,8 @@ def train(settings: AutoencoderTraining) -> Path:
         settings: See `AutoencoderTraining`.
 
     Returns:
-        Folder of the published weights: the moving average, with the latents' statistics in its config.
+        Folder of the published weights: the moving average that validated best, with the latents' statistics in its
+        config.
 
     Raises:
         latentstem.data.stems.StemError: If the folder holds no usable track.
@@ -139,7 +143,16 @@ def train(settings: AutoencoderTraining) -> Path:
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
     )
     budget = Budget(settings.steps, settings.minutes)
-    run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
+    run = TrainingRun(
+        model,
+        optimizer,
+        budget,
+        settings.output,
+        settings.mixed_precision,
+        settings.ema_decay,
+        settings.save_minutes,
+        settings.validations,
+    )
     adversary = None
     if settings.adversarial_after < 1:
         adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)
@@ -154,24 +167,22 @@ def train(settings: AutoencoderTraining) -> Path:
     distance.to(run.accelerator.device)
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
     batches = iter(_loader(settings, folder, read_samples, seed, budget.step))
+    target = settings.output / "autoencoder"
     bar = progress_bar(budget, run.accelerator.is_main_process)
-    next_save = budget.seconds + 60 * settings.save_minutes
     model.train()
     while run.unfinished():
         mixes, stems = (part.to(run.accelerator.device) for part in next(batches))
-        losses = _losses(run, distance, adversary, settings, augmented(mixes, stems, settings, crop_samples))
+        audio = augmented(mixes, stems, settings, crop_samples)
+        losses = _losses(run, run.model, distance, adversary, settings, audio)
         run.update(torch.stack(list(losses.values())).sum())
         run.show(bar, losses)
-        if budget.seconds >= next_save or not run.unfinished():
-            if run.accelerator.is_main_process:
-                _validate(run, settings)
-            run.save()
-            next_save = budget.seconds + 60 * settings.save_minutes
+        run.checkpoint(
+            lambda averaged: _figures(run, averaged, distance, settings),
+            "validation_loss",
+            lambda averaged, path: _publish(averaged, settings, folder, path),
+            target,
+        )
     bar.close()
-    target = settings.output / "autoencoder"
-    if run.accelerator.is_main_process:
-        _publish(run, settings, folder, target)
-    run.accelerator.wait_for_everyone()
     return target
 
 
@@ -189,7 +200,8 @@ def _crops(folder: StemFolder | None, samples: int, seed: int) -> Dataset[tuple[
 
 
 def _stems(crops: Dataset[tuple[Tensor, Tensor]], count: int, workers: int) -> list[Tensor]:
-    return [stem for _, stem in islice(DataLoader(crops, batch_size=None, num_workers=workers), count)]
+    loader = DataLoader(crops, batch_size=None, num_workers=workers, generator=torch.Generator())
+    return [stem for _, stem in islice(loader, count)]
 
 
 def _loader(
@@ -232,14 +244,15 @@ def augmented(mixes: Tensor, stems: Tensor, settings: AutoencoderTraining, sampl
 
 def _losses(
     run: TrainingRun,
+    net: Any,
     distance: MultiScaleSpectralDistance,
     adversary: Adversary | None,
     settings: AutoencoderTraining,
     audio: Tensor,
 ) -> dict[str, Tensor]:
     with run.accelerator.autocast():
-        output = run.model(audio)
-    model = run.accelerator.unwrap_model(run.model)
+        output = net(audio)
+    model = run.accelerator.unwrap_model(net)
     losses = {
         "log_magnitude": log_magnitude_distance(output.log_magnitude, model.log_magnitude(audio)),
         "spectral": distance(output.sample, audio),
@@ -280,76 +293,40 @@ def _pitch_loss(logits: Tensor, frequency: Tensor, model: AutoencoderSpectral) -
     return pitch_cross_entropy(logits, frequency, grid[: logits.shape[-1]])
 
 
-def exchanged(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, AutoencoderSpectralDecoderOutput]:
-    """Decode latents that took the time-mean of their neighbours in the batch, as style grounding exchanges it.
-
-    The notes still ought to be those of `audio`. Unless that is trained, the mean holds much of the pitch, and a style
-    brings the notes of its reference along.
-
-    Args:
-        model: With latent statistics.
-        audio: `(batch, channels, samples)`, whole latent frames.
-
-    Returns:
-        The latents `(batch, latent_channels, frames)`, and what the decoder makes of them.
-    """
-    latents = model.encode(audio, return_dict=False)[0].float()
-    mean = latents.mean(-1, keepdim=True)
-    asked = latents - mean + mean.roll(1, dims=0)
-    return asked, cast(AutoencoderSpectralDecoderOutput, model.decode(asked))
-
-
-def restyling_distance(model: AutoencoderSpectral, asked: Tensor, played: Tensor) -> Tensor:
-    """How far a decoder is from playing the latents it was asked for.
-
-    What it played is encoded again and compared with those, in standard deviations of the latents. A decoder that has
-    met true latents alone pulls exchanged ones back to those it knows.
-
-    Args:
-        model: With latent statistics.
-        asked: `(batch, latent_channels, frames)`.
-        played: `(batch, channels, samples)`.
-
-    Returns:
-        Mean squared distance, a scalar.
-    """
-    (heard,) = model.encode(played, return_dict=False)
-    return mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked.detach(), model.config))
-
-
-def _validate(run: TrainingRun, settings: AutoencoderTraining, tracks: int = 12, seconds: float = 6.0) -> None:
-    """Add losses and pitch agreement of round trips to the history; write one of these to look at and listen to."""
-    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **run.recent.means}
-    run.history.records.append(record)
+def _figures(
+    run: TrainingRun,
+    model: AutoencoderSpectral,
+    distance: MultiScaleSpectralDistance,
+    settings: AutoencoderTraining,
+    tracks: int = 12,
+    seconds: float = 6.0,
+) -> dict[str, float]:
+    """Sum of the losses but for the adversary's, and the pitch that round trips keep, of which it leaves a preview."""
     if settings.validation is None:
-        return
-    folder = StemFolder(settings.validation, settings.target)
-    with run.averaged() as model, torch.inference_mode():
-        rate = model.config["sampling_rate"]
-        crops = StemCrops(folder, int(seconds * rate), seed=0)
-        agreements = []
-        for index in range(min(tracks, len(folder.tracks))):
-            stem = crops[index][1]
-            decoded = model(stem[None].to(run.accelerator.device)).sample[0].cpu()
-            agreements.append(pitch_agreement(stem[0].numpy(), decoded[0].numpy(), rate))
-    agreement = float(np.nanmean(agreements))
-    record["pitch_agreement"] = round(agreement, 4)
-    run.accelerator.log({"pitch_agreement": agreement}, step=run.budget.step)
-    run.accelerator.print(f"\n{record}")
+        return {}
+    folder, rate = StemFolder(settings.validation, settings.target), model.config["sampling_rate"]
+    crops = StemCrops(folder, settings.crop_frames * model.config["hop_length"], seed=0)
+    mixes = round(settings.mix_share * tracks)
+    audio = torch.stack([crops[index][index >= mixes] for index in range(tracks)])
+    losses = _losses(run, model, distance, None, settings, audio.to(model.device))
+    crops = StemCrops(folder, int(seconds * rate), seed=0)
+    agreements = []
+    for index in range(min(tracks, len(folder.tracks))):
+        stem = crops[index][1]
+        decoded = model(stem[None].to(model.device)).sample[0].cpu()
+        agreements.append(pitch_agreement(stem[0].numpy(), decoded[0].numpy(), rate))
     write_preview(settings.output / "previews" / f"{run.budget.step:07d}", {"stem": stem, "decoded": decoded}, rate)
+    return {"validation_loss": float(sum(losses.values())), "pitch_agreement": float(np.nanmean(agreements))}
 
 
-def _publish(run: TrainingRun, settings: AutoencoderTraining, folder: StemFolder | None, target: Path) -> None:
-    """Save the moving average with the statistics of the stem's latents, under a temporary name first."""
-    with run.averaged() as model, torch.inference_mode():
-        if not settings.decoder_only:
-            crops = _crops(folder, 64 * model.config["hop_length"], settings.seed + 1)
-            stems = _stems(crops, STATISTICS_CROPS, settings.workers)
-            latents = torch.cat([model.encode(stem[None].to(model.device)).latents[0] for stem in stems], dim=-1)
-            model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
-        partial = target.with_name("autoencoder.partial")
-        model.save_pretrained(partial)
-        replace_folder(partial, target)
+def _publish(model: AutoencoderSpectral, settings: AutoencoderTraining, folder: StemFolder | None, path: Path) -> None:
+    """Save the model with the statistics of the stem's latents."""
+    if not settings.decoder_only:
+        crops = _crops(folder, 64 * model.config["hop_length"], settings.seed + 1)
+        stems = _stems(crops, STATISTICS_CROPS, settings.workers)
+        latents = torch.cat([model.encode(stem[None].to(model.device)).latents[0] for stem in stems], dim=-1)
+        model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
+    model.save_pretrained(path)
 
 
 if __name__ == "__main__":

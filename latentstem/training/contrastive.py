@@ -21,8 +21,9 @@ from latentstem.evaluation.retrieval import mean_diagonal, top_k
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.training.arguments import parse_settings
+from latentstem.training.budget import Budget, progress_bar
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.loop import Budget, TrainingRun, progress_bar, replace_folder
+from latentstem.training.loop import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class ContrastiveTraining:
         learning_rate: Peak of the schedule.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
-        save_minutes: Minutes between states and validations.
+        save_minutes: Minutes between states.
+        validations: How many, evenly spread over the training; published is the net with the least loss in them.
         seed: Of weights and crops.
         model: Keyword arguments of `ContrastiveStemModel` that differ from its defaults.
     """
@@ -68,6 +70,7 @@ class ContrastiveTraining:
     mixed_precision: str = "bf16"
     ema_decay: float = 0.999
     save_minutes: float = 5.0
+    validations: int = 10
     seed: int = 0
     model: dict[str, Any] | None = None
 
@@ -140,7 +143,7 @@ def train(settings: ContrastiveTraining) -> Path:
         settings: See `ContrastiveTraining`.
 
     Returns:
-        Folder of the published weights: the moving average.
+        Folder of the published weights: the moving average that validated best.
 
     Raises:
         latentstem.data.stems.StemError: If the folder holds no usable track.
@@ -151,7 +154,16 @@ def train(settings: ContrastiveTraining) -> Path:
     model = ContrastiveStemModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
     budget = Budget(settings.steps, settings.minutes)
-    run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
+    run = TrainingRun(
+        model,
+        optimizer,
+        budget,
+        settings.output,
+        settings.mixed_precision,
+        settings.ema_decay,
+        settings.save_minutes,
+        settings.validations,
+    )
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     run.resume()
@@ -167,27 +179,21 @@ def train(settings: ContrastiveTraining) -> Path:
             validation = cache_latents(settings.validation, settings.target, autoencoder, folder, submixes=1, seed=0)
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own pairs
     batches = iter(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed, budget.step))
+    target = settings.output / "judge"
     bar = progress_bar(budget, run.accelerator.is_main_process)
-    next_save = budget.seconds + 60 * settings.save_minutes
     while run.unfinished():
         mixes, stems, others = (_noisy(part.to(run.accelerator.device), settings) for part in next(batches))
         with run.accelerator.autocast():
             loss = contrastive_loss(run.model, mixes, stems, others)
         run.update(loss)
         run.show(bar, {"loss": loss})
-        if budget.seconds >= next_save or not run.unfinished():
-            if run.accelerator.is_main_process:
-                _validate(run, validation)
-            run.save()
-            next_save = budget.seconds + 60 * settings.save_minutes
+        run.checkpoint(
+            lambda averaged: _figures(averaged, validation),
+            "validation_loss",
+            lambda averaged, folder: averaged.save_pretrained(folder),
+            target,
+        )
     bar.close()
-    target = settings.output / "judge"
-    if run.accelerator.is_main_process:
-        with run.averaged() as averaged:
-            partial = target.with_name("judge.partial")
-            averaged.save_pretrained(partial)
-            replace_folder(partial, target)
-    run.accelerator.wait_for_everyone()
     return target
 
 
@@ -196,22 +202,18 @@ def _noisy(latents: Tensor, settings: ContrastiveTraining) -> Tensor:
     return latents + deviation * torch.randn_like(latents)
 
 
-def _validate(run: TrainingRun, tracks: list[LatentTrack]) -> None:
-    """Add the losses to the history, and how well whole tracks are told apart if there are any."""
-    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **run.recent.means}
-    run.history.records.append(record)
-    if len(tracks) > 1:
-        frames = min(track.stem.shape[-1] for track in tracks)
-        mixes, stems = (
-            torch.stack([latents[:, :frames] for latents in some]).to(run.accelerator.device)
-            for some in ([track.mixes[0] for track in tracks], [track.stem for track in tracks])
-        )
-        with run.averaged() as model, torch.inference_mode():
-            scores = model(mixes, stems).float().cpu().numpy()
-        figures = {"top_1": top_k(scores, 1), "mean_diagonal": mean_diagonal(scores)}
-        run.accelerator.log(figures, step=run.budget.step)
-        record.update(figures)
-    run.accelerator.print(f"\n{record}")
+def _figures(model: ContrastiveStemModel, tracks: list[LatentTrack]) -> dict[str, float]:
+    """How well whole tracks are told apart, and their loss with each stem half a track off among the others."""
+    if len(tracks) < 2:
+        return {}
+    frames = min(track.stem.shape[-1] for track in tracks)
+    mixes, stems = (
+        torch.stack([latents[:, :frames] for latents in some]).to(model.device)
+        for some in ([track.mixes[0] for track in tracks], [track.stem for track in tracks])
+    )
+    scores = model(mixes, stems).float().cpu().numpy()
+    loss = contrastive_loss(model, mixes, stems, stems.roll(frames // 2, dims=-1))
+    return {"top_1": top_k(scores, 1), "mean_diagonal": mean_diagonal(scores), "validation_loss": float(loss)}
 
 
 if __name__ == "__main__":

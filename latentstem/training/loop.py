@@ -1,17 +1,16 @@
-"""What both trainings share: a budget, a learning-rate schedule over it, and a state folder that survives a kill.
+"""What the trainings share: a network, its optimiser and moving average, and a state folder that survives a kill.
 
 The state is Accelerate's own (weights, optimiser, random states) plus the moving average, the budget used so far, the
 history of validations and the recent losses. It is written to a new folder that is renamed into place only when whole,
 so a kill at any moment leaves the last good state, and starting the same command again goes on from it. The trainings
-draw a step's crops by its number, so with a budget of steps a run that was killed ends, on the same machine, bit for
-bit where it would have ended anyway.
+draw a step's crops by its number and validate at even shares of the budget, so with a budget of steps a run that was
+killed ends, on the same machine, bit for bit where it would have ended anyway.
 """
 
-import json
 import math
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,151 +21,22 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 from tqdm import tqdm
 
-
-@dataclass
-class Budget:
-    """How much training there is and how much of it is used.
-
-    Args:
-        steps: Optimiser steps in all.
-        minutes: Minutes in all, whichever of both ends first; None for no limit.
-
-    Example:
-        >>> budget = Budget(steps=100, minutes=None)
-        >>> budget.step = 25
-        >>> budget.progress
-        0.25
-    """
-
-    steps: int
-    minutes: float | None = None
-    step: int = 0
-    seconds: float = 0.0
-
-    @property
-    def progress(self) -> float:
-        """Share of the budget that is used, 0 to 1."""
-        by_time = self.seconds / (60 * self.minutes) if self.minutes else 0.0
-        return min(1.0, max(self.step / self.steps, by_time))
-
-    def state_dict(self) -> dict[str, float]:
-        """What a resumed run needs: Accelerate asks for it."""
-        return {"step": self.step, "seconds": self.seconds}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take up a stored run."""
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])
-
-
-class History:
-    r"""The records of a run's validations, part of its state, and a file of one JSON object a line that shows them.
-
-    A run that goes on from a state goes on from the records of that state, so no step is there twice or missing.
-
-    Args:
-        path: The file; rewritten whole, under a temporary name first.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     history = History(Path(folder) / "history.jsonl")
-        ...     history.records.append({"step": 10, "loss": 0.5})
-        ...     history.write()
-        ...     history.path.read_text()
-        '{"step": 10, "loss": 0.5}\n'
-    """
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.records: list[dict[str, float]] = []
-
-    def state_dict(self) -> dict[str, list[dict[str, float]]]:
-        """What a resumed run needs: Accelerate asks for it."""
-        return {"records": self.records}
-
-    def load_state_dict(self, state: dict[str, list[dict[str, float]]]) -> None:
-        """Take up a stored run."""
-        self.records = list(state["records"])
-
-    def write(self) -> None:
-        """Bring the file up to date."""
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(record) + "\n" for record in self.records))
-        partial.replace(self.path)
-
-
-class RecentLosses:
-    """Mean of each loss over about the last hundred steps of this process, part of a run's state.
-
-    Example:
-        >>> recent = RecentLosses()
-        >>> for loss in (1.0, 2.0, 6.0):
-        ...     recent.add({"loss": torch.tensor(loss)})
-        >>> recent.means
-        {'loss': 3.0}
-    """
-
-    def __init__(self):
-        self._steps = 0
-        self._means: dict[str, torch.Tensor] = {}
-
-    @property
-    def means(self) -> dict[str, float]:
-        """Name of each loss to its mean."""
-        return {name: round(float(mean), 5) for name, mean in self._means.items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs: Accelerate asks for it."""
-        return {"steps": self._steps, "means": self._means}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a stored run."""
-        self._steps, self._means = state["steps"], dict(state["means"])
-
-    def add(self, losses: dict[str, torch.Tensor]) -> None:
-        """Count the losses of a step in; they stay on their device."""
-        self._steps += 1
-        for name, loss in losses.items():
-            loss = loss.detach().float()
-            mean = self._means.get(name, loss).to(loss.device)  # a state is read on the CPU
-            self._means[name] = torch.lerp(mean, loss, 1 / min(self._steps, 100))
-
-
-def learning_rate_factor(budget: Budget, warmup_steps: int = 200, hold: float = 0.5, final: float = 0.02) -> float:
-    """Linear warm-up, a plateau, then a cosine down to `final` at the end of the budget.
-
-    Example:
-        >>> learning_rate_factor(Budget(steps=1000, step=400)), learning_rate_factor(Budget(steps=1000, step=1000))
-        (1.0, 0.02)
-    """
-    # A short budget, of steps or of minutes, warms up in a tenth of itself.
-    warm = min(1.0, max((budget.step + 1) / min(warmup_steps, budget.steps // 10 + 1), 10 * budget.progress))
-    fall = max(0.0, (budget.progress - hold) / (1 - hold))
-    return warm * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * fall)))
-
-
-def progress_bar(budget: Budget, shown: bool) -> tqdm:
-    """A bar of the share of the budget that is used, so that it ends with the minutes as well as with the steps.
-
-    Example:
-        >>> bar = progress_bar(Budget(steps=100, minutes=2, seconds=60), shown=False)
-        >>> bar.total, bar.n
-        (1.0, 0.5)
-    """
-    layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    return tqdm(total=1.0, initial=budget.progress, bar_format=layout, disable=not shown, mininterval=5)
+from latentstem.training.budget import Budget, learning_rate_factor
+from latentstem.training.history import History, RecentLosses
 
 
 class TrainingRun:
     """One resumable training of one network.
 
     Args:
-        model: The network to train; its moving average is what gets published.
+        model: The network to train; its moving average is what gets validated and published.
         optimizer: Its optimiser, built with the peak learning rate.
         budget: Steps and minutes.
         folder: Where state and logs go.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average.
+        save_minutes: Minutes between states.
+        validations: How many there are, evenly spread over the budget; the last step always is one.
 
     Example:
         >>> import tempfile, torch
@@ -188,9 +58,12 @@ class TrainingRun:
         folder: Path,
         mixed_precision: str = "bf16",
         ema_decay: float = 0.999,
+        save_minutes: float = 10.0,
+        validations: int = 10,
     ):
         self.folder = folder
         self.budget = budget
+        self.save_minutes, self.validations = save_minutes, validations
         self.accelerator = Accelerator(
             mixed_precision=mixed_precision,
             log_with="tensorboard",
@@ -206,6 +79,7 @@ class TrainingRun:
         self.recent = RecentLosses()
         self.accelerator.register_for_checkpointing(self.ema, budget, self.history, self.recent)
         self._clock = time.monotonic()
+        self._next_save = 60 * save_minutes
 
     @property
     def state_folder(self) -> Path:
@@ -237,6 +111,7 @@ class TrainingRun:
                 self.history.write()
             self.accelerator.print(f"resumed from {self.state_folder} at step {self.budget.step}")
         self._clock = time.monotonic()
+        self._next_save = self.budget.seconds + 60 * self.save_minutes
 
     def unfinished(self) -> bool:
         """Whether the budget has something left."""
@@ -257,8 +132,7 @@ class TrainingRun:
             # One clock for all: processes that disagree on when to save or to stop wait for each other for ever.
             first: Any = broadcast(torch.tensor(elapsed, device=self.accelerator.device))
             elapsed = float(first)
-        self.budget.step += 1
-        self.budget.seconds += elapsed
+        self.budget.advance(elapsed)
         self._clock = now
 
     def show(self, bar: tqdm, losses: dict[str, torch.Tensor]) -> None:
@@ -273,6 +147,37 @@ class TrainingRun:
         if self.budget.step % 50 == 0:
             self.accelerator.log(self.recent.means, step=self.budget.step)
             bar.set_postfix({"step": self.budget.step, **self.recent.means})
+
+    def checkpoint(
+        self,
+        validate: Callable[[Any], dict[str, float]],
+        criterion: str,
+        publish: Callable[[Any, Path], None],
+        target: Path,
+    ) -> None:
+        """After every step: validate at even shares of the budget, publish the best so far, save then and by the clock.
+
+        Args:
+            validate: From the averaged model, in evaluation mode, to figures for the history.
+            criterion: Which of them says what is best: the least. Without it the latest is.
+            publish: Writes the averaged model to a path where nothing is.
+            target: Where that goes in the end, in place of what was there.
+        """
+        due = self.budget.due(self.validations)
+        if due and self.accelerator.is_main_process:
+            record = {"step": self.budget.step, "seconds": round(self.budget.seconds), **self.recent.means}
+            with self.averaged() as averaged, torch.no_grad():
+                figures = {name: round(figure, 5) for name, figure in validate(averaged).items()}
+                if figures.get(criterion, -math.inf) < self.history.lowest(criterion) or not target.exists():
+                    partial = target.with_name(target.name + ".partial")
+                    publish(averaged, partial)
+                    replace_folder(partial, target)
+            self.history.records.append(record | figures)
+            self.accelerator.log(figures, step=self.budget.step)
+            self.accelerator.print(f"\n{record | figures}")
+        if due or self.budget.seconds >= self._next_save:
+            self.save()
+            self._next_save = self.budget.seconds + 60 * self.save_minutes
 
     def save(self) -> None:
         """Write the state so that a kill at any moment leaves either the old one or the new one whole."""

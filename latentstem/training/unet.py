@@ -22,8 +22,9 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
+from latentstem.training.budget import Budget, progress_bar
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.loop import Budget, TrainingRun, progress_bar, replace_folder
+from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.validation import UNetValidation, build_pipeline
 
@@ -55,7 +56,8 @@ class UNetTraining:
         learning_rate: Peak of the schedule.
         mixed_precision: "no" or "bf16".
         ema_decay: Decay of the moving average of the weights.
-        save_minutes: Minutes between states and validations.
+        save_minutes: Minutes between states.
+        validations: How many, evenly spread over the training; published is the net with the least velocity error.
         init_from: Folder of a published U-Net to start from.
         lora_rank: Rank of the adapters to train beside the U-Net of `init_from`, itself frozen; 0 trains the U-Net.
         seed: Of weights and crops.
@@ -81,6 +83,7 @@ class UNetTraining:
     mixed_precision: str = "bf16"
     ema_decay: float = 0.9995
     save_minutes: float = 10.0
+    validations: int = 10
     init_from: Path | None = None
     lora_rank: int = 0
     seed: int = 0
@@ -142,8 +145,8 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
             hooks of your own on its layers.
 
     Returns:
-        Folder of the published pipeline, with the moving average of the U-Net; with `lora_rank` that of the published
-        adapter, for `StemUNet1DModel.load_lora_adapter`.
+        Folder of the published pipeline, with the moving average of the U-Net that validated best; with `lora_rank`
+        that of the published adapter, for `StemUNet1DModel.load_lora_adapter`.
 
     Raises:
         ValueError: If the autoencoder carries no latent statistics, there is no trained net for an adapter, or the
@@ -172,7 +175,16 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True)
     budget = Budget(settings.steps, settings.minutes)
-    run = TrainingRun(model, optimizer, budget, settings.output, settings.mixed_precision, settings.ema_decay)
+    run = TrainingRun(
+        model,
+        optimizer,
+        budget,
+        settings.output,
+        settings.mixed_precision,
+        settings.ema_decay,
+        settings.save_minutes,
+        settings.validations,
+    )
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     run.resume()
@@ -194,8 +206,18 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
     batches = iter(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed, budget.step))
 
+    def validate(averaged: Any) -> dict[str, float]:
+        preview = settings.output / "previews" / f"{budget.step:07d}"
+        return {} if validation is None else validation(averaged, preview)
+
+    def publish(averaged: Any, folder: Path) -> None:
+        if settings.lora_rank:
+            save_lora(averaged, folder)
+        else:
+            build_pipeline(averaged, autoencoder, scheduler).save_pretrained(folder)
+
+    target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
     bar = progress_bar(budget, run.accelerator.is_main_process)
-    next_save = budget.seconds + 60 * settings.save_minutes
     while run.unfinished():
         stem, mix = (part.to(run.accelerator.device) for part in next(batches))
         deviation = settings.mix_noise * torch.rand(len(mix), 1, 1, device=mix.device)
@@ -203,22 +225,8 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
         loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout, settings.noise_emphasis)
         run.update(loss)
         run.show(bar, {"loss": loss})
-        if budget.seconds >= next_save or not run.unfinished():
-            if run.accelerator.is_main_process:
-                _validate(run, settings, validation)
-            run.save()
-            next_save = budget.seconds + 60 * settings.save_minutes
+        run.checkpoint(validate, "velocity_error", publish, target)
     bar.close()
-    target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
-    if run.accelerator.is_main_process:
-        with run.averaged() as averaged:
-            partial = target.with_name(target.name + ".partial")
-            if settings.lora_rank:
-                save_lora(averaged, partial)
-            else:
-                build_pipeline(averaged, autoencoder, scheduler).save_pretrained(partial)
-            replace_folder(partial, target)
-    run.accelerator.wait_for_everyone()
     return target
 
 
@@ -270,18 +278,6 @@ def draw_timesteps(batch: int, total: int, noise_emphasis: float) -> Tensor:
         torch.Size([5])
     """
     return (total * torch.rand(batch) ** (1 / (1 + noise_emphasis))).long().clamp(max=total - 1)
-
-
-def _validate(run: TrainingRun, settings: UNetTraining, validation: UNetValidation | None) -> None:
-    """Add the losses to the history, and the figures of the validation if there is one."""
-    record = {"step": run.budget.step, "seconds": round(run.budget.seconds), **run.recent.means}
-    run.history.records.append(record)
-    if validation is not None:
-        with run.averaged() as averaged:
-            figures = validation(averaged, settings.output / "previews" / f"{run.budget.step:07d}")
-        run.accelerator.log(figures, step=run.budget.step)
-        record.update(figures)
-    run.accelerator.print(f"\n{record}")
 
 
 if __name__ == "__main__":

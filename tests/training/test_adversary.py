@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from latentstem.training.adversary import CERTAIN, R1_STEP, Adversary
-from latentstem.training.loop import Budget, TrainingRun
+from latentstem.training.budget import Budget
+from latentstem.training.loop import TrainingRun
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.training.loop import Budget, TrainingRun, learning_rate_factor, replace_folder
+from latentstem.training.budget import Budget, learning_rate_factor
+from latentstem.training.loop import TrainingRun, replace_folder
 
 
 def start(folder: Path, steps: int) -> TrainingRun:
@@ -50,6 +51,48 @@ def test_a_few_minutes_are_warm_after_a_tenth_however_slow_the_steps():
     assert learning_rate_factor(slow) == 1.0
     slow.seconds = 6
     assert learning_rate_factor(slow) == pytest.approx(0.5)
+
+
+@given(st.integers(1, 300), st.integers(1, 20))
+def test_shares_of_a_budget_are_even_and_the_last_step_ends_one(steps, times):
+    budget, due = Budget(steps), []
+    while budget.progress < 1:
+        budget.advance(seconds=1.0)
+        if budget.due(times):
+            due.append(budget.step)
+    assert len(due) == min(steps, times) and due[-1] == steps
+    assert all(abs(step - (number + 1) * steps / times) <= 1 for number, step in enumerate(due) if times <= steps)
+
+
+@pytest.mark.parametrize(
+    ("figures", "published"),
+    [
+        ([3.0, 1.0, 2.0, 4.0], 1),
+        ([1.0, float("nan"), 2.0, 0.5], 3),
+        ([float("nan"), 2.0, 3.0, 4.0], 1),
+        ([None, None, None, None], 3),
+    ],
+)
+def test_the_best_of_the_validations_is_published_or_the_latest_without_a_criterion(tmp_path, figures, published):
+    model = torch.nn.Linear(3, 3)
+    run = TrainingRun(model, torch.optim.AdamW(model.parameters()), Budget(8), tmp_path, "no", validations=4)
+    left = iter(figures)
+
+    def validate(averaged):
+        assert not averaged.training
+        figure = next(left)
+        return {} if figure is None else {"error": figure}
+
+    def publish(averaged, path):
+        assert not path.exists()
+        path.write_text(str(len(run.history.records)))
+
+    while run.unfinished():
+        go(run, run.budget.step + 1)
+        run.checkpoint(validate, "error", publish, tmp_path / "weights")
+    assert (tmp_path / "weights").read_text() == str(published)
+    assert [record["step"] for record in run.history.records] == [2, 4, 6, 8]
+    assert model.training and not list(tmp_path.glob("*.partial"))
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from latentstem import AutoencoderSpectral, StemUNet1DModel
 from latentstem.cli import main
-from latentstem.training import unet as training
+from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora
 from latentstem.training.unet import UNetTraining, train
 
@@ -112,8 +112,8 @@ def test_only_adapters_move_and_the_net_itself_keeps_every_bit(settings, adapter
 
 def test_the_published_adapter_is_the_moving_average_to_the_bit(settings, adapter, monkeypatch):
     """What `train` validates last, after its last step, is what returns from the folder."""
-    seen = {}
-    monkeypatch.setattr(training, "_validate", lambda run, *_: seen.update(run=run))
+    seen, checkpoint = {}, TrainingRun.checkpoint
+    monkeypatch.setattr(TrainingRun, "checkpoint", lambda run, *a: (seen.update(run=run), checkpoint(run, *a)))
     train(dataclasses.replace(settings, output=adapter.parent.parent / "again"))
     with seen["run"].averaged() as averaged:
         expected = output(averaged)
@@ -153,13 +153,16 @@ def test_a_training_stopped_half_way_goes_on_from_its_state(settings, adapter, t
     stopped = dataclasses.replace(settings, output=tmp_path / "run", save_minutes=0.0)
     saves, steps = [], []
 
-    def die(run, *_):
+    checkpoint = TrainingRun.checkpoint
+
+    def die(run, *arguments):
         steps.append(run.budget.step)
         if run.budget.step == 4 and not saves:
             saves.append(run)
             raise KeyboardInterrupt
+        checkpoint(run, *arguments)
 
-    monkeypatch.setattr(training, "_validate", die)
+    monkeypatch.setattr(TrainingRun, "checkpoint", die)
     with pytest.raises(KeyboardInterrupt):
         train(stopped)
     kept = load_file(stopped.output / "state" / "model.safetensors")

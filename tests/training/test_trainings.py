@@ -13,12 +13,14 @@ from accelerate.state import AcceleratorState
 
 from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanimentPipeline, StyleSpace
 from latentstem.data.composer import compose
+from latentstem.data.production import equalised
 from latentstem.data.stems import StemFolder
-from latentstem.training.autoencoder import AutoencoderTraining, equalised, exchanged, restyling_distance
+from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
 from latentstem.training.contrastive import train as train_judge
 from latentstem.training.latents import cache_latents
+from latentstem.training.restyling import exchanged, restyling_distance
 from latentstem.training.style import StyleFit, fit, sounding_mean
 from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
 from latentstem.training.unet import train as train_unet
@@ -59,6 +61,7 @@ def autoencoder(stems, tmp_path_factory) -> Path:
         tmp_path_factory.mktemp("run"),
         validation=stems,
         steps=24,
+        validations=1,
         batch_size=2,
         crop_frames=4,
         window_lengths=(512, 2048),
@@ -135,6 +138,7 @@ def test_the_unet_trains_and_publishes_a_pipeline(stems, autoencoder, tmp_path):
         autoencoder,
         validation=stems,
         steps=30,
+        validations=1,
         batch_frames=64,
         crop_frames=(8, 16),
         submixes=2,

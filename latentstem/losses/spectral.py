@@ -118,11 +118,11 @@ class MultiScaleSpectralDistance(nn.Module):
         total = estimate.new_zeros((), dtype=torch.float32)
         for window_length in self.window_lengths:
             # One after the other: of both stacked the gradient would be taken for both, and thrown away for one.
-            magnitudes = [
+            heard, wanted = (
                 self._magnitude(nn.functional.pad(audio.float(), (0, missing)), window_length)
                 for audio in (estimate, target)
-            ]
-            total = total + self._convergence(*magnitudes) + self._pooled(*magnitudes, window_length)
+            )
+            total = total + self._convergence(heard, wanted) + self._pooled(heard, wanted, window_length)
         return total / len(self.window_lengths)
 
     def _magnitude(self, audio: Tensor, window_length: int) -> Tensor:

@@ -324,7 +324,8 @@ def _publish(model: AutoencoderSpectral, settings: AutoencoderTraining, folder: 
     if not settings.decoder_only:
         crops = _crops(folder, 64 * model.config["hop_length"], settings.seed + 1)
         stems = _stems(crops, STATISTICS_CROPS, settings.workers)
-        latents = torch.cat([model.encode(stem[None].to(model.device)).latents[0] for stem in stems], dim=-1)
+        encoded = [model.encode(stem[None].to(model.device), return_dict=False)[0][0] for stem in stems]
+        latents = torch.cat(encoded, dim=-1)
         model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
     model.save_pretrained(path)
 

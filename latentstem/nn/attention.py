@@ -15,16 +15,21 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from latentstem.nn.resnet import ChannelNorm
 
+WRITTEN_OUT = 1024
+"""Frames up to which a CUDA device takes the bias written out: megabytes, where a kernel that reads the table has to be
+compiled first, which takes longer than the music."""
+
 
 def biased_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, table: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Attention with a bias that depends on the signed distance alone, given as a table of 2n-1 values a head.
 
-    One result by three ways. Where gradients are needed the bias is written out, `(heads, n, n)`, for training
-    crops are short. Without gradients on the CPU the queries are taken in reverse order: then the bias is a Hankel
-    matrix, `table[i + j]`, which is a view of the table with row and column stride 1 and serves as a mask without a
-    copy. On CUDA, compiled flex attention reads the table inside its kernel.
+    One result by three ways. Where gradients are needed, or on CUDA for up to `WRITTEN_OUT` frames, the bias is written
+    out, `(heads, n, n)`: such sequences are short. On the CPU, without gradients, the queries are taken in reverse
+    order: then the bias is a Hankel matrix, `table[i + j]`, which is a view of the table with row and column stride 1
+    and serves as a mask without a copy. Compiled flex attention, for what is longer on CUDA, reads the table inside its
+    kernel.
 
     Args:
         query: Queries; keys and values alike.
@@ -61,9 +66,11 @@ def biased_attention(
     # Under autocast the mask would be cast, and a cast of the view writes the whole matrix: cast the table instead.
     table = table.to(query.dtype)
     with torch.autocast(query.device.type, enabled=False):
-        if torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value, table)):
+        on_cuda = query.device.type == "cuda"
+        learns = torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value, table))
+        if learns or (on_cuda and length <= WRITTEN_OUT):
             return scaled_dot_product_attention(query, key, value, attn_mask=_hankel(table).flip(-2)[None])
-        if query.device.type == "cuda":
+        if on_cuda:
             return _compiled_flex_attention()(query, key, value, score_mod=_add_table(table))
         reversed_query = query.flip(-2)
         return scaled_dot_product_attention(reversed_query, key, value, attn_mask=_hankel(table)[None]).flip(-2)

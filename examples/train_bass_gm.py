@@ -82,7 +82,8 @@ class Recipe:
         batch_size: Crops a step of the first two.
         batch_frames: Latent frames a step of the denoiser's.
         judge_frames: Latent frames of a pair that the judge compares.
-        workers: Processes that read crops while the first two train.
+        learning_rate_scale: Factor of all four learning rates; larger batches bear more.
+        workers: Processes that read crops while the first two train, and songs while they are encoded.
         render_workers: Processes that render; one a core if absent.
         submixes: Sub-mixes of each song that the denoiser hears.
         mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
@@ -104,6 +105,7 @@ class Recipe:
     batch_size: int = 4
     batch_frames: int = 3072
     judge_frames: int = 96
+    learning_rate_scale: float = 1.0
     workers: int = 1
     render_workers: int | None = None
     submixes: int = 3
@@ -189,11 +191,12 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             "save_minutes": recipe.save_minutes,
             "validations": recipe.validations,
             "seed": SEEDS[training],
+            "workers": recipe.workers,
             unit: budgets[training],
         }
 
-    crops: dict[str, Any] = {"batch_size": recipe.batch_size, "workers": recipe.workers}
-    return {
+    crops: dict[str, Any] = {"batch_size": recipe.batch_size}
+    settings: dict[str, Any] = {
         "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),
         "restyling": AutoencoderTraining(
             **common("restyling"),
@@ -219,6 +222,10 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             crop_frames=recipe.judge_frames,
             model={"channels": 160, **(recipe.judge or {})},
         ),
+    }
+    return {
+        training: replace(its, learning_rate=recipe.learning_rate_scale * its.learning_rate)
+        for training, its in settings.items()
     }
 
 

@@ -26,7 +26,7 @@ from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversary import Adversary
 from latentstem.training.arguments import parse_settings
-from latentstem.training.budget import Budget, progress_bar
+from latentstem.training.budget import progress_bar
 from latentstem.training.loop import TrainingRun
 from latentstem.training.preview import write_preview
 from latentstem.training.restyling import exchanged, restyling_distance
@@ -67,7 +67,7 @@ class AutoencoderTraining:
             them without it.
         restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
             `decoder_only`, since an encoder could lower it by saying less.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
         validations: How many, evenly spread over the training; published is the net whose losses there are least.
@@ -98,7 +98,7 @@ class AutoencoderTraining:
     pitch_weight: float = 0.2
     exchanged_pitch_weight: float = 0.2
     restyling_weight: float = 0.0
-    mixed_precision: str = "bf16"
+    mixed_precision: str = "auto"
     ema_decay: float = 0.999
     save_minutes: float = 10.0
     validations: int = 10
@@ -142,36 +142,26 @@ def train(settings: AutoencoderTraining) -> Path:
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
     )
-    budget = Budget(settings.steps, settings.minutes)
-    run = TrainingRun(
-        model,
-        optimizer,
-        budget,
-        settings.output,
-        settings.mixed_precision,
-        settings.ema_decay,
-        settings.save_minutes,
-        settings.validations,
-    )
+    run = TrainingRun.of(model, optimizer, settings)
     adversary = None
     if settings.adversarial_after < 1:
         adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     run.resume()
-    if budget.step == 0 and settings.init_from is None:
+    if run.budget.step == 0 and settings.init_from is None:
         background = torch.stack(_stems(_crops(folder, crop_samples, settings.seed), 32, settings.workers))
         background = background.to(run.accelerator.device)
         run.accelerator.unwrap_model(run.model).set_background(background)
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
     distance.to(run.accelerator.device)
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
-    batches = iter(_loader(settings, folder, read_samples, seed, budget.step))
+    batches = iter(_loader(settings, folder, read_samples, seed, run.budget.step))
     target = settings.output / "autoencoder"
-    bar = progress_bar(budget, run.accelerator.is_main_process)
+    bar = progress_bar(run.budget, run.accelerator.is_main_process)
     model.train()
     while run.unfinished():
-        mixes, stems = (part.to(run.accelerator.device) for part in next(batches))
+        mixes, stems = (part.to(run.accelerator.device, non_blocking=True) for part in next(batches))
         audio = augmented(mixes, stems, settings, crop_samples)
         losses = _losses(run, run.model, distance, adversary, settings, audio)
         run.update(torch.stack(list(losses.values())).sum())
@@ -213,7 +203,12 @@ def _loader(
     order = None if folder is None else range(step * settings.batch_size, len(cast(StemCrops, crops)))
     # A generator of its own: the loader would draw from the random state that a resumed run has taken up.
     return DataLoader(
-        crops, settings.batch_size, sampler=order, num_workers=settings.workers, generator=torch.Generator()
+        crops,
+        settings.batch_size,
+        sampler=order,
+        num_workers=settings.workers,
+        generator=torch.Generator(),
+        pin_memory=torch.cuda.is_available(),  # batches cross to the device while it computes
     )
 
 

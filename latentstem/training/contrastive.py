@@ -21,7 +21,7 @@ from latentstem.evaluation.retrieval import mean_diagonal, top_k
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.training.arguments import parse_settings
-from latentstem.training.budget import Budget, progress_bar
+from latentstem.training.budget import progress_bar
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.loop import TrainingRun
 
@@ -39,13 +39,14 @@ class ContrastiveTraining:
         target: Name of the stem.
         submixes: Random sub-mixes encoded a track.
         production: Share of these, the whole accompaniment apart, that go through a light production.
+        workers: Processes that read and mix the tracks while they are encoded.
         steps: Optimiser steps in all.
         minutes: Minutes in all, whichever ends first.
         batch_size: Tracks a step.
         crop_frames: Latent frames a crop.
         latent_noise: Greatest deviation of the noise added to an item's latents.
         learning_rate: Peak of the schedule.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
         validations: How many, evenly spread over the training; published is the net with the least loss in them.
@@ -61,13 +62,14 @@ class ContrastiveTraining:
     target: str = "bass"
     submixes: int = 3
     production: float = 0.5
+    workers: int = 0
     steps: int = 100_000
     minutes: float | None = None
     batch_size: int = 48
     crop_frames: int = 96
     latent_noise: float = 0.4
     learning_rate: float = 1e-3
-    mixed_precision: str = "bf16"
+    mixed_precision: str = "auto"
     ema_decay: float = 0.999
     save_minutes: float = 5.0
     validations: int = 10
@@ -153,36 +155,34 @@ def train(settings: ContrastiveTraining) -> Path:
     autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
     model = ContrastiveStemModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
-    budget = Budget(settings.steps, settings.minutes)
-    run = TrainingRun(
-        model,
-        optimizer,
-        budget,
-        settings.output,
-        settings.mixed_precision,
-        settings.ema_decay,
-        settings.save_minutes,
-        settings.validations,
-    )
+    run = TrainingRun.of(model, optimizer, settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
-    run.resume()
     autoencoder.to(run.accelerator.device)
     cache = settings.latents or settings.output / "latents"
     with run.accelerator.main_process_first():
         tracks = cache_latents(
-            settings.data, settings.target, autoencoder, cache, settings.submixes, settings.seed, settings.production
+            settings.data,
+            settings.target,
+            autoencoder,
+            cache,
+            settings.submixes,
+            settings.seed,
+            settings.production,
+            settings.workers,
         )
         validation = []
         if settings.validation is not None:
             folder = cache / "validation"
             validation = cache_latents(settings.validation, settings.target, autoencoder, folder, submixes=1, seed=0)
+    run.resume()  # its minutes begin here: the songs are encoded
+    tracks = [track.to(run.accelerator.device) for track in tracks]  # gigabytes at most
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own pairs
-    batches = iter(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed, budget.step))
+    batches = iter(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed, run.budget.step))
     target = settings.output / "judge"
-    bar = progress_bar(budget, run.accelerator.is_main_process)
+    bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
-        mixes, stems, others = (_noisy(part.to(run.accelerator.device), settings) for part in next(batches))
+        mixes, stems, others = (_noisy(part, settings) for part in next(batches))
         with run.accelerator.autocast():
             loss = contrastive_loss(run.model, mixes, stems, others)
         run.update(loss)

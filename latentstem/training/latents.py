@@ -1,6 +1,7 @@
 """Latents of whole tracks, encoded once and kept on disk: what the denoiser trains on."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from latentstem.audio.level import reference_gain
@@ -31,6 +33,10 @@ class LatentTrack:
     stem: Tensor
     mixes: Tensor
 
+    def to(self, device: torch.device) -> "LatentTrack":
+        """The same track, its latents on the device."""
+        return LatentTrack(self.name, self.stem.to(device), self.mixes.to(device))
+
 
 def cache_latents(
     root: Path,
@@ -40,6 +46,7 @@ def cache_latents(
     submixes: int,
     seed: int,
     production: float = 0.0,
+    workers: int = 0,
 ) -> list[LatentTrack]:
     """Encode every track under a folder, or read what was encoded before.
 
@@ -54,6 +61,7 @@ def cache_latents(
         submixes: Sub-mixes a track.
         seed: Of the sub-mixes.
         production: Probability that a sub-mix other than the first goes through `latentstem.data.production.produce`.
+        workers: Processes that read and mix beside this one, which produces and encodes.
 
     Returns:
         One entry a track.
@@ -66,26 +74,43 @@ def cache_latents(
             key.update(weight.detach().cpu().float().numpy().tobytes())
     folder = cache / key.hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    tracks = []
-    for order, track in enumerate(tqdm(StemFolder(root, target).tracks, desc="latents", mininterval=5)):
-        file = folder / f"{track.name}.safetensors"
-        if not file.is_file():
-            rng = np.random.default_rng((seed, order))
-            mixes = torch.stack([_submix(track, target, rng, i == 0) for i in range(submixes)])
-            mixes = _produced(mixes, production, (seed, order, 1))
-            sounds = torch.cat([track.read(target)[None], mixes])
-            partial = file.with_suffix(".partial")
-            save_file({"latents": _encode(autoencoder, sounds)}, partial)
-            partial.rename(file)
-        latents = normalize_latents(load_file(file)["latents"].float(), autoencoder.config)
-        tracks.append(LatentTrack(track.name, stem=latents[0], mixes=latents[1:]))
-    return tracks
+    tracks = StemFolder(root, target).tracks
+    files = [folder / f"{track.name}.safetensors" for track in tracks]
+    missing = [order for order, file in enumerate(files) if not file.is_file()]
+    sounds = _Sounds(tracks, target, submixes, seed)
+    # A generator of its own: the loader would draw from the random state of the training.
+    loader = DataLoader(sounds, None, sampler=missing, num_workers=workers, generator=torch.Generator())
+    for order, sound in zip(missing, tqdm(loader, desc="latents", mininterval=5, disable=not missing), strict=True):
+        stem, mixes = sound.to(autoencoder.device).split([1, submixes])
+        latents = _encode(autoencoder, torch.cat([stem, _produced(mixes, production, (seed, order, 1))]))
+        partial = files[order].with_suffix(".partial")
+        save_file({"latents": latents}, partial)
+        partial.rename(files[order])
+    encoded = [normalize_latents(load_file(file)["latents"].float(), autoencoder.config) for file in files]
+    return [
+        LatentTrack(track.name, stem=latents[0], mixes=latents[1:])
+        for track, latents in zip(tracks, encoded, strict=True)
+    ]
 
 
-def _submix(track: StemTrack, target: str, rng: np.random.Generator, whole: bool) -> Tensor:
-    others = [name for name in track.files if name != target]
-    chosen = others if whole else rng.permutation(others)[: rng.integers(1, len(others) + 1)]
-    return sum((rng.uniform(0.5, 1.0) * track.read(name) for name in chosen), torch.zeros(track.samples))
+@dataclass(frozen=True)
+class _Sounds(Dataset[Tensor]):
+    """The stem of each track and its sub-mixes, `(1 + submixes, samples)`: a function of the seed and its place."""
+
+    tracks: Sequence[StemTrack]
+    target: str
+    submixes: int
+    seed: int
+
+    def __getitem__(self, order: int) -> Tensor:
+        rng, track = np.random.default_rng((self.seed, order)), self.tracks[order]
+        mixes = (self._submix(track, rng, variant == 0) for variant in range(self.submixes))
+        return torch.stack([track.read(self.target), *mixes])
+
+    def _submix(self, track: StemTrack, rng: np.random.Generator, whole: bool) -> Tensor:
+        others = [name for name in track.files if name != self.target]
+        chosen = others if whole else rng.permutation(others)[: rng.integers(1, len(others) + 1)]
+        return sum((rng.uniform(0.5, 1.0) * track.read(name) for name in chosen), torch.zeros(track.samples))
 
 
 def _produced(mixes: Tensor, production: float, seed: tuple[int, ...]) -> Tensor:
@@ -94,15 +119,16 @@ def _produced(mixes: Tensor, production: float, seed: tuple[int, ...]) -> Tensor
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     chosen = torch.from_numpy(rng.random(len(mixes)) < production)
     chosen[0] = False
+    chosen = chosen.to(mixes.device)
     mixes[chosen] = produce(mixes[chosen][:, None], generator)[:, 0]
     return mixes
 
 
 @torch.inference_mode()
 def _encode(autoencoder: AutoencoderSpectral, sounds: Tensor) -> Tensor:
-    """Latents of mono sounds `(n, samples)`, each at the reference loudness, in half precision."""
+    """Latents of mono sounds `(n, samples)`, each at the reference loudness, in half precision on the CPU."""
     audio = sounds[:, None]
     audio = audio * reference_gain(audio)[:, None, None]
     channels = autoencoder.config["audio_channels"]
-    (latents,) = autoencoder.encode(audio.expand(-1, channels, -1).to(autoencoder.device), return_dict=False)
+    (latents,) = autoencoder.encode(audio.expand(-1, channels, -1), return_dict=False)
     return latents.cpu().half()

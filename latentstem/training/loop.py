@@ -33,7 +33,7 @@ class TrainingRun:
         optimizer: Its optimiser, built with the peak learning rate.
         budget: Steps and minutes.
         folder: Where state and logs go.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average.
         save_minutes: Minutes between states.
         validations: How many there are, evenly spread over the budget; the last step always is one.
@@ -56,7 +56,7 @@ class TrainingRun:
         optimizer: torch.optim.Optimizer,
         budget: Budget,
         folder: Path,
-        mixed_precision: str = "bf16",
+        mixed_precision: str = "auto",
         ema_decay: float = 0.999,
         save_minutes: float = 10.0,
         validations: int = 10,
@@ -65,14 +65,14 @@ class TrainingRun:
         self.budget = budget
         self.save_minutes, self.validations = save_minutes, validations
         self.accelerator = Accelerator(
-            mixed_precision=mixed_precision,
+            mixed_precision=_native_precision() if mixed_precision == "auto" else mixed_precision,
             log_with="tensorboard",
             project_dir=folder,
             cpu=not torch.cuda.is_available(),
         )
         self.accelerator.init_trackers("logs")
         self.peak_rates = [group["lr"] for group in optimizer.param_groups]
-        self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75)
+        self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75, foreach=True)
         self.ema.to(self.accelerator.device)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.history = History(folder / "history.jsonl")
@@ -80,6 +80,20 @@ class TrainingRun:
         self.accelerator.register_for_checkpointing(self.ema, budget, self.history, self.recent)
         self._clock = time.monotonic()
         self._next_save = 60 * save_minutes
+
+    @classmethod
+    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Any) -> "TrainingRun":
+        """The run that the settings of a training ask for, such as an `AutoencoderTraining`."""
+        return cls(
+            model,
+            optimizer,
+            Budget(settings.steps, settings.minutes),
+            settings.output,
+            settings.mixed_precision,
+            settings.ema_decay,
+            settings.save_minutes,
+            settings.validations,
+        )
 
     @property
     def state_folder(self) -> Path:
@@ -216,6 +230,14 @@ class AveragedWeights:
     def __exit__(self, *error: object) -> None:
         self.run.ema.restore(list(self.run.model.parameters()))
         self.run.accelerator.unwrap_model(self.run.model).train()
+
+
+def _native_precision() -> str:
+    """What this machine is fastest in: a CPU without instructions for bfloat16 takes twenty times as long in it."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+    native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16" if native else "no"
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -22,7 +22,7 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
-from latentstem.training.budget import Budget, progress_bar
+from latentstem.training.budget import progress_bar
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora, save_lora
@@ -43,6 +43,7 @@ class UNetTraining:
         target: Name of the stem.
         submixes: Random sub-mixes encoded a track.
         production: Share of these, the whole accompaniment apart, that go through a light production.
+        workers: Processes that read and mix the tracks while they are encoded.
         steps: Optimiser steps in all.
         minutes: Minutes in all, whichever ends first.
         batch_frames: Latent frames a step, over all its crops.
@@ -54,7 +55,7 @@ class UNetTraining:
             power of the timestep, 0 draws all alike. What the mix tells about the stem is decided while there is
             mostly noise; with half of it gone, the net can see the notes and hardly needs the mix.
         learning_rate: Peak of the schedule.
-        mixed_precision: "no" or "bf16".
+        mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
         validations: How many, evenly spread over the training; published is the net with the least velocity error.
@@ -72,6 +73,7 @@ class UNetTraining:
     target: str = "bass"
     submixes: int = 3
     production: float = 0.5
+    workers: int = 0
     steps: int = 200_000
     minutes: float | None = None
     batch_frames: int = 3072
@@ -80,7 +82,7 @@ class UNetTraining:
     mix_noise: float = 0.3
     noise_emphasis: float = 1.0
     learning_rate: float = 8e-4
-    mixed_precision: str = "bf16"
+    mixed_precision: str = "auto"
     ema_decay: float = 0.9995
     save_minutes: float = 10.0
     validations: int = 10
@@ -174,20 +176,9 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     scheduler = CosineDDIMScheduler()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True)
-    budget = Budget(settings.steps, settings.minutes)
-    run = TrainingRun(
-        model,
-        optimizer,
-        budget,
-        settings.output,
-        settings.mixed_precision,
-        settings.ema_decay,
-        settings.save_minutes,
-        settings.validations,
-    )
+    run = TrainingRun.of(model, optimizer, settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
-    run.resume()
     autoencoder.to(run.accelerator.device)
     cache = settings.latents or settings.output / "latents"
     with run.accelerator.main_process_first():
@@ -199,15 +190,18 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
             settings.submixes,
             settings.seed,
             settings.production,
+            settings.workers,
         )
     validation = None
     if settings.validation is not None and run.accelerator.is_main_process:
         validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, cache / "validation")
+    run.resume()  # its minutes begin here: the songs are encoded
+    tracks = [track.to(run.accelerator.device) for track in tracks]  # gigabytes at most
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
-    batches = iter(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed, budget.step))
+    batches = iter(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed, run.budget.step))
 
     def validate(averaged: Any) -> dict[str, float]:
-        preview = settings.output / "previews" / f"{budget.step:07d}"
+        preview = settings.output / "previews" / f"{run.budget.step:07d}"
         return {} if validation is None else validation(averaged, preview)
 
     def publish(averaged: Any, folder: Path) -> None:
@@ -217,9 +211,9 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
             build_pipeline(averaged, autoencoder, scheduler).save_pretrained(folder)
 
     target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
-    bar = progress_bar(budget, run.accelerator.is_main_process)
+    bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
-        stem, mix = (part.to(run.accelerator.device) for part in next(batches))
+        stem, mix = next(batches)
         deviation = settings.mix_noise * torch.rand(len(mix), 1, 1, device=mix.device)
         mix = mix + deviation * torch.randn_like(mix)
         loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout, settings.noise_emphasis)

@@ -127,6 +127,15 @@ def test_a_kill_while_saving_leaves_a_good_state(tmp_path, moment):
     assert sorted(p.name for p in tmp_path.iterdir() if "state" in p.name) == ["state"]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is asked before the processor")
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "no")])
+def test_half_precision_is_taken_where_the_processor_computes_in_it(tmp_path, monkeypatch, native, precision):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: native)
+    model = torch.nn.Linear(3, 3)
+    run = TrainingRun(model, torch.optim.AdamW(model.parameters()), Budget(1), tmp_path)
+    assert run.accelerator.mixed_precision == precision
+
+
 def test_the_average_is_lent_and_given_back(tmp_path):
     run = start(tmp_path, 10)
     go(run, 10)

@@ -48,6 +48,7 @@ def trainings(root: Path):
             adversarial_after=0.0,
             gain_range=0.0,  # what is drawn on top of a crop would hide that two are the same
             equaliser_range=0.0,
+            varispeed=0,
             workers=0,
             model=AUTOENCODER,
         ),
@@ -96,7 +97,7 @@ def main(root: Path) -> None:
     for module, settings in trainings(root):
         seen: dict[str, torch.Tensor] = {}
         runs: list[TrainingRun] = []
-        module.TrainingRun = partial(_spied, runs, seen)
+        module.TrainingRun = SimpleNamespace(of=partial(_spied, runs, seen))
         measure = "_losses" if module is autoencoder else "velocity_loss"
         setattr(module, measure, partial(_noting_crops, getattr(module, measure), seen))
         module.train(settings)
@@ -114,7 +115,7 @@ def _noting_crops(measure, seen, run, *rest):
 
 def _spied(runs, seen, *arguments):
     """A run that notes the gradient of this process alone beside the one that the optimiser gets."""
-    run = TrainingRun(*arguments)
+    run = TrainingRun.of(*arguments)
     update, clip = run.update, run.accelerator.clip_grad_norm_
 
     def noting_update(loss):

@@ -15,6 +15,7 @@ from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanim
 from latentstem.data.composer import compose
 from latentstem.data.production import equalised
 from latentstem.data.stems import StemFolder
+from latentstem.training import loop, unet
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
@@ -114,6 +115,43 @@ def test_cached_latents_are_those_of_the_levelled_stems(stems, autoencoder, tmp_
     mean, std = (torch.tensor(values)[:, None] for values in (model.config.latents_mean, model.config.latents_std))
     restored = first[0].stem * std + mean
     assert (restored - latents).abs().max() < 2e-3 * latents.abs().max()  # stored in half precision
+
+
+def test_workers_leave_the_latents_as_they_are(stems, autoencoder, tmp_path):
+    model = AutoencoderSpectral.from_pretrained(autoencoder)
+    few, many = (
+        cache_latents(stems, "bass", model, tmp_path / str(workers), 3, seed=0, production=1.0, workers=workers)
+        for workers in (0, 2)
+    )
+    for a, b in zip(few, many, strict=True):
+        assert torch.equal(a.stem, b.stem)
+        # Threads may share sums out otherwise in a process of its own.
+        torch.testing.assert_close(a.mixes, b.mixes, atol=5e-3, rtol=5e-3)
+
+
+def test_minutes_of_the_unet_begin_when_the_songs_are_encoded(stems, autoencoder, tmp_path, monkeypatch):
+    now = [0.0]
+
+    def encode_for_an_hour(*arguments):
+        now[0] += 3600
+        return cache_latents(*arguments)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(unet, "cache_latents", encode_for_an_hour)
+    settings = UNetTraining(
+        stems,
+        tmp_path,
+        autoencoder,
+        steps=3,
+        minutes=1,
+        validations=1,
+        batch_frames=64,
+        crop_frames=(8, 16),
+        model=UNET,
+    )
+    train_unet(settings)
+    (record,) = map(json.loads, (tmp_path / "history.jsonl").read_text().splitlines())
+    assert record["step"] == 3
 
 
 def test_crops_of_stem_and_mix_stay_aligned():

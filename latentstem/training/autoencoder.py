@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor
@@ -21,15 +20,14 @@ from latentstem.audio.yin import yin
 from latentstem.data.production import equalised
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.data.streaming import BandStream
-from latentstem.evaluation.pitch import pitch_agreement
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversary import Adversary
 from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
 from latentstem.training.loop import TrainingRun
-from latentstem.training.preview import write_preview
 from latentstem.training.restyling import exchanged, restyling_distance
+from latentstem.training.round_trips import RoundTripValidation
 
 STATISTICS_CROPS = 256
 """Crops of 64 latent frames by which the published latents are normalised."""
@@ -146,6 +144,10 @@ def train(settings: AutoencoderTraining) -> Path:
     adversary = None
     if settings.adversarial_after < 1:
         adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)
+    validation = None
+    if settings.validation is not None and run.accelerator.is_main_process:
+        rate = model.config["sampling_rate"]
+        validation = RoundTripValidation(settings.validation, settings.target, crop_samples, settings.mix_share, rate)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     run.resume()
@@ -157,6 +159,15 @@ def train(settings: AutoencoderTraining) -> Path:
     distance.to(run.accelerator.device)
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
     batches = iter(_loader(settings, folder, read_samples, seed, run.budget.step))
+
+    def validate(averaged: Any) -> dict[str, float]:
+        preview = settings.output / "previews" / f"{run.budget.step:07d}"
+
+        def losses(net: Any, audio: Tensor) -> dict[str, Tensor]:
+            return _losses(run, net, distance, None, settings, audio)
+
+        return {} if validation is None else validation(averaged, losses, preview)
+
     target = settings.output / "autoencoder"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     model.train()
@@ -167,7 +178,7 @@ def train(settings: AutoencoderTraining) -> Path:
         run.update(torch.stack(list(losses.values())).sum())
         run.show(bar, losses)
         run.checkpoint(
-            lambda averaged: _figures(run, averaged, distance, settings),
+            validate,
             "validation_loss",
             lambda averaged, path: _publish(averaged, settings, folder, path),
             target,
@@ -288,39 +299,14 @@ def _pitch_loss(logits: Tensor, frequency: Tensor, model: AutoencoderSpectral) -
     return pitch_cross_entropy(logits, frequency, grid[: logits.shape[-1]])
 
 
-def _figures(
-    run: TrainingRun,
-    model: AutoencoderSpectral,
-    distance: MultiScaleSpectralDistance,
-    settings: AutoencoderTraining,
-    tracks: int = 12,
-    seconds: float = 6.0,
-) -> dict[str, float]:
-    """Sum of the losses but for the adversary's, and the pitch that round trips keep, of which it leaves a preview."""
-    if settings.validation is None:
-        return {}
-    folder, rate = StemFolder(settings.validation, settings.target), model.config["sampling_rate"]
-    crops = StemCrops(folder, settings.crop_frames * model.config["hop_length"], seed=0)
-    mixes = round(settings.mix_share * tracks)
-    audio = torch.stack([crops[index][index >= mixes] for index in range(tracks)])
-    losses = _losses(run, model, distance, None, settings, audio.to(model.device))
-    crops = StemCrops(folder, int(seconds * rate), seed=0)
-    agreements = []
-    for index in range(min(tracks, len(folder.tracks))):
-        stem = crops[index][1]
-        decoded = model(stem[None].to(model.device)).sample[0].cpu()
-        agreements.append(pitch_agreement(stem[0].numpy(), decoded[0].numpy(), rate))
-    write_preview(settings.output / "previews" / f"{run.budget.step:07d}", {"stem": stem, "decoded": decoded}, rate)
-    return {"validation_loss": float(sum(losses.values())), "pitch_agreement": float(np.nanmean(agreements))}
-
-
 def _publish(model: AutoencoderSpectral, settings: AutoencoderTraining, folder: StemFolder | None, path: Path) -> None:
     """Save the model with the statistics of the stem's latents."""
     if not settings.decoder_only:
         crops = _crops(folder, 64 * model.config["hop_length"], settings.seed + 1)
         stems = _stems(crops, STATISTICS_CROPS, settings.workers)
-        encoded = [model.encode(stem[None].to(model.device), return_dict=False)[0][0] for stem in stems]
-        latents = torch.cat(encoded, dim=-1)
+        batches = torch.stack(stems).split(16)
+        encoded = [model.encode(some.to(model.device), return_dict=False)[0] for some in batches]
+        latents = torch.cat(encoded).transpose(0, 1).flatten(1)
         model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
     model.save_pretrained(path)
 

@@ -325,7 +325,9 @@ def _picture(figures: dict[str, Any]) -> Figure:
             said = {0: "uninterrupted, the same seed", 1: "uninterrupted, other seeds"}.get(number)
             panel.plot(*_curve(run["history"]), color="black" if number == 0 else "grey", alpha=0.7, label=said)
         kills = len(figures[name]["kills"])
-        panel.plot(*_curve(figures[name]["killed"]["history"]), ".-", label=f"killed {kills} times")
+        # Rings: a line would lie on top of the one that it equals.
+        killed = _curve(figures[name]["killed"]["history"])
+        panel.plot(*killed, "o", markersize=9, fillstyle="none", label=f"killed {kills} times")
         panel.set(title=name, xlabel="step", ylabel=f"{label} on unheard songs")
         panel.legend()
     return picture

@@ -51,7 +51,7 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
                     f"they are the shipped ones), and give --adapter {place}"
                 )
         raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.CRITICAL)  # what goes wrong is said below, in one line
     logging.disable_progress_bar()
     try:
         pipe = StemAccompanimentPipeline.from_pretrained(folder, local_files_only=True)

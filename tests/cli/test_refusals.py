@@ -3,6 +3,8 @@
 import os
 import shutil
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -164,6 +166,16 @@ def test_damaged_weights_are_one_line_and_exit_code_2(accompany, weights, tmp_pa
     assert is_one_error(err), err
     assert str(copy) in err[0]
     assert out == [] and not (tmp_path / "bass.wav").exists()
+
+
+def test_damaged_weights_are_one_line_in_a_process_of_their_own(weights, mix, tmp_path, is_one_error):
+    # In here a library's log may go to a stream that no test looks at.
+    copy = tmp_path / "copy"
+    shutil.copytree(weights, copy)
+    a_pickle(copy / "unet" / "diffusion_pytorch_model.safetensors")
+    command = [sys.executable, "-m", "latentstem", "accompany", mix, "--weights", copy, "-o", tmp_path / "bass.wav"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and is_one_error(done.stderr.splitlines()), done.stderr
 
 
 @pytest.mark.parametrize("name", ["model_index.json", "unet/config.json", "scheduler/scheduler_config.json"])

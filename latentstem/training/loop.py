@@ -199,7 +199,9 @@ class TrainingRun:
         partial, previous = self.folder / "state.partial", self.folder / "state.previous"
         if self.accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
+        self.accelerator.wait_for_everyone()  # none writes before it is gone, or into what is being moved
         self.accelerator.save_state(str(partial))
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             shutil.rmtree(previous, ignore_errors=True)
             if self.state_folder.exists():

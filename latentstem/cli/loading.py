@@ -1,5 +1,6 @@
 """Weights and devices by the names that the command line gives them."""
 
+from logging import CRITICAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +52,7 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
                     f"they are the shipped ones), and give --adapter {place}"
                 )
         raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
-    logging.set_verbosity(logging.CRITICAL)  # what goes wrong is said below, in one line
+    logging.set_verbosity(CRITICAL)  # what goes wrong is said below, in one line
     logging.disable_progress_bar()
     try:
         pipe = StemAccompanimentPipeline.from_pretrained(folder, local_files_only=True)

@@ -83,7 +83,7 @@ class Recipe:
         batch_frames: Latent frames a step of the denoiser's.
         judge_frames: Latent frames of a pair that the judge compares.
         learning_rate_scale: Factor of all four learning rates; larger batches bear more.
-        workers: Processes that read crops while the first two train, and songs while they are encoded.
+        workers: Processes that read crops while the first two train, and songs wherever they are encoded.
         render_workers: Processes that render; one a core if absent.
         submixes: Sub-mixes of each song that the denoiser hears.
         mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
@@ -134,7 +134,7 @@ def main(recipe: Recipe) -> None:
     )
     for training, settings in _settings(recipe, train, validation).items():
         if training == "unet":
-            _fit_style(train, _trained(recipe, "restyling"))
+            _fit_style(train, _trained(recipe, "restyling"), recipe.workers)
         _finish(settings, TRAIN[training])
     moved = _moved(recipe, validation)
     card = recipe.output / "card.md"
@@ -242,10 +242,10 @@ def _finish(settings: Any, train: Callable[[Any], Path]) -> None:
         end.touch()
 
 
-def _fit_style(train: Path, autoencoder: Path) -> None:
+def _fit_style(train: Path, autoencoder: Path, workers: int) -> None:
     """Write the style space into the autoencoder's config, unless it is there; the denoiser's pipeline takes it on."""
     if AutoencoderSpectral.load_config(autoencoder).get("style_readout") is None:
-        fit(StyleFit(train, autoencoder))
+        fit(StyleFit(train, autoencoder, workers=workers))
 
 
 @torch.no_grad()

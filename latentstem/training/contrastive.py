@@ -22,7 +22,7 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
-from latentstem.training.latents import LatentTrack, cache_latents
+from latentstem.training.latents import LatentTrack, cache_for_training
 from latentstem.training.loop import TrainingRun
 
 
@@ -158,25 +158,8 @@ def train(settings: ContrastiveTraining) -> Path:
     run = TrainingRun.of(model, optimizer, settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
-    autoencoder.to(run.accelerator.device)
-    cache = settings.latents or settings.output / "latents"
-    with run.accelerator.main_process_first():
-        tracks = cache_latents(
-            settings.data,
-            settings.target,
-            autoencoder,
-            cache,
-            settings.submixes,
-            settings.seed,
-            settings.production,
-            settings.workers,
-        )
-        validation = []
-        if settings.validation is not None:
-            folder = cache / "validation"
-            validation = cache_latents(settings.validation, settings.target, autoencoder, folder, submixes=1, seed=0)
+    tracks, validation = cache_for_training(settings, autoencoder, run.accelerator)
     run.resume()  # its minutes begin here: the songs are encoded
-    tracks = [track.to(run.accelerator.device) for track in tracks]  # gigabytes at most
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own pairs
     batches = iter(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed, run.budget.step))
     target = settings.output / "judge"

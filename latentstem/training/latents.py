@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -77,7 +79,7 @@ def cache_latents(
     tracks = StemFolder(root, target).tracks
     files = [folder / f"{track.name}.safetensors" for track in tracks]
     missing = [order for order, file in enumerate(files) if not file.is_file()]
-    sounds = _Sounds(tracks, target, submixes, seed)
+    sounds = TrackSounds(tracks, target, submixes, seed)
     # A generator of its own: the loader would draw from the random state of the training.
     loader = DataLoader(sounds, None, sampler=missing, num_workers=workers, generator=torch.Generator())
     for order, sound in zip(missing, tqdm(loader, desc="latents", mininterval=5, disable=not missing), strict=True):
@@ -93,14 +95,62 @@ def cache_latents(
     ]
 
 
+def cache_for_training(
+    settings: Any, autoencoder: AutoencoderSpectral, accelerator: Accelerator
+) -> tuple[list[LatentTrack], list[LatentTrack]]:
+    """Encode what a training hears and what it is validated on, once for all of its processes.
+
+    Args:
+        settings: Of a training on latents: a `UNetTraining` or a `ContrastiveTraining`.
+        autoencoder: As for `cache_latents`; it is moved to the accelerator's device.
+        accelerator: Of the training.
+
+    Returns:
+        The training tracks, on its device, and those of `settings.validation`, each with its whole accompaniment alone.
+    """
+    autoencoder.to(accelerator.device)  # pyright: ignore[reportArgumentType]
+    cache, target = settings.latents or settings.output / "latents", settings.target
+    with accelerator.main_process_first():
+        tracks = cache_latents(
+            settings.data,
+            target,
+            autoencoder,
+            cache,
+            settings.submixes,
+            settings.seed,
+            settings.production,
+            settings.workers,
+        )
+        validation = []
+        if settings.validation is not None:
+            folder = cache / "validation"
+            validation = cache_latents(settings.validation, target, autoencoder, folder, submixes=1, seed=0)
+    return [track.to(accelerator.device) for track in tracks], validation  # gigabytes at most
+
+
 @dataclass(frozen=True)
-class _Sounds(Dataset[Tensor]):
-    """The stem of each track and its sub-mixes, `(1 + submixes, samples)`: a function of the seed and its place."""
+class TrackSounds(Dataset[Tensor]):
+    """The stem of each track and its random sub-mixes, in the order of the tracks.
+
+    Each is `(1 + submixes, samples)`, mono, and a function of the seed and its place.
+
+    Args:
+        tracks: Of one folder.
+        target: Name of the stem.
+        submixes: How many; the first is the whole accompaniment.
+        seed: Of the sub-mixes.
+
+    Example:
+        >>> stem, mix = TrackSounds(StemFolder("stems").tracks, "bass", submixes=1)[0]  # doctest: +SKIP
+    """
 
     tracks: Sequence[StemTrack]
     target: str
-    submixes: int
-    seed: int
+    submixes: int = 0
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.tracks)
 
     def __getitem__(self, order: int) -> Tensor:
         rng, track = np.random.default_rng((self.seed, order)), self.tracks[order]

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from latentstem.data.corpus import ANNOTATION
@@ -18,6 +19,7 @@ from latentstem.guidance.grounding import StyleGrounding
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.arguments import parse_settings
+from latentstem.training.latents import TrackSounds
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class StyleFit:
         autoencoder: Folder of the trained autoencoder, whose config takes the space.
         target: Name of the stem.
         numbers: Size of the space; one less than there are instruments, if that is less.
+        workers: Processes that read the stems.
     """
 
     data: Path
     autoencoder: Path
     target: str = "bass"
     numbers: int = 8
+    workers: int = 0
 
 
 def fit(settings: StyleFit) -> Path:
@@ -57,8 +61,10 @@ def fit(settings: StyleFit) -> Path:
     model: Any = AutoencoderSpectral.from_pretrained(settings.autoencoder).eval()
     model.to(device)
     means, instruments = [], []
-    for track in tqdm(StemFolder(settings.data, settings.target).tracks, desc="styles", mininterval=5):
-        mean = sounding_mean(model, track.read(settings.target))
+    tracks = StemFolder(settings.data, settings.target).tracks
+    stems = DataLoader(TrackSounds(tracks, settings.target), None, num_workers=settings.workers)
+    for track, (stem,) in zip(tracks, tqdm(stems, desc="styles", mininterval=5), strict=True):
+        mean = sounding_mean(model, stem)
         if mean is not None:
             means.append(mean)
             annotation = json.loads((settings.data / track.name / ANNOTATION).read_text())

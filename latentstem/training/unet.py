@@ -23,7 +23,7 @@ from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
-from latentstem.training.latents import LatentTrack, cache_latents
+from latentstem.training.latents import LatentTrack, cache_for_training
 from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.validation import UNetValidation, build_pipeline
@@ -179,24 +179,11 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     run = TrainingRun.of(model, optimizer, settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
-    autoencoder.to(run.accelerator.device)
-    cache = settings.latents or settings.output / "latents"
-    with run.accelerator.main_process_first():
-        tracks = cache_latents(
-            settings.data,
-            settings.target,
-            autoencoder,
-            cache,
-            settings.submixes,
-            settings.seed,
-            settings.production,
-            settings.workers,
-        )
+    tracks, latents = cache_for_training(settings, autoencoder, run.accelerator)
     validation = None
-    if settings.validation is not None and run.accelerator.is_main_process:
-        validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, cache / "validation")
+    if latents and run.accelerator.is_main_process:
+        validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, latents)
     run.resume()  # its minutes begin here: the songs are encoded
-    tracks = [track.to(run.accelerator.device) for track in tracks]  # gigabytes at most
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
     batches = iter(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed, run.budget.step))
 

@@ -22,7 +22,7 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
-from latentstem.training.latents import LatentTrack, cache_latents
+from latentstem.training.latents import LatentTrack
 from latentstem.training.preview import write_preview
 
 HIGH_NOISE = (832, 960)
@@ -37,14 +37,14 @@ class UNetValidation:
         target: Name of the stem.
         autoencoder: With latent statistics.
         scheduler: The schedule that is trained.
-        cache: Folder for the latents.
+        latents: Of the same tracks, in their order, each with its whole accompaniment first.
         songs: Tracks to accompany; the velocity error is taken over all there are.
 
     Raises:
         latentstem.data.stems.StemError: If the folder holds no usable track.
 
     Example:
-        >>> validation = UNetValidation(root, "bass", autoencoder, scheduler, cache)  # doctest: +SKIP
+        >>> validation = UNetValidation(root, "bass", autoencoder, scheduler, latents)  # doctest: +SKIP
         >>> validation(unet, Path("previews/0001000"))  # doctest: +SKIP
         {'chord_share': 0.71, 'velocity_error': 0.412, 'velocity_error_swapped': 0.538}
     """
@@ -55,11 +55,11 @@ class UNetValidation:
         target: str,
         autoencoder: AutoencoderSpectral,
         scheduler: CosineDDIMScheduler,
-        cache: Path,
+        latents: Sequence[LatentTrack],
         songs: int = 12,
     ):
         self.autoencoder, self.scheduler, self.target = autoencoder, scheduler, target
-        self.latents = cache_latents(root, target, autoencoder, cache, submixes=1, seed=0)
+        self.latents = latents
         self.root, self.tracks = root, StemFolder(root, target).tracks[:songs]
 
     def __call__(self, unet: StemUNet1DModel, preview: Path) -> dict[str, float]:

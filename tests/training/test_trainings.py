@@ -15,7 +15,7 @@ from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanim
 from latentstem.data.composer import compose
 from latentstem.data.production import equalised
 from latentstem.data.stems import StemFolder
-from latentstem.training import loop, unet
+from latentstem.training import latents, loop
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
@@ -137,7 +137,7 @@ def test_minutes_of_the_unet_begin_when_the_songs_are_encoded(stems, autoencoder
         return cache_latents(*arguments)
 
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(unet, "cache_latents", encode_for_an_hour)
+    monkeypatch.setattr(latents, "cache_latents", encode_for_an_hour)
     settings = UNetTraining(
         stems,
         tmp_path,

@@ -30,7 +30,7 @@ from latentstem.training.restyling import exchanged, restyling_distance
 from latentstem.training.round_trips import RoundTripValidation
 
 STATISTICS_CROPS = 256
-"""Crops of 64 latent frames by which the published latents are normalised."""
+"""Crops of 16 latent frames by which the published latents are normalised."""
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ def _pitch_loss(logits: Tensor, frequency: Tensor, model: AutoencoderSpectral) -
 def _publish(model: AutoencoderSpectral, settings: AutoencoderTraining, folder: StemFolder | None, path: Path) -> None:
     """Save the model with the statistics of the stem's latents."""
     if not settings.decoder_only:
-        crops = _crops(folder, 64 * model.config["hop_length"], settings.seed + 1)
+        crops = _crops(folder, 16 * model.config["hop_length"], settings.seed + 1)
         stems = _stems(crops, STATISTICS_CROPS, settings.workers)
         batches = torch.stack(stems).split(16)
         encoded = [model.encode(some.to(model.device), return_dict=False)[0] for some in batches]

@@ -60,7 +60,8 @@ def main(
     soundfont: str = "fluidr3",
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    CONTEXT.set_forkserver_preload(["__main__"])
+    # By name: Python before 3.12.8 does not find "__main__", and each start would import everything anew.
+    CONTEXT.set_forkserver_preload([autoencoder.__name__, unet.__name__])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         render = partial(write_corpus, seeds=range(songs), soundfonts=(soundfont,), duration=duration, workers=2)

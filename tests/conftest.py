@@ -86,6 +86,20 @@ def chromium():
     pytest.skip(reason)
 
 
+def pytest_xdist_auto_num_workers(config):
+    """What `-n auto` takes: a worker needs up to 2.5 GB."""
+    return min(4, os.cpu_count())
+
+
+def pytest_configure(config):
+    """Workers share the cores, and so do the processes that they start."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    if workers > 1:
+        threads = max(1, os.cpu_count() // workers)
+        torch.set_num_threads(threads)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")

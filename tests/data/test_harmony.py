@@ -62,7 +62,7 @@ def test_diatonic_chords_stay_in_the_scale_and_have_names(mode, seventh):
     assert set(MOVES[mode]) == set(range(7))
 
 
-@pytest.mark.parametrize("mode", set(SCALES) - {"harmonic minor"})
+@pytest.mark.parametrize("mode", [mode for mode in SCALES if mode != "harmonic minor"])
 def test_a_mode_has_the_tones_of_its_signature(mode):
     assert {(tone - SIGNATURES[mode]) % 12 for tone in SCALES[mode]} == set(SCALES["major"])
 

@@ -181,7 +181,7 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     set_seed(settings.seed, device_specific=True)
     tracks, latents = cache_for_training(settings, autoencoder, run.accelerator)
     validation = None
-    if latents and run.accelerator.is_main_process:
+    if settings.validation is not None and run.accelerator.is_main_process:
         validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, latents)
     run.resume()  # its minutes begin here: the songs are encoded
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops

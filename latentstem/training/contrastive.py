@@ -5,7 +5,7 @@ apart; so each mix also meets its own stem at other moments, which share both.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
-from latentstem.training.latents import LatentTrack, cache_for_training
+from latentstem.training.latents import LatentBank, LatentTrack, cache_for_training
 from latentstem.training.loop import TrainingRun
 
 
@@ -88,6 +88,7 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         crop_frames: Frames a crop, less than the shortest track has.
         seed: Of tracks, sub-mixes and places.
         first_step: Step whose batch is the first.
+        device: Where the latents are kept, and the crops come from.
 
     Raises:
         ValueError: If the shortest track is no longer than a crop.
@@ -99,26 +100,32 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         [(2, 4, 8), (2, 4, 8), (2, 4, 8)]
     """
 
-    def __init__(self, tracks: list[LatentTrack], batch_size: int, crop_frames: int, seed: int, first_step: int = 0):
+    def __init__(
+        self,
+        tracks: Sequence[LatentTrack],
+        batch_size: int,
+        crop_frames: int,
+        seed: int,
+        first_step: int = 0,
+        device: torch.device | str = "cpu",
+    ):
         shortest = min(track.stem.shape[-1] for track in tracks)
         if shortest <= crop_frames:
             raise ValueError(f"got crop_frames={crop_frames}; expected less than the {shortest} of the shortest track")
-        self.tracks, self.seed, self.first_step = tracks, seed, first_step
+        self.bank, self.seed, self.first_step = LatentBank(tracks, device), seed, first_step
         self.batch_size, self.crop_frames = min(batch_size, len(tracks)), crop_frames
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        bank, length = self.bank, self.crop_frames
         for step in itertools.count(self.first_step):
-            rng, crops = np.random.default_rng((self.seed, step)), []
-            for number in rng.choice(len(self.tracks), self.batch_size, replace=False):
-                track = self.tracks[number]
-                places = track.stem.shape[-1] - self.crop_frames + 1
-                start = int(rng.integers(places))
-                other = (start + int(rng.integers(1, places))) % places
-                mix = track.mixes[rng.integers(len(track.mixes))]
-                pair = (mix, start), (track.stem, start), (track.stem, other)
-                crops.append([latents[:, first : first + self.crop_frames] for latents, first in pair])
-            mixes, stems, others = (torch.stack(part) for part in zip(*crops, strict=True))
-            yield mixes, stems, others
+            rng = np.random.default_rng((self.seed, step))
+            tracks = rng.choice(len(bank.frames), self.batch_size, replace=False)
+            places = bank.frames[tracks] - length + 1
+            starts = rng.integers(places)
+            others = (starts + rng.integers(1, places)) % places
+            submixes = rng.integers(bank.submixes[tracks])
+            mixes = bank.mixes(tracks, submixes, starts, length)
+            yield mixes, bank.stems(tracks, starts, length), bank.stems(tracks, others, length)
 
 
 def contrastive_loss(model: Any, mixes: Tensor, stems: Tensor, others: Tensor) -> Tensor:
@@ -161,7 +168,8 @@ def train(settings: ContrastiveTraining) -> Path:
     tracks, validation = cache_for_training(settings, autoencoder, run.accelerator)
     run.resume()  # its minutes begin here: the songs are encoded
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own pairs
-    batches = iter(PairCrops(tracks, settings.batch_size, settings.crop_frames, seed, run.budget.step))
+    size, frames = settings.batch_size, settings.crop_frames
+    batches = iter(PairCrops(tracks, size, frames, seed, run.budget.step, run.accelerator.device))
     target = settings.output / "judge"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():

@@ -6,7 +6,7 @@ fine-tunes a trained net to a few tracks: see `latentstem.training.lora`.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
-from latentstem.training.latents import LatentTrack, cache_for_training
+from latentstem.training.latents import LatentBank, LatentTrack, cache_for_training
 from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.validation import UNetValidation, build_pipeline
@@ -103,6 +103,7 @@ class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
         crop_frames: Least and greatest length of a crop.
         seed: Of lengths, tracks, sub-mixes and places.
         first_step: Step whose batch is the first.
+        device: Where the latents are kept, and the crops come from.
 
     Example:
         >>> import torch
@@ -114,28 +115,26 @@ class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
 
     def __init__(
         self,
-        tracks: list[LatentTrack],
+        tracks: Sequence[LatentTrack],
         batch_frames: int,
         crop_frames: tuple[int, int],
         seed: int,
         first_step: int = 0,
+        device: torch.device | str = "cpu",
     ):
-        self.tracks, self.batch_frames, self.crop_frames = tracks, batch_frames, crop_frames
+        self.bank, self.batch_frames, self.crop_frames = LatentBank(tracks, device), batch_frames, crop_frames
         self.seed, self.first_step = seed, first_step
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        longest = min(track.stem.shape[-1] for track in self.tracks)
-        shortest, greatest = (min(length, longest) for length in self.crop_frames)
+        bank = self.bank
+        shortest, greatest = (min(length, int(bank.frames.min())) for length in self.crop_frames)
         for step in itertools.count(self.first_step):
             rng = np.random.default_rng((self.seed, step))
             length = int(rng.integers(shortest, greatest + 1))
-            stems, mixes = [], []
-            for _ in range(max(1, self.batch_frames // length)):
-                track = self.tracks[rng.integers(len(self.tracks))]
-                start = int(rng.integers(track.stem.shape[-1] - length + 1))
-                stems.append(track.stem[:, start : start + length])
-                mixes.append(track.mixes[rng.integers(len(track.mixes)), :, start : start + length])
-            yield torch.stack(stems), torch.stack(mixes)
+            tracks = rng.integers(len(bank.frames), size=max(1, self.batch_frames // length))
+            starts = rng.integers(bank.frames[tracks] - length + 1)
+            submixes = rng.integers(bank.submixes[tracks])
+            yield bank.stems(tracks, starts, length), bank.mixes(tracks, submixes, starts, length)
 
 
 def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
@@ -185,7 +184,8 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
         validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, latents)
     run.resume()  # its minutes begin here: the songs are encoded
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
-    batches = iter(LatentCrops(tracks, settings.batch_frames, settings.crop_frames, seed, run.budget.step))
+    frames, lengths = settings.batch_frames, settings.crop_frames
+    batches = iter(LatentCrops(tracks, frames, lengths, seed, run.budget.step, run.accelerator.device))
 
     def validate(averaged: Any) -> dict[str, float]:
         preview = settings.output / "previews" / f"{run.budget.step:07d}"

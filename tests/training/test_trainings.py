@@ -20,7 +20,7 @@ from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
 from latentstem.training.contrastive import train as train_judge
-from latentstem.training.latents import cache_latents
+from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.restyling import exchanged, restyling_distance
 from latentstem.training.style import StyleFit, fit, sounding_mean
 from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
@@ -154,19 +154,38 @@ def test_minutes_of_the_unet_begin_when_the_songs_are_encoded(stems, autoencoder
     assert record["step"] == 3
 
 
-def test_crops_of_stem_and_mix_stay_aligned():
-    from latentstem.training.latents import LatentTrack
+def test_crops_come_from_one_song_and_one_of_its_submixes_at_one_moment():
+    # A frame's first channel says which track and sub-mix (0 for the stem), its second where it lies.
+    def latents(name, frames):
+        return torch.stack([torch.full((frames,), float(name)), torch.arange(float(frames))])
 
-    ramp = torch.arange(50.0).expand(2, 50)
-    track = LatentTrack("ramp", stem=ramp, mixes=ramp[None] + 1000)
-    batches = iter(LatentCrops([track], batch_frames=40, crop_frames=(5, 20), seed=1))
-    lengths = set()
-    for _ in range(20):
-        stem, mix = next(batches)
-        assert torch.equal(mix, stem + 1000) and torch.equal(stem.diff(dim=-1), torch.ones_like(stem[..., 1:]))
-        assert stem.shape[0] == 40 // stem.shape[2]
+    sizes = [(50, 1), (23, 3), (90, 2)]
+    tracks = [
+        LatentTrack(
+            str(place),
+            stem=latents(10 * place, frames),
+            mixes=torch.stack([latents(10 * place + 1 + number, frames) for number in range(submixes)]),
+        )
+        for place, (frames, submixes) in enumerate(sizes)
+    ]
+    lengths, heard, ends = set(), set(), {}
+    for _, (stem, mix) in zip(range(300), LatentCrops(tracks, 40, (5, 30), seed=1), strict=False):
+        assert torch.equal(stem[:, 1], mix[:, 1]) and torch.equal(
+            stem[:, 1].diff(dim=-1), torch.ones_like(stem[:, 1, 1:])
+        )
+        assert torch.equal(stem[:, 0].diff(dim=-1), torch.zeros_like(stem[:, 0, 1:]))
+        assert stem.shape[0] == 40 // stem.shape[2] and stem.shape == mix.shape
         lengths.add(stem.shape[2])
-    assert min(lengths) >= 5 and max(lengths) <= 20 and len(lengths) > 5
+        for (name, first, last), other in zip(stem[:, :, [0, -1]].flatten(1)[:, [0, 2, 3]].tolist(), mix, strict=True):
+            assert other[0].unique().numel() == 1
+            place, submix = divmod(int(other[0, 0]), 10)
+            assert name == 10 * place
+            heard.add((place, submix - 1))
+            low, high = ends.get(place, (first, last))
+            ends[place] = (min(low, first), max(high, last))
+    assert lengths == set(range(5, 24))  # the shortest track has 23 frames
+    assert heard == {(place, number) for place, (_, submixes) in enumerate(sizes) for number in range(submixes)}
+    assert ends == {place: (0, frames - 1) for place, (frames, _) in enumerate(sizes)}
 
 
 def test_the_unet_trains_and_publishes_a_pipeline(stems, autoencoder, tmp_path):

@@ -69,6 +69,29 @@ def test_partials_are_the_multiples_of_a_pitch(pitch, voice, partial):
         assert torch.isclose(weights.sum(), torch.tensor(math.exp(-1.0)), atol=1e-5)
 
 
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, 5, 16, 100, 384]))
+def test_amplitudes_are_the_sum_that_the_docstring_writes(seed, count):
+    module, generator = carriers(count), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for part, spread in ((module.pitch, 4.0), (module.partial, 2.0), (module.noise, 2.0)):
+            part.weight.zero_()
+            part.bias.copy_(spread * torch.randn(part.bias.shape, generator=generator) - 3.0)
+        found = amplitudes(module).double()
+    pitch, partial = (
+        part.bias.detach().double().numpy().reshape(module.voices, -1) for part in (module.pitch, module.partial)
+    )
+    strength = np.where(partial < 1, np.exp(partial), np.e * partial)  # its tangent from one on
+    salience = np.exp(pitch) / np.linalg.norm(np.exp(pitch), axis=1, keepdims=True)
+    noise = module.noise.bias.detach().double().numpy()
+    noise = np.interp(np.arange(count), np.linspace(0, count - 1, len(noise)), noise)
+    expected = np.where(noise < 1, np.exp(noise), np.e * noise)
+    for voice in range(module.voices):
+        for h, offset in enumerate(module.offsets):
+            for place in range(min(module.pitches, count - offset)):
+                expected[place + offset] += strength[voice, h] * salience[voice, place]
+    assert np.abs(found.numpy() - expected).max() < 1e-5 * (1 + expected.max())
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 30))
 def test_a_voice_is_as_loud_whether_sure_of_its_pitch_or_not(seed, sharpness):
     module = silenced(carriers())

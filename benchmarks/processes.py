@@ -23,9 +23,18 @@ def processes(count: int) -> Iterator[Each]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        yield lambda function, description, *columns: _all(pool.map(function, *columns), description, columns)
+        yield lambda function, description, *columns: _all(_answers(pool, function, columns), description, columns)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _answers(
+    pool: ProcessPoolExecutor, function: Callable[..., Any], columns: Sequence[Sequence[Any]]
+) -> Iterator[Any]:
+    # The first song is measured here. librosa's functions are compiled by numba on first use, and two processes that
+    # write its cache at once can leave one that crashes whoever reads it, now and later (numba/numba#10128).
+    yield function(*(column[0] for column in columns))
+    yield from pool.map(function, *(column[1:] for column in columns))
 
 
 def _all(answers: Iterator[Any], description: str, columns: Sequence[Sequence[Any]]) -> list[Any]:

@@ -92,12 +92,16 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_configure(config):
-    """Workers share the cores, and so do the processes that they start."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
-    if workers > 1:
-        threads = max(1, os.cpu_count() // workers)
+    """Workers, and the processes that they start, share the cores and keep what numba compiles apart.
+
+    librosa has it cached beside its sources, where two processes that write at once can leave what crashes every reader
+    (numba/numba#10128).
+    """
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        threads = max(1, os.cpu_count() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
         torch.set_num_threads(threads)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(config.rootpath / ".pytest_cache" / f"numba-{worker}"))
 
 
 def pytest_runtest_setup(item):

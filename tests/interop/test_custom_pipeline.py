@@ -36,9 +36,14 @@ def saved(build_pipeline, tmp_path_factory):
 
 
 def run(folder, custom_pipeline, cache, trusted=True):
-    """In a process of its own; diffusers copies the code it runs into a cache."""
+    """In a process of its own, of as many threads: the last bits depend on it. diffusers caches a copy of the code."""
     command = [sys.executable, "-c", PROGRAM, str(folder), str(custom_pipeline), str(int(trusted))]
-    environment = {"HF_MODULES_CACHE": str(cache), "PYTHONPATH": ":".join(sys.path), "HF_HUB_OFFLINE": "1"}
+    environment = {
+        "HF_MODULES_CACHE": str(cache),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        "PYTHONPATH": ":".join(sys.path),
+    }
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 

@@ -109,7 +109,7 @@ def main(root: Path) -> None:
 
 def _noting_crops(measure, seen, run, *rest):
     crops = next(value for value in rest if isinstance(value, torch.Tensor))
-    seen[f"crops{run.budget.step}"] = crops.detach().clone()
+    seen[f"crops{run.budget.step}"] = crops.detach().clone(memory_format=torch.contiguous_format)
     return measure(run, *rest)
 
 

@@ -109,10 +109,10 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         first_step: int = 0,
         device: torch.device | str = "cpu",
     ):
-        shortest = min(track.stem.shape[-1] for track in tracks)
+        self.bank, self.seed, self.first_step = LatentBank(tracks, device), seed, first_step
+        shortest = self.bank.frames.min()
         if shortest <= crop_frames:
             raise ValueError(f"got crop_frames={crop_frames}; expected less than the {shortest} of the shortest track")
-        self.bank, self.seed, self.first_step = LatentBank(tracks, device), seed, first_step
         self.batch_size, self.crop_frames = min(batch_size, len(tracks)), crop_frames
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -64,15 +64,15 @@ def main(
     weights: Annotated[
         Path | None, typer.Option(help="Folder of a pipeline, whose autoencoder serves; the shipped one if absent.")
     ] = None,
-    songs: Annotated[int, typer.Option(min=4, help="Songs to train on, where it is all of them.")] = 548,
+    songs: Annotated[int, typer.Option(min=4, help="Songs to train on, where it is all of them.")] = 1000,
     minutes: Annotated[float, typer.Option(min=0.0, help="Minutes a run.")] = 20.0,
     validation_songs: Annotated[int, typer.Option(min=2, help="Songs to judge on.")] = 24,
-    batch_frames: Annotated[int, typer.Option(min=64, help="Latent frames a step.")] = 3072,
+    batch_frames: Annotated[int, typer.Option(min=64, help="Latent frames a step.")] = 6144,
     device: Annotated[str, typer.Option(help="Where the nets are judged.")] = "cpu",
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     corpus = corpus or output / "corpus"
-    _fill(corpus / "train", TRAIN_SEEDS[:songs], 24.0)
+    _fill(corpus / "train", TRAIN_SEEDS[:songs], 20.0)
     _fill(corpus / "validation", VALIDATION_SEEDS[:validation_songs], 20.0)
     autoencoder = weights_folder(weights) / "autoencoder"
     encoder: Any = AutoencoderSpectral.from_pretrained(autoencoder).eval()

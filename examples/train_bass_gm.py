@@ -100,10 +100,10 @@ class Recipe:
     songs: int = 1035
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (4000, 800, 12000, 2000)
+    steps: tuple[int, int, int, int] = (4000, 800, 4000, 2000)
     minutes: tuple[float, float, float, float] | None = None
     batch_size: int = 4
-    batch_frames: int = 3072
+    batch_frames: int = 6144
     judge_frames: int = 96
     learning_rate_scale: float = 1.0
     workers: int = 1

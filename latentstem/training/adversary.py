@@ -31,7 +31,7 @@ class Adversary:
         >>> decoder = torch.nn.Conv1d(1, 1, 3, padding=1)
         >>> optimizer = torch.optim.AdamW(decoder.parameters())
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     run = TrainingRun(decoder, optimizer, Budget(steps=1), Path(folder), "no")
+        ...     run = TrainingRun(decoder, [optimizer], Budget(steps=1), Path(folder), "no")
         ...     adversary = Adversary(run, audio_channels=1)
         ...     real = torch.randn(2, 1, 8192)
         ...     fake = run.model(torch.randn(2, 1, 8192))

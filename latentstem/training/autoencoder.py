@@ -140,7 +140,7 @@ def train(settings: AutoencoderTraining) -> Path:
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
     )
-    run = TrainingRun.of(model, optimizer, settings)
+    run = TrainingRun.of(model, [optimizer], settings)
     adversary = None
     if settings.adversarial_after < 1:
         adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)

@@ -162,7 +162,7 @@ def train(settings: ContrastiveTraining) -> Path:
     autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
     model = ContrastiveStemModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
-    run = TrainingRun.of(model, optimizer, settings)
+    run = TrainingRun.of(model, [optimizer], settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     tracks, validation = cache_for_training(settings, autoencoder, run.accelerator)

@@ -1,4 +1,4 @@
-"""What the trainings share: a network, its optimiser and moving average, and a state folder that survives a kill.
+"""What the trainings share: a network, its optimisers and moving average, and a state folder that survives a kill.
 
 The state is Accelerate's own (weights, optimiser, random states) plus the moving average, the budget used so far, the
 history of validations and the recent losses. It is written to a new folder that is renamed into place only when whole,
@@ -10,7 +10,7 @@ killed ends, on the same machine, bit for bit where it would have ended anyway.
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class TrainingRun:
 
     Args:
         model: The network to train; its moving average is what gets validated and published.
-        optimizer: Its optimiser, built with the peak learning rate.
+        optimizers: Its optimisers, each with the parameters it is for, built with their peak learning rates.
         budget: Steps and minutes.
         folder: Where state and logs go.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
@@ -42,7 +42,7 @@ class TrainingRun:
         >>> import tempfile, torch
         >>> model = torch.nn.Linear(2, 2)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     run = TrainingRun(model, torch.optim.AdamW(model.parameters()), Budget(steps=2), Path(folder), "no")
+        ...     run = TrainingRun(model, [torch.optim.AdamW(model.parameters())], Budget(steps=2), Path(folder), "no")
         ...     while run.unfinished():
         ...         run.update(run.model(torch.ones(1, 2)).square().mean())
         ...     run.save()
@@ -53,7 +53,7 @@ class TrainingRun:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizers: Sequence[torch.optim.Optimizer],
         budget: Budget,
         folder: Path,
         mixed_precision: str = "auto",
@@ -71,10 +71,10 @@ class TrainingRun:
             cpu=not torch.cuda.is_available(),
         )
         self.accelerator.init_trackers("logs")
-        self.peak_rates = [group["lr"] for group in optimizer.param_groups]
+        self.peak_rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
         self.ema = EMAModel(model.parameters(), decay=ema_decay, use_ema_warmup=True, power=0.75, foreach=True)
         self.ema.to(self.accelerator.device)
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.model, *self.optimizers = self.accelerator.prepare(model, *optimizers)
         self.history = History(folder / "history.jsonl")
         self.recent = RecentLosses()
         self.accelerator.register_for_checkpointing(self.ema, budget, self.history, self.recent)
@@ -82,11 +82,11 @@ class TrainingRun:
         self._next_save = 60 * save_minutes
 
     @classmethod
-    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Any) -> "TrainingRun":
+    def of(cls, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], settings: Any) -> "TrainingRun":
         """The run that the settings of a training ask for, such as an `AutoencoderTraining`."""
         return cls(
             model,
-            optimizer,
+            optimizers,
             Budget(settings.steps, settings.minutes),
             settings.output,
             settings.mixed_precision,
@@ -107,7 +107,7 @@ class TrainingRun:
         differ from one that was not interrupted.
 
         Raises:
-            ValueError: If the state is that of a net of other layers.
+            ValueError: If the state is that of a net of other layers, or of other optimisers.
         """
         previous = self.folder / "state.previous"
         if self.accelerator.is_main_process and not self.state_folder.exists() and previous.exists():
@@ -116,10 +116,10 @@ class TrainingRun:
         if self.state_folder.exists():
             try:
                 self.accelerator.load_state(str(self.state_folder))
-            except RuntimeError as error:  # torch's, of names and shapes that do not fit
+            except (RuntimeError, ValueError) as error:  # torch's, of names, shapes and groups that do not fit
                 raise ValueError(
-                    f"{self.state_folder} holds the state of another net: go on with the settings it was started with, "
-                    "or choose another output folder"
+                    f"{self.state_folder} holds the state of another net or of other optimisers: go on with the "
+                    "settings it was started with, or choose another output folder"
                 ) from error
             if self.accelerator.is_main_process:
                 self.history.write()
@@ -132,13 +132,15 @@ class TrainingRun:
         return self.budget.progress < 1.0
 
     def update(self, loss: torch.Tensor, max_norm: float = 1.0) -> None:
-        """Backpropagate, clip the gradient, step the optimiser and the moving average, and count."""
-        for group, peak in zip(self.optimizer.param_groups, self.peak_rates, strict=True):
-            group["lr"] = peak * learning_rate_factor(self.budget)
+        """Backpropagate, clip the gradient, step the optimisers and the moving average, and count."""
+        for optimizer, peaks in zip(self.optimizers, self.peak_rates, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * learning_rate_factor(self.budget)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), max_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         self.ema.step(self.model.parameters())
         now = time.monotonic()
         elapsed = now - self._clock

@@ -26,7 +26,12 @@ from latentstem.training.budget import progress_bar
 from latentstem.training.latents import LatentBank, LatentTrack, cache_for_training
 from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora, save_lora
+from latentstem.training.muon import Muon
 from latentstem.training.validation import UNetValidation, build_pipeline
+
+OUTER_LAYERS = ("conv_in", "conv_out", "time_embedding", "position_biases")
+"""Layers of `StemUNet1DModel` whose matrices AdamW trains."""
+MUON_RATE = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class UNetTraining:
         noise_emphasis: How much more often noisy timesteps are drawn than clean ones: their density grows as this
             power of the timestep, 0 draws all alike. What the mix tells about the stem is decided while there is
             mostly noise; with half of it gone, the net can see the notes and hardly needs the mix.
-        learning_rate: Peak of the schedule.
+        learning_rate: Peak of AdamW's schedule; Muon's is twice it.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
@@ -76,12 +81,12 @@ class UNetTraining:
     workers: int = 0
     steps: int = 200_000
     minutes: float | None = None
-    batch_frames: int = 3072
+    batch_frames: int = 6144
     crop_frames: tuple[int, int] = (64, 256)
     mix_dropout: float = 0.1
     mix_noise: float = 0.3
     noise_emphasis: float = 1.0
-    learning_rate: float = 8e-4
+    learning_rate: float = 2e-3
     mixed_precision: str = "auto"
     ema_decay: float = 0.9995
     save_minutes: float = 10.0
@@ -173,9 +178,7 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
     scheduler = CosineDDIMScheduler()
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True)
-    run = TrainingRun.of(model, optimizer, settings)
+    run = TrainingRun.of(model, optimizers(model, settings.learning_rate), settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     tracks, latents = cache_for_training(settings, autoencoder, run.accelerator)
@@ -209,6 +212,34 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
         run.checkpoint(validate, "velocity_error", publish, target)
     bar.close()
     return target
+
+
+def optimizers(model: StemUNet1DModel, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the weight matrices of the blocks and between them, AdamW for all else that is trained.
+
+    All else is biases, gains, the first and the last layer, the embedding of time, the position biases, and adapters,
+    whose two factors are no matrices of their own.
+
+    Args:
+        model: The net.
+        learning_rate: Peak of AdamW's; Muon's is `MUON_RATE` times it.
+
+    Returns:
+        The optimisers; of a net with adapters AdamW alone.
+
+    Example:
+        >>> [type(optimizer).__name__ for optimizer in optimizers(StemUNet1DModel(), 1e-3)]
+        ['Muon', 'AdamW']
+    """
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    inner = {
+        name: parameter
+        for name, parameter in trained.items()
+        if parameter.ndim == 2 and not name.startswith(OUTER_LAYERS) and ".lora_" not in name
+    }
+    others = [parameter for name, parameter in trained.items() if name not in inner]
+    adamw = torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True)
+    return [Muon(inner.values(), lr=MUON_RATE * learning_rate), adamw] if inner else [adamw]
 
 
 def velocity_loss(

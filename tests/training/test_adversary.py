@@ -12,7 +12,7 @@ from latentstem.training.loop import TrainingRun
 def adversary(tmp_path):
     torch.manual_seed(0)
     model = torch.nn.Linear(1, 1)
-    return Adversary(TrainingRun(model, torch.optim.AdamW(model.parameters()), Budget(1), tmp_path, "no"), 1)
+    return Adversary(TrainingRun(model, [torch.optim.AdamW(model.parameters())], Budget(1), tmp_path, "no"), 1)
 
 
 class Fixed(torch.nn.Module):

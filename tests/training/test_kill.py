@@ -33,7 +33,7 @@ def figures(tmp_path_factory):
 
 def start(folder):
     model = torch.nn.Linear(1, 1)
-    run = TrainingRun(model, torch.optim.AdamW(model.parameters()), Budget(10), folder, "no")
+    run = TrainingRun(model, [torch.optim.AdamW(model.parameters())], Budget(10), folder, "no")
     run.resume()
     return run
 

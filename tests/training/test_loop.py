@@ -15,7 +15,9 @@ from latentstem.training.loop import TrainingRun, replace_folder
 def start(folder: Path, steps: int) -> TrainingRun:
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 3)
-    run = TrainingRun(model, torch.optim.AdamW(model.parameters(), lr=0.1), Budget(steps), folder, "no", ema_decay=0.9)
+    run = TrainingRun(
+        model, [torch.optim.AdamW(model.parameters(), lr=0.1)], Budget(steps), folder, "no", ema_decay=0.9
+    )
     run.resume()
     return run
 
@@ -75,7 +77,7 @@ def test_shares_of_a_budget_are_even_and_the_last_step_ends_one(steps, times):
 )
 def test_the_best_of_the_validations_is_published_or_the_latest_without_a_criterion(tmp_path, figures, published):
     model = torch.nn.Linear(3, 3)
-    run = TrainingRun(model, torch.optim.AdamW(model.parameters()), Budget(8), tmp_path, "no", validations=4)
+    run = TrainingRun(model, [torch.optim.AdamW(model.parameters())], Budget(8), tmp_path, "no", validations=4)
     left = iter(figures)
 
     def validate(averaged):
@@ -110,6 +112,16 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
         assert torch.equal(weights(second), weights(whole))
 
 
+def test_the_state_of_other_optimizers_is_refused(tmp_path):
+    run = start(tmp_path, 20)
+    go(run, 5)
+    run.save()
+    model = torch.nn.Linear(3, 3)
+    divided = [torch.optim.AdamW([parameter], lr=0.1) for parameter in model.parameters()]
+    with pytest.raises(ValueError, match="or of other optimisers: go on with"):
+        TrainingRun(model, divided, Budget(20), tmp_path, "no").resume()
+
+
 @pytest.mark.parametrize("moment", ["half written", "between the renames"])
 def test_a_kill_while_saving_leaves_a_good_state(tmp_path, moment):
     run = start(tmp_path, 20)
@@ -132,7 +144,7 @@ def test_a_kill_while_saving_leaves_a_good_state(tmp_path, moment):
 def test_half_precision_is_taken_where_the_processor_computes_in_it(tmp_path, monkeypatch, native, precision):
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: native)
     model = torch.nn.Linear(3, 3)
-    run = TrainingRun(model, torch.optim.AdamW(model.parameters()), Budget(1), tmp_path)
+    run = TrainingRun(model, [torch.optim.AdamW(model.parameters())], Budget(1), tmp_path)
     assert run.accelerator.mixed_precision == precision
 
 

@@ -1,0 +1,93 @@
+"""Muon: orthogonal steps, held against a singular value decomposition and against torch's own optimiser."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentstem.models.unet_stem import StemUNet1DModel
+from latentstem.training.lora import add_lora
+from latentstem.training.muon import Muon, orthogonalize
+from latentstem.training.unet import optimizers
+
+shapes = st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12))
+
+
+@given(shapes, st.integers(0, 2**31 - 1), st.floats(1e-3, 1e3))
+def test_singular_vectors_stay_and_singular_values_come_near_one(shape, seed, scale):
+    # Of given singular values: a random matrix may have one of 1e-6, which no five rounds bring up.
+    generator = torch.Generator().manual_seed(seed)
+    left, _, right = torch.linalg.svd(torch.randn(shape, generator=generator), full_matrices=False)
+    values = torch.rand(shape[0], 1, min(shape[1:]), generator=generator) + 0.1
+    near = orthogonalize(scale * (left * values) @ right)
+    values = (left.mT @ near @ right.mT).diagonal(dim1=-2, dim2=-1)
+    torch.testing.assert_close((left * values[:, None]) @ right, near, atol=1e-4, rtol=0)
+    assert values.min() > 0.6 and values.max() < 1.3
+
+
+def test_zeros_stay_zeros():
+    assert orthogonalize(torch.zeros(2, 3, 4)).abs().max() == 0
+
+
+def nets(seed: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+    generator = torch.Generator().manual_seed(seed)
+    weights = [torch.randn(shape, generator=generator) for shape in ((4, 6), (6, 4), (4, 6), (5, 5))]
+    ours, theirs = ([torch.nn.Parameter(weight.clone()) for weight in weights] for _ in range(2))
+    return ours, theirs
+
+
+def test_steps_are_those_of_torch_which_computes_them_in_bfloat16():
+    ours, theirs = nets(0)
+    start = torch.cat([parameter.detach().flatten() for parameter in ours])
+    mine = Muon(ours, lr=0.1, momentum=0.9, weight_decay=0.1)
+    reference = torch.optim.Muon(theirs, lr=0.1, momentum=0.9, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        for our, their in zip(ours, theirs, strict=True):
+            our.grad = torch.randn(our.shape, generator=generator)
+            their.grad = our.grad.clone()
+        mine.step()
+        reference.step()
+    moved, expected = (torch.cat([p.detach().flatten() for p in some]) - start for some in (ours, theirs))
+    assert (moved - expected).norm() < 0.02 * expected.norm()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_equals_the_cpu_within_bfloat16():
+    matrices = torch.randn(3, 64, 192, generator=torch.Generator().manual_seed(0))
+    expected = orthogonalize(matrices)
+    assert (orthogonalize(matrices.cuda()).cpu() - expected).norm() < 0.02 * expected.norm()
+
+
+def test_matrices_without_a_gradient_stay():
+    (first, second, *_), _ = nets(0)
+    first.grad = torch.ones_like(first)
+    before = first.detach().clone(), second.detach().clone()
+    Muon([first, second]).step()
+    assert not torch.equal(first, before[0]) and torch.equal(second, before[1])
+
+
+def test_what_is_no_matrix_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(3,\), expected matrices"):
+        Muon([torch.nn.Parameter(torch.ones(3))])
+
+
+def test_every_trained_parameter_of_the_unet_has_one_optimizer():
+    model = StemUNet1DModel()
+    muon, adamw = optimizers(model, 1e-3)
+    matrices, others = ([p for group in o.param_groups for p in group["params"]] for o in (muon, adamw))
+    assert isinstance(muon, Muon) and isinstance(adamw, torch.optim.AdamW)
+    assert sorted(map(id, matrices + others)) == sorted(map(id, model.parameters()))
+    assert sum(p.numel() for p in matrices) > 0.95 * model.num_parameters()
+    outer = {id(p) for layer in (model.conv_in, model.conv_out, model.time_embedding) for p in layer.parameters()}
+    assert not outer & {id(p) for p in matrices}
+
+
+def test_adapters_are_trained_by_adamw_alone():
+    model = StemUNet1DModel(block_out_channels=(32, 64), layers_per_block=(1, 1), attention_levels=(False, True))
+    add_lora(model, 2)
+    (adamw,) = optimizers(model, 1e-3)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert isinstance(adamw, torch.optim.AdamW)
+    assert sorted(map(id, adamw.param_groups[0]["params"])) == sorted(map(id, trained))

@@ -57,7 +57,7 @@ def test_steps_are_those_of_torch_which_computes_them_in_bfloat16():
 def test_cuda_equals_the_cpu_within_bfloat16():
     matrices = torch.randn(3, 64, 192, generator=torch.Generator().manual_seed(0))
     expected = orthogonalize(matrices)
-    assert (orthogonalize(matrices.cuda()).cpu() - expected).norm() < 0.02 * expected.norm()
+    assert (orthogonalize(matrices.cuda()).cpu() - expected).norm() < 0.05 * expected.norm()
 
 
 def test_matrices_without_a_gradient_stay():

@@ -82,7 +82,6 @@ class Recipe:
         batch_size: Crops a step of the first two.
         batch_frames: Latent frames a step of the denoiser's.
         judge_frames: Latent frames of a pair that the judge compares.
-        learning_rate_scale: Factor of all four learning rates; larger batches bear more.
         workers: Processes that read crops while the first two train, and songs wherever they are encoded.
         render_workers: Processes that render; one a core if absent.
         submixes: Sub-mixes of each song that the denoiser hears.
@@ -100,12 +99,11 @@ class Recipe:
     songs: int = 1035
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (4000, 800, 4000, 2000)
+    steps: tuple[int, int, int, int] = (1500, 300, 2000, 1000)
     minutes: tuple[float, float, float, float] | None = None
     batch_size: int = 4
     batch_frames: int = 6144
     judge_frames: int = 96
-    learning_rate_scale: float = 1.0
     workers: int = 1
     render_workers: int | None = None
     submixes: int = 3
@@ -196,7 +194,7 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
         }
 
     crops: dict[str, Any] = {"batch_size": recipe.batch_size}
-    settings: dict[str, Any] = {
+    return {
         "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),
         "restyling": AutoencoderTraining(
             **common("restyling"),
@@ -222,10 +220,6 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             crop_frames=recipe.judge_frames,
             model={"channels": 160, **(recipe.judge or {})},
         ),
-    }
-    return {
-        training: replace(its, learning_rate=recipe.learning_rate_scale * its.learning_rate)
-        for training, its in settings.items()
     }
 
 

@@ -26,9 +26,12 @@ from latentstem.training.adversary import Adversary
 from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
 from latentstem.training.loop import TrainingRun
+from latentstem.training.muon import muon_and_adamw
 from latentstem.training.restyling import exchanged, restyling_distance
 from latentstem.training.round_trips import RoundTripValidation
 
+OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_carriers")
+"""Layers of `AutoencoderSpectral` whose matrices AdamW trains."""
 STATISTICS_CROPS = 256
 """Crops of 16 latent frames by which the published latents are normalised."""
 
@@ -49,7 +52,7 @@ class AutoencoderTraining:
         crop_frames: Latent frames a crop: at least twice what the net can see, and long enough for its time-mean to say
             little of single notes.
         mix_share: Share of the items that are mixes.
-        learning_rate: Peak of the schedule.
+        learning_rate: Peak of AdamW's schedule; Muon's is twice it.
         gain_range: Random gain in dB, up and down, of every crop.
         equaliser_range: Deviation in dB of the random equaliser of every crop, at points two octaves apart: timbres
             that no soundfont holds.
@@ -85,7 +88,7 @@ class AutoencoderTraining:
     batch_size: int = 4
     crop_frames: int = 40
     mix_share: float = 0.25
-    learning_rate: float = 7e-4
+    learning_rate: float = 1.2e-3
     gain_range: float = 6.0
     equaliser_range: float = 5.0
     varispeed: int = 3
@@ -137,10 +140,8 @@ def train(settings: AutoencoderTraining) -> Path:
     folder = _folder(settings)
     crop_samples = settings.crop_frames * model.config["hop_length"]
     read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
-    )
-    run = TrainingRun.of(model, [optimizer], settings)
+    optimizers = muon_and_adamw(model, OUTER_LAYERS, settings.learning_rate, weight_decay=1e-3)
+    run = TrainingRun.of(model, optimizers, settings)
     adversary = None
     if settings.adversarial_after < 1:
         adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)

@@ -3,9 +3,9 @@
 Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; the size of a step as in "Muon is Scalable for LLM
 Training" (Liu et al. 2025, arXiv 2502.16982), section 2.2. A matrix's gradient has a few directions far larger than all
 others, and these rule a step of any method that scales entry by entry; an orthogonal step moves all directions alike.
-`torch.optim.Muon` does the same one matrix at a time and in bfloat16 whatever the machine, which costs a GPU five times
-the kernels and a processor without instructions for bfloat16 twenty times the time. Here all matrices of a shape go
-together, on a CPU in float32.
+`torch.optim.Muon` does the same one matrix at a time and in bfloat16 whatever the machine, which costs a GPU several
+times the kernels, and twenty times the time on a processor without instructions for bfloat16. Here all matrices of a
+shape go together, in float32.
 """
 
 import math
@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 """Coefficients of x, x^3 and x^5 that take singular values from 1e-3 to 1 into 0.7 to 1.2 in five rounds."""
+MUON_RATE = 2.0
+"""Muon's learning rate over AdamW's, where they train one net."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -93,12 +95,15 @@ class Muon(torch.optim.Optimizer):
 def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
     """Bring all singular values near 1 and leave the singular vectors as they are, by Newton's and Schulz's iteration.
 
+    The rounds multiply a matrix from its smaller side by polynomials of its Gram matrix. They run on that matrix, and
+    the long one is multiplied once, by their product: half the operations where one side is four times the other.
+
     Args:
-        matrices: `(batch, rows, columns)`; on a GPU the iteration runs in bfloat16.
+        matrices: `(batch, rows, columns)`, in single precision: a Gram matrix has twice the range of exponents.
         rounds: Of the iteration.
 
     Returns:
-        Shaped as they are and in their precision; a matrix of zeros stays one.
+        Shaped as they are; a matrix of zeros stays one.
 
     Example:
         >>> import torch
@@ -107,12 +112,51 @@ def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
         True
     """
     linear, cubic, quintic = POLYNOMIAL
-    near = matrices.bfloat16() if matrices.is_cuda else matrices
-    tall = near.shape[-2] > near.shape[-1]
-    if tall:
-        near = near.mT  # the smaller of the two products
-    near = near / near.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    wide = matrices.mT if tall else matrices
+    wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    gram = wide @ wide.mT
+    product = torch.eye(gram.shape[-1], device=gram.device).expand_as(gram)
     for _ in range(rounds):
-        gram = near @ near.mT
-        near = torch.baddbmm(near, torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic), near, beta=linear)
-    return (near.mT if tall else near).to(matrices.dtype)
+        factor = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
+        factor.diagonal(dim1=-2, dim2=-1).add_(linear)
+        product = factor @ product
+        gram = factor @ gram @ factor
+    near = product @ wide
+    return near.mT if tall else near
+
+
+def muon_and_adamw(
+    model: nn.Module, outer_layers: tuple[str, ...], learning_rate: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """Muon for the weight matrices inside a net, AdamW for all else that is trained.
+
+    All else is biases, gains, what touches sound or latents, embeddings, and adapters, whose two factors are no
+    matrices of their own.
+
+    Args:
+        model: The net.
+        outer_layers: Beginnings of the names of parameters that AdamW trains, matrices or not.
+        learning_rate: Peak of AdamW's; Muon's is `MUON_RATE` times it.
+        weight_decay: Of both.
+
+    Returns:
+        The optimisers; AdamW alone where only adapters are trained.
+
+    Example:
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2))
+        >>> [type(optimizer).__name__ for optimizer in muon_and_adamw(net, ("0", "2"), 1e-3, 1e-2)]
+        ['Muon', 'AdamW']
+    """
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    inner = {
+        name: parameter
+        for name, parameter in trained.items()
+        if parameter.ndim == 2 and not name.startswith(outer_layers) and ".lora_" not in name
+    }
+    others = [parameter for name, parameter in trained.items() if name not in inner]
+    adamw = torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
+    if not inner:
+        return [adamw]
+    return [Muon(inner.values(), lr=MUON_RATE * learning_rate, weight_decay=weight_decay), adamw]

@@ -26,12 +26,11 @@ from latentstem.training.budget import progress_bar
 from latentstem.training.latents import LatentBank, LatentTrack, cache_for_training
 from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora, save_lora
-from latentstem.training.muon import Muon
+from latentstem.training.muon import muon_and_adamw
 from latentstem.training.validation import UNetValidation, build_pipeline
 
 OUTER_LAYERS = ("conv_in", "conv_out", "time_embedding", "position_biases")
 """Layers of `StemUNet1DModel` whose matrices AdamW trains."""
-MUON_RATE = 2.0
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,8 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
     scheduler = CosineDDIMScheduler()
-    run = TrainingRun.of(model, optimizers(model, settings.learning_rate), settings)
+    optimizers = muon_and_adamw(model, OUTER_LAYERS, settings.learning_rate, weight_decay=1e-2)
+    run = TrainingRun.of(model, optimizers, settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     tracks, latents = cache_for_training(settings, autoencoder, run.accelerator)
@@ -212,34 +212,6 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
         run.checkpoint(validate, "velocity_error", publish, target)
     bar.close()
     return target
-
-
-def optimizers(model: StemUNet1DModel, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the weight matrices of the blocks and between them, AdamW for all else that is trained.
-
-    All else is biases, gains, the first and the last layer, the embedding of time, the position biases, and adapters,
-    whose two factors are no matrices of their own.
-
-    Args:
-        model: The net.
-        learning_rate: Peak of AdamW's; Muon's is `MUON_RATE` times it.
-
-    Returns:
-        The optimisers; of a net with adapters AdamW alone.
-
-    Example:
-        >>> [type(optimizer).__name__ for optimizer in optimizers(StemUNet1DModel(), 1e-3)]
-        ['Muon', 'AdamW']
-    """
-    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    inner = {
-        name: parameter
-        for name, parameter in trained.items()
-        if parameter.ndim == 2 and not name.startswith(OUTER_LAYERS) and ".lora_" not in name
-    }
-    others = [parameter for name, parameter in trained.items() if name not in inner]
-    adamw = torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=1e-2, fused=True)
-    return [Muon(inner.values(), lr=MUON_RATE * learning_rate), adamw] if inner else [adamw]
 
 
 def velocity_loss(

@@ -5,10 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
+from latentstem.training import autoencoder, unet
 from latentstem.training.lora import add_lora
-from latentstem.training.muon import Muon, orthogonalize
-from latentstem.training.unet import optimizers
+from latentstem.training.muon import Muon, muon_and_adamw, orthogonalize
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12))
 
@@ -54,10 +55,10 @@ def test_steps_are_those_of_torch_which_computes_them_in_bfloat16():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_equals_the_cpu_within_bfloat16():
+def test_cuda_equals_the_cpu():
     matrices = torch.randn(3, 64, 192, generator=torch.Generator().manual_seed(0))
     expected = orthogonalize(matrices)
-    assert (orthogonalize(matrices.cuda()).cpu() - expected).norm() < 0.05 * expected.norm()
+    assert (orthogonalize(matrices.cuda()).cpu() - expected).norm() < 1e-2 * expected.norm()
 
 
 def test_matrices_without_a_gradient_stay():
@@ -73,21 +74,34 @@ def test_what_is_no_matrix_is_refused():
         Muon([torch.nn.Parameter(torch.ones(3))])
 
 
-def test_every_trained_parameter_of_the_unet_has_one_optimizer():
-    model = StemUNet1DModel()
-    muon, adamw = optimizers(model, 1e-3)
+@pytest.mark.parametrize(
+    ("model", "outer_layers", "least"),
+    [(StemUNet1DModel(), unet.OUTER_LAYERS, 0.95), (AutoencoderSpectral(), autoencoder.OUTER_LAYERS, 0.85)],
+)
+def test_every_parameter_has_one_optimizer_and_most_of_them_muon(model, outer_layers, least):
+    muon, adamw = muon_and_adamw(model, outer_layers, 1e-3, 1e-2)
     matrices, others = ([p for group in o.param_groups for p in group["params"]] for o in (muon, adamw))
     assert isinstance(muon, Muon) and isinstance(adamw, torch.optim.AdamW)
     assert sorted(map(id, matrices + others)) == sorted(map(id, model.parameters()))
-    assert sum(p.numel() for p in matrices) > 0.95 * model.num_parameters()
-    outer = {id(p) for layer in (model.conv_in, model.conv_out, model.time_embedding) for p in layer.parameters()}
+    assert sum(p.numel() for p in matrices) > least * model.num_parameters()
+    outer = {id(p) for name, p in model.named_parameters() if name.startswith(outer_layers)}
+    # Names that no layer has any more would leave nothing to AdamW.
+    assert all(any(name.startswith(layer) for name, _ in model.named_parameters()) for layer in outer_layers)
     assert not outer & {id(p) for p in matrices}
+
+
+def test_what_is_frozen_is_not_trained():
+    model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4, carriers=8)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not name.startswith("encoder_"))
+    given = [p for o in muon_and_adamw(model, (), 1e-3, 1e-2) for group in o.param_groups for p in group["params"]]
+    assert sorted(map(id, given)) == sorted(id(p) for p in model.parameters() if p.requires_grad)
 
 
 def test_adapters_are_trained_by_adamw_alone():
     model = StemUNet1DModel(block_out_channels=(32, 64), layers_per_block=(1, 1), attention_levels=(False, True))
     add_lora(model, 2)
-    (adamw,) = optimizers(model, 1e-3)
+    (adamw,) = muon_and_adamw(model, unet.OUTER_LAYERS, 1e-3, 1e-2)
     trained = [p for p in model.parameters() if p.requires_grad]
     assert isinstance(adamw, torch.optim.AdamW)
     assert sorted(map(id, adamw.param_groups[0]["params"])) == sorted(map(id, trained))

@@ -102,11 +102,11 @@ def short_recipe(tmp_path_factory):
 @pytest.mark.parametrize(
     ("training", "loss", "factor"),
     [
-        ("autoencoder", "log magnitude", 0.75),  # 0.63
-        ("autoencoder", "spectral distance", 0.98),  # 0.96
-        ("restyling", "restyling distance", 0.85),  # 0.54
-        ("unet", "velocity error, mix", 0.9),  # 0.85
-        ("judge", "cross entropy of pairs", 0.8),
+        ("autoencoder", "log magnitude", 0.65),  # 0.56
+        ("autoencoder", "spectral distance", 0.93),  # 0.87
+        ("restyling", "restyling distance", 0.6),  # 0.36
+        ("unet", "velocity error, mix", 0.85),  # 0.75
+        ("judge", "cross entropy of pairs", 0.7),  # 0.37
     ],
 )
 def test_the_short_recipe_moves_every_loss(short_recipe, training, loss, factor):

@@ -11,7 +11,7 @@ shape go together, in float32.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -76,20 +76,19 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     alike[parameter.shape].append(parameter)
             for shape, matrices in alike.items():
-                directions = orthogonalize(torch.stack(self._momenta(matrices, group["momentum"])))
-                torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+                directions = orthogonalize(torch.stack([self._ahead(matrix, group["momentum"]) for matrix in matrices]))
                 size = 0.2 * math.sqrt(max(shape)) * group["lr"]
-                torch._foreach_add_(matrices, list(directions), alpha=-size)
+                for matrix, direction in zip(matrices, directions, strict=True):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-size)
         return loss
 
-    def _momenta(self, matrices: list[Tensor], decay: float) -> list[Tensor]:
-        gradients: Any = [matrix.grad for matrix in matrices]
-        for matrix in matrices:
-            if "momentum" not in self.state[matrix]:
-                self.state[matrix]["momentum"] = torch.zeros_like(matrix)
-        momenta = [self.state[matrix]["momentum"] for matrix in matrices]
-        torch._foreach_lerp_(momenta, gradients, 1 - decay)
-        return list(torch._foreach_lerp(gradients, momenta, decay))
+    def _ahead(self, matrix: Tensor, decay: float) -> Tensor:
+        """Count the gradient into the running mean, and return that mean as the same gradient would leave it next."""
+        gradient, state = cast(Tensor, matrix.grad), self.state[matrix]
+        if not state:
+            state["momentum"] = torch.zeros_like(matrix)
+        state["momentum"].lerp_(gradient, 1 - decay)
+        return gradient.lerp(state["momentum"], decay)
 
 
 def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:

@@ -31,7 +31,7 @@ from latentstem.training.restyling import exchanged, restyling_distance
 from latentstem.training.round_trips import RoundTripValidation
 
 OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_carriers")
-"""Layers of `AutoencoderSpectral` whose matrices AdamW trains."""
+"""Layers of `AutoencoderSpectral` that touch sound: AdamW trains their matrices, with Muon they lag behind (tried)."""
 STATISTICS_CROPS = 256
 """Crops of 16 latent frames by which the published latents are normalised."""
 
@@ -52,7 +52,7 @@ class AutoencoderTraining:
         crop_frames: Latent frames a crop: at least twice what the net can see, and long enough for its time-mean to say
             little of single notes.
         mix_share: Share of the items that are mixes.
-        learning_rate: Peak of AdamW's schedule; Muon's is twice it.
+        learning_rate: Peak of AdamW's schedule; Muon's is `MUON_RATE` times it.
         gain_range: Random gain in dB, up and down, of every crop.
         equaliser_range: Deviation in dB of the random equaliser of every crop, at points two octaves apart: timbres
             that no soundfont holds.

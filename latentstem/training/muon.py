@@ -16,8 +16,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-POLYNOMIAL = (3.4445, -4.7750, 2.0315)
-"""Coefficients of x, x^3 and x^5 that take singular values from 1e-3 to 1 into 0.7 to 1.2 in five rounds."""
+POLYNOMIAL, ROUNDS = (3.4445, -4.7750, 2.0315), 5
+"""Coefficients of x, x^3 and x^5 that take singular values from 1e-3 to 1 into 0.7 to 1.2 in so many rounds."""
 MUON_RATE = 2.0
 """Muon's learning rate over AdamW's, where they train one net."""
 
@@ -25,7 +25,7 @@ MUON_RATE = 2.0
 class Muon(torch.optim.Optimizer):
     """Steps along the orthogonal factor of the momentum, for matrices alone.
 
-    Biases, gains, and the first and last layers of a net are better served by AdamW, beside it.
+    Biases and gains are no matrices, and are left to AdamW beside it.
 
     Args:
         params: Matrices, or groups of them, as of any optimiser.
@@ -91,7 +91,7 @@ class Muon(torch.optim.Optimizer):
         return gradient.lerp(state["momentum"], decay)
 
 
-def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
+def orthogonalize(matrices: Tensor) -> Tensor:
     """Bring all singular values near 1 and leave the singular vectors as they are, by Newton's and Schulz's iteration.
 
     The rounds multiply a matrix from its smaller side by polynomials of its Gram matrix. They run on that matrix, and
@@ -99,7 +99,6 @@ def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
 
     Args:
         matrices: `(batch, rows, columns)`, in single precision: a Gram matrix has twice the range of exponents.
-        rounds: Of the iteration.
 
     Returns:
         Shaped as they are; a matrix of zeros stays one.
@@ -116,7 +115,7 @@ def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
     wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     gram = wide @ wide.mT
     product = torch.eye(gram.shape[-1], device=gram.device).expand_as(gram)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         factor = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
         factor.diagonal(dim1=-2, dim2=-1).add_(linear)
         product = factor @ product
@@ -126,16 +125,15 @@ def orthogonalize(matrices: Tensor, rounds: int = 5) -> Tensor:
 
 
 def muon_and_adamw(
-    model: nn.Module, outer_layers: tuple[str, ...], learning_rate: float, weight_decay: float
+    model: nn.Module, left_to_adamw: tuple[str, ...], learning_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """Muon for the weight matrices inside a net, AdamW for all else that is trained.
+    """Muon for the weight matrices of a net, AdamW for all else that is trained.
 
-    All else is biases, gains, what touches sound or latents, embeddings, and adapters, whose two factors are no
-    matrices of their own.
+    All else is biases, gains, adapters, whose two factors are no matrices of their own, and whatever layers are named.
 
     Args:
         model: The net.
-        outer_layers: Beginnings of the names of parameters that AdamW trains, matrices or not.
+        left_to_adamw: Beginnings of the names of more parameters that AdamW trains, matrices or not.
         learning_rate: Peak of AdamW's; Muon's is `MUON_RATE` times it.
         weight_decay: Of both.
 
@@ -149,13 +147,13 @@ def muon_and_adamw(
         ['Muon', 'AdamW']
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    inner = {
+    matrices = {
         name: parameter
         for name, parameter in trained.items()
-        if parameter.ndim == 2 and not name.startswith(outer_layers) and ".lora_" not in name
+        if parameter.ndim == 2 and not name.startswith(left_to_adamw) and ".lora_" not in name
     }
-    others = [parameter for name, parameter in trained.items() if name not in inner]
+    others = [parameter for name, parameter in trained.items() if name not in matrices]
     adamw = torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
-    if not inner:
+    if not matrices:
         return [adamw]
-    return [Muon(inner.values(), lr=MUON_RATE * learning_rate, weight_decay=weight_decay), adamw]
+    return [Muon(matrices.values(), lr=MUON_RATE * learning_rate, weight_decay=weight_decay), adamw]

@@ -29,8 +29,8 @@ from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.muon import muon_and_adamw
 from latentstem.training.validation import UNetValidation, build_pipeline
 
-OUTER_LAYERS = ("conv_in", "conv_out", "time_embedding", "position_biases")
-"""Layers of `StemUNet1DModel` whose matrices AdamW trains."""
+EMBEDDINGS = ("time_embedding", "position_biases")
+"""Small nets in `StemUNet1DModel` that hear no latents, timesteps and distances alone: AdamW trains their matrices."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class UNetTraining:
         noise_emphasis: How much more often noisy timesteps are drawn than clean ones: their density grows as this
             power of the timestep, 0 draws all alike. What the mix tells about the stem is decided while there is
             mostly noise; with half of it gone, the net can see the notes and hardly needs the mix.
-        learning_rate: Peak of AdamW's schedule; Muon's is twice it.
+        learning_rate: Peak of AdamW's schedule; Muon's is `MUON_RATE` times it.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
@@ -85,7 +85,7 @@ class UNetTraining:
     mix_dropout: float = 0.1
     mix_noise: float = 0.3
     noise_emphasis: float = 1.0
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     mixed_precision: str = "auto"
     ema_decay: float = 0.9995
     save_minutes: float = 10.0
@@ -177,7 +177,7 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
     scheduler = CosineDDIMScheduler()
-    optimizers = muon_and_adamw(model, OUTER_LAYERS, settings.learning_rate, weight_decay=1e-2)
+    optimizers = muon_and_adamw(model, EMBEDDINGS, settings.learning_rate, weight_decay=1e-2)
     run = TrainingRun.of(model, optimizers, settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)

@@ -76,19 +76,19 @@ def test_what_is_no_matrix_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("model", "outer_layers", "least"),
-    [(StemUNet1DModel(), unet.OUTER_LAYERS, 0.95), (AutoencoderSpectral(), autoencoder.OUTER_LAYERS, 0.85)],
+    ("model", "left_to_adamw", "least"),
+    [(StemUNet1DModel(), unet.EMBEDDINGS, 0.95), (AutoencoderSpectral(), autoencoder.OUTER_LAYERS, 0.85)],
 )
-def test_every_parameter_has_one_optimizer_and_most_of_them_muon(model, outer_layers, least):
-    muon, adamw = muon_and_adamw(model, outer_layers, 1e-3, 1e-2)
+def test_every_parameter_has_one_optimizer_and_most_of_them_muon(model, left_to_adamw, least):
+    muon, adamw = muon_and_adamw(model, left_to_adamw, 1e-3, 1e-2)
     matrices, others = ([p for group in o.param_groups for p in group["params"]] for o in (muon, adamw))
     assert isinstance(muon, Muon) and isinstance(adamw, torch.optim.AdamW)
     assert sorted(map(id, matrices + others)) == sorted(map(id, model.parameters()))
     assert sum(p.numel() for p in matrices) > least * model.num_parameters()
-    outer = {id(p) for name, p in model.named_parameters() if name.startswith(outer_layers)}
+    left = {id(p) for name, p in model.named_parameters() if name.startswith(left_to_adamw)}
     # Names that no layer has any more would leave nothing to AdamW.
-    assert all(any(name.startswith(layer) for name, _ in model.named_parameters()) for layer in outer_layers)
-    assert not outer & {id(p) for p in matrices}
+    assert all(any(name.startswith(layer) for name, _ in model.named_parameters()) for layer in left_to_adamw)
+    assert not left & {id(p) for p in matrices}
 
 
 def test_what_is_frozen_is_not_trained():
@@ -102,7 +102,7 @@ def test_what_is_frozen_is_not_trained():
 def test_adapters_are_trained_by_adamw_alone():
     model = StemUNet1DModel(block_out_channels=(32, 64), layers_per_block=(1, 1), attention_levels=(False, True))
     add_lora(model, 2)
-    (adamw,) = muon_and_adamw(model, unet.OUTER_LAYERS, 1e-3, 1e-2)
+    (adamw,) = muon_and_adamw(model, unet.EMBEDDINGS, 1e-3, 1e-2)
     trained = [p for p in model.parameters() if p.requires_grad]
     assert isinstance(adamw, torch.optim.AdamW)
     assert sorted(map(id, adamw.param_groups[0]["params"])) == sorted(map(id, trained))

@@ -272,7 +272,7 @@ def _picture(rows: dict[str, dict[str, Any]], minutes: float) -> Figure:
         share.set(ylabel="chord share", xlabel=label, ylim=(0, 1.02))
         for axis in (error, share):
             axis.grid(alpha=0.3)
-    axes[0, 0].legend(fontsize="small")
+    picture.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
     return picture
 
 

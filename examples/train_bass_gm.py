@@ -54,6 +54,7 @@ SHORT: dict[str, Any] = {
     "minutes": None,
     "validations": 1,
     "batch_size": 4,
+    "restyling_rate": 1.2e-3,
     "batch_frames": 512,
     "workers": 0,
     "render_workers": 1,
@@ -80,6 +81,8 @@ class Recipe:
             denoiser's and the judge's.
         minutes: Minutes of these in place of their steps; what comes out then depends on the machine's speed.
         batch_size: Crops a step of the first two.
+        restyling_rate: Learning rate of the second, which begins with a net at rest: at four times this one, the rate
+            of the first, its basses have twice the notes in the end.
         batch_frames: Latent frames a step of the denoiser's.
         judge_frames: Latent frames of a pair that the judge compares.
         workers: Processes that read crops while the first two train, and songs wherever they are encoded.
@@ -90,7 +93,8 @@ class Recipe:
         validations: How many each training has; published is the best of its validations.
         shard_mebibytes: Greatest size of a file of weights; one file a net if absent.
         autoencoder: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
-        unet: Keyword arguments of `StemUNet1DModel` that differ from its defaults.
+        unet: Keyword arguments of `StemUNet1DModel` that differ from its defaults, dropout and the widths apart: these
+            are of the middle size of `benchmarks/scaling.py`.
         judge: Keyword arguments of `ContrastiveStemModel` that differ from the 160 channels of the shipped one.
         short: The recipe in small, to see that all of it works; takes the place of the options above.
     """
@@ -99,9 +103,10 @@ class Recipe:
     songs: int = 1035
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (1500, 300, 2000, 1000)
+    steps: tuple[int, int, int, int] = (1500, 300, 6000, 1000)
     minutes: tuple[float, float, float, float] | None = None
     batch_size: int = 4
+    restyling_rate: float = 3e-4
     batch_frames: int = 6144
     judge_frames: int = 96
     workers: int = 1
@@ -202,7 +207,9 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             decoder_only=True,
             restyling_weight=0.5,
             mix_share=0.0,
+            learning_rate=recipe.restyling_rate,
             init_from=_trained(recipe, "autoencoder"),
+            init_share=0.5,
         ),
         "unet": UNetTraining(
             **common("unet"),
@@ -210,7 +217,7 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             batch_frames=recipe.batch_frames,
             submixes=recipe.submixes,
             mix_noise=recipe.mix_noise,
-            model={"dropout": 0.1, **(recipe.unet or {})},
+            model={"dropout": 0.1, "block_out_channels": [160, 256, 320], **(recipe.unet or {})},
         ),
         "judge": ContrastiveTraining(
             **common("judge"),

@@ -81,8 +81,7 @@ class Recipe:
             denoiser's and the judge's.
         minutes: Minutes of these in place of their steps; what comes out then depends on the machine's speed.
         batch_size: Crops a step of the first two.
-        restyling_rate: Learning rate of the second, which begins with a net at rest: at four times this one, the rate
-            of the first, its basses have twice the notes in the end.
+        restyling_rate: Learning rate of the second; a quarter of the first's, since it begins with a net at rest.
         batch_frames: Latent frames a step of the denoiser's.
         judge_frames: Latent frames of a pair that the judge compares.
         workers: Processes that read crops while the first two train, and songs wherever they are encoded.

@@ -294,6 +294,11 @@ def test_restyling_is_refused_while_the_encoder_learns(tmp_path):
         train_autoencoder(AutoencoderTraining(tmp_path, tmp_path, restyling_weight=1.0))
 
 
+def test_a_share_of_no_first_weights_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="init_share=0.5 without init_from"):
+        train_autoencoder(AutoencoderTraining(tmp_path, tmp_path, init_share=0.5))
+
+
 def test_the_judge_trains_on_the_latents_and_is_published(stems, autoencoder, tmp_path):
     settings = ContrastiveTraining(
         stems,

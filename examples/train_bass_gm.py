@@ -102,7 +102,7 @@ class Recipe:
     songs: int = 1035
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (1500, 300, 6000, 1000)
+    steps: tuple[int, int, int, int] = (1500, 300, 9000, 1000)
     minutes: tuple[float, float, float, float] | None = None
     batch_size: int = 4
     restyling_rate: float = 3e-4

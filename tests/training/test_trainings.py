@@ -295,7 +295,7 @@ def test_restyling_is_refused_while_the_encoder_learns(tmp_path):
 
 
 def test_a_share_of_no_first_weights_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="init_share=0.5 without init_from"):
+    with pytest.raises(ValueError, match=r"init_share=0\.5 without init_from"):
         train_autoencoder(AutoencoderTraining(tmp_path, tmp_path, init_share=0.5))
 
 

@@ -109,19 +109,25 @@ def orthogonalize(matrices: Tensor) -> Tensor:
         >>> bool((values > 0.5).all() and (values < 1.5).all())
         True
     """
-    linear, cubic, quintic = POLYNOMIAL
     tall = matrices.shape[-2] > matrices.shape[-1]
     wide = matrices.mT if tall else matrices
     wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     gram = wide @ wide.mT
-    product = torch.eye(gram.shape[-1], device=gram.device).expand_as(gram)
-    for _ in range(ROUNDS):
-        factor = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
-        factor.diagonal(dim1=-2, dim2=-1).add_(linear)
-        product = factor @ product
+    product = factor = _factor(gram)
+    for _ in range(ROUNDS - 1):
         gram = factor @ gram @ factor
+        factor = _factor(gram)
+        product = factor @ product
     near = product @ wide
     return near.mT if tall else near
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """What a round multiplies matrices of these Gram matrices by."""
+    linear, cubic, quintic = POLYNOMIAL
+    factor = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
+    factor.diagonal(dim1=-2, dim2=-1).add_(linear)
+    return factor
 
 
 def muon_and_adamw(

@@ -16,8 +16,18 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-POLYNOMIAL, ROUNDS = (3.4445, -4.7750, 2.0315), 5
-"""Coefficients of x, x^3 and x^5 that take singular values from 1e-3 to 1 into 0.7 to 1.2 in so many rounds."""
+ROUNDS = (
+    (8.3019, -24.0425, 17.4700),
+    (4.0090, -2.9278, 0.5427),
+    (3.4962, -2.5714, 0.5039),
+    (2.5101, -1.8260, 0.4244),
+)
+"""Coefficients of x, x^3 and x^5 of the polynomials that take singular values from 0.003 to 1 into 0.78 to 1.22.
+
+Each is the one nearest to 1, in the maximum, where the rounds before it have led, and a hundredth further up, for
+rounding ("The Polar Express", Amsel et al. 2025, arXiv 2505.16932). One polynomial five times, which is Jordan's way,
+comes no nearer for a quarter more operations.
+"""
 MUON_RATE = 2.0
 """Muon's learning rate over AdamW's, where they train one net."""
 
@@ -113,18 +123,17 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     wide = matrices.mT if tall else matrices
     wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     gram = wide @ wide.mT
-    product = factor = _factor(gram)
-    for _ in range(ROUNDS - 1):
+    product = factor = _factor(gram, *ROUNDS[0])
+    for coefficients in ROUNDS[1:]:
         gram = factor @ gram @ factor
-        factor = _factor(gram)
+        factor = _factor(gram, *coefficients)
         product = factor @ product
     near = product @ wide
     return near.mT if tall else near
 
 
-def _factor(gram: Tensor) -> Tensor:
+def _factor(gram: Tensor, linear: float, cubic: float, quintic: float) -> Tensor:
     """What a round multiplies matrices of these Gram matrices by."""
-    linear, cubic, quintic = POLYNOMIAL
     factor = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
     factor.diagonal(dim1=-2, dim2=-1).add_(linear)
     return factor

@@ -99,10 +99,10 @@ class Recipe:
     """
 
     output: Path
-    songs: int = 1035
+    songs: int = 2000
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (1500, 300, 9000, 1000)
+    steps: tuple[int, int, int, int] = (1500, 300, 7500, 1000)
     minutes: tuple[float, float, float, float] | None = None
     batch_size: int = 4
     restyling_rate: float = 3e-4

@@ -69,15 +69,14 @@ class AutoencoderTraining:
         exchanged_pitch_weight: Weight of that cross entropy where the latents took the time-mean of another stem's:
             teaches the encoder to keep notes out of the mean, which style grounding exchanges, and the decoder to read
             them without it.
-        restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
-            `decoder_only`, since an encoder could lower it by saying less.
+        restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; the encoder
+            learns nothing by it.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
         validations: How many, evenly spread over the training; published is the net whose losses there are least.
         workers: Processes that read or render crops.
         init_from: Folder of published weights to start from.
-        init_share: Share of these weights that stays in what is published: less of the new, more of the old.
         decoder_only: Leave the encoder as it is, so that the latents a denoiser was trained on keep their meaning.
         seed: Of weights and crops.
         model: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
@@ -109,7 +108,6 @@ class AutoencoderTraining:
     validations: int = 10
     workers: int = 1
     init_from: Path | None = None
-    init_share: float = 0.0
     decoder_only: bool = False
     seed: int = 0
     model: dict[str, Any] | None = None
@@ -128,15 +126,8 @@ def train(settings: AutoencoderTraining) -> Path:
     Raises:
         latentstem.data.stems.StemError: If the folder holds no usable track.
         latentstem.data.synthesis.SynthesisError: If there is no folder and FluidSynth or a soundfont is missing.
-        ValueError: If there is no folder and the target is not the bass, a restyling weight is given and the encoder
-            is trained too, or a share of the first weights is outside 0 to 1 or given without any.
+        ValueError: If there is no folder and the target is not the bass.
     """
-    if settings.restyling_weight and not settings.decoder_only:
-        raise ValueError(
-            f"got restyling_weight={settings.restyling_weight} while the encoder is trained; expected 0 or decoder_only"
-        )
-    if settings.init_share and settings.init_from is None:
-        raise ValueError(f"got init_share={settings.init_share} without init_from; name the folder to keep a share of")
     set_seed(settings.seed)
     if settings.init_from is not None:
         model = AutoencoderSpectral.from_pretrained(settings.init_from).train()
@@ -149,7 +140,6 @@ def train(settings: AutoencoderTraining) -> Path:
     read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     optimizers = muon_and_adamw(model, OUTER_LAYERS, settings.learning_rate, weight_decay=1e-3)
     run = TrainingRun.of(model, optimizers, settings)
-    run.keep(settings.init_share)
     adversary = None
     if settings.adversarial_after < 1:
         adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)
@@ -286,7 +276,9 @@ def _losses(
             asked, played = exchanged(model, some)
         if settings.restyling_weight:
             with run.accelerator.autocast():
-                losses["restyling"] = settings.restyling_weight * restyling_distance(model, asked, played.sample)
+                # Once more, from latents by which no gradient reaches the encoder.
+                sound = model.decode(asked.detach()).sample if asked.requires_grad else played.sample
+                losses["restyling"] = settings.restyling_weight * restyling_distance(model, asked, sound)
         if frequency is not None and played.pitch is not None and exchanged_weight:
             losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
     if adversary is not None and run.budget.progress >= settings.adversarial_after:

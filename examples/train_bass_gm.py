@@ -191,7 +191,11 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
 
     return {
         "autoencoder": AutoencoderTraining(
-            **common("autoencoder"), batch_size=recipe.batch_size, restyling_weight=0.4, model=recipe.autoencoder
+            **common("autoencoder"),
+            batch_size=recipe.batch_size,
+            restyling_weight=0.4,
+            restyling_after=0.3,
+            model=recipe.autoencoder,
         ),
         "unet": UNetTraining(
             **common("unet"),

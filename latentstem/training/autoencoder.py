@@ -71,6 +71,8 @@ class AutoencoderTraining:
             them without it.
         restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; the encoder
             learns nothing by it.
+        restyling_after: Share of the budget after which that term joins: while latents say little, what they ask for
+            keeps the decoder from learning to play.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
@@ -102,6 +104,7 @@ class AutoencoderTraining:
     pitch_weight: float = 0.2
     exchanged_pitch_weight: float = 0.2
     restyling_weight: float = 0.0
+    restyling_after: float = 0.0
     mixed_precision: str = "auto"
     ema_decay: float = 0.999
     save_minutes: float = 10.0
@@ -163,7 +166,7 @@ def train(settings: AutoencoderTraining) -> Path:
         preview = settings.output / "previews" / f"{run.budget.step:07d}"
 
         def losses(net: Any, audio: Tensor) -> dict[str, Tensor]:
-            return _losses(run, net, distance, None, settings, audio)
+            return _losses(run, net, distance, None, settings, audio, 1.0)
 
         return {} if validation is None else validation(averaged, losses, preview)
 
@@ -173,7 +176,7 @@ def train(settings: AutoencoderTraining) -> Path:
     while run.unfinished():
         mixes, stems = (part.to(run.accelerator.device, non_blocking=True) for part in next(batches))
         audio = augmented(mixes, stems, settings, crop_samples)
-        losses = _losses(run, run.model, distance, adversary, settings, audio)
+        losses = _losses(run, run.model, distance, adversary, settings, audio, run.budget.progress)
         run.update(torch.stack(list(losses.values())).sum())
         run.show(bar, losses)
         run.checkpoint(
@@ -254,7 +257,9 @@ def _losses(
     adversary: Adversary | None,
     settings: AutoencoderTraining,
     audio: Tensor,
+    progress: float,
 ) -> dict[str, Tensor]:
+    """The terms that are due at a progress of the budget, those of the end where there is validation."""
     with run.accelerator.autocast():
         output = net(audio)
     model = run.accelerator.unwrap_model(net)
@@ -271,17 +276,18 @@ def _losses(
     frequency = _frequency(stems, model) if pitch_weight or exchanged_weight else None
     if frequency is not None and output.pitch is not None and pitch_weight:
         losses["pitch"] = pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
-    if settings.restyling_weight or exchanged_weight:
+    restyling_weight = settings.restyling_weight if progress >= settings.restyling_after else 0.0
+    if restyling_weight or exchanged_weight:
         with run.accelerator.autocast():
             asked, played = exchanged(model, some)
-        if settings.restyling_weight:
+        if restyling_weight:
             with run.accelerator.autocast():
                 # Once more, from latents by which no gradient reaches the encoder.
                 sound = model.decode(asked.detach()).sample if asked.requires_grad else played.sample
-                losses["restyling"] = settings.restyling_weight * restyling_distance(model, asked, sound)
+                losses["restyling"] = restyling_weight * restyling_distance(model, asked, sound)
         if frequency is not None and played.pitch is not None and exchanged_weight:
             losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
-    if adversary is not None and run.budget.progress >= settings.adversarial_after:
+    if adversary is not None and progress >= settings.adversarial_after:
         adversary.step(audio, output.sample)
         losses["adversarial"] = settings.adversarial_weight * adversary.generator_loss(output.sample)
     return losses

@@ -289,13 +289,14 @@ def test_exchanged_pitches_teach_the_encoder_unless_it_is_frozen(decoder_only):
     assert codec.decoder_carriers.pitch.weight.grad.abs().sum() > 0
 
 
-def test_restyling_teaches_the_decoder_and_never_the_encoder(tmp_path):
-    settings = AutoencoderTraining(tmp_path, tmp_path, restyling_weight=0.5)
+def test_restyling_joins_late_and_teaches_the_decoder_and_never_the_encoder(tmp_path):
+    settings = AutoencoderTraining(tmp_path, tmp_path, restyling_weight=0.5, restyling_after=0.3)
     codec = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4)
     run = SimpleNamespace(accelerator=SimpleNamespace(autocast=nullcontext, unwrap_model=lambda net: net))
     distance = MultiScaleSpectralDistance(44100, (512,))
-    losses = _losses(run, codec, distance, None, settings, 0.1 * torch.randn(4, 1, 8 * 4096))
-    losses["restyling"].backward()
+    audio = 0.1 * torch.randn(4, 1, 8 * 4096)
+    assert "restyling" not in _losses(run, codec, distance, None, settings, audio, 0.29)
+    _losses(run, codec, distance, None, settings, audio, 0.3)["restyling"].backward()
     learned = {name: weight.grad is not None for name, weight in codec.named_parameters()}
     assert not any(found for name, found in learned.items() if name.startswith("encoder_"))
     assert sum(learned.values()) > 10 and all(weight.requires_grad for weight in codec.parameters())

@@ -104,7 +104,7 @@ def short_recipe(tmp_path_factory):
     [
         ("autoencoder", "log magnitude", 0.65),  # 0.56
         ("autoencoder", "spectral distance", 0.93),  # 0.87
-        ("autoencoder", "restyling distance", 0.6),  # 0.51
+        ("restyling", "restyling distance", 0.6),  # 0.51
         ("unet", "velocity error, mix", 0.75),  # 0.64
         ("judge", "cross entropy of pairs", 0.7),  # 0.37
     ],

@@ -69,16 +69,15 @@ class AutoencoderTraining:
         exchanged_pitch_weight: Weight of that cross entropy where the latents took the time-mean of another stem's:
             teaches the encoder to keep notes out of the mean, which style grounding exchanges, and the decoder to read
             them without it.
-        restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; the encoder
-            learns nothing by it.
-        restyling_after: Share of the budget after which that term joins: while latents say little, what they ask for
-            keeps the decoder from learning to play.
+        restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
+            `decoder_only`, since an encoder could lower it by saying less.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
         validations: How many, evenly spread over the training; published is the net whose losses there are least.
         workers: Processes that read or render crops.
         init_from: Folder of published weights to start from.
+        init_share: Share of these weights that stays in what is published: less of the new, more of the old.
         decoder_only: Leave the encoder as it is, so that the latents a denoiser was trained on keep their meaning.
         seed: Of weights and crops.
         model: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
@@ -104,13 +103,13 @@ class AutoencoderTraining:
     pitch_weight: float = 0.2
     exchanged_pitch_weight: float = 0.2
     restyling_weight: float = 0.0
-    restyling_after: float = 0.0
     mixed_precision: str = "auto"
     ema_decay: float = 0.999
     save_minutes: float = 10.0
     validations: int = 10
     workers: int = 1
     init_from: Path | None = None
+    init_share: float = 0.0
     decoder_only: bool = False
     seed: int = 0
     model: dict[str, Any] | None = None
@@ -129,8 +128,15 @@ def train(settings: AutoencoderTraining) -> Path:
     Raises:
         latentstem.data.stems.StemError: If the folder holds no usable track.
         latentstem.data.synthesis.SynthesisError: If there is no folder and FluidSynth or a soundfont is missing.
-        ValueError: If there is no folder and the target is not the bass.
+        ValueError: If there is no folder and the target is not the bass, a restyling weight is given and the encoder
+            is trained too, or a share of the first weights is outside 0 to 1 or given without any.
     """
+    if settings.restyling_weight and not settings.decoder_only:
+        raise ValueError(
+            f"got restyling_weight={settings.restyling_weight} while the encoder is trained; expected 0 or decoder_only"
+        )
+    if settings.init_share and settings.init_from is None:
+        raise ValueError(f"got init_share={settings.init_share} without init_from; name the folder to keep a share of")
     set_seed(settings.seed)
     if settings.init_from is not None:
         model = AutoencoderSpectral.from_pretrained(settings.init_from).train()
@@ -143,6 +149,7 @@ def train(settings: AutoencoderTraining) -> Path:
     read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     optimizers = muon_and_adamw(model, OUTER_LAYERS, settings.learning_rate, weight_decay=1e-3)
     run = TrainingRun.of(model, optimizers, settings)
+    run.keep(settings.init_share)
     adversary = None
     if settings.adversarial_after < 1:
         adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)
@@ -166,7 +173,7 @@ def train(settings: AutoencoderTraining) -> Path:
         preview = settings.output / "previews" / f"{run.budget.step:07d}"
 
         def losses(net: Any, audio: Tensor) -> dict[str, Tensor]:
-            return _losses(run, net, distance, None, settings, audio, 1.0)
+            return _losses(run, net, distance, None, settings, audio)
 
         return {} if validation is None else validation(averaged, losses, preview)
 
@@ -176,7 +183,7 @@ def train(settings: AutoencoderTraining) -> Path:
     while run.unfinished():
         mixes, stems = (part.to(run.accelerator.device, non_blocking=True) for part in next(batches))
         audio = augmented(mixes, stems, settings, crop_samples)
-        losses = _losses(run, run.model, distance, adversary, settings, audio, run.budget.progress)
+        losses = _losses(run, run.model, distance, adversary, settings, audio)
         run.update(torch.stack(list(losses.values())).sum())
         run.show(bar, losses)
         run.checkpoint(
@@ -257,9 +264,7 @@ def _losses(
     adversary: Adversary | None,
     settings: AutoencoderTraining,
     audio: Tensor,
-    progress: float,
 ) -> dict[str, Tensor]:
-    """The terms that are due at a progress of the budget, those of the end where there is validation."""
     with run.accelerator.autocast():
         output = net(audio)
     model = run.accelerator.unwrap_model(net)
@@ -276,18 +281,15 @@ def _losses(
     frequency = _frequency(stems, model) if pitch_weight or exchanged_weight else None
     if frequency is not None and output.pitch is not None and pitch_weight:
         losses["pitch"] = pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
-    restyling_weight = settings.restyling_weight if progress >= settings.restyling_after else 0.0
-    if restyling_weight or exchanged_weight:
+    if settings.restyling_weight or exchanged_weight:
         with run.accelerator.autocast():
             asked, played = exchanged(model, some)
-        if restyling_weight:
+        if settings.restyling_weight:
             with run.accelerator.autocast():
-                # Once more, from latents by which no gradient reaches the encoder.
-                sound = model.decode(asked.detach()).sample if asked.requires_grad else played.sample
-                losses["restyling"] = restyling_weight * restyling_distance(model, asked, sound)
+                losses["restyling"] = settings.restyling_weight * restyling_distance(model, asked, played.sample)
         if frequency is not None and played.pitch is not None and exchanged_weight:
             losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
-    if adversary is not None and progress >= settings.adversarial_after:
+    if adversary is not None and run.budget.progress >= settings.adversarial_after:
         adversary.step(audio, output.sample)
         losses["adversarial"] = settings.adversarial_weight * adversary.generator_loss(output.sample)
     return losses

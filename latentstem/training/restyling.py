@@ -1,13 +1,12 @@
 """Exchanged styles: what style grounding asks of a decoder, and how far it is from playing that."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral, AutoencoderSpectralDecoderOutput
+from latentstem.sampling.latents import normalize_latents
 
 
 def exchanged(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, AutoencoderSpectralDecoderOutput]:
@@ -17,7 +16,7 @@ def exchanged(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, Autoen
     brings the notes of its reference along.
 
     Args:
-        model: The autoencoder.
+        model: With latent statistics.
         audio: `(batch, channels, samples)`, whole latent frames.
 
     Returns:
@@ -32,33 +31,16 @@ def exchanged(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, Autoen
 def restyling_distance(model: AutoencoderSpectral, asked: Tensor, played: Tensor) -> Tensor:
     """How far a decoder is from playing the latents it was asked for.
 
-    What it played is encoded again and compared with those. A decoder that has met true latents alone pulls exchanged
-    ones back to those it knows. The encoder judges, and learns nothing by it, since it could lower the distance by
-    saying less; for that it also takes that what was played comes of latents without a gradient.
+    What it played is encoded again and compared with those, in standard deviations of the latents. A decoder that has
+    met true latents alone pulls exchanged ones back to those it knows.
 
     Args:
-        model: The autoencoder.
+        model: With latent statistics.
         asked: `(batch, latent_channels, frames)`.
         played: `(batch, channels, samples)`.
 
     Returns:
-        Mean squared distance over the variance of what was asked for, a scalar.
+        Mean squared distance, a scalar.
     """
-    with _encoder_at_rest(model):
-        (heard,) = model.encode(played, return_dict=False)
-    asked = asked.detach()
-    return mse_loss(heard.float(), asked) / asked.var(dim=(0, 2)).mean()
-
-
-@contextmanager
-def _encoder_at_rest(model: AutoencoderSpectral) -> Iterator[None]:
-    """What is encoded meanwhile hands gradients on to the sound, and gives the encoder's weights none."""
-    learning = [weight for name, weight in model.named_parameters() if name.startswith("encoder_")]
-    learning = [weight for weight in learning if weight.requires_grad]
-    for weight in learning:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in learning:
-            weight.requires_grad_(True)
+    (heard,) = model.encode(played, return_dict=False)
+    return mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked.detach(), model.config))

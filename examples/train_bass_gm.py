@@ -2,9 +2,8 @@
 
     python examples/train_bass_gm.py --output runs/bass-gm
 
-Renders the corpus on all cores; trains the autoencoder; goes on with its decoder alone, for exchanged styles, while the
-encoder keeps the meaning of the latents; finds what of these tells the instrument; trains the denoiser on them, and the
-judge that chooses among its basses; publishes all of it.
+Renders the corpus on all cores; trains the autoencoder; finds what of its latents tells the instrument; trains the
+denoiser on them, and the judge that chooses among its basses; publishes all of it.
 Needs the `training` extra, FluidSynth and its soundfonts, and takes the GPU if there is one. Whatever interrupts it,
 the same command goes on: what is finished is not done again, what is not resumes from its last good state, and ends
 where it would have ended. Where the time goes, and the command line for a large machine: `docs/pages/training.md`.
@@ -21,11 +20,13 @@ import torch
 from accelerate.utils import set_seed
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanimentPipeline, StemUNet1DModel
 from latentstem.data.composer import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.data.corpus import write_corpus
 from latentstem.data.stems import StemCrops, StemFolder
+from latentstem.data.twins import compose_twins
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.training.arguments import parse_settings
 from latentstem.training.autoencoder import AutoencoderTraining
@@ -35,26 +36,22 @@ from latentstem.training.contrastive import ContrastiveTraining, contrastive_los
 from latentstem.training.contrastive import train as train_judge
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.publish import Publication, publish
-from latentstem.training.restyling import exchanged, restyling_distance
+from latentstem.training.restyling import twins_distance
 from latentstem.training.style import StyleFit, fit
 from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
 from latentstem.training.validation import velocity_errors
 
-TRAININGS = ("autoencoder", "restyling", "unet", "judge")
-SEEDS: dict[str, int] = dict(zip(TRAININGS, (0, 1, 0, 0), strict=True))
-TRAIN: dict[str, Callable[[Any], Path]] = dict(
-    zip(TRAININGS, (train_autoencoder, train_autoencoder, train_unet, train_judge), strict=True)
-)
+TRAIN: dict[str, Callable[[Any], Path]] = {"autoencoder": train_autoencoder, "unet": train_unet, "judge": train_judge}
+SEED = 0
 SHORT: dict[str, Any] = {
     "songs": 24,
     "duration": 6.0,
     "validation_songs": 3,
-    "steps": (60, 20, 160, 60),
+    "steps": (80, 160, 60),
     "minutes": None,
     "validations": 1,
     "batch_size": 4,
-    "restyling_rate": 1.2e-3,
     "batch_frames": 512,
     "workers": 0,
     "render_workers": 1,
@@ -77,14 +74,12 @@ class Recipe:
         songs: Songs to train on.
         duration: Seconds a song.
         validation_songs: Songs to validate on, of seeds never trained on.
-        steps: Optimiser steps of the four trainings: the autoencoder's, its decoder's own with exchanged styles, the
-            denoiser's and the judge's.
+        steps: Optimiser steps of the three trainings: the autoencoder's, the denoiser's and the judge's.
         minutes: Minutes of these in place of their steps; what comes out then depends on the machine's speed.
-        batch_size: Crops a step of the first two.
-        restyling_rate: Learning rate of the second; a quarter of the first's, since it begins with a net at rest.
+        batch_size: Crops a step of the autoencoder's.
         batch_frames: Latent frames a step of the denoiser's.
         judge_frames: Latent frames of a pair that the judge compares.
-        workers: Processes that read crops while the first two train, and songs wherever they are encoded.
+        workers: Processes that read crops while the autoencoder trains, and songs wherever they are encoded.
         render_workers: Processes that render; one a core if absent.
         submixes: Sub-mixes of each song that the denoiser hears.
         mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
@@ -102,10 +97,9 @@ class Recipe:
     songs: int = 2000
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (1500, 300, 7500, 1000)
-    minutes: tuple[float, float, float, float] | None = None
+    steps: tuple[int, int, int] = (900, 7500, 1000)
+    minutes: tuple[float, float, float] | None = None
     batch_size: int = 4
-    restyling_rate: float = 3e-4
     batch_frames: int = 6144
     judge_frames: int = 96
     workers: int = 1
@@ -127,16 +121,17 @@ def main(recipe: Recipe) -> None:
     if recipe.short:
         recipe = replace(recipe, **SHORT)
     train, validation = recipe.output / "train", recipe.output / "validation"
-    write_corpus(train, TRAIN_SEEDS[: recipe.songs], duration=recipe.duration, workers=recipe.render_workers)
-    write_corpus(
-        validation,
-        VALIDATION_SEEDS[: recipe.validation_songs],
-        duration=min(20.0, recipe.duration),
-        workers=recipe.render_workers,
-    )
+    for folder, seeds in (
+        (train, TRAIN_SEEDS[: recipe.songs]),
+        (validation, VALIDATION_SEEDS[: recipe.validation_songs]),
+    ):
+        write_corpus(folder, seeds, duration=recipe.duration, workers=recipe.render_workers)
+        write_corpus(
+            _twins(folder), seeds, duration=recipe.duration, workers=recipe.render_workers, compose=compose_twins
+        )
     for training, settings in _settings(recipe, train, validation).items():
         if training == "unet":
-            _fit_style(train, _trained(recipe, "restyling"), recipe.workers)
+            _fit_style(train, _trained(recipe, "autoencoder"), recipe.workers)
         _finish(settings, TRAIN[training])
     moved = _moved(recipe, validation)
     card = recipe.output / "card.md"
@@ -151,6 +146,11 @@ def main(recipe: Recipe) -> None:
         table.add_row(row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}")
     Console().print(table)
     print(f"{recipe.output / 'bass-gm'}: {size / 1e6:.1f} MB of weights")
+
+
+def _twins(folder: Path) -> Path:
+    """Where the basses of a folder's songs lie, each with its twin."""
+    return folder.with_name(f"{folder.name}-twins")
 
 
 def _begin(output: Path, command: str) -> None:
@@ -181,9 +181,9 @@ def _command(recipe: Recipe) -> str:
 
 
 def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
-    """The settings of the four trainings, in order."""
+    """The settings of the three trainings, in order."""
     unit = "steps" if recipe.minutes is None else "minutes"
-    budgets = dict(zip(TRAININGS, recipe.minutes or recipe.steps, strict=True))
+    budgets = dict(zip(TRAIN, recipe.minutes or recipe.steps, strict=True))
 
     def common(training: str) -> dict[str, Any]:
         return {
@@ -192,27 +192,18 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             "validation": validation,
             "save_minutes": recipe.save_minutes,
             "validations": recipe.validations,
-            "seed": SEEDS[training],
+            "seed": SEED,
             "workers": recipe.workers,
             unit: budgets[training],
         }
 
-    crops: dict[str, Any] = {"batch_size": recipe.batch_size}
     return {
-        "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),
-        "restyling": AutoencoderTraining(
-            **common("restyling"),
-            **crops,
-            decoder_only=True,
-            restyling_weight=0.5,
-            mix_share=0.0,
-            learning_rate=recipe.restyling_rate,
-            init_from=_trained(recipe, "autoencoder"),
-            init_share=0.5,
+        "autoencoder": AutoencoderTraining(
+            **common("autoencoder"), batch_size=recipe.batch_size, twins=_twins(train), model=recipe.autoencoder
         ),
         "unet": UNetTraining(
             **common("unet"),
-            autoencoder=_trained(recipe, "restyling"),
+            autoencoder=_trained(recipe, "autoencoder"),
             batch_frames=recipe.batch_frames,
             submixes=recipe.submixes,
             mix_noise=recipe.mix_noise,
@@ -220,7 +211,7 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
         ),
         "judge": ContrastiveTraining(
             **common("judge"),
-            autoencoder=_trained(recipe, "restyling"),
+            autoencoder=_trained(recipe, "autoencoder"),
             latents=recipe.output / "unet" / "latents",  # the same sub-mixes: both trainings draw them by one seed
             submixes=recipe.submixes,
             crop_frames=recipe.judge_frames,
@@ -251,31 +242,27 @@ def _fit_style(train: Path, autoencoder: Path, workers: int) -> None:
 @torch.no_grad()
 def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
     """What each training did to its losses on validation songs: the net it found, and the net it left."""
-    set_seed(SEEDS["autoencoder"])
+    set_seed(SEED)
     untrained = AutoencoderSpectral(**(recipe.autoencoder or {}))
-    crops = StemCrops(StemFolder(validation), 24 * untrained.config["hop_length"], seed=0)
-    stems = torch.stack([crops[index][1] for index in range(recipe.validation_songs)])
+    crops = StemCrops(StemFolder(_twins(validation)), 24 * untrained.config["hop_length"], seed=0)
+    others, stems = (
+        torch.stack(part) for part in zip(*(crops[n] for n in range(recipe.validation_songs)), strict=True)
+    )
     untrained.set_background(stems)
-    nets: list[Any] = [untrained.eval()]
-    nets += [AutoencoderSpectral.from_pretrained(_trained(recipe, training)).eval() for training in TRAININGS[:2]]
-
-    def log_magnitude(net: AutoencoderSpectral) -> float:
-        return float(log_magnitude_distance(net(stems).log_magnitude, net.log_magnitude(stems)))
-
-    def restyling(net: AutoencoderSpectral) -> float:
-        asked, played = exchanged(net, stems)
-        return float(restyling_distance(net, asked, played.sample))
-
+    nets: tuple[Any, ...] = (
+        untrained.eval(),
+        AutoencoderSpectral.from_pretrained(_trained(recipe, "autoencoder")).eval(),
+    )
     distance = MultiScaleSpectralDistance(untrained.config["sampling_rate"], AutoencoderTraining.window_lengths)
-    judged = [
-        ("autoencoder", "log magnitude", log_magnitude, 0),
-        ("autoencoder", "spectral distance", lambda net: float(distance(net(stems).sample, stems)), 0),
-        ("restyling", "restyling distance", restyling, 1),
-    ]
-    rows = [
-        {"training": training, "loss": loss, "before": measure(nets[found]), "after": measure(nets[found + 1])}
-        for training, loss, measure, found in judged
-    ]
+    judged: dict[str, Callable[[Any], Tensor]] = {
+        "log magnitude": lambda net: log_magnitude_distance(net(stems).log_magnitude, net.log_magnitude(stems)),
+        "spectral distance": lambda net: distance(net(stems).sample, stems),
+        "twins' distance": lambda net: twins_distance(net, torch.cat([stems, others]), distance),
+    }
+    rows = []
+    for loss, measure in judged.items():
+        before, after = (float(measure(net)) for net in nets)
+        rows.append({"training": "autoencoder", "loss": loss, "before": before, "after": after})
     pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
     latents = cache_latents(
         validation, "bass", pipe.autoencoder, recipe.output / "unet" / "latents" / "validation", submixes=1, seed=0
@@ -320,10 +307,10 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
     judge: Any = ContrastiveStemModel.from_pretrained(str(_trained(recipe, "judge")))
     records = {
         training: [json.loads(line) for line in (recipe.output / training / "history.jsonl").read_text().splitlines()]
-        for training in TRAININGS
+        for training in TRAIN
     }
     last = {training: found[-1] for training, found in records.items()}
-    restyled = min(records["restyling"], key=lambda record: record["validation_loss"])
+    encoded = min(records["autoencoder"], key=lambda record: record["validation_loss"])
     denoised = min(records["unet"], key=lambda record: record["velocity_error"])
     return (
         Path(__file__)
@@ -341,13 +328,13 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
             command=command,
             trainings=markdown_table(
                 ["training", "steps", "minutes", "seed"],
-                [[t, str(last[t]["step"]), f"{last[t]['seconds'] / 60:.1f}", str(SEEDS[t])] for t in TRAININGS],
+                [[t, str(last[t]["step"]), f"{last[t]['seconds'] / 60:.1f}", str(SEED)] for t in TRAIN],
             ),
             losses=markdown_table(
                 ["training", "loss", "before", "after"],
                 [[row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}"] for row in moved],
             ),
-            pitch_agreement=f"{restyled['pitch_agreement']:.2f}",
+            pitch_agreement=f"{encoded['pitch_agreement']:.2f}",
             chord_share=f"{denoised['chord_share']:.2f}",
             **circumstances(Path(__file__).parent),
         )

@@ -5,6 +5,7 @@ stems and, for a share of its items, mixes: the decoder has to play the stem, th
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,7 @@ from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
 from latentstem.training.loop import TrainingRun
 from latentstem.training.muon import muon_and_adamw
-from latentstem.training.restyling import exchanged, restyling_distance
+from latentstem.training.restyling import exchanged, twins_distance
 from latentstem.training.round_trips import RoundTripValidation
 
 OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_carriers")
@@ -69,15 +70,16 @@ class AutoencoderTraining:
         exchanged_pitch_weight: Weight of that cross entropy where the latents took the time-mean of another stem's:
             teaches the encoder to keep notes out of the mean, which style grounding exchanges, and the decoder to read
             them without it.
-        restyling_weight: Weight of `restyling_distance`, for a decoder that plays a changed style as asked; only with
-            `decoder_only`, since an encoder could lower it by saying less.
+        twins: Folder of tracks of two stems, the target and the same notes on another instrument (songs of
+            `latentstem.data.twins`): teaches the decoder to play a changed style as asked. None goes without.
+        twins_weight: Weight of `twins_distance`.
+        twins_after: Share of the budget after which it joins; from the beginning it slows what the net learns first.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
         save_minutes: Minutes between states.
         validations: How many, evenly spread over the training; published is the net whose losses there are least.
         workers: Processes that read or render crops.
         init_from: Folder of published weights to start from.
-        init_share: Share of these weights that stays in what is published: less of the new, more of the old.
         decoder_only: Leave the encoder as it is, so that the latents a denoiser was trained on keep their meaning.
         seed: Of weights and crops.
         model: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
@@ -102,14 +104,15 @@ class AutoencoderTraining:
     r1_weight: float = 10.0
     pitch_weight: float = 0.2
     exchanged_pitch_weight: float = 0.2
-    restyling_weight: float = 0.0
+    twins: Path | None = None
+    twins_weight: float = 1.0
+    twins_after: float = 0.2
     mixed_precision: str = "auto"
     ema_decay: float = 0.999
     save_minutes: float = 10.0
     validations: int = 10
     workers: int = 1
     init_from: Path | None = None
-    init_share: float = 0.0
     decoder_only: bool = False
     seed: int = 0
     model: dict[str, Any] | None = None
@@ -128,15 +131,8 @@ def train(settings: AutoencoderTraining) -> Path:
     Raises:
         latentstem.data.stems.StemError: If the folder holds no usable track.
         latentstem.data.synthesis.SynthesisError: If there is no folder and FluidSynth or a soundfont is missing.
-        ValueError: If there is no folder and the target is not the bass, a restyling weight is given and the encoder
-            is trained too, or a share of the first weights is outside 0 to 1 or given without any.
+        ValueError: If there is no folder and the target is not the bass, or a track of the twins is not two stems.
     """
-    if settings.restyling_weight and not settings.decoder_only:
-        raise ValueError(
-            f"got restyling_weight={settings.restyling_weight} while the encoder is trained; expected 0 or decoder_only"
-        )
-    if settings.init_share and settings.init_from is None:
-        raise ValueError(f"got init_share={settings.init_share} without init_from; name the folder to keep a share of")
     set_seed(settings.seed)
     if settings.init_from is not None:
         model = AutoencoderSpectral.from_pretrained(settings.init_from).train()
@@ -145,11 +141,11 @@ def train(settings: AutoencoderTraining) -> Path:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not (settings.decoder_only and name.startswith("encoder_")))
     folder = _folder(settings)
+    pairs = _pairs(settings)
     crop_samples = settings.crop_frames * model.config["hop_length"]
     read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     optimizers = muon_and_adamw(model, OUTER_LAYERS, settings.learning_rate, weight_decay=1e-3)
     run = TrainingRun.of(model, optimizers, settings)
-    run.keep(settings.init_share)
     adversary = None
     if settings.adversarial_after < 1:
         adversary = Adversary(run, model.config["audio_channels"], settings.r1_weight)
@@ -167,7 +163,9 @@ def train(settings: AutoencoderTraining) -> Path:
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
     distance.to(run.accelerator.device)
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
-    batches = iter(_loader(settings, folder, read_samples, seed, run.budget.step))
+    step, size = run.budget.step, settings.batch_size
+    batches = iter(_loader(settings, folder, read_samples, seed, step, size))
+    twins = None if pairs is None else iter(_loader(settings, pairs, read_samples, seed, step, -(-size // 2)))
 
     def validate(averaged: Any) -> dict[str, float]:
         preview = settings.output / "previews" / f"{run.budget.step:07d}"
@@ -181,9 +179,15 @@ def train(settings: AutoencoderTraining) -> Path:
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     model.train()
     while run.unfinished():
-        mixes, stems = (part.to(run.accelerator.device, non_blocking=True) for part in next(batches))
-        audio = augmented(mixes, stems, settings, crop_samples)
+        mixes, stems = next(batches)
+        count = round(settings.mix_share * len(stems))
+        audio = torch.cat([mixes[:count], stems[count:]]).to(run.accelerator.device, non_blocking=True)
+        audio = augmented(audio, draw_speeds(len(audio), settings), settings, crop_samples)
         losses = _losses(run, run.model, distance, adversary, settings, audio)
+        if twins is not None:
+            both = torch.cat(next(twins)).to(run.accelerator.device, non_blocking=True)
+            if run.budget.progress >= settings.twins_after:
+                losses["twins"] = _twins_loss(run, distance, settings, both, crop_samples)
         run.update(torch.stack(list(losses.values())).sum())
         run.show(bar, losses)
         run.checkpoint(
@@ -204,6 +208,19 @@ def _folder(settings: AutoencoderTraining) -> StemFolder | None:
     return None
 
 
+def _pairs(settings: AutoencoderTraining) -> StemFolder | None:
+    if settings.twins is None:
+        return None
+    folder = StemFolder(settings.twins, settings.target)
+    for track in folder.tracks:
+        if len(track.files) != 2:
+            raise ValueError(
+                f"{settings.twins / track.name} holds {', '.join(track.files)}, expected {settings.target} and one "
+                "stem with the same notes on another instrument: name a folder of such pairs"
+            )
+    return folder
+
+
 def _crops(folder: StemFolder | None, samples: int, seed: int) -> Dataset[tuple[Tensor, Tensor]]:
     """Crops of a folder's tracks, or of songs rendered on the way: both a function of the seed."""
     return BandStream(samples, seed) if folder is None else StemCrops(folder, samples, seed)
@@ -215,16 +232,16 @@ def _stems(crops: Dataset[tuple[Tensor, Tensor]], count: int, workers: int) -> l
 
 
 def _loader(
-    settings: AutoencoderTraining, folder: StemFolder | None, samples: int, seed: int, step: int
+    settings: AutoencoderTraining, folder: StemFolder | None, samples: int, seed: int, step: int, size: int
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """Batches of crops from a step on; those of a folder are a function of the seed and the step."""
     # A stream cannot be entered in its middle: there a resumed run draws songs that it has not heard.
     crops = _crops(folder, samples, seed if folder is not None else seed + 1_000_003 * step)
-    order = None if folder is None else range(step * settings.batch_size, len(cast(StemCrops, crops)))
+    order = None if folder is None else range(step * size, len(cast(StemCrops, crops)))
     # A generator of its own: the loader would draw from the random state that a resumed run has taken up.
     return DataLoader(
         crops,
-        settings.batch_size,
+        size,
         sampler=order,
         num_workers=settings.workers,
         generator=torch.Generator(),
@@ -232,28 +249,39 @@ def _loader(
     )
 
 
-def augmented(mixes: Tensor, stems: Tensor, settings: AutoencoderTraining, samples: int) -> Tensor:
-    """The mixes of the first items of a batch and the stems of the rest, each at random speed, gain and timbre.
+def draw_speeds(count: int, settings: AutoencoderTraining) -> list[int]:
+    """Draw random changes of speed, in semitones.
 
     Args:
-        mixes: `(batch, channels, samples read)`, long enough for the greatest speed.
-        stems: Likewise.
-        settings: Say how far.
+        count: How many.
+        settings: Say how far they go.
+
+    Returns:
+        Whole numbers, up and down.
+    """
+    return torch.randint(-settings.varispeed, settings.varispeed + 1, (count,)).tolist()
+
+
+def augmented(audio: Tensor, speeds: Sequence[int], settings: AutoencoderTraining, samples: int) -> Tensor:
+    """Sounds at a speed of their own each, a random gain and a random timbre.
+
+    Args:
+        audio: `(batch, channels, samples read)`, long enough for the greatest speed.
+        speeds: In semitones, one a sound.
+        settings: Say how far gains and timbres go.
         samples: What is kept of each.
 
     Returns:
         `(batch, channels, samples)`.
     """
-    count = round(settings.mix_share * len(stems))
-    semitones = torch.randint(-settings.varispeed, settings.varispeed + 1, (len(stems),)).tolist()
     chosen = torch.stack(
         [
-            interpolate(audio[None, :, : round(samples * 2 ** (shift / 12))], samples, mode="linear")[0]
-            for audio, shift in zip((*mixes[:count], *stems[count:]), semitones, strict=True)
+            interpolate(sound[None, :, : round(samples * 2 ** (shift / 12))], samples, mode="linear")[0]
+            for sound, shift in zip(audio, speeds, strict=True)
         ]
     )
-    gain = settings.gain_range * (2 * torch.rand(len(stems), 1) - 1)
-    decibels = gain + settings.equaliser_range * torch.randn(len(stems), 6)
+    gain = settings.gain_range * (2 * torch.rand(len(audio), 1) - 1)
+    decibels = gain + settings.equaliser_range * torch.randn(len(audio), 6)
     return equalised(chosen, decibels.to(chosen.device))
 
 
@@ -281,18 +309,24 @@ def _losses(
     frequency = _frequency(stems, model) if pitch_weight or exchanged_weight else None
     if frequency is not None and output.pitch is not None and pitch_weight:
         losses["pitch"] = pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
-    if settings.restyling_weight or exchanged_weight:
+    if frequency is not None and exchanged_weight:
         with run.accelerator.autocast():
-            asked, played = exchanged(model, some)
-        if settings.restyling_weight:
-            with run.accelerator.autocast():
-                losses["restyling"] = settings.restyling_weight * restyling_distance(model, asked, played.sample)
-        if frequency is not None and played.pitch is not None and exchanged_weight:
+            _, played = exchanged(model, some)
+        if played.pitch is not None:
             losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
     if adversary is not None and run.budget.progress >= settings.adversarial_after:
         adversary.step(audio, output.sample)
         losses["adversarial"] = settings.adversarial_weight * adversary.generator_loss(output.sample)
     return losses
+
+
+def _twins_loss(
+    run: TrainingRun, distance: MultiScaleSpectralDistance, settings: AutoencoderTraining, both: Tensor, samples: int
+) -> Tensor:
+    """Of `(2 * pairs, channels, samples read)`, both of a pair at one speed, each with a timbre of its own."""
+    both = augmented(both, 2 * draw_speeds(len(both) // 2, settings), settings, samples)
+    with run.accelerator.autocast():
+        return settings.twins_weight * twins_distance(run.accelerator.unwrap_model(run.model), both, distance)
 
 
 @torch.no_grad()

@@ -77,8 +77,6 @@ class TrainingRun:
         self.model, *self.optimizers = self.accelerator.prepare(model, *optimizers)
         self.history = History(folder / "history.jsonl")
         self.recent = RecentLosses()
-        self.first: list[torch.Tensor] = []
-        self.first_share = 0.0
         self.accelerator.register_for_checkpointing(self.ema, budget, self.history, self.recent)
         self._clock = time.monotonic()
         self._next_save = 60 * save_minutes
@@ -128,24 +126,6 @@ class TrainingRun:
             self.accelerator.print(f"resumed from {self.state_folder} at step {self.budget.step}")
         self._clock = time.monotonic()
         self._next_save = self.budget.seconds + 60 * self.save_minutes
-
-    def keep(self, share: float) -> None:
-        """Let a share of the weights that the net has now stay in what is validated and published.
-
-        A trained net that goes on to learn one thing more loses some of what it knew; half-way back most of that has
-        returned, and most of the new thing is still there (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
-        models", arXiv 2109.01903). Call it before `resume`.
-
-        Args:
-            share: From 0, the moving average alone, to 1, the net as it was.
-
-        Raises:
-            ValueError: If the share is outside of these.
-        """
-        if not 0 <= share <= 1:
-            raise ValueError(f"got a share of {share} of the first weights; expected 0 to 1")
-        self.first = [parameter.detach().clone() for parameter in self.model.parameters()] if share else []
-        self.first_share = share
 
     def unfinished(self) -> bool:
         """Whether the budget has something left."""
@@ -234,7 +214,7 @@ class TrainingRun:
         self.accelerator.wait_for_everyone()
 
     def averaged(self) -> "AveragedWeights":
-        """Context in which the model carries its moving average, blended as `keep` asks."""
+        """Context in which the model carries its moving average."""
         return AveragedWeights(self)
 
 
@@ -248,10 +228,6 @@ class AveragedWeights:
         parameters = list(self.run.model.parameters())
         self.run.ema.store(parameters)
         self.run.ema.copy_to(parameters)
-        if self.run.first:
-            with torch.no_grad():
-                for parameter, first in zip(parameters, self.run.first, strict=True):
-                    parameter.lerp_(first, self.run.first_share)
         model = self.run.accelerator.unwrap_model(self.run.model)
         return model.eval()
 

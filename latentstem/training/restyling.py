@@ -1,46 +1,59 @@
-"""Exchanged styles: what style grounding asks of a decoder, and how far it is from playing that."""
+"""What style grounding asks of a decoder, and how far it is from the sound that ought to come of it."""
 
 from typing import cast
 
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
+from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral, AutoencoderSpectralDecoderOutput
-from latentstem.sampling.latents import normalize_latents
 
 
-def exchanged(model: AutoencoderSpectral, audio: Tensor) -> tuple[Tensor, AutoencoderSpectralDecoderOutput]:
-    """Decode latents that took the time-mean of their neighbours in the batch, as style grounding exchanges it.
+def exchanged(
+    model: AutoencoderSpectral, audio: Tensor, places: int = 1
+) -> tuple[Tensor, AutoencoderSpectralDecoderOutput]:
+    """Decode latents that took the time-mean of others in the batch, as style grounding exchanges it.
 
     The notes still ought to be those of `audio`. Unless that is trained, the mean holds much of the pitch, and a style
     brings the notes of its reference along.
 
     Args:
-        model: With latent statistics.
+        model: The autoencoder.
         audio: `(batch, channels, samples)`, whole latent frames.
+        places: How far on in the batch each mean goes.
 
     Returns:
         The latents `(batch, latent_channels, frames)`, and what the decoder makes of them.
     """
     latents = model.encode(audio, return_dict=False)[0].float()
     mean = latents.mean(-1, keepdim=True)
-    asked = latents - mean + mean.roll(1, dims=0)
+    asked = latents - mean + mean.roll(places, dims=0)
     return asked, cast(AutoencoderSpectralDecoderOutput, model.decode(asked))
 
 
-def restyling_distance(model: AutoencoderSpectral, asked: Tensor, played: Tensor) -> Tensor:
-    """How far a decoder is from playing the latents it was asked for.
+def twins_distance(model: AutoencoderSpectral, twins: Tensor, distance: MultiScaleSpectralDistance) -> Tensor:
+    """How far a sound that took its twin's time-mean is from its twin.
 
-    What it played is encoded again and compared with those, in standard deviations of the latents. A decoder that has
-    met true latents alone pulls exchanged ones back to those it knows.
+    Two instruments that play the same notes differ in nothing but style: with its twin's mean each is to become the
+    other, and what that sounds like is known. A distance that asks the encoder instead whether it hears the mean that
+    was asked for is lowered by sounds that only please the encoder: notes double and flutter.
 
     Args:
-        model: With latent statistics.
-        asked: `(batch, latent_channels, frames)`.
-        played: `(batch, channels, samples)`.
+        model: The autoencoder.
+        twins: The basses, then their twins in the same order, `(2 * pairs, channels, samples)`.
+        distance: The multi-scale spectral distance.
 
     Returns:
-        Mean squared distance, a scalar.
+        The L1 distance of log magnitudes and the spectral distance, added: a scalar.
+
+    Example:
+        >>> import torch
+        >>> model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4)
+        >>> twins = 0.1 * torch.randn(2, 1, 4 * 4096)
+        >>> twins_distance(model, twins, MultiScaleSpectralDistance(44100, (512,))).shape
+        torch.Size([])
     """
-    (heard,) = model.encode(played, return_dict=False)
-    return mse_loss(normalize_latents(heard.float(), model.config), normalize_latents(asked.detach(), model.config))
+    pairs = len(twins) // 2
+    wanted = twins.roll(pairs, dims=0)
+    _, played = exchanged(model, twins, pairs)
+    assert played.log_magnitude is not None  # only what is decoded in tiles lacks it
+    return log_magnitude_distance(played.log_magnitude, model.log_magnitude(wanted)) + distance(played.sample, wanted)

@@ -32,25 +32,6 @@ def weights(run: TrainingRun) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in run.model.parameters()])
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_what_is_published_lies_between_the_first_weights_and_the_average(tmp_path, share):
-    run = start(tmp_path, 10)
-    run.keep(share)
-    before = weights(run)
-    go(run, 10)
-    trained, average = weights(run), torch.cat([p.flatten() for p in run.ema.shadow_params])
-    with run.averaged() as model:
-        published = torch.cat([p.detach().flatten() for p in model.parameters()])
-    assert torch.allclose(published, share * before + (1 - share) * average, atol=1e-6)
-    assert not torch.allclose(before, average, atol=1e-2)  # or the shares would be alike
-    assert torch.equal(weights(run), trained)
-
-
-def test_a_share_of_the_first_weights_is_a_share(tmp_path):
-    with pytest.raises(ValueError, match=r"got a share of 1.5 .* expected 0 to 1"):
-        start(tmp_path, 1).keep(1.5)
-
-
 @given(st.integers(1, 1000), st.integers(0, 1000))
 def test_the_rate_warms_up_holds_and_falls(steps, step):
     budget = Budget(steps, step=min(step, steps))

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,13 +42,23 @@ def stems(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def twins(stems, tmp_path_factory):
+    root = tmp_path_factory.mktemp("twins")
+    for track in stems.iterdir():
+        (root / track.name).mkdir()
+        for stem in ("bass", "piano"):
+            shutil.copy(track / f"{stem}.wav", root / track.name)
+    return root
+
+
+@pytest.fixture(scope="module")
 def codec(tmp_path_factory):
     folder = tmp_path_factory.mktemp("codec")
     AutoencoderSpectral(**CODEC, latents_mean=[0.0] * 4, latents_std=[1.0] * 4).save_pretrained(folder)
     return folder
 
 
-def settings_of(name, stems, codec, output):
+def settings_of(name, stems, twins, codec, output):
     common = {
         "data": stems,
         "output": output,
@@ -59,7 +70,13 @@ def settings_of(name, stems, codec, output):
     }
     if name == "autoencoder":
         return autoencoder, AutoencoderTraining(
-            **common, batch_size=2, crop_frames=4, window_lengths=(512,), adversarial_after=0.2, model=CODEC
+            **common,
+            batch_size=2,
+            crop_frames=4,
+            window_lengths=(512,),
+            adversarial_after=0.2,
+            twins=twins,
+            model=CODEC,
         )
     if name == "unet":
         return unet, UNetTraining(
@@ -75,14 +92,14 @@ def settings_of(name, stems, codec, output):
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "unet", "judge"])
-def test_a_killed_training_ends_where_it_would_have_ended(name, stems, codec, tmp_path, monkeypatch):
+def test_a_killed_training_ends_where_it_would_have_ended(name, stems, twins, codec, tmp_path, monkeypatch):
     monkeypatch.setattr(autoencoder, "STATISTICS_CROPS", 8)
 
     def run(output):
         AcceleratorState._reset_state(reset_partial_state=True)
         # A second a step: what a history says of them is the same as well.
         monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=itertools.count().__next__))
-        module, settings = settings_of(name, stems, codec, output)
+        module, settings = settings_of(name, stems, twins, codec, output)
         return module.train(settings)
 
     whole = run(tmp_path / "whole")

@@ -15,13 +15,14 @@ from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanim
 from latentstem.data.composer import compose
 from latentstem.data.production import equalised
 from latentstem.data.stems import StemFolder
+from latentstem.losses import MultiScaleSpectralDistance
 from latentstem.training import latents, loop
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
 from latentstem.training.contrastive import train as train_judge
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.restyling import exchanged, restyling_distance
+from latentstem.training.restyling import exchanged, twins_distance
 from latentstem.training.style import StyleFit, fit, sounding_mean
 from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
 from latentstem.training.unet import train as train_unet
@@ -229,7 +230,6 @@ def test_the_decoder_alone_can_go_on_training(stems, autoencoder, tmp_path):
         workers=0,
         init_from=autoencoder,
         decoder_only=True,
-        restyling_weight=0.5,
     )
     before = AutoencoderSpectral.from_pretrained(autoencoder)
     after = AutoencoderSpectral.from_pretrained(train_autoencoder(settings))
@@ -255,26 +255,71 @@ def test_timesteps_are_drawn_with_a_density_that_grows_as_the_power_asked_for(em
         assert below == pytest.approx(share ** (1 + emphasis), abs=0.015)
 
 
-@pytest.mark.parametrize("kept", [1.0, 0.5])
-def test_restyling_asks_the_decoder_for_each_sound_with_its_neighbours_mean(kept):
-    """A codec that only regroups samples keeps whatever it is asked for; one that halves them misses half of it."""
-    deviation = [1.0, 2.0, 4.0]
-    codec = SimpleNamespace(
-        config={"latents_std": deviation},
+@pytest.fixture
+def regrouping():
+    """A codec that only regroups samples: what it is asked for it plays."""
+    return SimpleNamespace(
         encode=lambda audio, return_dict: (audio.reshape(len(audio), -1, 3).transpose(1, 2),),
-        decode=lambda latents: SimpleNamespace(sample=kept * latents.transpose(1, 2).reshape(len(latents), 1, -1)),
+        decode=lambda latents: regrouped(latents.transpose(1, 2).reshape(len(latents), 1, -1)),
+        log_magnitude=torch.abs,
     )
+
+
+def regrouped(audio):
+    return SimpleNamespace(sample=audio, log_magnitude=audio.abs())
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_exchanging_asks_the_decoder_for_each_sound_with_the_mean_of_another(regrouping, places):
     audio = torch.randn(4, 1, 30)
-    (latents,) = codec.encode(audio, return_dict=False)
-    found, played = exchanged(codec, audio)
-    missed = 0.0
+    (latents,) = regrouping.encode(audio, return_dict=False)
+    asked, played = exchanged(regrouping, audio, places)
     for item in range(4):
-        for channel in range(3):
-            own, other = latents[item, channel], latents[item - 1, channel]
-            asked = own - own.mean() + other.mean()
-            missed += float((((1 - kept) * asked / deviation[channel]) ** 2).mean()) / 12
-            assert torch.allclose(found[item, channel], asked, atol=1e-6)
-    assert float(restyling_distance(codec, found, played.sample)) == pytest.approx(missed, abs=1e-6)
+        own, other = latents[item], latents[item - places]
+        wanted = own - own.mean(-1, keepdim=True) + other.mean(-1, keepdim=True)
+        assert torch.allclose(asked[item], wanted, atol=1e-6)
+    assert torch.equal(regrouping.encode(played.sample, return_dict=False)[0], asked)
+
+
+def test_twins_are_told_apart_by_their_means_and_each_is_to_become_its_own(regrouping):
+    """Where a twin differs from a bass in its mean alone, the right exchange gives the twin to the last digit."""
+    distance = MultiScaleSpectralDistance(44100, (64,))
+    basses = torch.randn(3, 1, 120)
+    instruments = torch.randn(3, 1, 3).repeat(1, 1, 40)
+    twins = torch.cat([basses, basses + instruments])
+    assert float(twins_distance(regrouping, twins, distance)) < 1e-4
+    strangers = torch.cat([basses, (basses + instruments).roll(1, dims=0)])
+    assert float(twins_distance(regrouping, strangers, distance)) > 0.5
+    deaf = SimpleNamespace(**vars(regrouping) | {"decode": lambda latents: regrouped(twins)})
+    assert float(twins_distance(deaf, twins, distance)) > 0.5
+
+
+def test_twins_join_the_training_late(stems, tmp_path):
+    for track in ("one", "two"):
+        (tmp_path / "twins" / track).mkdir(parents=True)
+        for name in ("bass", "chords"):
+            shutil.copy(stems / track / f"{name}.wav", tmp_path / "twins" / track)
+    settings = AutoencoderTraining(
+        stems,
+        tmp_path,
+        twins=tmp_path / "twins",
+        twins_after=0.5,
+        steps=4,
+        validations=4,
+        batch_size=2,
+        crop_frames=4,
+        window_lengths=(512,),
+        workers=0,
+        model=AUTOENCODER,
+    )
+    train_autoencoder(settings)
+    records = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert ["twins" in record for record in records] == [False, False, True, True]
+
+
+def test_twins_that_are_no_pairs_are_refused(stems, tmp_path):
+    with pytest.raises(ValueError, match=r"one holds bass, chords, drums, expected bass and one"):
+        train_autoencoder(AutoencoderTraining(stems, tmp_path, twins=stems, model=AUTOENCODER))
 
 
 @pytest.mark.parametrize("decoder_only", [False, True])
@@ -287,16 +332,6 @@ def test_exchanged_pitches_teach_the_encoder_unless_it_is_frozen(decoder_only):
     played.pitch.square().mean().backward()
     assert (codec.encoder_out.weight.grad is None) == decoder_only
     assert codec.decoder_carriers.pitch.weight.grad.abs().sum() > 0
-
-
-def test_restyling_is_refused_while_the_encoder_learns(tmp_path):
-    with pytest.raises(ValueError, match="decoder_only"):
-        train_autoencoder(AutoencoderTraining(tmp_path, tmp_path, restyling_weight=1.0))
-
-
-def test_a_share_of_no_first_weights_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"init_share=0\.5 without init_from"):
-        train_autoencoder(AutoencoderTraining(tmp_path, tmp_path, init_share=0.5))
 
 
 def test_the_judge_trains_on_the_latents_and_is_published(stems, autoencoder, tmp_path):

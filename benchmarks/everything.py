@@ -18,7 +18,7 @@ from latentstem.data.corpus import write_corpus
 from latentstem.training.contrastive import ContrastiveTraining, train
 
 FOLDER = Path(__file__).resolve().parent
-PLAIN = ("harmony", "reconstruction", "guidance", "guidance_grid", "solvers", "qualities", "best_of")
+PLAIN = ("harmony", "reconstruction", "exchange", "guidance", "guidance_grid", "solvers", "qualities", "best_of")
 JUDGED = ("style", "assignments")
 
 

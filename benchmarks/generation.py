@@ -78,6 +78,14 @@ def round_tripped(autoencoder: AutoencoderSpectral, audio: np.ndarray) -> np.nda
     return autoencoder(_batch(autoencoder, audio)).sample[0].float().mean(dim=0).cpu().numpy()
 
 
+@torch.no_grad()
+def decoded_with_mean(autoencoder: AutoencoderSpectral, audio: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Mono audio `(samples,)` decoded from its latents with the time-mean of another's, as long as it came."""
+    latents, others = (autoencoder.encode(_batch(autoencoder, sound)).latents for sound in (audio, other))
+    asked = latents - latents.mean(-1, keepdim=True) + others.mean(-1, keepdim=True)
+    return autoencoder.decode(asked, num_samples=len(audio)).sample[0].float().mean(dim=0).cpu().numpy()
+
+
 def _batch(autoencoder: AutoencoderSpectral, audio: np.ndarray) -> torch.Tensor:
     sound = torch.from_numpy(audio).expand(1, autoencoder.config.audio_channels, -1)
     return sound.to(autoencoder.device, autoencoder.dtype)

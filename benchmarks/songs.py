@@ -25,6 +25,7 @@ from latentstem.data.bassnet import Dataset, compose_artificial
 from latentstem.data.composer import TEST_SEEDS, TRAIN_SEEDS, VALIDATION_SEEDS, Song, compose
 from latentstem.data.corpus import render_song
 from latentstem.data.synthesis import SAMPLING_RATE
+from latentstem.data.twins import compose_twins
 
 SOUNDFONT = "timgm6mb"
 TRAINING_SOUNDFONT = "fluidr3"
@@ -113,6 +114,12 @@ def bass_alone(song: Song, cache: Path, soundfont: str = SOUNDFONT) -> np.ndarra
     return leveled(_render(replace(song, parts=()), cache, soundfont)["bass"])
 
 
+def unseen_twins(count: int, duration: float, cache: Path) -> list[RenderedSong]:
+    """Renders the basses of the first `count` test songs, each twice: its twin, on another instrument, is the `mix`."""
+    songs = [compose_twins(seed, duration) for seed in JUDGED_SEEDS[:count]]
+    return _all_rendered(partial(_rendered, cache=cache), songs, f"rendering {count} basses and their twins")
+
+
 def unseen_bass(number: int, program: int, duration: float, cache: Path) -> np.ndarray:
     """Renders the bass of test song `number` alone with another General MIDI program, `(samples,)`, levelled."""
     song = compose(JUDGED_SEEDS[number], duration)
@@ -166,5 +173,6 @@ __all__ = [
     "unseen_bass",
     "unseen_songs",
     "unseen_songs_at",
+    "unseen_twins",
     "validation_songs",
 ]

@@ -9,7 +9,7 @@ Run it as `python benchmarks/exchange.py`; `--songs 4` is a quick look.
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -48,21 +48,21 @@ def main(
     autoencoder = load_autoencoder(weights, device)
     basses, twins = [pair.bass for pair in pairs], [pair.mix for pair in pairs]
     others = [*basses[1:], basses[0]]
-    own = [round_tripped(autoencoder, bass) for bass in track(basses, description="round trips")]
     played = {
-        NONE: (own, basses),
-        TWIN: ([decoded_with_mean(autoencoder, *pair) for pair in zip(basses, twins, strict=True)], twins),
-        OTHER: ([decoded_with_mean(autoencoder, *pair) for pair in zip(basses, others, strict=True)], others),
-        CEILING: ([round_tripped(autoencoder, twin) for twin in twins], twins),
+        NONE: [round_tripped(autoencoder, bass) for bass in track(basses, description="round trips")],
+        TWIN: [decoded_with_mean(autoencoder, *pair) for pair in zip(basses, twins, strict=True)],
+        OTHER: [decoded_with_mean(autoencoder, *pair) for pair in zip(basses, others, strict=True)],
+        CEILING: [round_tripped(autoencoder, twin) for twin in twins],
     }
+    sounds = {"bass": basses, "twin": twins, **played}
     with processes(workers or os.cpu_count() or 1) as each:
-        kept = {
-            row: each(figures, f"hearing {row}", basses, own, sounds, wanted)
-            for row, (sounds, wanted) in played.items()
-        }
-    for row, (sounds, wanted) in played.items():
-        for case, *audio in zip(kept[row], own, sounds, wanted, strict=True):
-            case["mean"] = style_movement(*(encoded(autoencoder, sound).mean(axis=-1) for sound in audio))
+        heard = {name: each(hear, f"hearing {name}", some) for name, some in sounds.items()}
+    for name, some in sounds.items():
+        for sound, audio in zip(heard[name], track(some, description=f"encoding {name}"), strict=True):
+            sound["mean"] = encoded(autoencoder, audio).mean(axis=-1)
+    bases, neighbours = heard["bass"], [*heard["bass"][1:], heard["bass"][0]]
+    asked_for = {NONE: bases, TWIN: heard["twin"], OTHER: neighbours, CEILING: heard["twin"]}
+    kept = {row: list(map(figures, bases, heard[NONE], heard[row], wanted)) for row, wanted in asked_for.items()}
     summary = {
         row: {measure: interval([case[measure] for case in cases]) for measure in MEASURES}
         for row, cases in kept.items()
@@ -78,13 +78,21 @@ def main(
     write_report("exchange", settings, {"means": summary, "songs": cases}, _picture(cases), results)
 
 
-def figures(bass: np.ndarray, own: np.ndarray, played: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
-    """What a sound keeps of a bass, and how far it has come from the bass's round trip to another; all `(samples,)`."""
-    first, second = (track_pitch(audio, SAMPLING_RATE) for audio in (bass, played))
+def hear(audio: np.ndarray) -> dict[str, Any]:
+    """What there is to compare of a sound `(samples,)`."""
     return {
-        "pitch": track_agreement(first, second),
-        "onsets": onset_f1(onset_times(bass, SAMPLING_RATE), onset_times(played, SAMPLING_RATE)),
-        "timbre": style_movement(*(timbre(audio, SAMPLING_RATE) for audio in (own, played, wanted))),
+        "pitch": track_pitch(audio, SAMPLING_RATE),
+        "onsets": onset_times(audio, SAMPLING_RATE),
+        "timbre": timbre(audio, SAMPLING_RATE),
+    }
+
+
+def figures(bass: dict, own: dict, played: dict, wanted: dict) -> dict[str, float]:
+    """What a sound keeps of a bass, and how far it has come from the bass's round trip to another."""
+    return {
+        "pitch": track_agreement(bass["pitch"], played["pitch"]),
+        "onsets": onset_f1(bass["onsets"], played["onsets"]),
+        **{part: style_movement(*(sound[part] for sound in (own, played, wanted))) for part in ("timbre", "mean")},
     }
 
 

@@ -121,14 +121,12 @@ def main(recipe: Recipe) -> None:
     if recipe.short:
         recipe = replace(recipe, **SHORT)
     train, validation = recipe.output / "train", recipe.output / "validation"
-    for folder, seeds in (
-        (train, TRAIN_SEEDS[: recipe.songs]),
-        (validation, VALIDATION_SEEDS[: recipe.validation_songs]),
+    for folder, seeds, duration in (
+        (train, TRAIN_SEEDS[: recipe.songs], recipe.duration),
+        (validation, VALIDATION_SEEDS[: recipe.validation_songs], min(20.0, recipe.duration)),
     ):
-        write_corpus(folder, seeds, duration=recipe.duration, workers=recipe.render_workers)
-        write_corpus(
-            _twins(folder), seeds, duration=recipe.duration, workers=recipe.render_workers, compose=compose_twins
-        )
+        write_corpus(folder, seeds, duration=duration, workers=recipe.render_workers)
+        write_corpus(_twins(folder), seeds, duration=duration, workers=recipe.render_workers, compose=compose_twins)
     for training, settings in _settings(recipe, train, validation).items():
         if training == "unet":
             _fit_style(train, _trained(recipe, "autoencoder"), recipe.workers)

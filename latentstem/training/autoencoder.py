@@ -5,8 +5,8 @@ stems and, for a share of its items, mixes: the decoder has to play the stem, th
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -14,17 +14,16 @@ from typing import Any, cast
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset
 
 from latentstem.audio.yin import yin
-from latentstem.data.production import equalised
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.data.streaming import BandStream
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversary import Adversary
 from latentstem.training.arguments import parse_settings
+from latentstem.training.augmentation import augmented, draw_speeds
 from latentstem.training.budget import progress_bar
 from latentstem.training.loop import TrainingRun
 from latentstem.training.muon import muon_and_adamw
@@ -175,6 +174,8 @@ def train(settings: AutoencoderTraining) -> Path:
 
         return {} if validation is None else validation(averaged, losses, preview)
 
+    gain, timbre = settings.gain_range, settings.equaliser_range
+    vary = partial(augmented, samples=crop_samples, gain_range=gain, equaliser_range=timbre)
     target = settings.output / "autoencoder"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     model.train()
@@ -182,12 +183,16 @@ def train(settings: AutoencoderTraining) -> Path:
         mixes, stems = next(batches)
         count = round(settings.mix_share * len(stems))
         audio = torch.cat([mixes[:count], stems[count:]]).to(run.accelerator.device, non_blocking=True)
-        audio = augmented(audio, draw_speeds(len(audio), settings), settings, crop_samples)
+        audio = vary(audio, draw_speeds(len(audio), settings.varispeed))
         losses = _losses(run, run.model, distance, adversary, settings, audio)
         if twins is not None:
-            both = torch.cat(next(twins)).to(run.accelerator.device, non_blocking=True)
+            pair = next(twins)
             if run.budget.progress >= settings.twins_after:
-                losses["twins"] = _twins_loss(run, distance, settings, both, crop_samples)
+                both = torch.cat(pair).to(run.accelerator.device, non_blocking=True)
+                both = vary(both, 2 * draw_speeds(len(pair[0]), settings.varispeed))  # both of a pair at one speed
+                with run.accelerator.autocast():
+                    distance_of_twins = twins_distance(run.accelerator.unwrap_model(run.model), both, distance)
+                losses["twins"] = settings.twins_weight * distance_of_twins
         run.update(torch.stack(list(losses.values())).sum())
         run.show(bar, losses)
         run.checkpoint(
@@ -249,42 +254,6 @@ def _loader(
     )
 
 
-def draw_speeds(count: int, settings: AutoencoderTraining) -> list[int]:
-    """Draw random changes of speed, in semitones.
-
-    Args:
-        count: How many.
-        settings: Say how far they go.
-
-    Returns:
-        Whole numbers, up and down.
-    """
-    return torch.randint(-settings.varispeed, settings.varispeed + 1, (count,)).tolist()
-
-
-def augmented(audio: Tensor, speeds: Sequence[int], settings: AutoencoderTraining, samples: int) -> Tensor:
-    """Sounds at a speed of their own each, a random gain and a random timbre.
-
-    Args:
-        audio: `(batch, channels, samples read)`, long enough for the greatest speed.
-        speeds: In semitones, one a sound.
-        settings: Say how far gains and timbres go.
-        samples: What is kept of each.
-
-    Returns:
-        `(batch, channels, samples)`.
-    """
-    chosen = torch.stack(
-        [
-            interpolate(sound[None, :, : round(samples * 2 ** (shift / 12))], samples, mode="linear")[0]
-            for sound, shift in zip(audio, speeds, strict=True)
-        ]
-    )
-    gain = settings.gain_range * (2 * torch.rand(len(audio), 1) - 1)
-    decibels = gain + settings.equaliser_range * torch.randn(len(audio), 6)
-    return equalised(chosen, decibels.to(chosen.device))
-
-
 def _losses(
     run: TrainingRun,
     net: Any,
@@ -311,22 +280,13 @@ def _losses(
         losses["pitch"] = pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
     if frequency is not None and exchanged_weight:
         with run.accelerator.autocast():
-            _, played = exchanged(model, some)
+            played = exchanged(model, some)
         if played.pitch is not None:
             losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
     if adversary is not None and run.budget.progress >= settings.adversarial_after:
         adversary.step(audio, output.sample)
         losses["adversarial"] = settings.adversarial_weight * adversary.generator_loss(output.sample)
     return losses
-
-
-def _twins_loss(
-    run: TrainingRun, distance: MultiScaleSpectralDistance, settings: AutoencoderTraining, both: Tensor, samples: int
-) -> Tensor:
-    """Of `(2 * pairs, channels, samples read)`, both of a pair at one speed, each with a timbre of its own."""
-    both = augmented(both, 2 * draw_speeds(len(both) // 2, settings), settings, samples)
-    with run.accelerator.autocast():
-        return settings.twins_weight * twins_distance(run.accelerator.unwrap_model(run.model), both, distance)
 
 
 @torch.no_grad()

@@ -8,9 +8,7 @@ from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral, AutoencoderSpectralDecoderOutput
 
 
-def exchanged(
-    model: AutoencoderSpectral, audio: Tensor, places: int = 1
-) -> tuple[Tensor, AutoencoderSpectralDecoderOutput]:
+def exchanged(model: AutoencoderSpectral, audio: Tensor, places: int = 1) -> AutoencoderSpectralDecoderOutput:
     """Decode latents that took the time-mean of others in the batch, as style grounding exchanges it.
 
     The notes still ought to be those of `audio`. Unless that is trained, the mean holds much of the pitch, and a style
@@ -22,12 +20,11 @@ def exchanged(
         places: How far on in the batch each mean goes.
 
     Returns:
-        The latents `(batch, latent_channels, frames)`, and what the decoder makes of them.
+        What the decoder makes of them.
     """
     latents = model.encode(audio, return_dict=False)[0].float()
     mean = latents.mean(-1, keepdim=True)
-    asked = latents - mean + mean.roll(places, dims=0)
-    return asked, cast(AutoencoderSpectralDecoderOutput, model.decode(asked))
+    return cast(AutoencoderSpectralDecoderOutput, model.decode(latents - mean + mean.roll(places, dims=0)))
 
 
 def twins_distance(model: AutoencoderSpectral, twins: Tensor, distance: MultiScaleSpectralDistance) -> Tensor:
@@ -54,6 +51,6 @@ def twins_distance(model: AutoencoderSpectral, twins: Tensor, distance: MultiSca
     """
     pairs = len(twins) // 2
     wanted = twins.roll(pairs, dims=0)
-    _, played = exchanged(model, twins, pairs)
+    played = exchanged(model, twins, pairs)
     assert played.log_magnitude is not None  # only what is decoded in tiles lacks it
     return log_magnitude_distance(played.log_magnitude, model.log_magnitude(wanted)) + distance(played.sample, wanted)

@@ -28,6 +28,7 @@ from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
 from latentstem.training.unet import train as train_unet
 
 AUTOENCODER = {"latent_channels": 8, "channels": 24, "latent_hidden_channels": 24, "carriers": 64}
+QUICK = {"batch_size": 2, "crop_frames": 4, "window_lengths": (512,), "workers": 0}
 UNET = {
     "block_out_channels": (16, 24),
     "layers_per_block": (1, 1),
@@ -220,17 +221,7 @@ def test_an_autoencoder_without_statistics_is_refused(stems, tmp_path):
 
 
 def test_the_decoder_alone_can_go_on_training(stems, autoencoder, tmp_path):
-    settings = AutoencoderTraining(
-        stems,
-        tmp_path,
-        steps=4,
-        batch_size=2,
-        crop_frames=4,
-        window_lengths=(512,),
-        workers=0,
-        init_from=autoencoder,
-        decoder_only=True,
-    )
+    settings = AutoencoderTraining(stems, tmp_path, steps=4, **QUICK, init_from=autoencoder, decoder_only=True)
     before = AutoencoderSpectral.from_pretrained(autoencoder)
     after = AutoencoderSpectral.from_pretrained(train_autoencoder(settings))
     assert after.config.latents_mean == before.config.latents_mean
@@ -273,12 +264,11 @@ def regrouped(audio):
 def test_exchanging_asks_the_decoder_for_each_sound_with_the_mean_of_another(regrouping, places):
     audio = torch.randn(4, 1, 30)
     (latents,) = regrouping.encode(audio, return_dict=False)
-    asked, played = exchanged(regrouping, audio, places)
+    (asked,) = regrouping.encode(exchanged(regrouping, audio, places).sample, return_dict=False)
     for item in range(4):
         own, other = latents[item], latents[item - places]
         wanted = own - own.mean(-1, keepdim=True) + other.mean(-1, keepdim=True)
         assert torch.allclose(asked[item], wanted, atol=1e-6)
-    assert torch.equal(regrouping.encode(played.sample, return_dict=False)[0], asked)
 
 
 def test_twins_are_told_apart_by_their_means_and_each_is_to_become_its_own(regrouping):
@@ -306,10 +296,7 @@ def test_twins_join_the_training_late(stems, tmp_path):
         twins_after=0.5,
         steps=4,
         validations=4,
-        batch_size=2,
-        crop_frames=4,
-        window_lengths=(512,),
-        workers=0,
+        **QUICK,
         model=AUTOENCODER,
     )
     train_autoencoder(settings)
@@ -328,7 +315,7 @@ def test_exchanged_pitches_teach_the_encoder_unless_it_is_frozen(decoder_only):
     codec = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4, carriers=128)
     for name, parameter in codec.named_parameters():
         parameter.requires_grad_(not (decoder_only and name.startswith("encoder_")))
-    _, played = exchanged(codec, 0.1 * torch.randn(2, 1, 8 * 4096))
+    played = exchanged(codec, 0.1 * torch.randn(2, 1, 8 * 4096))
     played.pitch.square().mean().backward()
     assert (codec.encoder_out.weight.grad is None) == decoder_only
     assert codec.decoder_carriers.pitch.weight.grad.abs().sum() > 0

@@ -2,8 +2,8 @@
 
     python examples/train_bass_gm.py --output runs/bass-gm
 
-Renders the corpus on all cores; trains the autoencoder; finds what of its latents tells the instrument; trains the
-denoiser on them, and the judge that chooses among its basses; publishes all of it.
+Renders the corpus on all cores; trains the autoencoder, then its decoder alone; finds what of its latents tells the
+instrument; trains the denoiser on them, and the judge that chooses among its basses; publishes all of it.
 Needs the `training` extra, FluidSynth and its soundfonts, and takes the GPU if there is one. Whatever interrupts it,
 the same command goes on: what is finished is not done again, what is not resumes from its last good state, and ends
 where it would have ended. Where the time goes, and the command line for a large machine: `docs/pages/training.md`.
@@ -42,13 +42,18 @@ from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
 from latentstem.training.validation import velocity_errors
 
-TRAIN: dict[str, Callable[[Any], Path]] = {"autoencoder": train_autoencoder, "unet": train_unet, "judge": train_judge}
+TRAIN: dict[str, Callable[[Any], Path]] = {
+    "autoencoder": train_autoencoder,
+    "decoder": train_autoencoder,
+    "unet": train_unet,
+    "judge": train_judge,
+}
 SEED = 0
 SHORT: dict[str, Any] = {
     "songs": 24,
     "duration": 6.0,
     "validation_songs": 3,
-    "steps": (80, 160, 60),
+    "steps": (60, 40, 160, 60),
     "minutes": None,
     "validations": 1,
     "batch_size": 4,
@@ -74,12 +79,13 @@ class Recipe:
         songs: Songs to train on.
         duration: Seconds a song.
         validation_songs: Songs to validate on, of seeds never trained on.
-        steps: Optimiser steps of the three trainings: the autoencoder's, the denoiser's and the judge's.
+        steps: Optimiser steps of the four trainings: the autoencoder's, its decoder's alone, the denoiser's and the
+            judge's.
         minutes: Minutes of these in place of their steps; what comes out then depends on the machine's speed.
-        batch_size: Crops a step of the autoencoder's.
+        batch_size: Crops a step of the first two.
         batch_frames: Latent frames a step of the denoiser's.
         judge_frames: Latent frames of a pair that the judge compares.
-        workers: Processes that read crops while the autoencoder trains, and songs wherever they are encoded.
+        workers: Processes that read crops while the first two train, and songs wherever they are encoded.
         render_workers: Processes that render; one a core if absent.
         submixes: Sub-mixes of each song that the denoiser hears.
         mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
@@ -97,8 +103,8 @@ class Recipe:
     songs: int = 2000
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int] = (900, 7500, 1000)
-    minutes: tuple[float, float, float] | None = None
+    steps: tuple[int, int, int, int] = (900, 900, 7500, 1000)
+    minutes: tuple[float, float, float, float] | None = None
     batch_size: int = 4
     batch_frames: int = 6144
     judge_frames: int = 96
@@ -127,13 +133,14 @@ def main(recipe: Recipe) -> None:
     ):
         write_corpus(folder, seeds, duration=duration, workers=recipe.render_workers)
         write_corpus(_twins(folder), seeds, duration=duration, workers=recipe.render_workers, compose=compose_twins)
-    for training, settings in _settings(recipe, train, validation).items():
+    trainings = _settings(recipe, train, validation)
+    for training, settings in trainings.items():
         if training == "unet":
-            _fit_style(train, _trained(recipe, "autoencoder"), recipe.workers)
+            _fit_style(train, _trained(recipe, "decoder"), recipe.workers)
         _finish(settings, TRAIN[training])
     moved = _moved(recipe, validation)
     card = recipe.output / "card.md"
-    card.write_text(_card(recipe, command, moved))
+    card.write_text(_card(recipe, command, moved, {name: settings.seed for name, settings in trainings.items()}))
     size = publish(
         Publication(
             _trained(recipe, "unet"), recipe.output / "bass-gm", card, recipe.shard_mebibytes, _trained(recipe, "judge")
@@ -179,7 +186,7 @@ def _command(recipe: Recipe) -> str:
 
 
 def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
-    """The settings of the three trainings, in order."""
+    """The settings of the four trainings, in order."""
     unit = "steps" if recipe.minutes is None else "minutes"
     budgets = dict(zip(TRAIN, recipe.minutes or recipe.steps, strict=True))
 
@@ -195,13 +202,20 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             unit: budgets[training],
         }
 
+    crops = {"batch_size": recipe.batch_size, "twins": _twins(train)}
     return {
-        "autoencoder": AutoencoderTraining(
-            **common("autoencoder"), batch_size=recipe.batch_size, twins=_twins(train), model=recipe.autoencoder
+        "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),
+        # The encoder has what it needs by then; the sound of the decoder goes on improving, at less a step.
+        "decoder": AutoencoderTraining(
+            **{**common("decoder"), **crops, "seed": SEED + 1},  # crops that the first has not heard
+            twins_after=0.0,
+            learning_rate=AutoencoderTraining.learning_rate / 2,
+            init_from=_trained(recipe, "autoencoder"),
+            decoder_only=True,
         ),
         "unet": UNetTraining(
             **common("unet"),
-            autoencoder=_trained(recipe, "autoencoder"),
+            autoencoder=_trained(recipe, "decoder"),
             batch_frames=recipe.batch_frames,
             submixes=recipe.submixes,
             mix_noise=recipe.mix_noise,
@@ -209,7 +223,7 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
         ),
         "judge": ContrastiveTraining(
             **common("judge"),
-            autoencoder=_trained(recipe, "autoencoder"),
+            autoencoder=_trained(recipe, "decoder"),
             latents=recipe.output / "unet" / "latents",  # the same sub-mixes: both trainings draw them by one seed
             submixes=recipe.submixes,
             crop_frames=recipe.judge_frames,
@@ -249,7 +263,7 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
     untrained.set_background(stems)
     nets: tuple[Any, ...] = (
         untrained.eval(),
-        AutoencoderSpectral.from_pretrained(_trained(recipe, "autoencoder")).eval(),
+        *(AutoencoderSpectral.from_pretrained(_trained(recipe, t)).eval() for t in ("autoencoder", "decoder")),
     )
     distance = MultiScaleSpectralDistance(untrained.config["sampling_rate"], AutoencoderTraining.window_lengths)
     judged: dict[str, Callable[[Any], Tensor]] = {
@@ -259,8 +273,11 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
     }
     rows = []
     for loss, measure in judged.items():
-        before, after = (float(measure(net)) for net in nets)
-        rows.append({"training": "autoencoder", "loss": loss, "before": before, "after": after})
+        untrained_loss, trained, decoded = (float(measure(net)) for net in nets)
+        rows += [
+            {"training": "autoencoder", "loss": loss, "before": untrained_loss, "after": trained},
+            {"training": "decoder", "loss": loss, "before": trained, "after": decoded},
+        ]
     pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
     latents = cache_latents(
         validation, "bass", pipe.autoencoder, recipe.output / "unet" / "latents" / "validation", submixes=1, seed=0
@@ -299,7 +316,7 @@ def _judge_moved(recipe: Recipe, latents: list[LatentTrack]) -> dict[str, Any]:
     return {"training": "judge", "loss": "cross entropy of pairs", "before": before, "after": after}
 
 
-def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
+def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]], seeds: dict[str, int]) -> str:
     """`bass_gm_card.md` with its blanks filled."""
     pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
     judge: Any = ContrastiveStemModel.from_pretrained(str(_trained(recipe, "judge")))
@@ -308,7 +325,7 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
         for training in TRAIN
     }
     last = {training: found[-1] for training, found in records.items()}
-    encoded = min(records["autoencoder"], key=lambda record: record["validation_loss"])
+    decoded = min(records["decoder"], key=lambda record: record["validation_loss"])
     denoised = min(records["unet"], key=lambda record: record["velocity_error"])
     return (
         Path(__file__)
@@ -326,13 +343,13 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]]) -> str:
             command=command,
             trainings=markdown_table(
                 ["training", "steps", "minutes", "seed"],
-                [[t, str(last[t]["step"]), f"{last[t]['seconds'] / 60:.1f}", str(SEED)] for t in TRAIN],
+                [[t, str(last[t]["step"]), f"{last[t]['seconds'] / 60:.1f}", str(seeds[t])] for t in TRAIN],
             ),
             losses=markdown_table(
                 ["training", "loss", "before", "after"],
                 [[row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}"] for row in moved],
             ),
-            pitch_agreement=f"{encoded['pitch_agreement']:.2f}",
+            pitch_agreement=f"{decoded['pitch_agreement']:.2f}",
             chord_share=f"{denoised['chord_share']:.2f}",
             **circumstances(Path(__file__).parent),
         )

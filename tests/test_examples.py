@@ -102,11 +102,14 @@ def short_recipe(tmp_path_factory):
 @pytest.mark.parametrize(
     ("training", "loss", "factor"),
     [
-        ("autoencoder", "log magnitude", 0.65),  # 0.49
-        ("autoencoder", "spectral distance", 0.93),  # 0.83
-        ("autoencoder", "twins' distance", 0.9),  # 0.82
-        ("unet", "velocity error, mix", 0.75),  # 0.65
-        ("judge", "cross entropy of pairs", 0.7),  # 0.57
+        ("autoencoder", "log magnitude", 0.65),  # 0.50
+        ("autoencoder", "spectral distance", 0.93),  # 0.85
+        ("autoencoder", "twins' distance", 0.9),  # 0.84
+        ("decoder", "log magnitude", 0.95),  # 0.89
+        ("decoder", "spectral distance", 0.98),  # 0.96
+        ("decoder", "twins' distance", 0.98),  # 0.95
+        ("unet", "velocity error, mix", 0.75),  # 0.62
+        ("judge", "cross entropy of pairs", 0.75),  # 0.64
     ],
 )
 def test_the_short_recipe_moves_every_loss(short_recipe, training, loss, factor):

@@ -90,7 +90,7 @@ class Recipe:
         submixes: Sub-mixes of each song that the denoiser hears.
         mix_noise: Noise on its mixes; a few songs need more than a thousand do, or it knows each by its mix.
         save_minutes: Minutes between states.
-        validations: How many each training has; published is the best of its validations.
+        validations: How many each training has, the decoder's apart; published is the best of its validations.
         shard_mebibytes: Greatest size of a file of weights; one file a net if absent.
         autoencoder: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
         unet: Keyword arguments of `StemUNet1DModel` that differ from its defaults, dropout and the widths apart: these
@@ -205,9 +205,10 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
     crops = {"batch_size": recipe.batch_size, "twins": _twins(train)}
     return {
         "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),
-        # The encoder has what it needs by then; the sound of the decoder goes on improving, at less a step.
+        # The encoder has what it needs by then; the sound of the decoder goes on improving, at less a step. A dozen
+        # validation crops cannot see by how much on other instruments: its one validation is that of the last net.
         "decoder": AutoencoderTraining(
-            **{**common("decoder"), **crops, "seed": SEED + 1},  # crops that the first has not heard
+            **{**common("decoder"), **crops, "validations": 1, "seed": SEED + 1},  # crops that the first did not hear
             twins_after=0.0,
             learning_rate=AutoencoderTraining.learning_rate / 2,
             init_from=_trained(recipe, "autoencoder"),

@@ -20,7 +20,6 @@ import torch
 from accelerate.utils import set_seed
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanimentPipeline, StemUNet1DModel
 from latentstem.data.composer import TRAIN_SEEDS, VALIDATION_SEEDS
@@ -267,18 +266,21 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
         *(AutoencoderSpectral.from_pretrained(_trained(recipe, t)).eval() for t in ("autoencoder", "decoder")),
     )
     distance = MultiScaleSpectralDistance(untrained.config["sampling_rate"], AutoencoderTraining.window_lengths)
-    judged: dict[str, Callable[[Any], Tensor]] = {
-        "log magnitude": lambda net: log_magnitude_distance(net(stems).log_magnitude, net.log_magnitude(stems)),
-        "spectral distance": lambda net: distance(net(stems).sample, stems),
-        "twins' distance": lambda net: twins_distance(net, torch.cat([stems, others]), distance),
-    }
-    rows = []
-    for loss, measure in judged.items():
-        untrained_loss, trained, decoded = (float(measure(net)) for net in nets)
-        rows += [
-            {"training": "autoencoder", "loss": loss, "before": untrained_loss, "after": trained},
-            {"training": "decoder", "loss": loss, "before": trained, "after": decoded},
-        ]
+
+    def losses(net: AutoencoderSpectral) -> dict[str, float]:
+        played: Any = net(stems)
+        return {
+            "log magnitude": float(log_magnitude_distance(played.log_magnitude, net.log_magnitude(stems))),
+            "spectral distance": float(distance(played.sample, stems)),
+            "twins' distance": float(twins_distance(net, torch.cat([stems, others]), distance)),
+        }
+
+    untrained_losses, trained, decoded = map(losses, nets)
+    rows = [
+        {"training": training, "loss": loss, "before": before[loss], "after": after[loss]}
+        for training, before, after in (("autoencoder", untrained_losses, trained), ("decoder", trained, decoded))
+        for loss in before
+    ]
     pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
     latents = cache_latents(
         validation, "bass", pipe.autoencoder, recipe.output / "unet" / "latents" / "validation", submixes=1, seed=0
@@ -326,7 +328,6 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]], seeds: dict
         for training in TRAIN
     }
     last = {training: found[-1] for training, found in records.items()}
-    decoded = min(records["decoder"], key=lambda record: record["validation_loss"])
     denoised = min(records["unet"], key=lambda record: record["velocity_error"])
     return (
         Path(__file__)
@@ -350,7 +351,7 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]], seeds: dict
                 ["training", "loss", "before", "after"],
                 [[row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}"] for row in moved],
             ),
-            pitch_agreement=f"{decoded['pitch_agreement']:.2f}",
+            pitch_agreement=f"{last['decoder']['pitch_agreement']:.2f}",
             chord_share=f"{denoised['chord_share']:.2f}",
             **circumstances(Path(__file__).parent),
         )

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def write_corpus(
     """Compose and render one track a seed under `root`.
 
     A track's folder appears only when it is whole, so after an interruption, a kill included, the same call goes on
-    where it stopped and first removes what was left unfinished. The files depend on the seeds, the soundfonts, the
+    where it stopped and removes what was left unfinished. The files depend on the seeds, the soundfonts, the
     duration and the composer, never on the number of workers. Several runs may fill one folder at once.
 
     Args:
@@ -198,24 +198,33 @@ class _Writer:
 
 @contextmanager
 def _swept(root: Path) -> Iterator[None]:
-    """Remove what killed runs have left in `root`, unless another run is at work there; be at work there meanwhile."""
+    """Remove what killed runs have left in `root`, before and after being at work there."""
     if fcntl is None:
         yield
         return
     handle = os.open(root, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # another run has it
-            pass
-        else:
-            for unfinished in root.glob(f".song_*{UNFINISHED}*"):
-                # Renamed first, so that whoever still writes there cannot give a half-removed folder its final name.
-                shutil.rmtree(unfinished.rename(f"{unfinished}.removed"), ignore_errors=True)
+        _sweep(root, handle)
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield
+        # Workers outlive a killed run by a moment, long enough to begin a song that the first look did not see.
+        _sweep(root, handle)
     finally:
         os.close(handle)
+
+
+def _sweep(root: Path, handle: int) -> None:
+    """Remove the unfinished songs, unless another run is at work: then they may be its own."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    for unfinished in root.glob(f".song_*{UNFINISHED}*"):
+        removed = unfinished.with_name(f"{unfinished.name}.removed")
+        # Renamed first, so that whoever still writes there cannot give a half-removed folder its final name.
+        with suppress(FileNotFoundError):  # such a worker has just finished
+            unfinished.rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
 
 
 def _start_worker() -> None:

@@ -7,6 +7,7 @@ import os
 import random
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -166,6 +167,33 @@ def test_a_run_leaves_the_unfinished_songs_of_another_alone(tmp_path):
     os.close(handle)
     write_corpus(tmp_path, [0], ("timgm6mb",), 1.0, 1)
     assert not others.exists()
+
+
+@fluidsynth
+def test_what_a_killed_run_begins_late_is_removed_at_the_end(tmp_path):
+    """Workers outlive a killed run by a moment, and the next run may have looked around before they begin a song."""
+
+    def composed_beside_a_worker_of_a_killed_run(seed, duration):
+        (tmp_path / ".song_000009.abc.unfinished" / "whole").mkdir(parents=True)
+        return compose(seed, duration)
+
+    write_corpus(tmp_path, [0], ("timgm6mb",), 1.0, 1, composed_beside_a_worker_of_a_killed_run)
+    assert [path.name for path in tmp_path.iterdir()] == ["song_000000"]
+
+
+@fluidsynth
+def test_what_vanishes_while_it_is_removed_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / ".song_000009.abc.unfinished").mkdir()
+    rename = Path.rename
+
+    def finished_in_between(path, target):
+        if path.name.endswith(".unfinished"):
+            path.rmdir()
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", finished_in_between)
+    write_corpus(tmp_path, [0], ("timgm6mb",), 1.0, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["song_000000"]
 
 
 @fluidsynth

@@ -215,6 +215,7 @@ def _swept(root: Path) -> Iterator[None]:
 
 def _sweep(root: Path, handle: int) -> None:
     """Remove the unfinished songs, unless another run is at work: then they may be its own."""
+    assert fcntl is not None  # as `_swept` has made sure
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -1,10 +1,11 @@
 """Does each generated bass fit its own mix best: figure 3 of arXiv 2402.01412.
 
-A contrastive model that was trained apart scores 25 test mixes against 25 basses. The songs are in one metre and one
-band of tempos, so that tempo alone tells no pair. Generated basses stand beside the true ones, the ceiling, and beside
-true basses dealt out at random, the floor. Their sound is decoded, levelled and encoded again before it is judged.
+The judge of the weights, which has chosen none of these basses, scores 25 test mixes against 25 basses. The songs are
+in one metre and one band of tempos, so that tempo alone tells no pair. Generated basses stand beside the true ones, the
+ceiling, and beside true basses dealt out at random, the floor. Their sound is decoded, levelled and encoded again
+before it is judged.
 
-Run it as `python benchmarks/assignments.py --judge runs/judge/judge` (`latentstem train contrastive`).
+Run it as `python benchmarks/assignments.py`.
 """
 
 from pathlib import Path
@@ -19,14 +20,12 @@ from report import RESULTS, interval, print_table, shown, write_report
 from rich.progress import track
 from songs import DEFAULT_CACHE, unseen_songs_at
 
-from latentstem import ContrastiveStemModel
 from latentstem.evaluation import prompt_adherence, ranks, soft_assignments
 
 TEMPOS = (100.0, 130.0)
 
 
 def main(
-    judge: Annotated[Path, typer.Option(help="Folder of the contrastive model.")],
     weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
     songs: Annotated[int, typer.Option(min=2, help="Number of test songs.")] = 25,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
@@ -38,7 +37,9 @@ def main(
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     pipe = load_pipeline(weights, device)
-    model = ContrastiveStemModel.from_pretrained(str(judge)).eval()
+    model: Any = pipe.judge
+    if model is None:
+        raise typer.BadParameter(f"{weights_folder(weights)} has no judge: `latentstem train contrastive` makes one")
     unseen = unseen_songs_at(TEMPOS, songs, duration, cache)
 
     def latents(sounds: Any, description: str) -> torch.Tensor:
@@ -75,7 +76,6 @@ def main(
     )
     settings = {
         "weights": weights_folder(weights).name,
-        "judge": judge.name,
         "songs": songs,
         "duration": duration,
         "num_inference_steps": steps,

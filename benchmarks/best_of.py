@@ -22,7 +22,7 @@ from report import RESULTS, print_table, shown, write_report
 from rich.progress import track
 from songs import DEFAULT_CACHE, RenderedSong, unseen_songs, validation_songs
 
-from latentstem import ContrastiveStemModel, Quality, StemAccompanimentPipeline
+from latentstem import Quality, StemAccompanimentPipeline
 from latentstem.evaluation import onset_f1
 from latentstem.evaluation.stem import HeardStem, Score, score_stem
 
@@ -38,7 +38,6 @@ COMPARED = {"onset_f1": "onset F1", "chord_share": "chord share", "root_on_downb
 
 def main(
     weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
-    judge: Annotated[Path | None, typer.Option(help="Folder of a judge in place of the pipeline's own.")] = None,
     songs: Annotated[int, typer.Option(min=2, help="Number of songs.")] = 32,
     validation: Annotated[bool, typer.Option("--validation", help="Validation songs in place of test songs.")] = False,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
@@ -50,8 +49,6 @@ def main(
 ) -> None:
     rendered = validation_songs(songs, duration, cache) if validation else unseen_songs(0, songs, duration, cache)
     pipe = load_pipeline(weights, "cpu")
-    if judge is not None:
-        pipe.register_modules(judge=ContrastiveStemModel.from_pretrained(str(judge)).eval())
     fits, spread, basses = _drawn(pipe, rendered, count, batch)
     with processes(workers) as each:
         flat = each(hear, "hearing", [bass for some in basses for bass in some])

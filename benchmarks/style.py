@@ -9,10 +9,10 @@ frames.
 Style is judged by the share of the way that the mean latent has gone, which is what grounding moves; by whether the
 nearest mean is that of the reference's program; by the share of the way in MFCCs, which know nothing of the nets; and
 by whether a classifier of MFCCs, trained on true basses, names the program. Beside them stand the Fréchet distance of
-the latent frames to those of true basses of the program, the chord share, and the adherence to the mix if there is a
-contrastive model to judge it.
+the latent frames to those of true basses of the program, the chord share, and the adherence to the mix if the weights
+have a judge, which has chosen none of these basses.
 
-Run it as `python benchmarks/style.py --judge runs/judge/judge` (`latentstem train contrastive`).
+Run it as `python benchmarks/style.py`.
 """
 
 from collections.abc import Callable
@@ -113,7 +113,6 @@ class Sound:
 
 def main(
     weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
-    judge: Annotated[Path | None, typer.Option(help="Folder of the contrastive model.")] = None,
     songs: Annotated[int, typer.Option(min=4, help="Number of test songs.")] = 16,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 64,
@@ -125,8 +124,9 @@ def main(
     pipe = load_pipeline(weights, device)
     space = StyleSpace.from_config(pipe.autoencoder.config)
     if space is None:
-        raise typer.BadParameter(f"{weights} has no style space: `python -m latentstem.training.style` fits one")
-    model = ContrastiveStemModel.from_pretrained(str(judge)).eval() if judge else None
+        raise typer.BadParameter(
+            f"{weights_folder(weights)} has no style space: `python -m latentstem.training.style` fits one"
+        )
     unseen = unseen_songs(0, songs, duration, cache)
     references = {
         p: Sound.of(pipe, unseen_bass(songs + number, p, duration, cache)) for number, p in enumerate(PROGRAMS)
@@ -143,10 +143,10 @@ def main(
     own = [Sound.of(pipe, song.bass) for song in unseen]
     mixes = torch.from_numpy(np.stack([encoded(pipe.autoencoder, song.mix) for song in unseen]))
 
-    def pairs(model: ContrastiveStemModel, sounds: list[Sound], turned: int = 0) -> np.ndarray:
+    def pairs(judge: ContrastiveStemModel, sounds: list[Sound], turned: int = 0) -> np.ndarray:
         with torch.inference_mode():
-            stems = model.embed_stem(torch.from_numpy(np.stack([sound.whole for sound in sounds])))
-            return (model.embed_mix(mixes) * stems.roll(turned, dims=0)).mean(1).double().numpy()
+            stems = judge.embed_stem(torch.from_numpy(np.stack([sound.whole for sound in sounds])))
+            return (judge.embed_mix(mixes) * stems.roll(turned, dims=0)).mean(1).double().numpy()
 
     cases: dict[str, dict[str, list[float]]] = {}
     figures: dict[str, Any] = {}
@@ -165,9 +165,9 @@ def main(
             np.subtract(cases[name]["chord_share"], cases["no style"]["chord_share"])
         )
         figures[name]["frechet"] = _distance_to_the_program(sounds, true)
-        if model is not None:
-            truth = pairs(model, own), pairs(model, own, turned=1)
-            figures[name]["adherence"] = prompt_adherence(pairs(model, sounds), *truth)
+        if pipe.judge is not None:
+            truth = pairs(pipe.judge, own), pairs(pipe.judge, own, turned=1)
+            figures[name]["adherence"] = prompt_adherence(pairs(pipe.judge, sounds), *truth)
     _print(figures)
     settings = {
         "weights": weights_folder(weights).name,

@@ -176,48 +176,51 @@ def _short(figure: float) -> str:
 
 
 def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
-    """Bars of speed and memory beside the peers, and below them time and memory against length."""
-    shown = {
-        group: {case.partition("/")[2]: row for case, row in rows.items() if case.startswith(f"{group}/")}
+    """What was run of two parts: bars of speed and memory beside the peers, and time and memory against length."""
+    measured = {case: row for case, row in rows.items() if "seconds" in row}
+    bars = {
+        group: {case.partition("/")[2]: row for case, row in measured.items() if case.startswith(f"{group}/")}
         for group in ("encode", "decode", "forward", "sampling")
     }
-    shown = {group: {name: row for name, row in some.items() if "seconds" in row} for group, some in shown.items()}
-    shown = {group: some for group, some in shown.items() if some}
-    if not shown:
-        picture = Figure(figsize=(11, 4), layout="constrained")
-        _draw_lengths(picture, rows)
-        return picture
-    height = 1 + sum(0.8 + 0.3 * len(some) for some in shown.values())
-    picture = Figure(figsize=(11, height + 4), layout="constrained")
-    picture.suptitle(f"{seconds:g} s of audio, fastest round")
-    above, below = picture.subfigures(2, height_ratios=[height, 4])
-    _draw_lengths(below, rows)
-    heights = [len(some) + 1 for some in shown.values()]
-    axes = above.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights}, sharex="col")
-    for (speed, memory), (group, some) in zip(axes, shown.items(), strict=True):
+    bars = {group: some for group, some in bars.items() if some}
+    lengths = {case: row for case, row in measured.items() if case.startswith(("length/", "files/"))}
+    heights = [1 + sum(0.8 + 0.3 * len(some) for some in bars.values())] * bool(bars) + [4] * bool(lengths)
+    picture = Figure(figsize=(11, sum(heights, 0.5)), layout="constrained")
+    parts = iter(picture.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).flat if heights else ())
+    if bars:
+        _draw_bars(next(parts), bars, seconds)
+    if lengths:
+        _draw_lengths(next(parts), lengths)
+    return picture
+
+
+def _draw_bars(figure: SubFigure, bars: dict[str, dict[str, dict[str, Any]]], seconds: float) -> None:
+    figure.suptitle(f"{seconds:g} s of audio, fastest round")
+    heights = [len(some) + 1 for some in bars.values()]
+    axes = figure.subplots(len(bars), 2, squeeze=False, gridspec_kw={"height_ratios": heights}, sharex="col")
+    for (speed, memory), (group, some) in zip(axes, bars.items(), strict=True):
         names = sorted(some, key=lambda name: some[name]["times_real_time"])
         colours = ["tab:orange" if name.startswith("latentstem") else "tab:blue" for name in names]
         for axis, figures, label in (
             (speed, [some[name]["times_real_time"] for name in names], "times real time"),
             (memory, [some[name]["peak_memory"] / 1e9 for name in names], "peak resident memory, GB"),
         ):
-            bars = axis.barh(names, figures, color=colours)
-            axis.bar_label(bars, [_short(figure) for figure in figures], padding=3, fontsize="small")
-            axis.set(xscale="log", xlabel=label if group == list(shown)[-1] else "")
+            drawn = axis.barh(names, figures, color=colours)
+            axis.bar_label(drawn, [_short(figure) for figure in figures], padding=3, fontsize="small")
+            axis.set(xscale="log", xlabel=label if group == list(bars)[-1] else "")
             axis.margins(x=0.2)
         speed.set_title(GROUPS[group], loc="left")
         memory.set_yticklabels([])
-    return picture
 
 
-def _draw_lengths(figure: Figure | SubFigure, rows: dict[str, dict[str, Any]]) -> None:
+def _draw_lengths(figure: SubFigure, rows: dict[str, dict[str, Any]]) -> None:
     time, memory = figure.subplots(1, 2)
     for prefix, label in (
         ("length/encode", "encode"),
         ("length/decode", "decode"),
         ("files/", "file to file, fast"),
     ):
-        some = [row for case, row in rows.items() if case.startswith(prefix) and "seconds" in row]
+        some = [row for case, row in rows.items() if case.startswith(prefix)]
         minutes = [row["audio_seconds"] / 60 for row in some]
         time.plot(minutes, [row["seconds"] for row in some], "o-", label=label)
         memory.plot(minutes, [row["peak_memory"] / 1e9 for row in some], "o-", label=label)

@@ -107,7 +107,7 @@ def _picture(cases: list[dict]) -> Figure:
     axis.axhline(0, color="grey", linewidth=0.8)
     axis.set(ylabel="MFCCs moved to the twin's", title="basses asked for as another instrument")
     axis.set_xticks(range(len(programs)), [PROGRAM_NAMES.get(p, str(p)) for p in programs], rotation=30)
-    axis.legend(loc="lower right")
+    picture.legend(loc="outside right upper")
     return picture
 
 

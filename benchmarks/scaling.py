@@ -32,9 +32,9 @@ from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.unet import UNetTraining, train
 from latentstem.training.validation import accompany, chord_shares, velocity_errors
 
-WIDTHS = {"quarter": (128, 192, 224), "half": (160, 256, 320), "shipped": (256, 384, 448)}
-"""Parameters, of the shipped size's -> widths."""
-REFERENCE = "half"
+WIDTHS = {"small": (128, 192, 224), "shipped": (160, 256, 320), "large": (256, 384, 448)}
+"""Size -> widths. The large one has twice the parameters of the shipped one, the small one six tenths."""
+REFERENCE = "shipped"
 """The size that is trained on fewer songs too, and with which, on all songs, every run is compared."""
 BANDS = {"0-255": (64, 192), "256-511": (320, 448), "512-767": (576, 704), "768-1023": (832, 960)}
 """Quarter of the schedule -> timesteps at which its error is taken."""

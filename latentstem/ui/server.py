@@ -7,17 +7,16 @@ import socket
 import tempfile
 import warnings
 import webbrowser
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.ui.access import AccessControl, App, Message, Receive, Send
 from latentstem.ui.studio import Studio
 from latentstem.ui.visits import Visits
 
@@ -30,22 +29,15 @@ _POLICY = (
 _BYTES_PER_SECOND = 2 * 48_000 * 4  # two channels of floats: as much as `AudioReader` takes of the longest file
 _HEADERS = 1 << 20
 
-_Message = MutableMapping[str, Any]
-
 
 class _Policy:
     """Adds the policy to every answer."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]]):
+    def __init__(self, app: App):
         self.app = app
 
-    async def __call__(
-        self,
-        scope: _Message,
-        receive: Callable[[], Awaitable[_Message]],
-        send: Callable[[_Message], Awaitable[None]],
-    ) -> None:
-        async def send_with_policy(message: _Message) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"content-security-policy", _POLICY.encode())]
             await send(message)
@@ -71,7 +63,7 @@ def create_app(studio: Studio, visits: Visits, host: str) -> FastAPI:
 
     Args:
         studio: What makes the stems.
-        visits: Who is there; their folder is the only one of which files are served.
+        visits: Who is there; of their folder, and of no other, files are served, to each visitor their own.
         host: The address that it will listen on.
 
     Returns:
@@ -86,11 +78,12 @@ def create_app(studio: Studio, visits: Visits, host: str) -> FastAPI:
     from latentstem.ui.page import CSS, THEME, build_page
 
     app = FastAPI(openapi_url=None)
+    page = build_page(studio, visits)
+    page.has_launched = True  # where a file argument lies, Gradio checks only on a page that was launched, not mounted
     gradio.mount_gradio_app(
         app,
-        build_page(studio, visits),
+        page,
         path="/",
-        allowed_paths=[str(visits.folder)],
         max_file_size=_HEADERS + int(_BYTES_PER_SECOND * studio.max_duration),
         footer_links=[],
         run_history=False,
@@ -100,6 +93,7 @@ def create_app(studio: Studio, visits: Visits, host: str) -> FastAPI:
         theme=THEME,
         css=CSS,
     )
+    app.add_middleware(AccessControl, files=visits.files)
     app.add_middleware(_Policy)
     if is_loopback(host) and ":" not in host:  # a foreign name that leads here is another site's trick
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host])

@@ -11,6 +11,7 @@ from pathlib import Path
 from latentstem.ui.status import error_html, explain, finished_text, message_html, progress_html
 from latentstem.ui.studio import Studio, Waiting, Wishes
 from latentstem.ui.takes import Take
+from latentstem.ui.visitor_files import VisitorFiles
 
 Shown = tuple[str, list[Take] | None]
 """What the page says, as HTML, and the takes so far where there is a new one."""
@@ -23,10 +24,13 @@ class _Run:
 
 
 class Visits:
-    """The newest run of each visitor, by the name that Gradio gives them.
+    """The newest run of each visitor, by the name that Gradio gives the session, which is one opened page.
 
     Args:
-        folder: Where their files go, a folder of its own for each run.
+        folder: Where their files go, in the visitor's own folder one for each run.
+
+    Attributes:
+        files: Whose a file in the folder is.
 
     Example:
         >>> visits = Visits(Path("/tmp/stems"))
@@ -37,6 +41,7 @@ class Visits:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.files = VisitorFiles(folder)
         self._runs: dict[str, _Run] = {}
 
     def run(self, studio: Studio, wishes: Wishes, visitor: str) -> Generator[Shown, None, None]:
@@ -51,7 +56,7 @@ class Visits:
             What the page says at each moment. Errors, too, are said and not raised.
         """
         self.end(visitor)
-        run = self._runs[visitor] = _Run(Path(tempfile.mkdtemp(dir=self.folder)), threading.Event())
+        run = self._runs[visitor] = _Run(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor))), threading.Event())
         began = time.perf_counter()
         takes: list[Take] = []
         sketch: bytes | None = None

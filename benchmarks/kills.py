@@ -313,7 +313,8 @@ def _velocity_loss(stems: Path, output: Path) -> float:
     for timestep in torch.linspace(20, scheduler.config["num_train_timesteps"] - 20, 12).long():
         noise = torch.randn(stem.shape, generator=generator)
         timesteps = timestep.expand(len(stem))
-        (predicted,) = pipe.unet(scheduler.add_noise(stem, noise, timesteps), timesteps, mix, return_dict=False)
+        noisy = scheduler.add_noise(stem, noise, timesteps)
+        (predicted,) = pipe.unet(noisy, timesteps, {"mix": mix}, return_dict=False)
         errors.append(float(mse_loss(predicted, scheduler.get_velocity(stem, noise, timesteps))))
     return float(np.mean(errors))
 

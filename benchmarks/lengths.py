@@ -185,7 +185,7 @@ def _long_songs(folder: Path, autoencoder: AutoencoderSpectral, cache: Path, cou
     # Validation seeds that no other figure uses.
     write_corpus(folder, VALIDATION_SEEDS[500 : 500 + count], duration=duration)
     tracks = cache_latents(folder, "bass", autoencoder, cache, submixes=1, seed=0)
-    return [LatentTrack(track.name, track.stem[:, :frames], track.mixes[..., :frames]) for track in tracks]
+    return [LatentTrack(track.name, track.stem[:, :frames], {"mix": track.mixes[..., :frames]}) for track in tracks]
 
 
 @torch.inference_mode()

@@ -170,7 +170,7 @@ def mflop(unet: Any) -> float:
     """Million operations a latent frame and forward over a minute, multiplications and additions counted apart."""
     sample = torch.zeros(1, unet.config["latent_channels"], FRAMES)
     with FlopCounterMode(display=False) as counter:  # gradients on: attention is spelled out, so it is counted
-        unet(sample, 7, sample)
+        unet(sample, 7, {"mix": sample})
     return counter.get_total_flops() / FRAMES / 1e6
 
 

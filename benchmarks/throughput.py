@@ -74,7 +74,7 @@ def _forward(pipe: StemAccompanimentPipeline, dtype: str, batch: int, seconds: f
 
     def run() -> None:
         with _autocast(pipe, dtype):
-            pipe.unet(noisy, timestep, mix_latents=mix)
+            pipe.unet(noisy, timestep, {"mix": mix})
 
     run()
     counted = floor(pipe.unet, run, DTYPES[dtype])

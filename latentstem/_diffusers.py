@@ -1,10 +1,12 @@
-"""Makes diffusers load classes of this package from saved folders: the one file that knows a private name of diffusers.
+"""Makes diffusers load classes of this package from saved folders: the one file that knows private names of diffusers.
 
 `model_index.json` then says `["latentstem", "StemUNet1DModel"]`, whatever file the class is in. Every module that
 subclasses a diffusers class imports this one, so that importing any such name is enough.
 """
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import diffusers
 
@@ -32,3 +34,34 @@ def _is_worth_saying(record: logging.LogRecord) -> bool:
 
 # diffusers says it each time a guider is built, and a pipeline builds one a call.
 logging.getLogger("diffusers.guiders.guider_utils").addFilter(_is_worth_saying)
+
+
+class RenamedWeights:
+    """A mixin for models whose weights had other names when earlier versions saved them.
+
+    A subclass of `ModelMixin` names this class first among its bases.
+    """
+
+    _renamed_weights: Mapping[str, str] = {}
+    """From each earlier name of a weight to today's."""
+
+    def _fix_state_dict_keys_on_load(self, state_dict: dict[str, Any]) -> None:
+        """Rename in place; diffusers calls this before it compares names."""
+        super()._fix_state_dict_keys_on_load(state_dict)  # pyright: ignore[reportAttributeAccessIssue]
+        for before, now in self._renamed_weights.items():
+            if before in state_dict:
+                state_dict[now] = state_dict.pop(before)
+
+
+def make_skippable(*blocks: type) -> None:
+    """Let diffusers' guiders skip blocks of these classes (`LayerSkipConfig(indices, fqn=...)`).
+
+    Args:
+        blocks: Module classes whose `forward` takes `hidden_states` and returns as much.
+    """
+    # Imported here: registering loads every transformer of diffusers, and few guiders skip layers.
+    from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
+
+    for block in blocks:
+        if block not in TransformerBlockRegistry._registry:
+            TransformerBlockRegistry.register(block, TransformerBlockMetadata(return_hidden_states_index=0))

@@ -1,6 +1,7 @@
 """Classifier-free guidance with latent rescaling, as a diffusers guider: w and phi of arXiv 2402.01412, figure 2."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from diffusers.guiders.guider_utils import BaseGuidance, GuiderOutput
@@ -11,7 +12,12 @@ from latentstem.guidance.functional import classifier_free_guidance, rescale_std
 
 
 class RescaledClassifierFreeGuidance(BaseGuidance):
-    """Guides towards the condition and takes back the spread that this adds.
+    """Guide towards the conditions and take back the spread that this adds.
+
+    Conditions that `condition_scales` names have weights of their own. They are added one after the other to those that
+    it does not name, and each difference is weighted (as in InstructPix2Pix, Brooks et al. 2023, arXiv 2211.09800,
+    eq. 3): `none + w (rest - none) + w_1 (rest+1 - rest) + w_2 (rest+1+2 - rest+1)`, an evaluation of the net for each
+    set of conditions. Neighbours of equal weight share one.
 
     A component that pipelines save and load, for diffusers' own pipelines with a guider too. Rescaling is not linear,
     so it matters what is rescaled: `space` tells the pipeline whether to hand over clean samples or raw model outputs.
@@ -19,6 +25,7 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
 
     Args:
         guidance_scale: The weight w: 1 is the conditional prediction itself, and the net runs half as often.
+        condition_scales: The weights of single conditions by name; the others have `guidance_scale`, all together.
         guidance_rescale: The share phi of the added spread that is taken back, 0 to 1.
         per_channel: Whether each channel is rescaled by itself, or all by one factor.
         space: What is combined, `"denoised"` for clean samples or `"output"` for the net's raw predictions.
@@ -27,7 +34,7 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         enabled: False: always the conditional prediction.
 
     Raises:
-        ValueError: a scale that is not finite, a rescaling outside 0 to 1, an unknown space, or a window out of order.
+        ValueError: A scale that is not finite, a rescaling outside 0 to 1, an unknown space, or a window out of order.
 
     Example:
         >>> import torch
@@ -51,10 +58,14 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         start: float = 0.0,
         stop: float = 1.0,
         enabled: bool = True,
+        condition_scales: Mapping[str, float] | None = None,
     ):
         super().__init__(start, stop, enabled)
         if not math.isfinite(guidance_scale):
             raise ValueError(f"guidance_scale must be a finite number, got {guidance_scale}")
+        for name, scale in (condition_scales or {}).items():
+            if not math.isfinite(scale):
+                raise ValueError(f"the scale of condition {name!r} must be a finite number, got {scale}")
         if not 0 <= guidance_rescale <= 1:
             raise ValueError(f"guidance_rescale must be 0 to 1, got {guidance_rescale}")
         if space not in ("denoised", "output"):
@@ -67,11 +78,52 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
             start=start,
             stop=stop,
             enabled=enabled,
+            condition_scales=dict(condition_scales or {}),
         )
         self.guidance_scale = guidance_scale
         self.guidance_rescale = guidance_rescale
         self.per_channel = per_channel
         self.space = space
+        self.condition_scales = dict(condition_scales or {})
+        self._steps: list[tuple[frozenset[str], float]] | None = None
+
+    def set_state(self, step: int, num_inference_steps: int, timestep: Any) -> None:
+        """Begin a step of the sampling run."""
+        super().set_state(step, num_inference_steps, timestep)
+        self._steps = None
+
+    def prepare_conditions(self, names: Sequence[str]) -> list[Any]:
+        """Say which conditions each evaluation of the net keeps.
+
+        Args:
+            names: Of the conditions that are given.
+
+        Returns:
+            One batch of inputs a branch, whose attribute `kept` is a set of names: all of them first, then none, then
+            what lies between.
+        """
+        self._steps = self._weighted_sets(names)
+        *between, (everything, _) = self._steps
+        sets = {"pred_cond": everything}
+        if self._steps[0][1] != 1:
+            sets["pred_uncond"] = frozenset()
+        sets |= {f"pred_{number}": kept for number, (kept, _) in enumerate(between, start=1)}
+        return [self._prepare_batch({"kept": (kept,)}, 0, name) for name, kept in sets.items()]  # pyright: ignore[reportArgumentType]
+
+    def _weighted_sets(self, names: Sequence[str]) -> list[tuple[frozenset[str], float]]:
+        """Growing sets of conditions, each with the weight of its difference from the one before, or from none."""
+        if not self._is_active:
+            return [(frozenset(names), 1.0)]
+        rest = [name for name in names if name not in self.condition_scales]
+        added = [(rest, self.guidance_scale)] if rest else []
+        added += [([name], scale) for name, scale in self.condition_scales.items() if name in names]
+        sets: list[tuple[frozenset[str], float]] = []
+        for more, scale in added or [([], 1.0)]:
+            kept = frozenset(more) | (sets[-1][0] if sets else frozenset())
+            if sets and sets[-1][1] == scale:
+                sets.pop()
+            sets.append((kept, scale))
+        return sets
 
     def prepare_inputs(self, data: dict[str, tuple[Any, Any]]) -> list[Any]:
         """Splits inputs given as pairs (with, without the condition) into one batch of inputs a branch."""
@@ -86,19 +138,25 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
             for index in range(self.num_conditions)
         ]
 
-    def forward(self, pred_cond: Tensor, pred_uncond: Tensor | None = None) -> GuiderOutput:
-        """Combines the two predictions.
+    def forward(self, pred_cond: Tensor, pred_uncond: Tensor | None = None, **between: Tensor) -> GuiderOutput:
+        """Combine the predictions.
 
         Args:
-            pred_cond: With the condition, `(batch, channels, frames)`.
-            pred_uncond: Without it; not needed where `num_conditions` is 1.
+            pred_cond: With all conditions, `(batch, channels, frames)`.
+            pred_uncond: Without any; not needed where the first weight is 1.
+            between: With some of the conditions, from fewer to more, where `condition_scales` weighs them.
 
         Returns:
-            `pred`, and the two inputs.
+            `pred`, and the first two inputs.
         """
-        if self.num_conditions == 1 or pred_uncond is None:
+        if self.num_conditions == 1 or (pred_uncond is None and not between):
             return GuiderOutput(pred=pred_cond, pred_cond=pred_cond, pred_uncond=pred_uncond)
-        pred = classifier_free_guidance(pred_cond, pred_uncond, self.guidance_scale)
+        scales = [scale for _, scale in self._steps or [(None, self.guidance_scale)]]
+        predictions = [*between.values(), pred_cond]
+        before = predictions[0] if pred_uncond is None else pred_uncond
+        pred = classifier_free_guidance(predictions[0], before, scales[0])
+        for fewer, more, scale in zip(predictions, predictions[1:], scales[1:], strict=False):
+            pred = pred + scale * (more - fewer)
         if self.guidance_rescale > 0:
             dim = -1 if self.per_channel else None
             pred = rescale_std(pred, pred_cond, self.guidance_rescale, dim)
@@ -111,11 +169,14 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
 
     @property
     def num_conditions(self) -> int:
-        """1 where the conditional prediction is the answer, else 2."""
-        if not self._enabled or self.guidance_scale == 1:
-            return 1
-        if self._num_inference_steps is None:
-            return 2
+        """How many evaluations of the net this step takes: 1 where the conditional prediction is the answer."""
+        if self._steps is not None:
+            return len(self._steps) + (self._steps[0][1] != 1)
+        return 2 if self._is_active and self.guidance_scale != 1 else 1
+
+    @property
+    def _is_active(self) -> bool:
+        if not self._enabled or self._num_inference_steps is None:
+            return self._enabled
         first = int(self._start * self._num_inference_steps)
-        end = int(self._stop * self._num_inference_steps)
-        return 2 if first <= self._step < end else 1
+        return first <= self._step < int(self._stop * self._num_inference_steps)

@@ -1,12 +1,13 @@
-"""The denoiser: a U-Net over latent frames that hears the mix it accompanies.
+"""The denoiser: a U-Net over latent frames, conditioned on the mix to accompany and on whatever else its config names.
 
 As in "Bass Accompaniment Generation via Latent Diffusion" (Pasini, Grachten, Lattner, ICASSP 2024), figure 1: the
 latents of the mix are concatenated, channel by channel, to the noisy latents of the stem, and self-attention carries a
-dynamic position bias, so that the net serves lengths it was not trained on. Widths and depths are our own.
+dynamic position bias, so that the net serves lengths it was not trained on. Widths and depths are our own, and so are
+further conditions (`latentstem.nn.conditioning`).
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,16 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import nn
 
-import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._diffusers import RenamedWeights
 from latentstem.nn.attention import SelfAttention1D
+from latentstem.nn.conditioning import (
+    Conditions,
+    ControlConditions,
+    Dropped,
+    FrameConditions,
+    GlobalConditions,
+    check_conditions,
+)
 from latentstem.nn.embeddings import TimestepEmbedding
 from latentstem.nn.position import DynamicPositionBias
 from latentstem.nn.resnet import ChannelNorm, Downsample1D, FrameConv1d, ResnetBlock1D, Upsample1D
@@ -46,10 +55,11 @@ class StemUNetStage(nn.Module):
         dropout: Dropout of the residual blocks.
         log_n_scaling: See `SelfAttention1D`.
         train_length: Frames of a training crop at this resolution.
+        control_channels: Channels of the control that the residual blocks are given; 0 takes none.
 
     Shape:
-        hidden `(batch, channels, n)`, embedding `(batch, embedding_dim)`, table `(num_heads, 2n - 1)` or None, to
-        `(batch, channels, n)`.
+        hidden_states `(batch, channels, n)`, embedding `(batch, embedding_dim)`, table `(num_heads, 2n - 1)` or None,
+        control `(batch, control_channels, n)` or None, to `(batch, channels, n)`.
 
     Example:
         >>> stage = StemUNetStage(channels=8, layers=1, num_heads=2, embedding_dim=16)
@@ -66,31 +76,40 @@ class StemUNetStage(nn.Module):
         dropout: float = 0.0,
         log_n_scaling: bool = False,
         train_length: int = 128,
+        control_channels: int = 0,
     ):
         super().__init__()
-        self.resnets = nn.ModuleList(ResnetBlock1D(channels, embedding_dim, dropout) for _ in range(layers))
+        self.resnets = nn.ModuleList(
+            ResnetBlock1D(channels, embedding_dim, dropout, control_channels) for _ in range(layers)
+        )
         self.attentions = nn.ModuleList(
             SelfAttention1D(channels, num_heads, log_n_scaling, train_length) for _ in range(layers if num_heads else 0)
         )
 
-    def forward(self, hidden: torch.Tensor, embedding: torch.Tensor, table: torch.Tensor | None = None) -> torch.Tensor:
-        """Runs the layers in turn; all attention shares the bias `table`."""
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        embedding: torch.Tensor,
+        table: torch.Tensor | None = None,
+        control: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Run the layers in turn; all attention shares the bias `table`."""
         for index, resnet in enumerate(self.resnets):
-            hidden = resnet(hidden, embedding)
+            hidden_states = resnet(hidden_states, embedding, control)
             if self.attentions:
-                hidden = self.attentions[index](hidden, table)
-        return hidden
+                hidden_states = self.attentions[index](hidden_states, table)
+        return hidden_states
 
 
-class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
-    """Denoises the latents of a stem, given the latents of the mix it is to accompany.
+class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin):
+    """Denoises the latents of a stem, conditioned on the latents of the mix it is to accompany, and on more by config.
 
     Every length from one frame works and returns itself: halving rounds up, doubling returns to the length of the
-    skip, and nothing is padded to a multiple. Where the mix is dropped, a learned vector takes its place, the same in
-    every frame; training drops some mixes, and sampling without one is the unconditional half of guidance.
+    skip, and nothing is padded to a multiple. Where a condition is dropped, a learned vector takes its place, the same
+    in every frame; training drops some conditions, and sampling without one is the unconditional half of guidance.
 
     Args:
-        latent_channels: Channels of the stem's latents, and of the mix's.
+        latent_channels: Channels of the stem's latents.
         block_out_channels: Width of each resolution, from full rate downwards; each next one has half the frames.
         layers_per_block: Residual blocks of each resolution, on the way down and again on the way up; the last
             resolution is passed once.
@@ -102,6 +121,12 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         log_n_scaling: Scale attention logits by log(n) on lengths beyond the trained; see `SelfAttention1D`.
         train_length: Frames of a training crop, from which `log_n_scaling` acts.
         dropout: Dropout of the residual blocks in training.
+        frame_conditions: Channels of each condition whose latents are concatenated at the input, by name. None: the mix
+            alone, `{"mix": latent_channels}`.
+        global_conditions: Length of each condition that is one vector an item, by name; None: no such conditions.
+        control_conditions: Channels of each condition that comes with a value a latent frame, by name; None: no such
+            conditions.
+        control_channels: Width in which all control conditions together are given to the blocks.
 
     Example:
         >>> unet = StemUNet1DModel(
@@ -109,7 +134,7 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         ...     attention_levels=(False, True), embedding_dim=16,
         ... )
         >>> noisy, mix = torch.randn(2, 2, 4, 13).unbind()
-        >>> unet(noisy, timestep=500, mix_latents=mix).sample.shape
+        >>> unet(noisy, timestep=500, conditions={"mix": mix}).sample.shape
         torch.Size([2, 4, 13])
     """
 
@@ -117,7 +142,8 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
     _no_split_modules = ["ResnetBlock1D", "SelfAttention1D"]
     _repeated_blocks = ["ResnetBlock1D", "SelfAttention1D"]
     _keep_in_fp32_modules = ["position_biases", "time_embedding"]
-    _skip_layerwise_casting_patterns = ["norm", "null_mix", "conv_in", "conv_out"]
+    _skip_layerwise_casting_patterns = ["norm", "nulls", "conv_in", "conv_out"]
+    _renamed_weights = {"null_mix": "frame_inputs.nulls.mix"}
 
     @register_to_config
     def __init__(
@@ -133,6 +159,10 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         log_n_scaling: bool = False,
         train_length: int = 128,
         dropout: float = 0.0,
+        frame_conditions: Mapping[str, int] | None = None,
+        global_conditions: Mapping[str, int] | None = None,
+        control_conditions: Mapping[str, int] | None = None,
+        control_channels: int = 64,
     ):
         super().__init__()
         if not len(block_out_channels) == len(layers_per_block) == len(attention_levels):
@@ -148,19 +178,36 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
                     f"got width {width} with attention, expected a multiple of {attention_head_dim} a head"
                 )
 
+        frame_channels = {"mix": latent_channels} if frame_conditions is None else dict(frame_conditions)
+        vectors, controls = dict(global_conditions or {}), dict(control_conditions or {})
+        self.condition_channels, self.condition_vectors = frame_channels | controls, vectors
+        if len(self.condition_channels | vectors) < len(frame_channels) + len(vectors) + len(controls):
+            raise ValueError(
+                f"a condition is of one kind, got frame conditions {list(frame_channels)}, global conditions "
+                f"{list(vectors)} and control conditions {list(controls)}; give each a name of its own"
+            )
+
         def stage(level: int) -> StemUNetStage:
-            length = max(2, -(-train_length // 2**level))
             return StemUNetStage(
-                widths[level], layers_per_block[level], heads[level], embedding_dim, dropout, log_n_scaling, length
+                widths[level],
+                layers_per_block[level],
+                heads[level],
+                embedding_dim,
+                dropout,
+                log_n_scaling,
+                train_length=max(2, -(-train_length // 2**level)),
+                control_channels=control_channels if controls else 0,
             )
 
         above = range(len(widths) - 1)  # all resolutions but the last, from full rate downwards
-        self.null_mix = nn.Parameter(torch.randn(latent_channels))
+        self.frame_inputs = FrameConditions(frame_channels)
+        self.global_embeddings = GlobalConditions(vectors, embedding_dim)
+        self.control_encoder = ControlConditions(controls, control_channels, len(widths)) if controls else None
         self.time_embedding = TimestepEmbedding(embedding_dim)
         self.position_biases = nn.ModuleDict(
             {str(k): DynamicPositionBias(n, position_hidden_dim, position_depth) for k, n in enumerate(heads) if n}
         )
-        self.conv_in = FrameConv1d(2 * latent_channels, widths[0])
+        self.conv_in = FrameConv1d(latent_channels + sum(frame_channels.values()), widths[0])
         self.down_blocks = nn.ModuleList(stage(level) for level in above)
         self.downsamplers = nn.ModuleList(Downsample1D(widths[level], widths[level + 1]) for level in above)
         self.mid_block = stage(len(widths) - 1)
@@ -177,51 +224,59 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         self,
         sample: torch.Tensor,
         timestep: int | float | torch.Tensor,
-        mix_latents: torch.Tensor | None = None,
-        mix_dropped: torch.Tensor | None = None,
+        conditions: Conditions | None = None,
+        dropped: Dropped | None = None,
         return_dict: bool = True,
     ) -> StemUNet1DOutput | tuple[torch.Tensor]:
-        """Predicts from noisy latents.
+        """Predict from noisy latents.
 
         Args:
             sample: Noisy latents `(batch, latent_channels, frames)`.
             timestep: One timestep for all items, or one an item, `(batch,)`.
-            mix_latents: Latents of the mixes, shaped like `sample`. None drops the mix of every item.
-            mix_dropped: Boolean `(batch,)`: items whose mix is replaced by the learned null vector.
+            conditions: Conditions by name: `(batch, channels, frames)` of frame and control conditions, such as the
+                latents of the mixes under `"mix"`, and `(batch, channels)` of global ones. Conditions that are missing
+                are dropped for every item.
+            dropped: Boolean masks by name, `(batch,)`, or for parts of a condition up to its own shape: where true, the
+                learned null takes the condition's place.
             return_dict: Return a `StemUNet1DOutput` and not a tuple.
 
         Returns:
             The prediction, shaped like `sample`.
 
         Raises:
-            ValueError: If shapes do not fit together.
+            TypeError: The conditions have no names.
+            ValueError: Shapes do not fit together, or a condition is not among the net's.
         """
-        batch, _, frames = self._check_inputs(sample, timestep, mix_latents, mix_dropped)
+        if isinstance(conditions, torch.Tensor):
+            raise TypeError('conditions must be tensors by name, got a tensor; pass {"mix": mix_latents}')
+        conditions = {} if conditions is None else conditions
+        dropped = {} if dropped is None else dropped
+        batch, _, frames = self._check_inputs(sample, timestep, conditions, dropped)
 
         timestep = torch.as_tensor(timestep, device=sample.device).expand(batch)
         embedding = self.time_embedding(timestep).to(sample.dtype)
-        null = self.null_mix.to(sample.dtype)[None, :, None].expand_as(sample)
-        if mix_latents is None:
-            mix_latents = null
-        elif mix_dropped is not None:
-            mix_latents = torch.where(mix_dropped[:, None, None], null, mix_latents)
+        embedding = self.global_embeddings(embedding, conditions, dropped)
+        levels = len(self.down_blocks) + 1
+        controls: list[torch.Tensor | None] = [None] * levels
+        if self.control_encoder is not None:
+            controls = self.control_encoder((batch, frames), conditions, dropped, sample.dtype)
 
-        tables = [None] * (len(self.down_blocks) + 1)
+        tables: list[torch.Tensor | None] = [None] * levels
         for level, position_bias in self.position_biases.items():
             tables[int(level)] = position_bias(-(-frames // 2 ** int(level)), sample.device)
 
-        hidden = self.conv_in(torch.cat([sample, mix_latents], dim=1))
+        hidden = self.conv_in(self.frame_inputs(sample, conditions, dropped))
         skips = []
         for level, down_block in enumerate(self.down_blocks):
-            hidden = self._run(down_block, hidden, embedding, tables[level])
+            hidden = self._run(down_block, hidden, embedding, tables[level], controls[level])
             skips.append(hidden)
             hidden = self.downsamplers[level](hidden)
-        hidden = self._run(self.mid_block, hidden, embedding, tables[-1])
+        hidden = self._run(self.mid_block, hidden, embedding, tables[-1], controls[-1])
         for level in reversed(range(len(skips))):
             skip = skips[level]
             hidden = self.upsamplers[level](hidden, length=skip.shape[-1])
             hidden = self.skip_merges[level](torch.cat([hidden, skip], dim=1).transpose(1, 2)).transpose(1, 2)
-            hidden = self._run(self.up_blocks[level], hidden, embedding, tables[level])
+            hidden = self._run(self.up_blocks[level], hidden, embedding, tables[level], controls[level])
         prediction = self.conv_out(nn.functional.silu(self.norm_out(hidden))).contiguous()
 
         if not return_dict:
@@ -246,38 +301,23 @@ class StemUNet1DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         source, options = pretrained_model_name_or_path_or_dict, {**options, "prefix": prefix}
         super().load_lora_adapter(source, use_safetensors=use_safetensors, **options)
 
-    def _run(
-        self, stage: nn.Module, hidden: torch.Tensor, embedding: torch.Tensor, table: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _run(self, stage: nn.Module, *inputs: torch.Tensor | None) -> torch.Tensor:
         if self.gradient_checkpointing and torch.is_grad_enabled():
-            return self._gradient_checkpointing_func(stage, hidden, embedding, table)  # pyright: ignore[reportOptionalCall]
-        return stage(hidden, embedding, table)
+            return self._gradient_checkpointing_func(stage, *inputs)  # pyright: ignore[reportOptionalCall]
+        return stage(*inputs)
 
     def _check_inputs(
-        self,
-        sample: torch.Tensor,
-        timestep: int | float | torch.Tensor,
-        mix_latents: torch.Tensor | None,
-        mix_dropped: torch.Tensor | None,
+        self, sample: torch.Tensor, timestep: int | float | torch.Tensor, conditions: Conditions, dropped: Dropped
     ) -> torch.Size:
-        channels = self.null_mix.shape[0]
+        channels = self.config["latent_channels"]
         if sample.ndim != 3 or sample.shape[1] != channels or sample.shape[2] < 1:
             raise ValueError(
                 f"sample has shape {tuple(sample.shape)}, expected (batch, {channels}, frames), at least one frame"
             )
-        batch = sample.shape[0]
+        batch, _, frames = sample.shape
         if isinstance(timestep, torch.Tensor) and timestep.shape not in ((), (1,), (batch,)):
             raise ValueError(
                 f"timestep has shape {tuple(timestep.shape)}, expected one for all items or one an item: {(batch,)}"
             )
-        if mix_latents is not None and mix_latents.shape != sample.shape:
-            raise ValueError(
-                f"mix_latents has shape {tuple(mix_latents.shape)}, expected the sample's, {tuple(sample.shape)}; "
-                "encode a mix of the stem's length"
-            )
-        if mix_dropped is not None and (mix_dropped.shape != (batch,) or mix_dropped.dtype != torch.bool):
-            raise ValueError(
-                f"mix_dropped is {mix_dropped.dtype} of shape {tuple(mix_dropped.shape)}, "
-                f"expected torch.bool of shape {(batch,)}"
-            )
+        check_conditions(conditions, dropped, self.condition_channels, self.condition_vectors, batch, frames)
         return sample.shape

@@ -1,7 +1,8 @@
-"""Layers in plain PyTorch: attention with a position bias, residual blocks, embeddings, carriers; no diffusers."""
+"""Layers in plain PyTorch, without diffusers: attention with a position bias, residual blocks, conditions."""
 
 from latentstem.nn.attention import SelfAttention1D, biased_attention
 from latentstem.nn.carriers import CarrierBank
+from latentstem.nn.conditioning import ControlConditions, FrameConditions, GlobalConditions
 from latentstem.nn.convnext import ConvNeXtBlock1D
 from latentstem.nn.embeddings import TimestepEmbedding, sinusoidal_embedding
 from latentstem.nn.position import DynamicPositionBias, reuse_position_tables
@@ -10,10 +11,13 @@ from latentstem.nn.resnet import ChannelNorm, Downsample1D, FrameConv1d, ResnetB
 __all__ = [
     "CarrierBank",
     "ChannelNorm",
+    "ControlConditions",
     "ConvNeXtBlock1D",
     "Downsample1D",
     "DynamicPositionBias",
+    "FrameConditions",
     "FrameConv1d",
+    "GlobalConditions",
     "ResnetBlock1D",
     "SelfAttention1D",
     "TimestepEmbedding",

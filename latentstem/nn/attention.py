@@ -116,7 +116,7 @@ class SelfAttention1D(nn.Module):
         train_length: Frames of a training sequence at this resolution, the length from which the scaling acts.
 
     Shape:
-        hidden `(batch, channels, n)`, table `(num_heads, 2n - 1)` or None, to `(batch, channels, n)`.
+        hidden_states `(batch, channels, n)`, table `(num_heads, 2n - 1)` or None, to `(batch, channels, n)`.
 
     Example:
         >>> attention = SelfAttention1D(channels=32, num_heads=4)
@@ -141,9 +141,9 @@ class SelfAttention1D(nn.Module):
         nn.init.zeros_(self.to_out.weight)
         nn.init.zeros_(self.to_out.bias)
 
-    def forward(self, hidden: torch.Tensor, table: torch.Tensor | None = None) -> torch.Tensor:
-        """Attends over the frames; `table` is the position bias, see `biased_attention`."""
-        frames = self.norm(hidden).transpose(1, 2)
+    def forward(self, hidden_states: torch.Tensor, table: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend over the frames; `table` is the position bias, see `biased_attention`."""
+        frames = self.norm(hidden_states).transpose(1, 2)
         query, key, value = (
             rearrange(project(frames), "b n (h d) -> b h n d", h=self.num_heads)
             for project in (self.to_q, self.to_k, self.to_v)
@@ -151,4 +151,4 @@ class SelfAttention1D(nn.Module):
         if self.log_n_scaling:
             query = query * max(1.0, math.log(frames.shape[1]) / math.log(self.train_length))
         attended = rearrange(biased_attention(query, key, value, table), "b h n d -> b n (h d)")
-        return hidden + self.to_out(attended).transpose(1, 2)
+        return hidden_states + self.to_out(attended).transpose(1, 2)

@@ -69,17 +69,20 @@ class FrameConv1d(nn.Module):
 
 
 class ResnetBlock1D(nn.Module):
-    """Two three-frame convolutions around a residual path, modulated by an embedding of the timestep (FiLM).
+    """Two three-frame convolutions around a residual path, with scale and shift by an embedding (FiLM).
 
-    The second convolution starts at zero, so that the block starts as the identity.
+    The second convolution starts at zero, so that the block starts as the identity. Where the block takes a control, it
+    adds to scale and shift of each frame, through a layer that starts at zero as well.
 
     Args:
         channels: Channels in and out.
         embedding_dim: Width of the timestep's embedding.
         dropout: Share of activations dropped before the second convolution in training.
+        control_channels: Channels of the control; 0 takes none.
 
     Shape:
-        hidden `(batch, channels, frames)`, embedding `(batch, embedding_dim)`, to `(batch, channels, frames)`.
+        hidden_states `(batch, channels, frames)`, embedding `(batch, embedding_dim)`, control `(batch,
+        control_channels, frames)` or None, to `(batch, channels, frames)`.
 
     Example:
         >>> block = ResnetBlock1D(channels=8, embedding_dim=16)
@@ -88,23 +91,32 @@ class ResnetBlock1D(nn.Module):
         True
     """
 
-    def __init__(self, channels: int, embedding_dim: int, dropout: float = 0.0):
+    def __init__(self, channels: int, embedding_dim: int, dropout: float = 0.0, control_channels: int = 0):
         super().__init__()
         self.norm1 = ChannelNorm(channels)
         self.conv1 = FrameConv1d(channels, channels)
         self.to_scale_shift = nn.Linear(embedding_dim, 2 * channels)
+        self.control_to_scale_shift = nn.Linear(control_channels, 2 * channels) if control_channels else None
         self.norm2 = ChannelNorm(channels)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = FrameConv1d(channels, channels)
         nn.init.zeros_(self.conv2.taps.weight)
         nn.init.zeros_(self.conv2.taps.bias)
+        if self.control_to_scale_shift is not None:
+            nn.init.zeros_(self.control_to_scale_shift.weight)
+            nn.init.zeros_(self.control_to_scale_shift.bias)
 
-    def forward(self, hidden: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        """Adds the block's change to `hidden`."""
-        scale, shift = self.to_scale_shift(nn.functional.silu(embedding))[:, :, None].chunk(2, dim=1)
-        change = self.conv1(nn.functional.silu(self.norm1(hidden)))
+    def forward(
+        self, hidden_states: torch.Tensor, embedding: torch.Tensor, control: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Add the block's change to `hidden_states`."""
+        scale_shift = self.to_scale_shift(nn.functional.silu(embedding))[:, :, None]
+        if self.control_to_scale_shift is not None and control is not None:
+            scale_shift = scale_shift + self.control_to_scale_shift(control.transpose(1, 2)).transpose(1, 2)
+        scale, shift = scale_shift.chunk(2, dim=1)
+        change = self.conv1(nn.functional.silu(self.norm1(hidden_states)))
         change = torch.addcmul(shift, self.norm2(change), 1 + scale)
-        return hidden + self.conv2(self.dropout(nn.functional.silu(change)))
+        return hidden_states + self.conv2(self.dropout(nn.functional.silu(change)))
 
 
 class Downsample1D(nn.Module):

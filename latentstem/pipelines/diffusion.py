@@ -1,5 +1,7 @@
 """From noise to latents of a stem: what pipelines share whose net draws stems, whatever they are conditioned on."""
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,14 +11,15 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.circular import wrap_turn
+from latentstem.guidance.branches import changed_net, changes_net, dropped_in, guidance_branches
 from latentstem.pipelines.codec import LOOP_CONTEXT, StemCodecPipeline
 from latentstem.sampling.denoised import denoised_coefficients
+from latentstem.sampling.objectives import COMPARED_TIMESTEPS, add_noise_for_step, check_schedule
 from latentstem.sampling.windows import Windows
-from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 
 
 class StemDiffusionPipeline(StemCodecPipeline):
-    """A pipeline with a denoiser that hears a mix, a scheduler, a guider, and perhaps a judge of what was drawn.
+    """A pipeline with a conditioned denoiser, a scheduler, a guider, and perhaps a judge of what was drawn.
 
     A base class: it has no call of its own. `StemAccompanimentPipeline` is one of its kind.
 
@@ -30,7 +33,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
         >>> pipe.scheduler.set_timesteps(64)
         >>> pipe.guider.set_state(step=0, num_inference_steps=64, timestep=pipe.scheduler.timesteps[0])
         >>> with torch.no_grad():
-        ...     pipe.predict(noise, pipe.scheduler.timesteps[0], mix_latents, pipe.guider).shape
+        ...     pipe.predict(noise, pipe.scheduler.timesteps[0], {"mix": mix_latents}, pipe.guider).shape
         torch.Size([1, 64, 20])
     """
 
@@ -67,22 +70,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
         self.split_guidance = False
 
     def _check_scheduler(self) -> None:
-        trained = CosineDDIMScheduler(**self.config["trained_schedule"])
-        name = type(self.scheduler).__name__
-        fix = f"{name}.from_config(pipe.scheduler.config) of the scheduler saved with the weights"
-        alphas = getattr(self.scheduler, "alphas_cumprod", torch.empty(0)).cpu()
-        if alphas.shape != trained.alphas_cumprod.shape or not torch.allclose(
-            alphas, trained.alphas_cumprod, rtol=1e-3, atol=1e-6
-        ):
-            raise ValueError(
-                f"{name} has another noise schedule (alphas_cumprod) than the one the net was trained on, which "
-                f"would return noise; build it with {fix}"
-            )
-        if self.scheduler.config.prediction_type != trained.config["prediction_type"]:
-            raise ValueError(
-                f"{name} takes the net's output for {self.scheduler.config.prediction_type!r}, but it was trained to "
-                f"predict {trained.config['prediction_type']!r}; build it with {fix}"
-            )
+        check_schedule(self.scheduler, self.config["trained_schedule"])
 
     def prepare_latents(
         self,
@@ -91,7 +79,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
         generator: torch.Generator | list[torch.Generator] | None,
         latents: Tensor | None,
         init_latents: Tensor | None = None,
-        timestep: Tensor | None = None,
+        timestep: int | float | Tensor = 0,
     ) -> Tensor:
         """Draws the noise to start from, or checks the one given, and mixes it with what to vary.
 
@@ -101,7 +89,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
             generator: One for all, or one a stem.
             latents: Noise of standard deviation 1 to use instead, `(batch, latent_channels, frames)`.
             init_latents: Clean latents of that shape to start from; None starts from noise alone.
-            timestep: At which sampling starts, `(1,)`; needed with `init_latents`.
+            timestep: At which sampling starts; needed with `init_latents`.
 
         Returns:
             Noise at the scheduler's scale, or `init_latents` at the noise level of `timestep`; float32.
@@ -122,67 +110,86 @@ class StemDiffusionPipeline(StemCodecPipeline):
             raise ValueError(f"latents must have the shape {shape}, got {tuple(latents.shape)}")
         latents = latents.to(device, torch.float32)
         if init_latents is None:
-            return latents * self.scheduler.init_noise_sigma
-        return self.scheduler.add_noise(init_latents, latents, timestep)
+            return latents * getattr(self.scheduler, "init_noise_sigma", 1.0)  # flow matching begins at noise itself
+        return add_noise_for_step(self.scheduler, init_latents, latents, timestep)
 
     def predict(
         self,
         latents: Tensor,
         timestep: Tensor,
-        mix_latents: Tensor | None,
+        conditions: Mapping[str, Tensor],
         guider: BaseGuidance,
         loop: bool = False,
+        dropped: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """Runs the net for all branches of guidance, and guides.
+        """Run the net for all branches of guidance, and guide.
 
         Args:
             latents: Noisy latents `(batch, latent_channels, frames)`.
             timestep: The scheduler's.
-            mix_latents: Normalised latents of the mixes, of the same shape; None: without a mix.
+            conditions: What the net is conditioned on, by name: `(batch, channels, frames)`, such as the normalised
+                latents of the mixes under `"mix"`, or `(batch, channels)` of global conditions. Empty: nothing.
             guider: With its state set to this step.
             loop: Whether the latents go on around their ends.
+            dropped: Masks of what is dropped in every branch, by name, as the net takes them.
 
         Returns:
-            The guided model output, float32.
+            The guided clean sample, float32.
         """
-        batch, _, frames = latents.shape
-        heard = torch.zeros(batch, dtype=torch.bool, device=latents.device)
-        branches: Any = guider.prepare_inputs({"mix_dropped": (heard, ~heard)})  # pyright: ignore[reportArgumentType]
-
-        sample, mix = self.scheduler.scale_model_input(latents, timestep), mix_latents
+        frames = latents.shape[-1]
+        names = list(conditions)
+        branches = guidance_branches(guider, names)
+        masks = [dropped_in(branch, dict(conditions), dict(dropped or {})) for branch in branches]
+        sample, given = self._net_inputs(latents, timestep, conditions, loop)
         if loop:
-            sample = wrap_turn(sample, LOOP_CONTEXT)
-            mix = None if mix is None else wrap_turn(mix, LOOP_CONTEXT)
-        sample, mix = (None if part is None else part.to(self.unet.dtype) for part in (sample, mix))
-        forwards = [branch.mix_dropped for branch in branches]
-        if not self.split_guidance:
-            forwards = [torch.cat(forwards)]
+            masks = [{name: _around(mask, frames) for name, mask in each.items()} for each in masks]
+        length = sample.shape[-1]
 
-        def run_net(span: slice) -> Tensor:
+        def run_net(numbers: Sequence[int]) -> Tensor:
+            """Outputs of these branches, in one evaluation a window."""
+            copies = len(numbers)
+            together = {name: torch.cat([masks[number][name] for number in numbers]) for name in names}
+
+            def run_window(span: slice) -> Tensor:
+                values = {name: _window(value, span, length) for name, value in given.items()}
+                return self.unet(
+                    sample[..., span].repeat(copies, 1, 1),
+                    timestep,
+                    conditions={name: value.repeat(copies, *[1] * (value.ndim - 1)) for name, value in values.items()},
+                    dropped={name: _window(mask, span, length) for name, mask in together.items()},
+                ).sample.float()
+
+            output = run_window(slice(length)) if self.windows is None else self.windows.blend(run_window, length)
+            return output[..., LOOP_CONTEXT:][..., :frames] if loop else output
+
+        if changes_net(guider):
             outputs = []
-            for dropped in forwards:
-                noisy, heard = (
-                    None if part is None else part[..., span].repeat(len(dropped) // batch, 1, 1)
-                    for part in (sample, mix)
-                )
-                dropped = None if mix is None else dropped
-                outputs.append(self.unet(noisy, timestep, mix_latents=heard, mix_dropped=dropped).sample.float())
-            return torch.cat(outputs)
+            for number, branch in enumerate(branches):
+                with changed_net(guider, self.unet, branch, branches[:number]):
+                    outputs.append(run_net([number]))
+        elif self.split_guidance:
+            outputs = [run_net([number]) for number in range(len(branches))]
+        else:
+            outputs = run_net(range(len(branches))).chunk(len(branches))
 
-        length = frames + 2 * LOOP_CONTEXT if loop else frames
-        output = run_net(slice(length)) if self.windows is None else self.windows.blend(run_net, length)
-        outputs = output[..., LOOP_CONTEXT:][..., :frames] if loop else output
-        outputs = outputs.chunk(len(branches))
-
-        if getattr(guider, "space", "output") != "denoised":
-            for branch, branch_output in zip(branches, outputs, strict=True):
-                branch.noise_pred = branch_output
-            return guider(branches).pred
         a, b = denoised_coefficients(self.scheduler, timestep)
-        for branch, branch_output in zip(branches, outputs, strict=True):
-            branch.noise_pred = a * latents + b * branch_output
-        # Written as a change of the conditional output, so that it is that output to the bit where guidance is off.
-        return outputs[0] + (guider(branches).pred - branches[0].noise_pred) / b
+        in_denoised_space = getattr(guider, "space", "output") == "denoised"
+        for branch, output in zip(branches, outputs, strict=True):
+            branch.noise_pred = a * latents + b * output if in_denoised_space else output
+        guided = guider(branches).pred
+        return guided if in_denoised_space else a * latents + b * guided
+
+    def _net_inputs(
+        self, latents: Tensor, timestep: Tensor, conditions: Mapping[str, Tensor], loop: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Noisy latents and conditions in the net's dtype, at the scale it was trained with, loops with context."""
+        sample = latents
+        if hasattr(self.scheduler, "scale_model_input"):
+            sample = self.scheduler.scale_model_input(latents, timestep)
+        sample, *values = (part.to(self.unet.dtype) for part in (sample, *conditions.values()))
+        if loop:
+            sample, *values = (_around(part, latents.shape[-1]) for part in (sample, *values))
+        return sample, dict(zip(conditions, values, strict=True))
 
     @torch.no_grad()
     def score(self, mix_latents: Tensor, latents: Tensor) -> Tensor:
@@ -212,33 +219,34 @@ class StemDiffusionPipeline(StemCodecPipeline):
         return torch.where(scores.isnan(), -torch.inf, scores)
 
 
-def schedule_of(scheduler: Any) -> dict[str, Any]:
-    """What `CosineDDIMScheduler` has to be given for the schedule that a scheduler was built with.
+def _around(part: Tensor, frames: int) -> Tensor:
+    """One turn of a loop with its surroundings; what has no frames stays as it is."""
+    return wrap_turn(part, LOOP_CONTEXT) if part.ndim == 3 and part.shape[-1] == frames else part
+
+
+def _window(part: Tensor, span: slice, frames: int) -> Tensor:
+    """Those frames of a condition or mask; what has no frames, or one for all, stays as it is."""
+    return part[..., span] if part.ndim == 3 and part.shape[-1] == frames else part
+
+
+def upgraded_schedule(trained: Mapping[str, Any]) -> dict[str, Any]:
+    """A trained schedule as a pipeline of today keeps it, from what earlier versions saved.
 
     Args:
-        scheduler: A `CosineDDIMScheduler`, or one built from its config.
+        trained: Of version 0.1.0, with `max_signal_rate` and `min_signal_rate` of a cosine schedule; or of today.
 
     Returns:
-        `num_train_timesteps`, `max_signal_rate`, `min_signal_rate` and `prediction_type`.
-
-    Raises:
-        ValueError: the scheduler's betas are not those of a `CosineDDIMScheduler`.
+        As `latentstem.sampling.objectives.schedule_of` returns it.
     """
-    config, name = scheduler.config, type(scheduler).__name__
-    fix = (
-        "pass the schedule the net was trained on as trained_schedule, or build the scheduler with "
-        f"{name}.from_config(CosineDDIMScheduler(...).config)"
-    )
-    if config.get("trained_betas") is None:
-        raise ValueError(f"the config of {name} has no trained_betas; {fix}")
-    steps, prediction_type = config["num_train_timesteps"], config["prediction_type"]
-    try:
-        trained = CosineDDIMScheduler(steps, prediction_type=prediction_type, trained_betas=config["trained_betas"])
-    except ValueError as error:
-        raise ValueError(f"{name} has not the schedule of a CosineDDIMScheduler ({error}); {fix}") from error
+    if "max_signal_rate" not in trained:
+        return dict(trained)
+    first, last = math.acos(trained["max_signal_rate"]), math.acos(trained["min_signal_rate"])
+    total = trained["num_train_timesteps"]
+    steps = torch.linspace(0, total - 1, COMPARED_TIMESTEPS).round()
+    angles = (first + (last - first) * steps / (total - 1)).tolist()
     return {
-        "num_train_timesteps": steps,
-        "max_signal_rate": trained.max_signal_rate,
-        "min_signal_rate": trained.min_signal_rate,
-        "prediction_type": prediction_type,
+        "num_train_timesteps": total,
+        "prediction_type": trained["prediction_type"],
+        "signal_rates": [round(math.cos(angle), 6) for angle in angles],
+        "noise_rates": [round(math.sin(angle), 6) for angle in angles],
     }

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,12 +19,13 @@ from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
 from latentstem.pipelines.best_of import best_of, check_keep_best
-from latentstem.pipelines.diffusion import StemDiffusionPipeline, schedule_of
+from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgraded_schedule
 from latentstem.pipelines.init_stem import InitStem, Ranges, check_init_stem, first_step
 from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.sampling.codec import hop_length_of
 from latentstem.sampling.denoised import denoised_coefficients
-from latentstem.sampling.hooks import DenoisedHook, hooked_step
+from latentstem.sampling.hooks import DenoisedHook, step_from_denoised
+from latentstem.sampling.objectives import schedule_of
 
 
 class StemAccompanimentPipeline(StemDiffusionPipeline):
@@ -39,16 +40,17 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
             an `AutoencoderOobleck` of diffusers, or one of your own (see `latentstem.sampling.codec`), with whose
             latents the net was trained.
         unet: The denoiser.
-        scheduler: A `CosineDDIMScheduler`, or any diffusers scheduler of one evaluation a step built from its config.
+        scheduler: A `CosineDDIMScheduler`, any diffusers scheduler of one evaluation a step built from its config, or
+            another whose noise levels the net was trained on, flow matching among them.
         guider: How strongly the mix is followed, by default.
-        trained_schedule: The schedule that the net was trained on, `num_train_timesteps`, `max_signal_rate`,
-            `min_signal_rate` and `prediction_type`. None takes it from `scheduler`; it is saved with the pipeline, so
-            that a scheduler swapped in later is held against it.
+        trained_schedule: The schedule that the net was trained on, as `latentstem.sampling.objectives.schedule_of`
+            reads it from a scheduler. None takes it from `scheduler`; it is saved with the pipeline, and a scheduler
+            that is swapped in later is held against it.
         judge: Scores how well stems fit mixes, to keep the best of several; None cannot choose. Figures that are taken
             with this judge must never be of stems that it chose.
 
     Raises:
-        ValueError: the trained schedule is not given and cannot be read from the scheduler's config.
+        TypeError: The trained schedule is not given and cannot be read from the scheduler.
 
     Example:
         >>> import torch
@@ -91,34 +93,36 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
     ):
         super().__init__()
         self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider, judge=judge)
-        self.register_to_config(trained_schedule=dict(trained_schedule or schedule_of(scheduler)))
+        self.register_to_config(trained_schedule=upgraded_schedule(trained_schedule or schedule_of(scheduler)))
         self.sampling_rate: int = autoencoder.config["sampling_rate"]  # pyright: ignore[reportAttributeAccessIssue]
         self.hop_length: int = hop_length_of(autoencoder)
 
     def check_inputs(
         self,
-        mix: Any,
-        mix_latents: Tensor | None,
-        duration: float | None,
-        style: Any,
-        style_latents: Tensor | None,
-        style_strength: float,
-        num_inference_steps: int,
-        guidance_scale: float | None,
-        guidance_rescale: float | None,
-        num_waveforms_per_prompt: int,
-        callback_on_step_end_tensor_inputs: Sequence[str],
-        output_type: str,
+        *,
+        mix: Any = None,
+        mix_latents: Tensor | None = None,
+        duration: float | None = None,
+        style: Any = None,
+        style_latents: Tensor | None = None,
+        style_strength: float = 1.0,
+        num_inference_steps: int = 64,
+        guidance_scale: float | None = None,
+        guidance_rescale: float | None = None,
+        condition_scales: Mapping[str, float] | None = None,
+        num_waveforms_per_prompt: int = 1,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        output_type: str = "pt",
         init_stem: Any = None,
         strength: float | None = None,
         keep: Ranges | None = None,
         loop: bool = False,
         keep_best: int | None = None,
     ) -> None:
-        """Refuses a call that cannot work, before anything is computed.
+        """Refuse a call that cannot work, before anything is computed.
 
         Raises:
-            ValueError: with what was got, what was expected, and the fix.
+            ValueError: With what was got, what was expected, and the fix.
         """
         if mix is not None and mix_latents is not None:
             raise ValueError("got both mix and mix_latents; pass one of them")
@@ -144,6 +148,11 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         ):
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"{name} must be a finite number, got {value}")
+        if condition_scales is not None and "condition_scales" not in self.guider.config:
+            raise ValueError(
+                f"got condition_scales, and {type(self.guider).__name__} weighs all conditions together; use "
+                "RescaledClassifierFreeGuidance, or leave condition_scales out"
+            )
         unknown = set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs)
         if unknown:
             raise ValueError(
@@ -172,12 +181,14 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         num_inference_steps: int = 64,
         guidance_scale: float | None = None,
         guidance_rescale: float | None = None,
+        condition_scales: Mapping[str, float] | None = None,
         num_waveforms_per_prompt: int = 1,
         keep_best: int | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
         duration: float | None = None,
         mix_latents: Tensor | None = None,
         style_latents: Tensor | None = None,
+        conditions: Mapping[str, Tensor] | None = None,
         latents: Tensor | None = None,
         init_stem: Tensor | np.ndarray | None = None,
         strength: float | None = None,
@@ -201,6 +212,8 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
             num_inference_steps: Steps of the sampler.
             guidance_scale: How strongly the mix is followed, 1 without guidance; None: as the saved guider says.
             guidance_rescale: Share of guidance's added spread taken back; None: as the saved guider says.
+            condition_scales: How strongly single conditions of `conditions` are followed, by name; those that are not
+                named have `guidance_scale`. None: as the saved guider says.
             num_waveforms_per_prompt: Stems a mix; all stems of the first mix come first.
             keep_best: How many of the stems of each mix to return, best first, as the judge scores them; the others are
                 not decoded. None returns all, as they were drawn. Figures that are taken with this judge must never be
@@ -212,6 +225,8 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
             mix_latents: In place of a mix, its normalised latents as `encode_mix` returns them; the stem is then at the
                 reference loudness.
             style_latents: In place of a style reference, its mean `(latent_channels,)` or its normalised latents.
+            conditions: What else the net is conditioned on, by the names in its config: `(mixes, channels, frames)` at
+                latent rate, or `(mixes, channels)` of global conditions; one for all mixes may have a batch of 1.
             latents: Noise to start from, `(stems, latent_channels, frames)`.
             init_stem: A stem to vary, or to keep parts of: as long as the mix, shaped as `mix` may be, one for all
                 mixes or one for each. The new stem is as loud as this one.
@@ -239,23 +254,24 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
             ValueError: anything else that cannot work; the message says what to do.
         """
         self.check_inputs(
-            mix,
-            mix_latents,
-            duration,
-            style,
-            style_latents,
-            style_strength,
-            num_inference_steps,
-            guidance_scale,
-            guidance_rescale,
-            num_waveforms_per_prompt,
-            callback_on_step_end_tensor_inputs,
-            output_type,
-            init_stem,
-            strength,
-            keep,
-            loop,
-            keep_best,
+            mix=mix,
+            mix_latents=mix_latents,
+            duration=duration,
+            style=style,
+            style_latents=style_latents,
+            style_strength=style_strength,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            guidance_rescale=guidance_rescale,
+            condition_scales=condition_scales,
+            num_waveforms_per_prompt=num_waveforms_per_prompt,
+            callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
+            output_type=output_type,
+            init_stem=init_stem,
+            strength=strength,
+            keep=keep,
+            loop=loop,
+            keep_best=keep_best,
         )
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         timesteps = self.scheduler.timesteps
@@ -289,19 +305,22 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
                 hooks.append(KeepRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
             init_latents = init_latents if start.strength < 1 else None
 
+        given = self._conditions_of_items(mix_latents, conditions, len(gain), num_waveforms_per_prompt)
+        mix_latents = given.get("mix")
         gain = gain.repeat_interleave(num_waveforms_per_prompt)
-        if mix_latents is not None:
-            mix_latents = mix_latents.to(self._execution_device, torch.float32)
-            mix_latents = mix_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
         frames = self.count_frames(num_samples, loop)
         sample: Tensor = self.prepare_latents(
             len(gain), frames, generator, latents, init_latents, timesteps[begin : begin + 1]
         )
 
         # A guider of this call's own: the saved one is shared with other pipelines.
-        overrides = {"guidance_scale": guidance_scale, "guidance_rescale": guidance_rescale}
-        overrides = {name: value for name, value in overrides.items() if value is not None}
-        guider = self.guider.new(**overrides, **({"enabled": False} if mix_latents is None else {}))
+        overrides = {
+            "guidance_scale": guidance_scale,
+            "guidance_rescale": guidance_rescale,
+            "condition_scales": condition_scales,
+            "enabled": None if given else False,
+        }
+        guider = self.guider.new(**{name: value for name, value in overrides.items() if value is not None})
         step_options = {}
         if "generator" in inspect.signature(self.scheduler.step).parameters:
             step_options["generator"] = generator
@@ -310,10 +329,8 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         with bar as progress_bar, reuse_position_tables(self.unet):
             for index, timestep in enumerate(timesteps[begin:], start=begin):
                 guider.set_state(step=index, num_inference_steps=len(timesteps), timestep=timestep)
-                output = self.predict(sample, timestep, mix_latents, guider, loop)
-                result, denoised = hooked_step(
-                    self.scheduler.step, self.scheduler, hooks, output, timestep, sample, **step_options
-                )
+                denoised = self.predict(sample, timestep, given, guider, loop)
+                result, denoised = step_from_denoised(self.scheduler, denoised, timestep, sample, hooks, **step_options)
                 sample = result.prev_sample
                 if callback_on_step_end is not None:
                     tensors: dict[str, Any] = {"latents": sample, "denoised": denoised, "mix_latents": mix_latents}
@@ -334,6 +351,20 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         if not return_dict:
             return (audios,)
         return StemPipelineOutput(audios=audios, sampling_rate=self.sampling_rate, scores=scores)
+
+    def _conditions_of_items(
+        self, mix_latents: Tensor | None, more: Mapping[str, Tensor] | None, mixes: int, stems: int
+    ) -> dict[str, Tensor]:
+        """All conditions by name, one for each stem: the stems of a mix side by side."""
+        conditions = {**({} if mix_latents is None else {"mix": mix_latents}), **(more or {})}
+        for name, value in conditions.items():
+            if len(value) not in (1, mixes):
+                raise ValueError(
+                    f"got {len(value)} items of condition {name!r} for {mixes} mixes; pass one, or one a mix"
+                )
+            value = value.to(self._execution_device, torch.float32).expand(mixes, *value.shape[1:])
+            conditions[name] = value.repeat_interleave(stems, dim=0)
+        return conditions
 
     def _one_a_mix(self, init_stem: Tensor, num_samples: int, gain: Tensor, mix_latents: Tensor | None) -> Tensor:
         """The stems to start from, one for each mix; without a mix there may be any number."""

@@ -1,7 +1,7 @@
 """What happens between a net's prediction and a scheduler's step, for any scheduler."""
 
 from latentstem.sampling.denoised import DenoisedCoefficients, denoised_coefficients, signal_and_noise_rates
-from latentstem.sampling.hooks import DenoisedHook, DenoisedStep, hooked_step, on_denoised
+from latentstem.sampling.hooks import DenoisedHook, DenoisedStep, on_denoised, step_from_denoised
 from latentstem.sampling.latents import denormalize_latents, normalize_latents
 
 __all__ = [
@@ -10,8 +10,8 @@ __all__ = [
     "DenoisedStep",
     "denoised_coefficients",
     "denormalize_latents",
-    "hooked_step",
     "normalize_latents",
     "on_denoised",
     "signal_and_noise_rates",
+    "step_from_denoised",
 ]

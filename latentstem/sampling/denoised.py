@@ -1,21 +1,23 @@
 """The clean sample `x0 = A * x_t + B * output`, with scalars A and B, for every scheduler of one evaluation a step.
 
-The table, with `x_t = a * x0 + b * noise` and `s` the scheduler's sigma:
+With `x_t = a * x0 + b * noise`, and for what each net predicts:
 
-| schedulers | prediction | A | B |
+| prediction | output | A | B |
 | --- | --- | --- | --- |
-| DDIM, DDPM, DPM-Solver++, UniPC, DEIS (`a^2 + b^2 = 1`) | epsilon | 1/a | -b/a |
-| | velocity | a | -b |
-| | sample | 0 | 1 |
-| Euler, Euler ancestral (`a = 1`, `b = s`; the net sees `x_t / sqrt(1 + s^2)`) | epsilon | 1 | -s |
-| | velocity | 1/(1 + s^2) | -s/sqrt(1 + s^2) |
-| | sample | 0 | 1 |
-| EDM Euler, EDM DPM-Solver (Karras et al. 2022, arXiv 2206.00364, eq. 7) | any | c_skip | +-c_out |
-| flow matching (`a = 1 - s`, `b = s`) | velocity | 1 | -s |
+| epsilon | `noise` | 1/a | -b/a |
+| velocity | `a * noise - b * x0` | a/(a^2 + b^2) | -b/(a^2 + b^2) |
+| sample | `x0` | 0 | 1 |
+| flow | `noise - x0` | 1/(a + b) | -b/(a + b) |
+
+What differs between families of schedulers is where a and b are read: DDIM and DDPM keep them as `alphas_cumprod`, the
+multistep solvers and Euler as sigmas `b / a` (Euler holds `x_t / a`, which is scaled for the net), flow matching as `b`
+with `a = 1 - b`. EDM (Karras et al. 2022, arXiv 2206.00364, eq. 7) says A and B itself. A scheduler of one's own says a
+and b by a method `signal_and_noise_rates`.
 """
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddim_parallel import DDIMParallelScheduler
@@ -28,18 +30,6 @@ from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedule
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from torch import Tensor
-
-from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
-
-_VARIANCE_PRESERVING = (
-    CosineDDIMScheduler,
-    DDIMScheduler,
-    DDIMParallelScheduler,
-    DDPMScheduler,
-    DDPMParallelScheduler,
-)
-_MULTISTEP = (DPMSolverMultistepScheduler, UniPCMultistepScheduler, DEISMultistepScheduler)
-_SIGMA = (EulerDiscreteScheduler, EulerAncestralDiscreteScheduler)
 
 
 class DenoisedCoefficients(NamedTuple):
@@ -54,11 +44,36 @@ class DenoisedCoefficients(NamedTuple):
     output: float
 
 
-def denoised_coefficients(scheduler: Any, timestep: int | float | Tensor) -> DenoisedCoefficients:
-    """Says how a scheduler turns a noisy sample and a model output into a clean sample.
+class NoiseLevel(NamedTuple):
+    """How a noisy sample is made: `x_t = (signal * x0 + noise * noise_sample) / input_scale`.
 
-    A scheduler from elsewhere takes part by having methods `denoised_coefficients(timestep)` and
-    `signal_and_noise_rates(timestep)` of its own, which are asked first.
+    Attributes:
+        signal: Factor of the clean sample in what the net is given.
+        noise: Factor of the noise in what the net is given.
+        input_scale: What the scheduler multiplies the noisy sample by for the net.
+    """
+
+    signal: float
+    noise: float
+    input_scale: float = 1.0
+
+
+class HasRates(Protocol):
+    """What a scheduler of one's own implements to take part in training, guidance, hooks and checks.
+
+    Its config says `prediction_type`: `"epsilon"`, `"v_prediction"`, `"sample"` or `"flow_prediction"`.
+    """
+
+    def signal_and_noise_rates(self, timestep: int | float | Tensor) -> tuple[Any, Any]:
+        """Return the factors of clean sample and noise in `x_t`, shaped like `timestep`."""
+        ...
+
+
+def denoised_coefficients(scheduler: Any, timestep: int | float | Tensor) -> DenoisedCoefficients:
+    """Say how a scheduler turns a noisy sample and a model output into a clean sample.
+
+    A scheduler from elsewhere takes part by having a method `denoised_coefficients(timestep)` of its own, or
+    `signal_and_noise_rates(timestep)` (see `HasRates`), which are asked first.
 
     Args:
         scheduler: After `set_timesteps`.
@@ -68,8 +83,8 @@ def denoised_coefficients(scheduler: Any, timestep: int | float | Tensor) -> Den
         The two scalars.
 
     Raises:
-        TypeError: the scheduler is not in the table, among them those that evaluate the net twice a step.
-        ValueError: the scheduler clips, or predicts epsilon where no signal is left, or its prediction type is not in
+        TypeError: The scheduler is of no known family, or evaluates the net more than once a step.
+        ValueError: The scheduler clips, or predicts epsilon where no signal is left, or its prediction type is not in
             the table.
 
     Example:
@@ -82,41 +97,73 @@ def denoised_coefficients(scheduler: Any, timestep: int | float | Tensor) -> Den
     """
     if hasattr(scheduler, "denoised_coefficients"):
         return DenoisedCoefficients(*scheduler.denoised_coefficients(timestep))
-    _check(scheduler)
     if hasattr(scheduler, "precondition_outputs"):
+        _check(scheduler)
         sigma = _sigma(scheduler, timestep)
         return DenoisedCoefficients(
             float(scheduler.precondition_outputs(1.0, 0.0, sigma)),
             float(scheduler.precondition_outputs(0.0, 1.0, sigma)),
         )
-    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
-        return DenoisedCoefficients(1.0, -_sigma(scheduler, timestep))
-
-    prediction_type = scheduler.config.prediction_type
-    if prediction_type in ("sample", "original_sample"):
-        return DenoisedCoefficients(0.0, 1.0)
-    if prediction_type == "flow_prediction" and scheduler.config.use_flow_sigmas:
-        return DenoisedCoefficients(1.0, -_sigma(scheduler, timestep))
-    signal, noise = signal_and_noise_rates(scheduler, timestep)
-    # Euler's x_t is the one of the table's first rows divided by its signal rate.
-    scale = signal if isinstance(scheduler, _SIGMA) else 1.0
-    if prediction_type == "epsilon":
-        if signal == 0:
+    signal, noise, scale = noise_level(scheduler, timestep)
+    match prediction_type(scheduler):
+        case "sample" | "original_sample":
+            return DenoisedCoefficients(0.0, 1.0)
+        case "epsilon" if signal == 0:
             raise ValueError(
                 f"epsilon says nothing of the clean sample at timestep {float(timestep):g}, where no signal is left; "
                 "use a schedule that ends above signal rate 0, or a net that predicts v"
             )
-        return DenoisedCoefficients(scale / signal, -noise / signal)
-    if prediction_type == "v_prediction":
-        return DenoisedCoefficients(scale * signal, -noise)
-    raise ValueError(
-        f"prediction_type must be epsilon, v_prediction or sample, got {prediction_type!r} in "
-        f"{type(scheduler).__name__}"
-    )
+        case "epsilon":
+            return DenoisedCoefficients(scale / signal, -noise / signal)
+        case "v_prediction":
+            power = signal**2 + noise**2
+            return DenoisedCoefficients(scale * signal / power, -noise / power)
+        case "flow_prediction":
+            return DenoisedCoefficients(scale / (signal + noise), -noise / (signal + noise))
+        case unknown:
+            raise ValueError(
+                f"prediction_type must be epsilon, v_prediction, sample or flow_prediction, got {unknown!r} in "
+                f"{type(scheduler).__name__}"
+            )
+
+
+def prediction_type(scheduler: Any) -> str:
+    """What a scheduler takes a net's output for; flow matching schedulers have no such entry in their config.
+
+    Example:
+        >>> prediction_type(DDIMScheduler()), prediction_type(FlowMatchEulerDiscreteScheduler())
+        ('epsilon', 'flow_prediction')
+    """
+    return scheduler.config.get("prediction_type", "flow_prediction")
+
+
+def noise_level(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
+    """Say how the noisy sample at a timestep of a sampling run is made.
+
+    Args:
+        scheduler: After `set_timesteps`.
+        timestep: The one about to be passed to `scheduler.step`.
+
+    Returns:
+        Rates in what the net is given, and its scale.
+
+    Raises:
+        TypeError: The scheduler is of no known family, or evaluates the net more than once a step.
+        ValueError: The scheduler clips.
+
+    Example:
+        >>> scheduler = FlowMatchEulerDiscreteScheduler()
+        >>> scheduler.set_timesteps(4)
+        >>> noise_level(scheduler, scheduler.timesteps[0])
+        NoiseLevel(signal=0.0, noise=1.0, input_scale=1.0)
+    """
+    if hasattr(scheduler, "signal_and_noise_rates"):
+        return NoiseLevel(*map(float, scheduler.signal_and_noise_rates(timestep)))
+    return _check(scheduler)(scheduler, timestep)
 
 
 def signal_and_noise_rates(scheduler: Any, timestep: int | float | Tensor) -> tuple[float, float]:
-    """Says in which proportion a noisy sample holds signal and noise, scaled so that the squares sum to 1.
+    """Say in which proportion a noisy sample holds signal and noise, scaled so that the squares sum to 1.
 
     Args:
         scheduler: After `set_timesteps`.
@@ -126,19 +173,9 @@ def signal_and_noise_rates(scheduler: Any, timestep: int | float | Tensor) -> tu
         Signal rate and noise rate.
 
     Raises:
-        TypeError: the scheduler is not one that `denoised_coefficients` knows.
+        TypeError: The scheduler is not one that `denoised_coefficients` knows.
     """
-    if hasattr(scheduler, "signal_and_noise_rates"):
-        return scheduler.signal_and_noise_rates(timestep)
-    _check(scheduler)
-    if isinstance(scheduler, _VARIANCE_PRESERVING):
-        alpha = float(scheduler.alphas_cumprod[int(timestep)])
-        return math.sqrt(alpha), math.sqrt(1 - alpha)
-    sigma = _sigma(scheduler, timestep)
-    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler) or scheduler.config.get("use_flow_sigmas", False):
-        signal, noise = 1 - sigma, sigma
-    else:  # EDM's data has the standard deviation sigma_data
-        signal, noise = scheduler.config.get("sigma_data", 1.0), sigma
+    signal, noise, _ = noise_level(scheduler, timestep)
     length = math.hypot(signal, noise)
     return signal / length, noise / length
 
@@ -159,19 +196,52 @@ def _sigma(scheduler: Any, timestep: int | float | Tensor) -> float:
     return float(scheduler.sigmas[step_position(scheduler, timestep)])
 
 
-def _check(scheduler: Any) -> None:
+def _level_of_alphas(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
+    alpha = float(scheduler.alphas_cumprod[int(timestep)])
+    return NoiseLevel(math.sqrt(alpha), math.sqrt(1 - alpha))
+
+
+def _level_of_sigmas(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
+    if scheduler.config.get("use_flow_sigmas", False):
+        return _level_of_flow(scheduler, timestep)
+    sigma = _sigma(scheduler, timestep)
+    return NoiseLevel(1 / math.hypot(1, sigma), sigma / math.hypot(1, sigma))
+
+
+def _level_of_euler(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
+    signal, noise, _ = _level_of_sigmas(scheduler, timestep)
+    return NoiseLevel(signal, noise, input_scale=signal)
+
+
+def _level_of_flow(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
+    sigma = _sigma(scheduler, timestep)
+    return NoiseLevel(1 - sigma, sigma)
+
+
+def _level_of_edm(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
+    sigma, data = _sigma(scheduler, timestep), scheduler.config.get("sigma_data", 1.0)
+    length = math.hypot(data, sigma)
+    return NoiseLevel(data / length, sigma / length, input_scale=data / length)
+
+
+_Reader = Callable[[Any, int | float | Tensor], NoiseLevel]
+
+# One reader a family of diffusers' schedulers; to take in another family, add its line.
+_FAMILIES: list[tuple[tuple[type, ...], _Reader]] = [
+    ((DDIMScheduler, DDIMParallelScheduler, DDPMScheduler, DDPMParallelScheduler), _level_of_alphas),
+    ((DPMSolverMultistepScheduler, UniPCMultistepScheduler, DEISMultistepScheduler), _level_of_sigmas),
+    ((EulerDiscreteScheduler, EulerAncestralDiscreteScheduler), _level_of_euler),
+    ((FlowMatchEulerDiscreteScheduler,), _level_of_flow),
+]
+
+
+def _check(scheduler: Any) -> _Reader:
+    """Refuse a scheduler whose clean sample is not known; return the reader of its family."""
     name = type(scheduler).__name__
-    known = (*_VARIANCE_PRESERVING, *_MULTISTEP, *_SIGMA, FlowMatchEulerDiscreteScheduler)
     if getattr(scheduler, "order", 1) != 1:
         raise TypeError(
             f"{name} evaluates the net more than once a step, so a step has no single clean sample to edit; use a "
             "scheduler of one evaluation, e.g. DPMSolverMultistepScheduler"
-        )
-    if not isinstance(scheduler, known) and not hasattr(scheduler, "precondition_outputs"):
-        raise TypeError(
-            f"{name} is not a scheduler whose clean sample is known; use one of "
-            f"{', '.join(sorted(kind.__name__ for kind in known))} or an EDM scheduler, or give it methods "
-            "denoised_coefficients(timestep) and signal_and_noise_rates(timestep)"
         )
     for option in ("clip_sample", "thresholding"):
         if scheduler.config.get(option, False):
@@ -179,3 +249,13 @@ def _check(scheduler: Any) -> None:
                 f"{name} has {option}=True, which bends the clean sample and cuts unbounded latents; build it with "
                 f"{name}.from_config(scheduler.config, {option}=False)"
             )
+    if hasattr(scheduler, "precondition_outputs"):
+        return _level_of_edm
+    for kinds, reader in _FAMILIES:
+        if isinstance(scheduler, kinds):
+            return reader
+    known = sorted(kind.__name__ for kinds, _ in _FAMILIES for kind in kinds)
+    raise TypeError(
+        f"{name} is not a scheduler whose clean sample is known; use CosineDDIMScheduler, "
+        f"one of {', '.join(known)} or an EDM scheduler, or give it a method signal_and_noise_rates(timestep)"
+    )

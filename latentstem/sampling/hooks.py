@@ -10,16 +10,14 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
-import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
 from latentstem.sampling.denoised import denoised_coefficients, signal_and_noise_rates, step_position
-from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 
 NoiseMode = Literal["rederive", "keep"]
 
@@ -61,67 +59,122 @@ class DenoisedHook(Protocol):
 
 
 class HookedStep(NamedTuple):
-    """What `hooked_step` returns: the scheduler's own result, and the clean sample after all hooks."""
+    """What `step_from_denoised` returns.
+
+    Attributes:
+        result: What the scheduler returned.
+        denoised: The clean sample after all hooks.
+    """
 
     result: Any
     denoised: Tensor
 
 
-def hooked_step(
-    step_function: Callable[..., Any],
-    scheduler: Any,
+class Edits(NamedTuple):
+    """What hooks made of a clean sample.
+
+    Attributes:
+        denoised: The clean sample after all hooks.
+        rederive: Sum of the edits whose noise follows from the edited sample; None without such edits.
+        keep: Sum of the edits that leave the predicted noise as it is; None without such edits.
+    """
+
+    denoised: Tensor
+    rederive: Tensor | None
+    keep: Tensor | None
+
+
+def edit_denoised(
     hooks: Sequence[DenoisedHook],
-    model_output: Tensor,
+    denoised: Tensor,
+    scheduler: Any,
     timestep: int | float | Tensor,
     sample: Tensor,
     noise: NoiseMode | None = None,
-    **kwargs: Any,
-) -> HookedStep:
-    """Takes one step of a scheduler with hooks on the clean sample: what pipelines and `on_denoised` both do.
+) -> Edits:
+    """Run hooks on a clean sample.
 
     Args:
-        step_function: `scheduler.step`, or what it was before it was wrapped.
-        scheduler: The scheduler, for its coefficients.
         hooks: Called in order, each on the result of the one before.
-        model_output: What the net returned, after guidance.
-        timestep: As for `scheduler.step`.
+        denoised: The clean sample, float32.
+        scheduler: After `set_timesteps`, for the place and the noise level of the step.
+        timestep: The one about to be passed to `scheduler.step`.
         sample: The noisy sample.
         noise: What to do with the noise; None asks each hook's own attribute `noise`, `"rederive"` if it has none.
-        **kwargs: Passed on to `step_function`.
 
     Returns:
-        The scheduler's result and the edited clean sample.
+        The edited sample, and the edits by what becomes of the noise.
 
     Raises:
-        TypeError: the scheduler is not supported, or is not of the DDIM kind where a hook keeps the noise.
         ValueError: `noise` is neither of the two.
     """
-    coefficients = denoised_coefficients(scheduler, timestep)
-    original = coefficients.sample * sample.float() + coefficients.output * model_output.float()
+    edits: dict[str, Tensor | None] = {"rederive": None, "keep": None}
+    if not hooks:
+        return Edits(denoised, None, None)
     signal_rate, noise_rate = signal_and_noise_rates(scheduler, timestep)
     position, total = step_position(scheduler, timestep), len(scheduler.timesteps)
     step = DenoisedStep(position, total, timestep, sample, signal_rate, noise_rate)
-
-    denoised = original
-    edits: dict[str, list[Tensor]] = {"rederive": [], "keep": []}
     for hook in hooks:
         mode = noise or getattr(hook, "noise", "rederive")
         if mode not in edits:
             raise ValueError(f'noise must be "rederive" or "keep", got {mode!r}')
         # A copy, so that a hook which edits in place is not compared with its own result.
         edited = hook(denoised.clone(), step)
-        edits[mode].append(edited - denoised)
+        before = edits[mode]
+        edits[mode] = edited - denoised if before is None else before + (edited - denoised)
         denoised = edited
+    return Edits(denoised, edits["rederive"], edits["keep"])
 
-    if edits["rederive"]:
-        change = torch.stack(edits["rederive"]).sum(0) / coefficients.output
-        model_output = (model_output.float() + change).to(model_output.dtype)
-    if not edits["keep"]:
-        return HookedStep(step_function(model_output, timestep, sample, **kwargs), denoised)
-    arrival = _previous_signal_rate(scheduler, timestep)
-    result = step_function(model_output, timestep, sample, **kwargs)
-    change = torch.stack(edits["keep"]).sum(0)
-    return HookedStep(_shifted(result, arrival * change, change), denoised)
+
+def step_from_denoised(
+    scheduler: Any,
+    denoised: Tensor,
+    timestep: int | float | Tensor,
+    sample: Tensor,
+    hooks: Sequence[DenoisedHook] = (),
+    noise: NoiseMode | None = None,
+    **kwargs: Any,
+) -> HookedStep:
+    """Take one step of a scheduler from the clean sample, with hooks on it.
+
+    A scheduler with a method `step_from_denoised` takes it as it is; any other is given the model output that stands
+    for it, `(x0 - A * x_t) / B`.
+
+    Args:
+        scheduler: After `set_timesteps`.
+        denoised: The predicted clean sample, after guidance, float32.
+        timestep: As for `scheduler.step`.
+        sample: The noisy sample.
+        hooks: Called in order, each on the result of the one before.
+        noise: What to do with the noise; None asks each hook's own attribute `noise`, `"rederive"` if it has none.
+        **kwargs: Passed on to the scheduler.
+
+    Returns:
+        The scheduler's result and the edited clean sample.
+
+    Raises:
+        TypeError: The scheduler is not supported, or is not of the DDIM kind where a hook keeps the noise.
+        ValueError: `noise` is neither of the two.
+
+    Example:
+        >>> import torch
+        >>> from diffusers import FlowMatchEulerDiscreteScheduler
+        >>> scheduler = FlowMatchEulerDiscreteScheduler()
+        >>> scheduler.set_timesteps(1)
+        >>> clean, noisy = torch.randn(2, 1, 4, 9)
+        >>> stepped = step_from_denoised(scheduler, clean, scheduler.timesteps[0], noisy)
+        >>> torch.allclose(stepped.result.prev_sample, clean, atol=1e-5)
+        True
+    """
+
+    def step(target: Tensor) -> Any:
+        if hasattr(scheduler, "step_from_denoised"):
+            return scheduler.step_from_denoised(target, timestep, sample, **kwargs)
+        a, b = denoised_coefficients(scheduler, timestep)
+        return scheduler.step((target - a * sample) / b, timestep, sample, **kwargs)
+
+    edits = edit_denoised(hooks, denoised, scheduler, timestep, sample, noise)
+    return HookedStep(_edited_step(step, denoised, edits, scheduler, timestep), edits.denoised)
 
 
 @contextmanager
@@ -155,32 +208,70 @@ def on_denoised(scheduler: Any, *hooks: DenoisedHook, noise: NoiseMode | None = 
     """
     if noise not in (None, "rederive", "keep"):
         raise ValueError(f'noise must be "rederive", "keep" or None, got {noise!r}')
-    before = scheduler.step
-    was_wrapped = "step" in vars(scheduler)
+
+    def on_output(step: Callable[..., Any], model_output: Tensor, timestep: Any, sample: Tensor, **kwargs: Any) -> Any:
+        a, b = denoised_coefficients(scheduler, timestep)
+        denoised = a * sample.float() + b * model_output.float()
+        edits = edit_denoised(hooks, denoised, scheduler, timestep, sample, noise)
+        if edits.rederive is not None:
+            model_output = (model_output.float() + edits.rederive / b).to(model_output.dtype)
+        return _edited_step(
+            lambda _: step(model_output, timestep, sample, **kwargs), denoised, edits, scheduler, timestep
+        )
+
+    def on_sample(step: Callable[..., Any], denoised: Tensor, timestep: Any, sample: Tensor, **kwargs: Any) -> Any:
+        edits = edit_denoised(hooks, denoised, scheduler, timestep, sample, noise)
+        return _edited_step(
+            lambda target: step(target, timestep, sample, **kwargs), denoised, edits, scheduler, timestep
+        )
+
+    with ExitStack() as stack:
+        stack.enter_context(_wrapped(scheduler, "step", on_output))
+        if hasattr(scheduler, "step_from_denoised"):
+            stack.enter_context(_wrapped(scheduler, "step_from_denoised", on_sample))
+        yield
+
+
+@contextmanager
+def _wrapped(scheduler: Any, name: str, around: Callable[..., Any]) -> Iterator[None]:
+    """Within the context, `around` is called with the method and its arguments in place of the method."""
+    before = getattr(scheduler, name)
+    was_wrapped = name in vars(scheduler)
     signature = inspect.signature(before)
 
     @functools.wraps(before)
-    def step(*args: Any, **kwargs: Any) -> Any:
+    def method(*args: Any, **kwargs: Any) -> Any:
         arguments = dict(signature.bind(*args, **kwargs).arguments)
         if arguments.get("s_churn") or arguments.get("per_token_timesteps") is not None:
             raise ValueError(
                 "on_denoised needs one noise level for the whole sample, the one of the timestep; "
                 "leave s_churn and per_token_timesteps out"
             )
-        return hooked_step(before, scheduler, hooks, noise=noise, **arguments).result
+        return around(before, **arguments)
 
-    scheduler.step = step
+    setattr(scheduler, name, method)
     try:
         yield
     finally:
         if was_wrapped:
-            scheduler.step = before
+            setattr(scheduler, name, before)
         else:
-            del scheduler.step
+            delattr(scheduler, name)
+
+
+def _edited_step(
+    step: Callable[[Tensor], Any], denoised: Tensor, edits: Edits, scheduler: Any, timestep: int | float | Tensor
+) -> Any:
+    """Step from a clean sample with those edits whose noise is re-derived; add the others after the step."""
+    target = denoised if edits.rederive is None else denoised + edits.rederive
+    if edits.keep is None:
+        return step(target)
+    arrival = _previous_signal_rate(scheduler, timestep)
+    return _shifted(step(target), arrival * edits.keep, edits.keep)
 
 
 def _previous_signal_rate(scheduler: Any, timestep: int | float | Tensor) -> float:
-    if isinstance(scheduler, CosineDDIMScheduler):
+    if hasattr(scheduler, "previous_signal_rate"):
         return scheduler.previous_signal_rate(int(timestep))
     if isinstance(scheduler, DDIMScheduler):
         previous = int(timestep) - scheduler.config["num_train_timesteps"] // scheduler.num_inference_steps
@@ -193,7 +284,7 @@ def _previous_signal_rate(scheduler: Any, timestep: int | float | Tensor) -> flo
 
 
 def _shifted(result: Any, sample_shift: Tensor, denoised_shift: Tensor) -> Any:
-    """The result of a DDIM step, tuple or dataclass, with both of its tensors moved."""
+    """The result of a DDIM step, tuple or dataclass, with its two tensors moved."""
     previous, original = (result[0], result[1])
     previous = (previous.float() + sample_shift).to(previous.dtype)
     original = (original.float() + denoised_shift).to(original.dtype)

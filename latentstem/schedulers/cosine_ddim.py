@@ -215,10 +215,8 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         Raises:
             ValueError: `timestep` is not one of those chosen with `set_timesteps`.
         """
-        alpha_previous = self.previous_signal_rate(timestep) ** 2
-        alpha = self.alphas_cumprod[int(timestep)].item()
-        signal, noise = math.sqrt(alpha), math.sqrt(1 - alpha)
-
+        # 1. Clean sample and noise from the model output.
+        signal, noise = map(float, self.signal_and_noise_rates(timestep))
         if self.config["prediction_type"] == "v_prediction":
             original = signal * sample - noise * model_output
             predicted_noise = signal * model_output + noise * sample
@@ -228,17 +226,73 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         else:
             original = model_output
             predicted_noise = (sample - signal * model_output) / noise
+        return self._step(original, predicted_noise, timestep, eta, generator, return_dict)
 
+    def step_from_denoised(
+        self,
+        denoised: Tensor,
+        timestep: int | Tensor,
+        sample: Tensor,
+        eta: float = 0.0,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        return_dict: bool = True,
+    ) -> CosineDDIMSchedulerOutput | tuple[Tensor, Tensor]:
+        """Take one step from the clean sample, where guidance or hooks have it already, as `step` does.
+
+        Args:
+            denoised: The clean sample, shaped as `sample`.
+            timestep: One of `timesteps`.
+            sample: The noisy sample that the net was given.
+            eta: 0 is deterministic, 1 adds as much noise as DDPM.
+            generator: Of the added noise, or one generator an item; unused at `eta=0`.
+            return_dict: False returns a tuple.
+
+        Returns:
+            `prev_sample` and `pred_original_sample`.
+
+        Raises:
+            ValueError: `timestep` is not one of those chosen with `set_timesteps`.
+        """
+        signal, noise = map(float, self.signal_and_noise_rates(timestep))
+        return self._step(denoised, (sample - signal * denoised) / noise, timestep, eta, generator, return_dict)
+
+    def _step(
+        self,
+        original: Tensor,
+        predicted_noise: Tensor,
+        timestep: int | Tensor,
+        eta: float,
+        generator: torch.Generator | list[torch.Generator] | None,
+        return_dict: bool,
+    ) -> CosineDDIMSchedulerOutput | tuple[Tensor, Tensor]:
+        # 2. Noise to be added (eq. 16), and the direction that points back to the noisy sample (eq. 12).
+        alpha = self.alphas_cumprod[int(timestep)].item()
+        alpha_previous = self.previous_signal_rate(timestep) ** 2
         added = eta * math.sqrt((1 - alpha_previous) / (1 - alpha) * (1 - alpha / alpha_previous))
         direction = math.sqrt(max(1 - alpha_previous - added**2, 0.0)) * predicted_noise
+
+        # 3. The sample at the next timestep.
         previous = math.sqrt(alpha_previous) * original + direction
         if added > 0:
             previous = previous + added * randn_tensor(
-                tuple(sample.shape), generator=generator, device=sample.device, dtype=sample.dtype
+                tuple(original.shape), generator=generator, device=original.device, dtype=original.dtype
             )
         if not return_dict:
             return previous, original
         return CosineDDIMSchedulerOutput(prev_sample=previous, pred_original_sample=original)
+
+    def signal_and_noise_rates(self, timestep: int | float | Tensor) -> tuple[Tensor, Tensor]:
+        """Factors of clean sample and noise in the noisy sample; their squares sum to 1.
+
+        Args:
+            timestep: Integers from 0 to `num_train_timesteps - 1`, of any shape.
+
+        Returns:
+            Signal rates and noise rates, float64, shaped like `timestep`.
+        """
+        timestep = torch.as_tensor(timestep)
+        alpha = self.alphas_cumprod.to(timestep.device)[timestep.long()].double()
+        return alpha.sqrt(), (1 - alpha).sqrt()
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """Mixes clean samples with noise: `signal * original + noise_rate * noise`.
@@ -268,7 +322,6 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         signal, noise_rate = self._rates_like(sample, timesteps)
         return signal * noise - noise_rate * sample
 
-    def _rates_like(self, sample: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
-        alpha = self.alphas_cumprod.to(sample.device)[timesteps.to(sample.device)]
-        alpha = alpha.reshape(-1, *[1] * (sample.ndim - 1))
-        return alpha.sqrt().to(sample.dtype), (1 - alpha).sqrt().to(sample.dtype)
+    def _rates_like(self, sample: Tensor, timesteps: Tensor) -> list[Tensor]:
+        rates = self.signal_and_noise_rates(timesteps.to(sample.device))
+        return [rate.reshape(-1, *[1] * (sample.ndim - 1)).to(sample.dtype) for rate in rates]

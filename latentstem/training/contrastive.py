@@ -95,7 +95,7 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     Example:
         >>> import torch
-        >>> tracks = [LatentTrack("song", stem=torch.randn(4, 40), mixes=torch.randn(2, 4, 40)) for _ in range(3)]
+        >>> tracks = [LatentTrack("song", torch.randn(4, 40), frames={"mix": torch.randn(2, 4, 40)}) for _ in range(3)]
         >>> [tuple(part.shape) for part in next(iter(PairCrops(tracks, batch_size=2, crop_frames=8, seed=0)))]
         [(2, 4, 8), (2, 4, 8), (2, 4, 8)]
     """
@@ -123,9 +123,8 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             places = bank.frames[tracks] - length + 1
             starts = rng.integers(places)
             others = (starts + rng.integers(1, places)) % places
-            submixes = rng.integers(bank.submixes[tracks])
-            mixes = bank.mixes(tracks, submixes, starts, length)
-            yield mixes, bank.stems(tracks, starts, length), bank.stems(tracks, others, length)
+            stems, conditions = bank.crops(tracks, starts, length, rng)
+            yield conditions["mix"], stems, bank.stems(tracks, others, length)
 
 
 def contrastive_loss(model: Any, mixes: Tensor, stems: Tensor, others: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Latents of whole tracks, encoded once and kept on disk: what the denoiser trains on."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,77 +20,116 @@ from latentstem.data.stems import StemFolder, StemTrack
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.sampling.latents import normalize_latents
 
+TrackCondition = Callable[[StemTrack, int], Tensor]
+"""Makes a condition from a track and its number of latent frames: `(channels, frames)`, or `(channels,)` of a global
+one."""
+
 
 @dataclass(frozen=True)
 class LatentTrack:
-    """Normalised latents of one track.
+    """Normalised latents of one track's stem, and what a denoiser is conditioned on when it learns to make them.
 
     Attributes:
         name: Name of the track.
         stem: `(channels, frames)`.
-        mixes: The sub-mixes it may accompany, `(variants, channels, frames)`.
+        frames: Frame and control conditions by name, `(variants, channels, frames)`; under `"mix"` the latents of the
+            sub-mixes that the stem may accompany, the whole accompaniment first.
+        vectors: Global conditions by name, `(channels,)`.
     """
 
     name: str
     stem: Tensor
-    mixes: Tensor
+    frames: dict[str, Tensor]
+    vectors: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def mixes(self) -> Tensor:
+        """Latents of the sub-mixes, `(variants, channels, frames)`."""
+        return self.frames["mix"]
 
 
 class LatentBank:
-    """Latents of many tracks on one device, from which whole batches of crops are taken at once.
+    """Latents and conditions of many tracks on one device, from which whole batches of crops are taken at once.
 
     A batch is one gathering of frames: cut and stacked one by one, its hundreds of crops took as long as a small net's
     step on a GPU.
 
     Args:
-        tracks: Of any lengths, and with any numbers of sub-mixes.
+        tracks: Of any lengths and numbers of variants; all with the same conditions.
         device: Where they are kept, and the crops come from.
 
     Attributes:
         frames: How many each track has, an array of integers.
-        submixes: Likewise.
+
+    Raises:
+        ValueError: There are no tracks, or one has other conditions than the first.
 
     Example:
         >>> import numpy as np, torch
-        >>> bank = LatentBank([LatentTrack("song", stem=torch.randn(4, 40), mixes=torch.randn(2, 4, 40))])
-        >>> tracks, starts = np.array([0, 0, 0]), np.array([0, 7, 30])
-        >>> bank.stems(tracks, starts, 10).shape, bank.mixes(tracks, np.array([1, 0, 1]), starts, 10).shape
-        (torch.Size([3, 4, 10]), torch.Size([3, 4, 10]))
+        >>> bank = LatentBank([LatentTrack("song", torch.randn(4, 40), frames={"mix": torch.randn(2, 4, 40)})])
+        >>> stem, conditions = bank.crops(np.array([0, 0]), np.array([0, 30]), 10, np.random.default_rng(0))
+        >>> stem.shape, conditions["mix"].shape
+        (torch.Size([2, 4, 10]), torch.Size([2, 4, 10]))
     """
 
     def __init__(self, tracks: Sequence[LatentTrack], device: torch.device | str = "cpu"):
+        if not tracks:
+            raise ValueError("got no tracks; expected at least one")
+        for track in tracks:
+            if (track.frames.keys(), track.vectors.keys()) != (tracks[0].frames.keys(), tracks[0].vectors.keys()):
+                raise ValueError(
+                    f"{track.name} has the conditions {[*track.frames, *track.vectors]} and {tracks[0].name} has "
+                    f"{[*tracks[0].frames, *tracks[0].vectors]}; encode all tracks with the same conditions"
+                )
         self.frames = np.array([track.stem.shape[-1] for track in tracks])
-        self.submixes = np.array([len(track.mixes) for track in tracks])
-        sizes = self.frames * self.submixes
-        self._first_stem, self._first_mix = np.cumsum(self.frames) - self.frames, np.cumsum(sizes) - sizes
-        self._stems = torch.cat([track.stem.T for track in tracks]).to(device)
-        self._mixes = torch.cat([mix.T for track in tracks for mix in track.mixes]).to(device)
+        self._stems = _Rows([track.stem[None] for track in tracks], device)
+        self._conditions = {name: _Rows([track.frames[name] for track in tracks], device) for name in tracks[0].frames}
+        self._vectors = {
+            name: torch.stack([track.vectors[name] for track in tracks]).to(device) for name in tracks[0].vectors
+        }
+
+    def crops(
+        self, tracks: np.ndarray, starts: np.ndarray, length: int, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cut crops of stems and of their conditions.
+
+        Args:
+            tracks: Places of the tracks in the list, `(batch,)`.
+            starts: First frame of each crop, `(batch,)`.
+            length: Frames of all crops.
+            rng: Draws the variant of each condition of each crop.
+
+        Returns:
+            Stems `(batch, channels, length)`, and the conditions by name, `(batch, channels, length)` or `(batch,
+            channels)` of global ones.
+        """
+        conditions = {
+            name: rows.crops(tracks, rng.integers(rows.variants[tracks]), starts, length)
+            for name, rows in self._conditions.items()
+        }
+        chosen = torch.from_numpy(tracks)
+        conditions |= {name: values[chosen.to(values.device)] for name, values in self._vectors.items()}
+        return self.stems(tracks, starts, length), conditions
 
     def stems(self, tracks: np.ndarray, starts: np.ndarray, length: int) -> Tensor:
-        """Crops of stems, `(batch, channels, length)`.
-
-        Args:
-            tracks: Their places in the list, `(batch,)`.
-            starts: First frame of each, `(batch,)`.
-            length: Frames of all.
-        """
-        return _gathered(self._stems, self._first_stem[tracks] + starts, length)
-
-    def mixes(self, tracks: np.ndarray, submixes: np.ndarray, starts: np.ndarray, length: int) -> Tensor:
-        """Crops of sub-mixes, `(batch, channels, length)`.
-
-        Args:
-            tracks: Their places in the list, `(batch,)`.
-            submixes: Which of each track's, `(batch,)`.
-            starts: First frame of each, `(batch,)`.
-            length: Frames of all.
-        """
-        return _gathered(self._mixes, self._first_mix[tracks] + submixes * self.frames[tracks] + starts, length)
+        """Cut crops of stems alone, `(batch, channels, length)`; the arguments are those of `crops`."""
+        return self._stems.crops(tracks, np.zeros_like(tracks), starts, length)
 
 
-def _gathered(latents: Tensor, first: np.ndarray, length: int) -> Tensor:
-    places = torch.from_numpy(first).to(latents.device)[:, None] + torch.arange(length, device=latents.device)
-    return latents[places].transpose(1, 2)
+class _Rows:
+    """Sequences `(variants, channels, frames)` of many tracks, frame after frame in one tensor."""
+
+    def __init__(self, sequences: Sequence[Tensor], device: torch.device | str):
+        self.variants = np.array([len(sequence) for sequence in sequences])
+        self._frames = np.array([sequence.shape[-1] for sequence in sequences])
+        sizes = self.variants * self._frames
+        self._first = np.cumsum(sizes) - sizes
+        self._rows = torch.cat([variant.T for sequence in sequences for variant in sequence]).to(device)
+
+    def crops(self, tracks: np.ndarray, variants: np.ndarray, starts: np.ndarray, length: int) -> Tensor:
+        first = self._first[tracks] + variants * self._frames[tracks] + starts
+        places = torch.from_numpy(first).to(self._rows.device)[:, None] + torch.arange(length, device=self._rows.device)
+        return self._rows[places].transpose(1, 2)
 
 
 def cache_latents(
@@ -102,6 +141,7 @@ def cache_latents(
     seed: int,
     production: float = 0.0,
     workers: int = 0,
+    conditions: Mapping[str, TrackCondition] | None = None,
 ) -> list[LatentTrack]:
     """Encode every track under a folder, or read what was encoded before.
 
@@ -117,6 +157,7 @@ def cache_latents(
         seed: Of the sub-mixes.
         production: Probability that a sub-mix other than the first goes through `latentstem.data.production.produce`.
         workers: Processes that read and mix beside this one, which produces and encodes.
+        conditions: What else a denoiser is to be conditioned on, by name; made anew each time, and not kept on disk.
 
     Returns:
         One entry a track.
@@ -143,13 +184,23 @@ def cache_latents(
         partial.rename(files[order])
     encoded = [normalize_latents(load_file(file)["latents"].float(), autoencoder.config) for file in files]
     return [
-        LatentTrack(track.name, stem=latents[0], mixes=latents[1:])
+        _with_conditions(LatentTrack(track.name, stem=latents[0], frames={"mix": latents[1:]}), track, conditions or {})
         for track, latents in zip(tracks, encoded, strict=True)
     ]
 
 
+def _with_conditions(latents: LatentTrack, track: StemTrack, conditions: Mapping[str, TrackCondition]) -> LatentTrack:
+    values = {name: condition(track, latents.stem.shape[-1]) for name, condition in conditions.items()}
+    frames = {name: value[None] for name, value in values.items() if value.ndim == 2}
+    vectors = {name: value for name, value in values.items() if value.ndim == 1}
+    return replace(latents, frames=latents.frames | frames, vectors=vectors)
+
+
 def cache_for_training(
-    settings: Any, autoencoder: AutoencoderSpectral, accelerator: Accelerator
+    settings: Any,
+    autoencoder: AutoencoderSpectral,
+    accelerator: Accelerator,
+    conditions: Mapping[str, TrackCondition] | None = None,
 ) -> tuple[list[LatentTrack], list[LatentTrack]]:
     """Encode what a training hears and what it is validated on, once for all of its processes.
 
@@ -157,6 +208,7 @@ def cache_for_training(
         settings: Of a training on latents: a `UNetTraining` or a `ContrastiveTraining`.
         autoencoder: As for `cache_latents`; it is moved to the accelerator's device.
         accelerator: Of the training.
+        conditions: As for `cache_latents`.
 
     Returns:
         The training tracks and those of `settings.validation`, these with their whole accompaniments alone.
@@ -173,11 +225,14 @@ def cache_for_training(
             settings.seed,
             settings.production,
             settings.workers,
+            conditions,
         )
         validation = []
         if settings.validation is not None:
             folder = cache / "validation"
-            validation = cache_latents(settings.validation, target, autoencoder, folder, submixes=1, seed=0)
+            validation = cache_latents(
+                settings.validation, target, autoencoder, folder, submixes=1, seed=0, conditions=conditions
+            )
     return tracks, validation
 
 

@@ -1,12 +1,13 @@
-"""Training of `StemUNet1DModel`: velocity prediction on cached latents, with the mix dropped now and then.
+"""Training of `StemUNet1DModel` on cached latents, with each condition dropped now and then.
 
 The objective of arXiv 2402.01412 as far as it is known: noisy stem latents and mix latents in, mean squared error,
-condition dropout for classifier-free guidance. Tracks are encoded once, each in several random sub-mixes. The same loop
+condition dropout for classifier-free guidance; what is predicted, and on which noise levels, is the scheduler's
+(`latentstem.sampling.objectives`). Tracks are encoded once, each in several random sub-mixes. The same loop
 fine-tunes a trained net to a few tracks: see `latentstem.training.lora`.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import set_seed
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.utils.data import IterableDataset
 
+from latentstem.data.stems import StemFolder
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
+from latentstem.sampling.objectives import Objective
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
-from latentstem.training.latents import LatentBank, LatentTrack, cache_for_training
+from latentstem.training.latents import LatentBank, LatentTrack, TrackCondition, cache_for_training
 from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.muon import muon_and_adamw
@@ -52,7 +56,11 @@ class UNetTraining:
         minutes: Minutes in all, whichever ends first.
         batch_frames: Latent frames a step, over all its crops.
         crop_frames: Least and greatest length of a crop; one length a batch, drawn anew each time.
+        prediction_type: What the net predicts: "v_prediction", "epsilon" or "sample" on the cosine schedule, or
+            "flow_prediction" of flow matching (deblending).
         mix_dropout: Probability that an item's mix is replaced by the null vector.
+        condition_dropout: Probability that any other condition of an item is replaced by its null vector, each drawn by
+            itself.
         mix_noise: Greatest deviation of the noise added to an item's mix latents, themselves of about deviation one:
             without it the net knows each song by its mix and plays what it remembers.
         noise_emphasis: How much more often noisy timesteps are drawn than clean ones: their density grows as this
@@ -82,7 +90,9 @@ class UNetTraining:
     minutes: float | None = None
     batch_frames: int = 6144
     crop_frames: tuple[int, int] = (64, 256)
+    prediction_type: str = "v_prediction"
     mix_dropout: float = 0.1
+    condition_dropout: float = 0.1
     mix_noise: float = 0.3
     noise_emphasis: float = 1.0
     learning_rate: float = 3e-3
@@ -96,8 +106,8 @@ class UNetTraining:
     model: dict[str, Any] | None = None
 
 
-class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
-    """Endless batches of aligned crops of (stem latents, mix latents), each `(batch, channels, frames)`.
+class LatentCrops(IterableDataset[tuple[Tensor, dict[str, Tensor]]]):
+    """Endless batches of crops of stem latents `(batch, channels, frames)` and of their conditions by name.
 
     Each is a function of `(seed, step)` alone, so a training goes on with those that it has not seen.
 
@@ -111,9 +121,9 @@ class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
 
     Example:
         >>> import torch
-        >>> track = LatentTrack("song", stem=torch.randn(4, 40), mixes=torch.randn(2, 4, 40))
-        >>> stem, mix = next(iter(LatentCrops([track], batch_frames=64, crop_frames=(8, 8), seed=0)))
-        >>> stem.shape, mix.shape
+        >>> track = LatentTrack("song", torch.randn(4, 40), frames={"mix": torch.randn(2, 4, 40)})
+        >>> stem, conditions = next(iter(LatentCrops([track], batch_frames=64, crop_frames=(8, 8), seed=0)))
+        >>> stem.shape, conditions["mix"].shape
         (torch.Size([8, 4, 8]), torch.Size([8, 4, 8]))
     """
 
@@ -129,7 +139,7 @@ class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
         self.bank, self.batch_frames, self.crop_frames = LatentBank(tracks, device), batch_frames, crop_frames
         self.seed, self.first_step = seed, first_step
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         bank = self.bank
         shortest, greatest = (min(length, int(bank.frames.min())) for length in self.crop_frames)
         for step in itertools.count(self.first_step):
@@ -137,17 +147,25 @@ class LatentCrops(IterableDataset[tuple[Tensor, Tensor]]):
             length = int(rng.integers(shortest, greatest + 1))
             tracks = rng.integers(len(bank.frames), size=max(1, self.batch_frames // length))
             starts = rng.integers(bank.frames[tracks] - length + 1)
-            submixes = rng.integers(bank.submixes[tracks])
-            yield bank.stems(tracks, starts, length), bank.mixes(tracks, submixes, starts, length)
+            yield bank.crops(tracks, starts, length, rng)
 
 
-def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
+def train(
+    settings: UNetTraining,
+    model: StemUNet1DModel | None = None,
+    scheduler: Any = None,
+    conditions: Mapping[str, TrackCondition] | None = None,
+) -> Path:
     """Encode, train, validate, publish.
 
     Args:
         settings: See `UNetTraining`.
         model: The net to train, in place of the one that the settings describe: a net of your own making, or one with
             hooks of your own on its layers.
+        scheduler: The scheduler to train for, in place of the one of `settings.prediction_type`: any that
+            `latentstem.sampling.objectives` can read.
+        conditions: What the net is conditioned on besides the mix, by name. A net that is made here takes those of
+            `(channels, frames)` as control conditions and those of `(channels,)` as global ones.
 
     Returns:
         Folder of the published pipeline, with the moving average of the U-Net that validated best; with `lora_rank`
@@ -173,15 +191,19 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     elif settings.init_from is not None:
         model = StemUNet1DModel.from_pretrained(settings.init_from).train()
     else:
-        model = StemUNet1DModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
+        kinds = condition_channels(conditions or {}, settings.data, settings.target)
+        model = StemUNet1DModel(
+            latent_channels=autoencoder.config["latent_channels"], **{**kinds, **(settings.model or {})}
+        )
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
-    scheduler = CosineDDIMScheduler()
+    scheduler = training_scheduler(settings.prediction_type) if scheduler is None else scheduler
+    objective = Objective(scheduler)
     optimizers = muon_and_adamw(model, EMBEDDINGS, settings.learning_rate, weight_decay=1e-2)
     run = TrainingRun.of(model, optimizers, settings)
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
-    tracks, latents = cache_for_training(settings, autoencoder, run.accelerator)
+    tracks, latents = cache_for_training(settings, autoencoder, run.accelerator, conditions)
     validation = None
     if settings.validation is not None and run.accelerator.is_main_process:
         validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, latents)
@@ -203,10 +225,10 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
-        stem, mix = next(batches)
-        deviation = settings.mix_noise * torch.rand(len(mix), 1, 1, device=mix.device)
-        mix = mix + deviation * torch.randn_like(mix)
-        loss = velocity_loss(run, scheduler, stem, mix, settings.mix_dropout, settings.noise_emphasis)
+        stem, given = next(batches)
+        deviation = settings.mix_noise * torch.rand(len(stem), 1, 1, device=stem.device)
+        given["mix"] = given["mix"] + deviation * torch.randn_like(given["mix"])
+        loss = denoising_loss(run, objective, stem, given, settings)
         run.update(loss)
         run.show(bar, {"loss": loss})
         run.checkpoint(validate, "velocity_error", publish, target)
@@ -214,54 +236,73 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     return target
 
 
-def velocity_loss(
-    run: TrainingRun,
-    scheduler: CosineDDIMScheduler,
-    stem: Tensor,
-    mix: Tensor,
-    mix_dropout: float,
-    noise_emphasis: float,
+def denoising_loss(
+    run: TrainingRun, objective: Objective, stem: Tensor, conditions: Mapping[str, Tensor], settings: UNetTraining
 ) -> Tensor:
-    """Mean squared error of the predicted velocity at random timesteps.
+    """Mean squared error of the prediction at random timesteps, each condition dropped for some items.
 
     Args:
         run: Holds the model and its precision.
-        scheduler: The schedule to train.
+        objective: Of the training.
         stem: Normalised latents `(batch, channels, frames)`.
-        mix: Likewise, of the mixes.
-        mix_dropout: Probability that an item's mix is dropped.
-        noise_emphasis: See `draw_timesteps`.
+        conditions: By name, `(batch, channels, frames)` or `(batch, channels)`.
+        settings: Whose `noise_emphasis` and dropouts are used.
 
     Returns:
         A scalar.
     """
     batch = stem.shape[0]
     noise = torch.randn_like(stem)
-    timesteps = draw_timesteps(batch, scheduler.config["num_train_timesteps"], noise_emphasis).to(stem.device)
-    dropped = torch.rand(batch, device=stem.device) < mix_dropout
+    timesteps = objective.draw_timesteps(batch, settings.noise_emphasis).to(stem.device)
+    dropped = {
+        name: torch.rand(batch, device=stem.device)
+        < (settings.mix_dropout if name == "mix" else settings.condition_dropout)
+        for name in conditions
+    }
     with run.accelerator.autocast():
         (predicted,) = run.model(
-            scheduler.add_noise(stem, noise, timesteps), timesteps, mix, mix_dropped=dropped, return_dict=False
+            objective.add_noise(stem, noise, timesteps), timesteps, conditions, dropped, return_dict=False
         )
-    return mse_loss(predicted.float(), scheduler.get_velocity(stem, noise, timesteps))
+    return mse_loss(predicted.float(), objective.target(stem, noise, timesteps))
 
 
-def draw_timesteps(batch: int, total: int, noise_emphasis: float) -> Tensor:
-    """Random timesteps whose density grows as the given power of the timestep.
+def training_scheduler(prediction_type: str) -> Any:
+    """The scheduler whose noise levels a net with this prediction is trained on, by default.
 
     Args:
-        batch: How many.
-        total: Timesteps of the schedule.
-        noise_emphasis: The power; 0 draws all timesteps alike.
+        prediction_type: See `UNetTraining`.
 
-    Returns:
-        Integers from 0 to `total - 1`, `(batch,)`.
+    Raises:
+        ValueError: It is none of the four.
 
     Example:
-        >>> draw_timesteps(5, 1024, 1.0).shape
-        torch.Size([5])
+        >>> training_scheduler("flow_prediction").config.num_train_timesteps
+        1024
     """
-    return (total * torch.rand(batch) ** (1 / (1 + noise_emphasis))).long().clamp(max=total - 1)
+    if prediction_type == "flow_prediction":
+        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1024)
+    return CosineDDIMScheduler(prediction_type=prediction_type)  # pyright: ignore[reportArgumentType]
+
+
+def condition_channels(conditions: Mapping[str, TrackCondition], data: Path, target: str) -> dict[str, dict[str, int]]:
+    """What a net's config has to say for it to take some conditions.
+
+    Args:
+        conditions: By name.
+        data: Folder of tracks, of which the first one is tried.
+        target: Name of the stem.
+
+    Returns:
+        `control_conditions` and `global_conditions` of `StemUNet1DModel`.
+    """
+    if not conditions:
+        return {}
+    track = StemFolder(data, target).tracks[0]
+    values = {name: condition(track, 1) for name, condition in conditions.items()}
+    return {
+        "control_conditions": {name: len(value) for name, value in values.items() if value.ndim == 2},
+        "global_conditions": {name: len(value) for name, value in values.items() if value.ndim == 1},
+    }
 
 
 if __name__ == "__main__":

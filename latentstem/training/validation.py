@@ -1,13 +1,14 @@
-"""Is the mix heard, and what is played to it: the U-Net's validation on whole tracks that it never trains on.
+"""U-Net validation: error of the prediction with matched and swapped mixes, and chord share of generated stems.
 
-Two figures. Chord share judges generated basses, and is what counts, but a dozen songs give it an interval of a tenth.
-The error of the predicted velocity (Salimans and Ho 2022, arXiv 2202.00512) at fixed noise is far less noisy, since
-every net is asked the very same questions; at high noise its distance from the error with a swapped mix says how much
-the mix tells the net. A net that is deaf to it scores alike in both.
+Chord share judges generated basses, and is what counts, but a dozen songs give it an interval of a tenth. The error of
+the prediction at fixed noise (for a velocity: Salimans and Ho 2022, arXiv 2202.00512) is far less noisy, since every
+net is given the very same inputs; at high noise its distance from the error with a swapped mix says how much the net
+takes from the mix. A net that ignores the mix scores alike in both.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
-from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
+from latentstem.sampling.objectives import Objective
 from latentstem.training.latents import LatentTrack
 from latentstem.training.preview import write_preview
 
@@ -54,7 +55,7 @@ class UNetValidation:
         root: Path,
         target: str,
         autoencoder: AutoencoderSpectral,
-        scheduler: CosineDDIMScheduler,
+        scheduler: Any,
         latents: Sequence[LatentTrack],
         songs: int = 12,
     ):
@@ -86,7 +87,7 @@ class UNetValidation:
 
 
 def build_pipeline(
-    unet: StemUNet1DModel, autoencoder: AutoencoderSpectral, scheduler: CosineDDIMScheduler
+    unet: StemUNet1DModel, autoencoder: AutoencoderSpectral, scheduler: Any
 ) -> StemAccompanimentPipeline:
     """The pipeline that a trained U-Net is published in.
 
@@ -107,16 +108,16 @@ def build_pipeline(
 @torch.inference_mode()
 def velocity_errors(
     unet: StemUNet1DModel,
-    scheduler: CosineDDIMScheduler,
+    scheduler: Any,
     tracks: Sequence[LatentTrack],
     timesteps: Sequence[int],
     frames: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Mean squared error of the predicted velocity, with the mix, without it, and with another track's mix.
+    """Mean squared error of the prediction, with the mix, without it, and with another track's mix.
 
     The noise is a function of the tracks' places and lengths alone, so that nets, conditions and lengths of pieces are
     compared on the same draws. The mix is the first sub-mix, the whole accompaniment; the swapped one is the next
-    track's.
+    track's. All other conditions are those of the track.
 
     Args:
         unet: In evaluation mode, on any device.
@@ -136,7 +137,8 @@ def velocity_errors(
         >>> unet = StemUNet1DModel(
         ...     latent_channels=4, block_out_channels=(8,), layers_per_block=(1,), attention_levels=(False,),
         ... ).eval()
-        >>> tracks = [LatentTrack("song", torch.randn(4, 40), torch.randn(1, 4, 40)) for _ in range(3)]
+        >>> tracks = [LatentTrack("song", torch.randn(4, 40), {"mix": torch.randn(1, 4, 40)}) for _ in range(3)]
+        >>> from latentstem import CosineDDIMScheduler
         >>> errors = velocity_errors(unet, CosineDDIMScheduler(), tracks, [100, 900])
         >>> sorted(errors), errors["mix"].shape
         (['mix', 'none', 'swapped'], (2, 3))
@@ -155,17 +157,26 @@ def velocity_errors(
         return cut.flatten(0, 1).to(unet.device)
 
     stem = pieces(torch.stack([track.stem[:, :length] for track in tracks]))
-    mixes = torch.stack([track.mixes[0, :, :length] for track in tracks])
-    heard = {"mix": pieces(mixes), "none": None, "swapped": pieces(mixes.roll(-1, dims=0))}
-    errors: dict[str, list[np.ndarray]] = {name: [] for name in heard}
+    given = {name: torch.stack([track.frames[name][0, :, :length] for track in tracks]) for name in tracks[0].frames}
+    mixes, others = given.pop("mix"), {name: pieces(value) for name, value in given.items()}
+    for name in tracks[0].vectors:
+        vectors = torch.stack([track.vectors[name] for track in tracks])
+        others[name] = vectors.repeat_interleave(kept // frames, dim=0).to(unet.device)
+    conditions = {
+        "mix": others | {"mix": pieces(mixes)},
+        "none": others,
+        "swapped": others | {"mix": pieces(mixes.roll(-1, dims=0))},
+    }
+    objective = Objective(scheduler)
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in conditions}
     generator = torch.Generator().manual_seed(0)
     for timestep in timesteps:
         noise = pieces(torch.randn(len(tracks), stem.shape[1], length, generator=generator))
         steps = torch.full((len(stem),), timestep, device=stem.device)
-        noisy, velocity = scheduler.add_noise(stem, noise, steps), scheduler.get_velocity(stem, noise, steps)
-        for name, mix in heard.items():
-            (predicted,) = unet(noisy, steps, mix, return_dict=False)
-            error = (predicted.float() - velocity).square().mean((1, 2))
+        noisy, target = objective.add_noise(stem, noise, steps), objective.target(stem, noise, steps)
+        for name, values in conditions.items():
+            (predicted,) = unet(noisy, steps, values, return_dict=False)
+            error = (predicted.float() - target).square().mean((1, 2))
             errors[name].append(error.unflatten(0, (len(tracks), -1)).mean(1).cpu().numpy())
     return {name: np.stack(by_timestep) for name, by_timestep in errors.items()}
 

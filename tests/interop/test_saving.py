@@ -98,7 +98,7 @@ def test_a_component_swapped_in_while_loading_is_used_and_held_against_the_train
     assert isinstance(swapped.scheduler, DDIMScheduler)
     assert swapped(duration=0.1, num_inference_steps=2).audios.shape == (1, 1, 4410)
     foreign = StemAccompanimentPipeline.from_pretrained(folder, scheduler=CosineDDIMScheduler(max_signal_rate=0.95))
-    with pytest.raises(ValueError, match="alphas_cumprod"):
+    with pytest.raises(ValueError, match="another noise schedule"):
         foreign(duration=0.1, num_inference_steps=2)
 
 
@@ -114,4 +114,4 @@ def test_importing_any_class_that_diffusers_loads_registers_the_package():
     assert len(loadable) >= 5
     for kind in loadable:
         source = Path(sys.modules[kind.__module__].__file__).read_text()
-        assert "import latentstem._diffusers" in source, kind.__name__
+        assert "import latentstem._diffusers" in source or "from latentstem._diffusers" in source, kind.__name__

@@ -14,7 +14,7 @@ def tracks(count: int, frames: int = 40) -> list[LatentTrack]:
     """Stems of noise, and mixes that hold the negative of their stem."""
     torch.manual_seed(1)
     stems = torch.randn(count, 4, frames)
-    return [LatentTrack(str(n), stem, torch.stack([-stem, -2 * stem])) for n, stem in enumerate(stems)]
+    return [LatentTrack(str(n), stem, {"mix": torch.stack([-stem, -2 * stem])}) for n, stem in enumerate(stems)]
 
 
 def test_a_batch_holds_each_track_once_and_its_other_moments():

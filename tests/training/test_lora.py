@@ -213,7 +213,7 @@ def test_it_learns_a_shift_of_the_target_with_few_numbers():
     target = torch.tensor([1.0, -2.0, 0.5, 0.0])[:, None]
     for _ in range(50):
         noisy, mix = torch.randn(2, 4, 4, 6)
-        loss = (unet(noisy, 500, mix).sample - target).square().mean()
+        loss = (unet(noisy, 500, {"mix": mix}).sample - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -98,7 +98,7 @@ def main(root: Path) -> None:
         seen: dict[str, torch.Tensor] = {}
         runs: list[TrainingRun] = []
         module.TrainingRun = SimpleNamespace(of=partial(_spied, runs, seen))
-        measure = "_losses" if module is autoencoder else "velocity_loss"
+        measure = "_losses" if module is autoencoder else "denoising_loss"
         setattr(module, measure, partial(_noting_crops, getattr(module, measure), seen))
         module.train(settings)
         (run,) = runs

@@ -24,7 +24,7 @@ from latentstem.training.contrastive import train as train_judge
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.restyling import exchanged, twins_distance
 from latentstem.training.style import StyleFit, fit, sounding_mean
-from latentstem.training.unet import LatentCrops, UNetTraining, draw_timesteps
+from latentstem.training.unet import LatentCrops, UNetTraining
 from latentstem.training.unet import train as train_unet
 
 AUTOENCODER = {"latent_channels": 8, "channels": 24, "latent_hidden_channels": 24, "carriers": 64}
@@ -166,12 +166,13 @@ def test_crops_come_from_one_song_and_one_of_its_submixes_at_one_moment():
         LatentTrack(
             str(place),
             stem=latents(10 * place, frames),
-            mixes=torch.stack([latents(10 * place + 1 + number, frames) for number in range(submixes)]),
+            frames={"mix": torch.stack([latents(10 * place + 1 + number, frames) for number in range(submixes)])},
         )
         for place, (frames, submixes) in enumerate(sizes)
     ]
     lengths, heard, ends = set(), set(), {}
-    for _, (stem, mix) in zip(range(300), LatentCrops(tracks, 40, (5, 30), seed=1), strict=False):
+    for _, (stem, conditions) in zip(range(300), LatentCrops(tracks, 40, (5, 30), seed=1), strict=False):
+        mix = conditions["mix"]
         assert torch.equal(stem[:, 1], mix[:, 1]) and torch.equal(
             stem[:, 1].diff(dim=-1), torch.ones_like(stem[:, 1, 1:])
         )
@@ -235,15 +236,6 @@ def test_the_equaliser_turns_each_frequency_by_its_gain():
     decibels = torch.tensor([[0.0, 6.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, -12.0, 0.0]])
     gains = equalised(tones, decibels).square().mean((1, 2)).div(tones.square().mean((1, 2))).log10() * 10
     assert (gains - torch.tensor([6.0, -12.0])).abs().max() < 0.2
-
-
-@pytest.mark.parametrize("emphasis", [0.0, 1.0, 2.0])
-def test_timesteps_are_drawn_with_a_density_that_grows_as_the_power_asked_for(emphasis):
-    timesteps = draw_timesteps(20_000, 1024, emphasis)
-    assert timesteps.min() >= 0 and timesteps.max() <= 1023
-    for share in (0.25, 0.5, 0.75):
-        below = (timesteps < 1024 * share).float().mean()
-        assert below == pytest.approx(share ** (1 + emphasis), abs=0.015)
 
 
 @pytest.fixture

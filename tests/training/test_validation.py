@@ -19,17 +19,17 @@ class Deaf:
     def __init__(self):
         self.heard = []
 
-    def __call__(self, noisy, timesteps, mix, return_dict):
-        self.heard.append((noisy, timesteps, mix))
+    def __call__(self, noisy, timesteps, conditions, return_dict):
+        self.heard.append((noisy, timesteps, conditions.get("mix")))
         return (0.5 * noisy,)
 
 
 class Hearing(Deaf):
     """Takes the mix for the stem, and so finds the noise and the velocity, at the schedule's own rates."""
 
-    def __call__(self, noisy, timesteps, mix, return_dict):
-        super().__call__(noisy, timesteps, mix, return_dict)
-        stem = torch.zeros_like(noisy) if mix is None else mix
+    def __call__(self, noisy, timesteps, conditions, return_dict):
+        super().__call__(noisy, timesteps, conditions, return_dict)
+        stem = conditions.get("mix", torch.zeros_like(noisy))
         alpha = CosineDDIMScheduler().alphas_cumprod[timesteps][:, None, None]
         noise = (noisy - alpha.sqrt() * stem) / (1 - alpha).sqrt()
         return (alpha.sqrt() * noise - (1 - alpha).sqrt() * stem,)
@@ -39,7 +39,8 @@ def tracks(lengths=(24, 24, 30), same=False):
     made = []
     for length in lengths:
         stem = torch.randn(4, length)
-        made.append(LatentTrack("song", stem, torch.stack([stem if same else torch.randn(4, length)] * 2)))
+        mixes = torch.stack([stem if same else torch.randn(4, length)] * 2)
+        made.append(LatentTrack("song", stem, {"mix": mixes}))
     return made
 
 

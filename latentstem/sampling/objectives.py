@@ -1,0 +1,235 @@
+"""What a denoiser is trained to predict, and on which noise levels, read from the scheduler that it will serve.
+
+With clean samples `x`, noise `n` and the scheduler's rates `a, b` at a timestep, the net is given `a x + b n`, and the
+target is
+
+| prediction type | target | source |
+| --- | --- | --- |
+| epsilon | `n` | Ho et al. 2020, arXiv 2006.11239, eq. 14 |
+| v_prediction | `a n - b x` | Salimans & Ho 2022, arXiv 2202.00512, section 4 |
+| sample | `x` | |
+| flow_prediction | `n - x` | Lipman et al. 2023, arXiv 2210.02747; deblending: Heitz et al. 2023, arXiv 2305.03486 |
+
+One loop trains them all: diffusers' DDIM and DDPM families, flow matching, and schedulers of one's own with a method
+`signal_and_noise_rates`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentstem.sampling.denoised import noise_level, prediction_type
+
+COMPARED_TIMESTEPS = 17
+"""How many timesteps, evenly spaced over the schedule, tell whether two schedules are the same."""
+
+RATE_TOLERANCE = 5e-4
+"""Greatest difference of rates between schedules that count as the same: solvers round their timesteps."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Noise levels and targets of a training.
+
+    Args:
+        scheduler: The scheduler to train for.
+
+    Example:
+        >>> from diffusers import FlowMatchEulerDiscreteScheduler
+        >>> objective = Objective(FlowMatchEulerDiscreteScheduler())
+        >>> clean, noise = torch.randn(2, 5, 4, 9)
+        >>> timesteps = objective.draw_timesteps(5)
+        >>> noisy = objective.add_noise(clean, noise, timesteps)
+        >>> torch.equal(objective.target(clean, noise, timesteps), noise - clean)
+        True
+    """
+
+    scheduler: Any
+
+    @property
+    def num_train_timesteps(self) -> int:
+        """Length of the schedule: timesteps lie from 0 to it."""
+        return self.scheduler.config["num_train_timesteps"]
+
+    def draw_timesteps(self, batch: int, noise_emphasis: float = 0.0) -> Tensor:
+        """Draw timesteps whose density grows as a power of the timestep.
+
+        Args:
+            batch: How many.
+            noise_emphasis: The power; 0 draws all timesteps alike.
+
+        Returns:
+            `(batch,)`: integers from 0 to `num_train_timesteps - 1`; floats up to `num_train_timesteps` where the
+            schedule is continuous.
+        """
+        total = self.num_train_timesteps
+        timesteps = total * torch.rand(batch) ** (1 / (1 + noise_emphasis))
+        return timesteps if _is_continuous(self.scheduler) else timesteps.long().clamp(max=total - 1)
+
+    def add_noise(self, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Make what the net is given.
+
+        Args:
+            clean: Clean samples, `(batch, ...)`.
+            noise: Noise of deviation 1, shaped like `clean`.
+            timesteps: `(batch,)`.
+
+        Returns:
+            Noisy samples, shaped like `clean`.
+        """
+        signal, noise_rate = self._rates_like(clean, timesteps)
+        return signal * clean + noise_rate * noise
+
+    def target(self, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Return what the net is to predict, shaped like `clean`.
+
+        Args:
+            clean: Clean samples, `(batch, ...)`.
+            noise: The noise that was mixed in, shaped like `clean`.
+            timesteps: `(batch,)`.
+
+        Raises:
+            ValueError: The scheduler's prediction type is not in the table.
+        """
+        signal, noise_rate = self._rates_like(clean, timesteps)
+        match prediction_type(self.scheduler):
+            case "epsilon":
+                return noise
+            case "v_prediction":
+                return signal * noise - noise_rate * clean
+            case "sample":
+                return clean
+            case "flow_prediction":
+                return noise - clean
+            case unknown:
+                raise ValueError(
+                    f"prediction_type must be epsilon, v_prediction, sample or flow_prediction, got {unknown!r} in "
+                    f"{type(self.scheduler).__name__}"
+                )
+
+    def _rates_like(self, sample: Tensor, timesteps: Tensor) -> list[Tensor]:
+        rates = training_rates(self.scheduler, timesteps.to(sample.device))
+        return [rate.reshape(-1, *[1] * (sample.ndim - 1)).to(sample.dtype) for rate in rates]
+
+
+def training_rates(scheduler: Any, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors of clean sample and noise in what a net is given, at any timesteps of the schedule.
+
+    Unlike `latentstem.sampling.denoised.noise_level`, it knows of no sampling run.
+
+    Args:
+        scheduler: Whose schedule.
+        timesteps: From 0 to `num_train_timesteps`, of any shape.
+
+    Returns:
+        Signal rates and noise rates, float32, shaped like `timesteps`.
+
+    Raises:
+        TypeError: The scheduler keeps no schedule over timesteps that is known.
+
+    Example:
+        >>> from diffusers import FlowMatchEulerDiscreteScheduler
+        >>> training_rates(FlowMatchEulerDiscreteScheduler(), torch.tensor([250.0]))
+        (tensor([0.7500]), tensor([0.2500]))
+    """
+    if hasattr(scheduler, "signal_and_noise_rates"):
+        signal, noise = (torch.as_tensor(rate) for rate in scheduler.signal_and_noise_rates(timesteps))
+        return signal, noise
+    if _is_continuous(scheduler):  # flow matching: a shift only chooses which timesteps are visited
+        noise = timesteps.float() / scheduler.config["num_train_timesteps"]
+        return 1 - noise, noise
+    if not hasattr(scheduler, "alphas_cumprod"):
+        raise TypeError(
+            f"{type(scheduler).__name__} keeps no alphas_cumprod from which to read its noise levels; use a scheduler "
+            "of the DDIM or flow matching kind, or give it a method signal_and_noise_rates(timestep)"
+        )
+    alpha = scheduler.alphas_cumprod.to(timesteps.device)[timesteps.long()]
+    return alpha.sqrt(), (1 - alpha).sqrt()
+
+
+def add_noise_for_step(scheduler: Any, clean: Tensor, noise: Tensor, timestep: int | float | Tensor) -> Tensor:
+    """Make the noisy sample from which a sampling run can begin at a timestep.
+
+    Args:
+        scheduler: After `set_timesteps`.
+        clean: Clean samples, `(batch, ...)`.
+        noise: Noise of deviation 1, shaped like `clean`.
+        timestep: The one about to be passed to `scheduler.step`.
+
+    Returns:
+        Noisy samples at the scheduler's scale.
+    """
+    signal, noise_rate, scale = noise_level(scheduler, timestep)
+    return (signal * clean + noise_rate * noise) / scale
+
+
+def schedule_of(scheduler: Any) -> dict[str, Any]:
+    """The schedule a net is trained on, in numbers that a config can hold.
+
+    Args:
+        scheduler: That it is trained with.
+
+    Returns:
+        `num_train_timesteps`, `prediction_type`, and `signal_rates` and `noise_rates` at `COMPARED_TIMESTEPS` of them.
+
+    Raises:
+        TypeError: The scheduler keeps no schedule over timesteps that is known.
+    """
+    total = scheduler.config["num_train_timesteps"]
+    signal, noise = training_rates(scheduler, torch.linspace(0, total - 1, COMPARED_TIMESTEPS).round())
+    return {
+        "num_train_timesteps": total,
+        "prediction_type": prediction_type(scheduler),
+        "signal_rates": [round(rate, 6) for rate in signal.tolist()],
+        "noise_rates": [round(rate, 6) for rate in noise.tolist()],
+    }
+
+
+def check_schedule(scheduler: Any, trained: Mapping[str, Any]) -> None:
+    """Refuse a scheduler whose noise levels or predictions are not those that a net was trained with.
+
+    Args:
+        scheduler: To sample with.
+        trained: As `schedule_of` returns it.
+
+    Raises:
+        TypeError: The scheduler keeps no schedule over timesteps that is known.
+        ValueError: The schedules differ; the message says how to build one that fits.
+
+    Example:
+        >>> from diffusers import DDIMScheduler
+        >>> from latentstem import CosineDDIMScheduler
+        >>> trained = CosineDDIMScheduler()
+        >>> check_schedule(DDIMScheduler.from_config(trained.config), schedule_of(trained))
+        >>> check_schedule(DDIMScheduler(), schedule_of(trained))
+        Traceback (most recent call last):
+        ValueError: DDIMScheduler has another noise schedule ...
+    """
+    name = type(scheduler).__name__
+    fix = f"{name}.from_config(pipe.scheduler.config) of the scheduler saved with the weights"
+    own = schedule_of(scheduler)
+    same = own["num_train_timesteps"] == trained["num_train_timesteps"] and all(
+        abs(ours - theirs) <= RATE_TOLERANCE
+        for rates in ("signal_rates", "noise_rates")
+        for ours, theirs in zip(own[rates], trained[rates], strict=True)
+    )
+    if not same:
+        raise ValueError(
+            f"{name} has another noise schedule than the one the net was trained on, which would return noise; build "
+            f"it with {fix}"
+        )
+    if own["prediction_type"] != trained["prediction_type"]:
+        raise ValueError(
+            f"{name} takes the net's output for {own['prediction_type']!r}, but it was trained to predict "
+            f"{trained['prediction_type']!r}; build it with {fix}"
+        )
+
+
+def _is_continuous(scheduler: Any) -> bool:
+    """Whether timesteps are noise rates times `num_train_timesteps`, whole or not, as in flow matching."""
+    return not hasattr(scheduler, "signal_and_noise_rates") and (
+        scheduler.config.get("use_flow_sigmas", False) or prediction_type(scheduler) == "flow_prediction"
+    )

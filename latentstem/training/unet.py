@@ -19,6 +19,7 @@ from torch.nn.functional import mse_loss
 from torch.utils.data import IterableDataset
 
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.arguments import parse_settings
@@ -41,7 +42,7 @@ class UNetTraining:
         data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
         output: Folder for the state, the latents, the previews and, in `pipeline/` or, of LoRA, `adapter/`, the
             published weights.
-        autoencoder: Folder of the trained autoencoder.
+        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.as_codec` takes.
         validation: Folder of annotated tracks (with `song.json`) to validate on; None validates on nothing.
         latents: Folder of the encoded tracks, which runs on the same tracks may share; None is one in the output.
         target: Name of the stem.
@@ -163,8 +164,9 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
             f"got lora_rank={settings.lora_rank} without init_from; name the folder of the trained U-Net to adapt"
         )
     set_seed(settings.seed)
-    autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
-    if autoencoder.config["latents_mean"] is None:
+    autoencoder = load_codec(settings.autoencoder)
+    # Those of others count as normalised where they have no statistics; ours are published with them.
+    if isinstance(autoencoder, AutoencoderSpectral) and autoencoder.config["latents_mean"] is None:
         raise ValueError(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
         )
@@ -173,7 +175,7 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
     elif settings.init_from is not None:
         model = StemUNet1DModel.from_pretrained(settings.init_from).train()
     else:
-        model = StemUNet1DModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
+        model = StemUNet1DModel(latent_channels=as_codec(autoencoder).latent_channels, **(settings.model or {}))
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
     scheduler = CosineDDIMScheduler()
@@ -198,7 +200,7 @@ def train(settings: UNetTraining, model: StemUNet1DModel | None = None) -> Path:
         if settings.lora_rank:
             save_lora(averaged, folder)
         else:
-            build_pipeline(averaged, autoencoder, scheduler).save_pretrained(folder)
+            build_pipeline(averaged, autoencoder, scheduler, settings.target).save_pretrained(folder)
 
     target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
     bar = progress_bar(run.budget, run.accelerator.is_main_process)

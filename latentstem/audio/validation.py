@@ -117,10 +117,10 @@ def check_not_cancelled(name: str, stereo_level: Tensor, mono_level: Tensor) -> 
     """
     if ((stereo_level > 0) & (mono_level <= _CANCELLED * stereo_level)).any():
         raise ValueError(
-            f"{name} is anti-phase stereo: its channels cancel to silence in the mean that a mono model hears; "
+            f"{name} is anti-phase stereo: its channels cancel to silence in the mean that a mono model takes; "
             "pass one channel, or flip the sign of one"
         )
-    _say_once("stereo input: this mono model hears, and makes, the mean of the two channels")
+    _say_once("stereo input: this mono model takes, and makes, the mean of the two channels")
 
 
 @functools.cache

@@ -22,18 +22,18 @@ def test_every_shape_means_the_same(samples, batch):
     assert torch.equal(prepare(many), many)
 
 
-def test_a_mono_model_hears_the_mean_of_stereo_and_says_so_once(caplog):
+def test_a_mono_model_takes_the_mean_of_stereo_and_says_so_once(caplog):
     validation._say_once.cache_clear()
     stereo = torch.randn(2, 2, 100)
     with caplog.at_level(logging.WARNING, logger=validation.__name__):
         for _ in range(3):
             assert torch.allclose(prepare(stereo), (stereo[:, :1] + stereo[:, 1:]) / 2)
     assert [record.getMessage() for record in caplog.records if record.name == validation.__name__] == [
-        "stereo input: this mono model hears, and makes, the mean of the two channels"
+        "stereo input: this mono model takes, and makes, the mean of the two channels"
     ]
 
 
-def test_a_stereo_model_hears_both_channels():
+def test_a_stereo_model_takes_both_channels():
     stereo = torch.randn(2, 100)
     assert torch.equal(prepare(stereo, channels=2)[0], stereo)
 

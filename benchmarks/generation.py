@@ -11,7 +11,7 @@ from songs import SAMPLING_RATE, RenderedSong, leveled
 
 import latentstem
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
-from latentstem.sampling.latents import normalize_latents
+from latentstem.models.latent_scaling import normalize_latents
 
 
 def weights_folder(weights: Path | None) -> Path:

@@ -33,7 +33,7 @@ from latentstem import AutoencoderSpectral, CosineDDIMScheduler, StemAccompanime
 from latentstem.data.composer import VALIDATION_SEEDS
 from latentstem.data.corpus import write_corpus
 from latentstem.data.stems import StemCrops, StemFolder
-from latentstem.sampling.latents import normalize_latents
+from latentstem.models.latent_scaling import normalize_latents
 from latentstem.training import autoencoder, unet
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.unet import UNetTraining

@@ -29,7 +29,7 @@ from latentstem.data.corpus import render_song
 from latentstem.data.score import Note
 from latentstem.data.synthesis import SAMPLING_RATE
 from latentstem.evaluation import chord_share, sounding_frames, track_pitch
-from latentstem.sampling.latents import normalize_latents
+from latentstem.models.latent_scaling import normalize_latents
 from latentstem.training.loop import replace_folder
 from latentstem.training.unet import UNetTraining, train
 

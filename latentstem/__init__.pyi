@@ -30,6 +30,8 @@ from latentstem.audio.stft import overlap_add as overlap_add
 from latentstem.audio.stft import stft as stft
 from latentstem.audio.tiling import tile_stream as tile_stream
 from latentstem.audio.tiling import tiled as tiled
+from latentstem.audio.validation import match_channels as match_channels
+from latentstem.audio.validation import prepare_audio as prepare_audio
 from latentstem.audio.yin import yin as yin
 from latentstem.guidance.functional import classifier_free_guidance as classifier_free_guidance
 from latentstem.guidance.functional import rescale_std as rescale_std
@@ -48,8 +50,14 @@ from latentstem.losses.spectral import multi_scale_spectral_distance as multi_sc
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral as AutoencoderSpectral
 from latentstem.models.autoencoder_spectral import AutoencoderSpectralDecoderOutput as AutoencoderSpectralDecoderOutput
 from latentstem.models.autoencoder_spectral import AutoencoderSpectralEncoderOutput as AutoencoderSpectralEncoderOutput
+from latentstem.models.codec import Codec as Codec
+from latentstem.models.codec import as_codec as as_codec
+from latentstem.models.codec import load_codec as load_codec
 from latentstem.models.contrastive import ContrastiveStemModel as ContrastiveStemModel
 from latentstem.models.discriminator import SpectralDiscriminator as SpectralDiscriminator
+from latentstem.models.encodec import EncodecCodec as EncodecCodec
+from latentstem.models.latent_scaling import denormalize_latents as denormalize_latents
+from latentstem.models.latent_scaling import normalize_latents as normalize_latents
 from latentstem.models.unet_stem import StemUNet1DModel as StemUNet1DModel
 from latentstem.models.unet_stem import StemUNet1DOutput as StemUNet1DOutput
 from latentstem.models.unet_stem import StemUNetStage as StemUNetStage
@@ -75,7 +83,6 @@ from latentstem.pipelines.files import InitStemFile as InitStemFile
 from latentstem.pipelines.files import MixFile as MixFile
 from latentstem.pipelines.init_stem import InitStem as InitStem
 from latentstem.pipelines.init_stem import KeptAudio as KeptAudio
-from latentstem.pipelines.inputs import prepare_audio as prepare_audio
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
 from latentstem.pipelines.quality import Quality as Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline as StemAccompanimentPipeline
@@ -84,8 +91,6 @@ from latentstem.sampling.denoised import denoised_coefficients as denoised_coeff
 from latentstem.sampling.hooks import DenoisedHook as DenoisedHook
 from latentstem.sampling.hooks import DenoisedStep as DenoisedStep
 from latentstem.sampling.hooks import on_denoised as on_denoised
-from latentstem.sampling.latents import denormalize_latents as denormalize_latents
-from latentstem.sampling.latents import normalize_latents as normalize_latents
 from latentstem.sampling.windows import Windows as Windows
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler as CosineDDIMScheduler
 from latentstem.schedulers.cosine_ddim import CosineDDIMSchedulerOutput as CosineDDIMSchedulerOutput

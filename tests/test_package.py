@@ -110,9 +110,21 @@ def test_every_import_is_declared_where_its_room_is_installed():
             allowed.update(declared("audio", project))
         if path == ROOT / "latentstem" / "evaluation" / "clap.py":
             allowed.update(declared("clap", project))
+        if path == ROOT / "latentstem" / "models" / "encodec.py":
+            allowed.update(declared("encodec", project))
         if room in ("nn", "audio", "losses"):
             allowed -= {"diffusers", "safetensors"}
         assert {name.split(".")[0] for name in imports(path)} <= allowed, path
+
+
+def test_the_sampling_rate_is_written_once():
+    written = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value == 44100
+    ]
+    assert [place.partition(":")[0] for place in written] == ["latentstem/audio/rate.py"], written
 
 
 def test_nothing_unpickles():

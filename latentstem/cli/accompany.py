@@ -9,7 +9,7 @@ from rich.console import Console
 from latentstem.audio.formats import Bits
 from latentstem.cli.batch import make_each
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
-from latentstem.cli.loading import Adapter, choose_device, load_pipeline
+from latentstem.cli.loading import Adapter, choose_device, load_pipeline, target_name
 from latentstem.cli.outputs import check_outputs, is_batch, plan_jobs
 from latentstem.cli.quiet import quiet_decoders
 from latentstem.cli.report import Report
@@ -28,7 +28,7 @@ def accompany(
         ),
     ],
     style: Annotated[
-        Path | None, typer.Option(help="A recording whose sound the bass takes on; by default the net chooses.")
+        Path | None, typer.Option(help="A recording whose sound the stem takes on; by default the net chooses.")
     ] = None,
     weights: Annotated[str, typer.Option(help="Shipped weights by name, or a folder of saved ones.")] = "bass-gm",
     adapter: Adapter = None,
@@ -85,7 +85,7 @@ def accompany(
             "-o",
             metavar="OUT",
             help="The stem: .wav, .flac, .ogg or .mp3; or a folder, where each stem is named as its mix. "
-            "Default: bass.wav, for several mixes the folder bass.",
+            "Default: named after what the weights make, such as bass.wav, or the folder bass for several mixes.",
         ),
     ] = None,
     format: Annotated[
@@ -139,7 +139,8 @@ def accompany(
     ranges = [_seconds(text) for text in keep] if keep else None
     with library_errors():
         check_init_stem(init, strength, ranges)
-    jobs = plan_jobs(mixes, output, format, count if keep_best is None else keep_best, midi, preview)
+    kept = count if keep_best is None else keep_best
+    jobs = plan_jobs(mixes, output, format, kept, midi, preview, target_name(weights))
     check_outputs(jobs, filter(None, (style, init)), bits, batch)
     chosen_device = choose_device(device)
     if midi:

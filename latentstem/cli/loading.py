@@ -1,5 +1,6 @@
 """Weights and devices by the names that the command line gives them."""
 
+import json
 from logging import CRITICAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"
 """What the folder of a published adapter holds."""
+DEFAULT_TARGET = "bass"
+"""What weights make that were saved before they said it."""
 Adapter = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="What a fine-tuning has published, to go into the weights' U-Net."),
@@ -38,12 +41,7 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
 
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
-    folder = Path(weights)
-    if not folder.is_dir():
-        try:
-            folder = Path(latentstem.pretrained_path(weights))
-        except ValueError as error:
-            raise UsageError(f"{error}; or give a folder that exists") from error
+    folder = _folder(weights)
     if not (folder / "model_index.json").is_file():
         for place in (folder, folder / "adapter"):
             if (place / ADAPTER_FILE).is_file():
@@ -73,6 +71,47 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
     if adapter is not None:
         _add_adapter(pipe, adapter)
     return pipe
+
+
+def target_name(weights: str) -> str:
+    """What weights make, by the name after which their stems are named: "bass" where they do not say it.
+
+    Args:
+        weights: as given on the command line.
+
+    Raises:
+        UsageError: there are no such weights, or their target is no name for a file.
+
+    Example:
+        >>> from latentstem.cli.loading import target_name
+        >>> target_name("bass-gm")
+        'bass'
+    """
+    from latentstem.pipelines.output import check_target
+
+    file = _folder(weights) / "model_index.json"
+    try:
+        index = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return DEFAULT_TARGET  # what is wrong with the folder is said when it is loaded
+    target = index.get("target") if isinstance(index, dict) else None
+    if not isinstance(target, str):
+        return DEFAULT_TARGET
+    try:
+        check_target(target)
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}") from error
+    return target
+
+
+def _folder(weights: str) -> Path:
+    folder = Path(weights)
+    if folder.is_dir():
+        return folder
+    try:
+        return Path(latentstem.pretrained_path(weights))
+    except ValueError as error:
+        raise UsageError(f"{error}; or give a folder that exists") from error
 
 
 def _add_adapter(pipe: "StemAccompanimentPipeline", folder: Path) -> None:

@@ -57,27 +57,28 @@ def is_batch(mixes: Sequence[Path], output: Path | None) -> bool:
 
 
 def plan_jobs(
-    mixes: Sequence[Path], output: Path | None, kind: str | None, count: int, midi: bool, preview: bool
+    mixes: Sequence[Path], output: Path | None, kind: str | None, count: int, midi: bool, preview: bool, target: str
 ) -> list[Job]:
     """Give every file that is to be made its name.
 
     Args:
         mixes: files, and folders of which the audio files count.
-        output: as -o names it; None is bass.wav, or the folder bass for several mixes.
+        output: as -o names it; None is a file named after the target, or such a folder for several mixes.
         kind: of file: wav, flac, ogg or mp3; None is what the output says, or wav.
         count: stems a mix.
         midi: whether a MIDI file is to come with each.
         preview: whether a remix and a picture are.
+        target: what the weights make, such as bass.
 
     Raises:
         UsageError: a folder holds no audio, or output and kind do not go with the mixes.
     """
     if not is_batch(mixes, output):
-        stem = output or Path(f"bass.{kind or 'wav'}")
+        stem = output or Path(f"{target}.{kind or 'wav'}")
         if kind is not None and stem.suffix.lower() != f".{kind}":
             raise UsageError(f"-o names {stem} and --format {kind}; leave one of them out")
         return [Job(mixes[0], [StemFiles.named(path, midi, preview) for path in _numbered(stem, count)])]
-    folder = output or Path("bass")
+    folder = output or Path(target)
     if not folder.is_dir() and (folder.exists() or folder.suffix.lower() in SUFFIXES):
         raise UsageError(f"-o names the file {folder}; expected a folder, for the stems of several mixes")
     jobs = []

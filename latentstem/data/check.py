@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from latentstem.audio.level import BLOCK
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.layouts import StemError, TrackFiles, track_files
 from latentstem.data.meters import REACH, Correlator, FileMeter, LevelMeter, read_together
-from latentstem.data.stems import SAMPLING_RATE, SILENCE
+from latentstem.data.track import SILENCE
 
 LENGTH_TOLERANCE = 0.05
 """Seconds by which the files of a track may differ in length."""
@@ -145,7 +146,9 @@ def check_folder(root: str | Path, target: str = "bass") -> FolderReport:
     rates = Counter(rate for track in tracks for rate in track.rates)
     if len(rates) > 1:
         found = ", ".join(f"{rate} Hz in {count}" for rate, count in sorted(rates.items()))
-        problems.append(Problem("", "", f"tracks differ in sampling rate ({found}): all are read at 44100 Hz", False))
+        problems.append(
+            Problem("", "", f"tracks differ in sampling rate ({found}): all are resampled to that of the net", False)
+        )
     seconds = sum(track.seconds for track in tracks)
     return FolderReport(
         target=target,
@@ -180,6 +183,9 @@ def _read_headers(folder: Path, target: str) -> _Track:
         except soundfile.SoundFileError:
             track.report(track.place(path), "is not a readable audio file", unusable=in_use)
             continue
+        if info.channels > 2:
+            finding = f"has {info.channels} channels: mix it down to one or two"
+            track.report(track.place(path), finding, unusable=in_use)
         if info.frames:
             track.headers[path] = _Header(info.samplerate, info.frames)
         else:

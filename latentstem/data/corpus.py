@@ -22,10 +22,11 @@ import torch
 from rich.progress import Progress
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.composer import compose
 from latentstem.data.dice import Dice
 from latentstem.data.score import Song
-from latentstem.data.synthesis import SAMPLING_RATE, render_parts, soundfont_path, synthesizer_path
+from latentstem.data.synthesis import render_parts, soundfont_path, synthesizer_path
 
 try:
     import fcntl

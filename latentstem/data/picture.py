@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.harmony import names_in
 from latentstem.data.score import Part, Song
-from latentstem.data.synthesis import SAMPLING_RATE
 from latentstem.preview import log_frequency_spectrogram
 
 _LEFT, _RIGHT = 0.95, 0.35  # inches beside the time axis

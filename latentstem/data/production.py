@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, interpolate, max_pool1d, pad
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.rate import SAMPLING_RATE
 
-SAMPLING_RATE = 44100
 PROBABILITY = 0.5
 """Of each element of the chain."""
 

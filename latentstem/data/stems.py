@@ -6,72 +6,22 @@ whole for it.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from latentstem.audio.level import BLOCK, RANGE_DB, REFERENCE_RMS
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.dice import Dice
 from latentstem.data.layouts import StemError, track_files
+from latentstem.data.track import StemTrack, block_powers, is_silent
 
-SAMPLING_RATE = 44100
-SILENCE = 1e-4
-"""A stem whose mono mean never exceeds this, -80 dB, is wholly silent: less is dither."""
 REDRAWS = 8
 """How often a crop without the target is drawn again."""
-RESAMPLING_MARGIN = 1024
-"""Samples read beyond both ends of a crop that is resampled, so that the filter never sees the cut."""
-
-
-@dataclass(frozen=True)
-class StemTrack:
-    """One track: its stems' files, all at one sampling rate.
-
-    Attributes:
-        name: name of the track's folder.
-        files: stem name to the files whose sum it is.
-        sampling_rate: of the files, in Hz.
-        samples: length of the longest stem at 44.1 kHz.
-    """
-
-    name: str
-    files: dict[str, tuple[Path, ...]]
-    sampling_rate: int
-    samples: int
-
-    def read(self, stem: str, start: int = 0, samples: int | None = None) -> Tensor:
-        """Read a part of one stem as mono at 44.1 kHz.
-
-        Args:
-            stem: name of the stem.
-            start: first sample, counted at 44.1 kHz.
-            samples: how many samples; by default up to the end of the track.
-
-        Returns:
-            float32 of shape `(samples,)`: the mean of the channels, with zeros where the file has ended.
-        """
-        samples = self.samples - start if samples is None else samples
-        if self.sampling_rate == SAMPLING_RATE:
-            return torch.from_numpy(self._read(stem, start, samples))
-        ratio = self.sampling_rate / SAMPLING_RATE
-        # The part starts on a sample of the file; what lies between it and `start` is cut after resampling.
-        first = max(0, int(start * ratio) - RESAMPLING_MARGIN)
-        count = int((start + samples) * ratio) + RESAMPLING_MARGIN - first
-        audio = soxr.resample(self._read(stem, first, count), self.sampling_rate, SAMPLING_RATE)
-        skip = round(start - first / ratio)
-        audio = audio[skip : skip + samples]
-        return torch.from_numpy(np.pad(audio, (0, samples - len(audio))))
-
-    def _read(self, stem: str, start: int, samples: int) -> np.ndarray:
-        first, *others = (_read(path, start, samples) for path in self.files[stem])
-        return sum(others, first)
 
 
 class StemFolder:
@@ -81,29 +31,43 @@ class StemFolder:
         root: folder of track folders. For MUSDB18-HQ and Slakh2100 that is their `train` or `test`.
         target: name of the stem to learn.
         mix_stems: names of the stems that the mix may hold; all but the target by default.
+        channels: of the net that the stems are for, 1 (the mean of the files' channels) or 2.
+        sampling_rate: of the net that the stems are for, in Hz; the files may have any.
 
     Attributes:
         tracks: every track with the target and at least one other stem, in order of their names.
         skipped: names of the folders that lack one or the other.
-        silent: names of the folders left out because their target is silent from end to end; a warning names them.
+        silent: names of the folders left out because their target is silent from end to end, for one channel also where
+            the two of its files cancel in their mean; a warning names them.
 
     Raises:
         StemError: if the folder is missing, holds no track with a sounding target and another stem, or a file is not
-            audio, is empty or differs from the other stems of its track in sampling rate.
+            audio, is empty, has more than two channels or differs from the other stems of its track in sampling rate.
+        ValueError: if `channels` is not 1 or 2.
 
     Example:
-        >>> import tempfile
+        >>> import soundfile, tempfile
         >>> root = Path(tempfile.mkdtemp())
         >>> (root / "song").mkdir()
         >>> for stem in ("bass", "drums"):
         ...     soundfile.write(root / "song" / f"{stem}.wav", np.ones(44100) / 4, 44100)
         >>> folder = StemFolder(root)
-        >>> folder.tracks[0].name, folder.tracks[0].samples
-        ('song', 44100)
+        >>> folder.tracks[0].name, folder.tracks[0].read("bass", channels=2, sampling_rate=16000).shape
+        ('song', torch.Size([2, 16000]))
     """
 
-    def __init__(self, root: str | Path, target: str = "bass", mix_stems: Sequence[str] | None = None):
+    def __init__(
+        self,
+        root: str | Path,
+        target: str = "bass",
+        mix_stems: Sequence[str] | None = None,
+        channels: int = 1,
+        sampling_rate: int = SAMPLING_RATE,
+    ):
+        if channels not in (1, 2):
+            raise ValueError(f"channels is {channels}, expected 1 (mono) or 2 (stereo)")
         self.root, self.target = Path(root), target
+        self.channels, self.sampling_rate = channels, sampling_rate
         if not self.root.is_dir():
             raise StemError(f"{self.root} is not a folder, expected one with a folder of stems for each track")
         if mix_stems is not None and (target in mix_stems or not mix_stems):
@@ -117,19 +81,18 @@ class StemFolder:
             if target not in files or len(files) < 2:
                 skipped.append(folder.name)
                 continue
-            track = _track(folder.name, files)
-            (silent if _is_silent(files[target]) else tracks).append(track)
+            track = StemTrack.of(folder.name, files)
+            (silent if is_silent(files[target], channels) else tracks).append(track)
         self.tracks: tuple[StemTrack, ...] = tuple(tracks)
         self.skipped: tuple[str, ...] = tuple(skipped)
         self.silent: tuple[str, ...] = tuple(track.name for track in silent)
+        names = [_named(track, target) for track in silent]
         if not tracks:
-            raise StemError(self._nothing_found(found, mix_stems))
+            raise StemError(self._nothing_found(found, mix_stems, names))
         if silent:
-            warnings.warn(
-                f"{self.root}: left out, for their {target} is silent: {', '.join(self.silent)}", stacklevel=2
-            )
+            warnings.warn(f"{self.root}: left out, for their {target} is silent: {', '.join(names)}", stacklevel=2)
 
-    def _nothing_found(self, found: set[str], mix_stems: Sequence[str] | None) -> str:
+    def _nothing_found(self, found: set[str], mix_stems: Sequence[str] | None, silent: Sequence[str]) -> str:
         if not self.skipped and not self.silent:
             return f"no tracks in {self.root}, expected <track>/<stem>.wav or .flac inside it"
         if self.target not in found:
@@ -138,7 +101,7 @@ class StemFolder:
                 f"(found: {', '.join(sorted(found)) or 'no audio'}): name the target stem so, or another target"
             )
         if self.silent:
-            return f"{self.target} is silent in every track of {self.root}: choose another target"
+            return f"{self.target} is silent in every track of {self.root} ({', '.join(silent)}): choose another target"
         company = "" if mix_stems is None else f" among {', '.join(mix_stems)}"
         return (
             f"no track in {self.root} has a stem beside {self.target!r}{company}, expected at least one to make the "
@@ -149,14 +112,15 @@ class StemFolder:
 class StemCrops(Dataset[tuple[Tensor, Tensor]]):
     """Random crops `(mix, stem)`; each is a function of `(seed, index)` alone.
 
-    Mix and stem are scaled so that each would have the reference loudness over its whole track: a quiet passage
-    stays quiet. A track's levels are measured when it is first drawn, the only time its files are decoded whole.
+    Both have the folder's channels and sampling rate. Each is scaled so that it would have the reference loudness over
+    its whole track: a quiet passage stays quiet. A track's levels are measured when it is first drawn, the only time
+    its files are decoded whole.
     A crop in which the target does not sound (no block of it within 40 dB of the track's loudest) is drawn again, up to
     eight times, but for a share of the crops: rests are music too.
 
     Args:
         folder: where the tracks are.
-        crop_samples: length of a crop at 44.1 kHz; a shorter track is continued with silence.
+        crop_samples: length of a crop at the folder's sampling rate; a shorter track is continued with silence.
         seed: of all draws.
         length: number of crops, `len()` of the data set.
         full_mix_share: share of the crops whose mix holds all other stems; the rest hold one to all of them.
@@ -164,7 +128,7 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         rest_share: share of the crops that stay as first drawn, whether the target sounds in them or not.
 
     Example:
-        >>> import tempfile
+        >>> import soundfile, tempfile
         >>> root = Path(tempfile.mkdtemp())
         >>> (root / "song").mkdir()
         >>> for stem in ("bass", "drums"):
@@ -189,7 +153,7 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         self.folder, self.crop_samples, self.seed, self.length = folder, crop_samples, seed, length
         self.full_mix_share, self.gain_range, self.rest_share = full_mix_share, gain_range, rest_share
         # Every second of audio is as likely as any other, so long tracks are drawn more often.
-        self._ends = np.cumsum([track.samples for track in folder.tracks])
+        self._ends = np.cumsum([track.length(folder.sampling_rate) for track in folder.tracks])
         self._powers: dict[str, dict[str, np.ndarray]] = {}
 
     def __len__(self) -> int:
@@ -203,13 +167,14 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         gains = self._draw_gains(dice, [name for name in track.files if name != self.folder.target])
         powers = self._block_powers(track)
 
-        stem = track.read(self.folder.target, start, self.crop_samples)
-        mix = torch.zeros(self.crop_samples)
+        crop = (start, self.crop_samples, self.folder.channels, self.folder.sampling_rate)
+        stem = track.read(self.folder.target, *crop)
+        mix = torch.zeros_like(stem)
         for name, gain in gains.items():
-            mix += gain * track.read(name, start, self.crop_samples)
+            mix += gain * track.read(name, *crop)
         # Stems are nearly uncorrelated: the power of their sum is the sum of their powers.
         mix_powers = sum(gain**2 * powers[name] for name, gain in gains.items())
-        return mix[None] * _to_reference(mix_powers), stem[None] * _to_reference(powers[self.folder.target])
+        return mix * _to_reference(mix_powers), stem * _to_reference(powers[self.folder.target])
 
     def _draw_place(self, dice: Dice) -> tuple[StemTrack, int]:
         """Choose a track and the first sample of the crop."""
@@ -217,7 +182,7 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         while True:
             mark = dice.below(int(self._ends[-1]))
             track = self.folder.tracks[int(np.searchsorted(self._ends, mark, side="right"))]
-            start = dice.below(max(track.samples - self.crop_samples, 0) + 1)
+            start = dice.below(max(track.length(self.folder.sampling_rate) - self.crop_samples, 0) + 1)
             if redraws == 0 or self._sounds(track, start):
                 return track, start
             redraws -= 1
@@ -225,7 +190,7 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
     def _sounds(self, track: StemTrack, start: int) -> bool:
         """Whether the target sounds in a block that the crop touches."""
         powers = self._block_powers(track)[self.folder.target]
-        per_block = _file_block(track) * SAMPLING_RATE / track.sampling_rate
+        per_block = _file_block(track) * self.folder.sampling_rate / track.sampling_rate
         first, end = int(start / per_block), int(-(-(start + self.crop_samples) // per_block))
         return bool(_sounding(powers)[first:end].any())
 
@@ -241,7 +206,7 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         """Mean square of every block of every stem, all stems continued to one length."""
         if track.name not in self._powers:
             block = _file_block(track)
-            powers = {name: _powers(paths, block) for name, paths in track.files.items()}
+            powers = {name: block_powers(paths, block, self.folder.channels) for name, paths in track.files.items()}
             longest = max(map(len, powers.values()))
             self._powers[track.name] = {
                 name: np.pad(values, (0, longest - len(values))) for name, values in powers.items()
@@ -249,66 +214,14 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         return self._powers[track.name]
 
 
-def _track(name: str, files: dict[str, tuple[Path, ...]]) -> StemTrack:
-    infos = {}
-    for path in (path for paths in files.values() for path in paths):
-        try:
-            infos[path] = soundfile.info(path)
-        except soundfile.SoundFileError as error:
-            raise StemError(f"{path} is not a readable audio file: replace or remove it") from error
-    rates = {info.samplerate for info in infos.values()}
-    if len(rates) > 1:
-        found = ", ".join(f"{path.name} {info.samplerate} Hz" for path, info in infos.items())
-        raise StemError(f"the stems of track {name} differ in sampling rate ({found}): bring them to one rate")
-    rate = rates.pop()
-    samples = max(info.frames for info in infos.values())
-    if samples == 0:
-        raise StemError(f"the stems of track {name} are empty: replace or remove the track")
-    return StemTrack(name, files, rate, -(-samples * SAMPLING_RATE // rate))
-
-
-def _read(path: Path, start: int, samples: int) -> np.ndarray:
-    """Samples `[start, start + samples)` of a file as the mean of its channels, zeros after its end."""
-    with soundfile.SoundFile(path) as file:
-        file.seek(min(start, file.frames))
-        audio = file.read(min(samples, max(file.frames - start, 0)), dtype="float32", always_2d=True)
-    mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)
-    return np.pad(mono, (0, samples - len(mono)))
+def _named(track: StemTrack, target: str) -> str:
+    """The name of a track whose target is silent, and why if it sounds in two channels."""
+    return track.name if is_silent(track.files[target], 2) else f"{track.name} (anti-phase: its channels cancel)"
 
 
 def _file_block(track: StemTrack) -> int:
     """Samples of a file in a block of the loudness measure."""
     return round(BLOCK * track.sampling_rate / SAMPLING_RATE)
-
-
-def _mono_blocks(paths: Sequence[Path], size: int) -> Iterator[np.ndarray]:
-    """The mono mean of the files' sum, `size` samples at a time; shorter files go on with silence."""
-    files = {path: soundfile.blocks(path, blocksize=size, dtype="float32", always_2d=True) for path in paths}
-    while True:
-        total = np.zeros(0, dtype=np.float32)
-        for path, blocks in files.items():
-            audio = next(blocks, np.zeros((0, 1), dtype=np.float32)).mean(axis=1)
-            if not np.isfinite(audio).all():
-                raise StemError(f"{path} holds NaN or Inf: replace it")
-            longest = max(len(total), len(audio))
-            total = np.pad(total, (0, longest - len(total))) + np.pad(audio, (0, longest - len(audio)))
-        if not len(total):
-            return
-        yield total
-
-
-def _is_silent(paths: Sequence[Path]) -> bool:
-    """Whether nothing sounds from end to end; reads up to the first sound."""
-    return all(np.abs(audio).max() <= SILENCE for audio in _mono_blocks(paths, 1 << 16))
-
-
-def _powers(paths: Sequence[Path], block: int) -> np.ndarray:
-    """Mean square of the mono mean of the files' sum over its whole blocks; what is shorter than a block is one."""
-    size = min(block, max(soundfile.info(path).frames for path in paths))
-    powers = [np.zeros(0 if size else 1, dtype=np.float32)]
-    for audio in _mono_blocks(paths, 64 * max(size, 1)):
-        powers.append(np.square(audio[: len(audio) // size * size]).reshape(-1, size).mean(axis=1))
-    return np.concatenate(powers)
 
 
 def _sounding(powers: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from torch.nn.functional import pad
 from torch.utils.data import IterableDataset, get_worker_info
 
 from latentstem.audio.level import REFERENCE_RMS, reference_gain
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.composer import TRAIN_SEEDS, compose
 from latentstem.data.corpus import render_song
 from latentstem.data.dice import Dice
@@ -99,7 +100,7 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         dice = Dice((self.seed, 1, number))
         song = self.compose(self.seeds[dice.below(len(self.seeds))], self.duration)
         rendered = render_song(song, dice.pick(self.soundfonts))
-        missing = max(0, self.crop_samples - round(song.duration * 44100))
+        missing = max(0, self.crop_samples - round(song.duration * SAMPLING_RATE))
         stems = {name: pad(torch.from_numpy(audio), (0, missing)) for name, audio in rendered.items()}
         bass = _levelled(stems.pop(song.bass.name))
         return [self._crop(dice, bass, stems) for _ in range(self.crops_per_song)]

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.score import Part
 
-SAMPLING_RATE = 44100
 GAP = 3.0
 """Seconds between two parts in a run, in which releases and reverberation die away."""
 

@@ -12,15 +12,16 @@ from rich.progress import track
 
 from latentstem.audio.level import reference_gain
 from latentstem.data.corpus import read_annotation
-from latentstem.data.stems import SAMPLING_RATE, StemFolder, StemTrack
+from latentstem.data.stems import StemFolder
+from latentstem.data.track import StemTrack
 from latentstem.evaluation.frechet import frechet_distance, kernel_distance
 from latentstem.evaluation.reconstruction import round_trip
 from latentstem.evaluation.spectrum import log_mel_l1
 from latentstem.evaluation.stem import MEASURES, HeardStem, Score, score_stem
 from latentstem.evaluation.style import sounding_frames
 from latentstem.evaluation.timbre import timbre
+from latentstem.models.codec import decode_audio, encode_audio
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
-from latentstem.sampling.latents import normalize_latents
 
 TRUE, TRIP, MADE, SWAPPED = "true stem", "its round trip", "generated", "generated, swapped mix"
 
@@ -69,7 +70,7 @@ class Evaluation:
 def evaluate_pipeline(
     pipe: StemAccompanimentPipeline,
     root: Path,
-    target: str = "bass",
+    target: str | None = None,
     num_inference_steps: int = 64,
     seconds: float | None = None,
 ) -> Evaluation:
@@ -78,7 +79,7 @@ def evaluate_pipeline(
     Args:
         pipe: the pipeline, with its own guidance.
         root: folder of annotated songs, from `latentstem.data.corpus.write_corpus`, at least two of them.
-        target: name of the stem.
+        target: name of the stem; None is the pipeline's own.
         num_inference_steps: steps of the sampler.
         seconds: length that is used of each song; all of it if absent.
 
@@ -86,7 +87,7 @@ def evaluate_pipeline(
         The figures. Each song's noise is a function of its place alone.
 
     Raises:
-        ValueError: if there are fewer than two songs, or the pipeline's rate is not 44.1 kHz.
+        ValueError: if there are fewer than two songs.
         FileNotFoundError: if a song is not annotated.
         latentstem.data.stems.StemError: if the folder holds no usable song.
 
@@ -94,19 +95,17 @@ def evaluate_pipeline(
         >>> evaluate_pipeline(pipe, Path("songs")).mean("generated", "chord_share")  # doctest: +SKIP
         0.87
     """
-    tracks = StemFolder(root, target).tracks
+    name, rate = target or pipe.config["target"], pipe.sampling_rate
+    tracks = StemFolder(root, name, channels=pipe.audio_channels, sampling_rate=rate).tracks
     if len(tracks) < 2:
         raise ValueError(f"got {len(tracks)} songs in {root}, expected at least 2, to swap their mixes")
     songs = [read_annotation(root / one.name).beginning(seconds or math.inf) for one in tracks]
-    rate = pipe.sampling_rate
-    if rate != SAMPLING_RATE:
-        raise ValueError(f"got a pipeline at {rate} Hz, expected {SAMPLING_RATE}, at which folders of stems are read")
     pipe.set_progress_bar_config(disable=True)
     sounds: dict[str, list[np.ndarray]] = {TRUE: [], TRIP: [], MADE: []}
     latents: dict[str, list[np.ndarray]] = {TRUE: [], MADE: []}
     for place, one in enumerate(track(tracks, description="accompanying")):
-        samples = one.samples if seconds is None else min(one.samples, round(seconds * rate))
-        stem, mix = _stem_and_mix(one, target, samples)
+        samples = one.length(rate) if seconds is None else min(one.length(rate), round(seconds * rate))
+        stem, mix = _stem_and_mix(pipe, one, name, samples)
         (made,) = pipe(
             mix,
             sampling_rate=rate,
@@ -114,11 +113,11 @@ def evaluate_pipeline(
             generator=torch.Generator().manual_seed(place),
             return_dict=False,
         )
-        generated = _leveled(torch.as_tensor(made).cpu().float().mean(1))
+        generated = _leveled(torch.as_tensor(made).cpu().float()[0])
         encoded = _encode(pipe, stem)
         trip = _decode(pipe, encoded, samples)
         for kind, audio in ((TRUE, stem), (TRIP, trip), (MADE, generated)):
-            sounds[kind].append(audio[0].numpy())
+            sounds[kind].append(audio.mean(0).numpy())
         latents[TRUE].append(_sounding(pipe, encoded, stem))
         latents[MADE].append(_sounding(pipe, _encode(pipe, generated), generated))
 
@@ -169,36 +168,35 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     return files
 
 
-def _stem_and_mix(one: StemTrack, target: str, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
-    others = (one.read(name, 0, samples) for name in one.files if name != target)
-    return _leveled(one.read(target, 0, samples)[None]), sum(others, torch.zeros(samples))[None]
+def _stem_and_mix(
+    pipe: StemAccompanimentPipeline, one: StemTrack, target: str, samples: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    part = (0, samples, pipe.audio_channels, pipe.sampling_rate)
+    others = (one.read(name, *part) for name in one.files if name != target)
+    return _leveled(one.read(target, *part)), sum(others, torch.zeros(pipe.audio_channels, samples))
 
 
 def _leveled(audio: torch.Tensor) -> torch.Tensor:
-    """Mono audio `(1, samples)` at the reference loudness; silence stays silent."""
+    """Audio `(channels, samples)` at the reference loudness; silence stays silent."""
     return audio * reference_gain(audio[None])
 
 
 @torch.no_grad()
 def _encode(pipe: StemAccompanimentPipeline, audio: torch.Tensor) -> torch.Tensor:
-    """Latents `(1, channels, frames)` of mono audio `(1, samples)`, not normalised."""
-    codec = pipe.autoencoder
-    given = audio.expand(codec.config["audio_channels"], -1)[None].to(codec.device, codec.dtype)
-    (latents,) = codec.encode(given, return_dict=False)
-    return latents
+    """Normalised latents `(1, latent_channels, frames)` of audio `(channels, samples)`."""
+    return encode_audio(pipe.autoencoder, audio[None].to(pipe.autoencoder.device))
 
 
 @torch.no_grad()
 def _decode(pipe: StemAccompanimentPipeline, latents: torch.Tensor, samples: int) -> torch.Tensor:
-    """Mono audio `(1, samples)` of what `_encode` gave."""
-    (back,) = pipe.autoencoder.decode(latents, num_samples=samples, return_dict=False)
-    return back.float().mean(1).cpu()
+    """Audio `(channels, samples)` of what `_encode` gave."""
+    return decode_audio(pipe.autoencoder, latents, samples)[0].cpu()
 
 
 def _sounding(pipe: StemAccompanimentPipeline, latents: torch.Tensor, audio: torch.Tensor) -> np.ndarray:
-    """Normalised latents `(frames, channels)` of the frames in which the audio sounds."""
-    sounding = torch.from_numpy(sounding_frames(audio[0].numpy(), pipe.hop_length))
-    return normalize_latents(latents.float(), pipe.autoencoder.config)[0].cpu()[:, sounding].T.numpy()
+    """Latents `(frames, channels)` of the frames in which the audio sounds."""
+    sounding = torch.from_numpy(sounding_frames(audio.mean(0).numpy(), pipe.hop_length))
+    return latents[0].cpu()[:, sounding].T.numpy()
 
 
 def _distances(

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from latentstem.audio.level import RANGE_DB, SILENCE_RMS, reference_gain, sounding_rms
 from latentstem.guidance.style_space import StyleSpace
-from latentstem.sampling.codec import encode_audio, hop_length_of
+from latentstem.models.codec import as_codec, encode_audio
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
 
 
@@ -103,7 +103,7 @@ class StyleGrounding:
         Args:
             audio: `(batch, channels, samples)` or a sequence of such, in [-1, 1], at the autoencoder's rate, number of
                 channels and device. Every item of a batch is a reference.
-            autoencoder: An `AutoencoderSpectral`, or what `latentstem.sampling.codec` takes in its place.
+            autoencoder: An `AutoencoderSpectral`, or what `latentstem.as_codec` takes.
             **options: Passed on to the class.
 
         Returns:
@@ -146,7 +146,7 @@ def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     audio = audio * reference_gain(audio).reshape(-1, 1, 1)
     latents = encode_audio(autoencoder, audio)
 
-    hop, frames = hop_length_of(autoencoder), latents.shape[-1]
+    hop, frames = as_codec(autoencoder).hop_length, latents.shape[-1]
     padded = torch.nn.functional.pad(audio, (0, frames * hop - audio.shape[-1]))
     power = padded.unflatten(-1, (frames, hop)).square().mean(dim=(1, 3))
     # Rests tell nothing of the sound.

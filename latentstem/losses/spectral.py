@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.audio.stft import stft
 
 WINDOW_LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
@@ -87,7 +88,7 @@ class MultiScaleSpectralDistance(nn.Module):
 
     def __init__(
         self,
-        sampling_rate: int = 44100,
+        sampling_rate: int = SAMPLING_RATE,
         window_lengths: tuple[int, ...] = WINDOW_LENGTHS,
         bands_per_octave: int = 24,
         epsilon: float = 1e-2,
@@ -149,7 +150,7 @@ class MultiScaleSpectralDistance(nn.Module):
 def multi_scale_spectral_distance(
     estimate: Tensor,
     target: Tensor,
-    sampling_rate: int = 44100,
+    sampling_rate: int = SAMPLING_RATE,
     window_lengths: tuple[int, ...] = WINDOW_LENGTHS,
     bands_per_octave: int = 24,
     epsilon: float = 1e-2,

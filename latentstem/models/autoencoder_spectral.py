@@ -21,6 +21,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.audio.stft import istft, stft
 from latentstem.audio.tiling import tile_stream
 from latentstem.nn.carriers import CarrierBank
@@ -107,7 +108,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        sampling_rate: int = 44100,
+        sampling_rate: int = SAMPLING_RATE,
         audio_channels: int = 1,
         latent_channels: int = 64,
         hop_length: int = 4096,
@@ -195,6 +196,26 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
     def _latent_blocks(channels: int, count: int, convolutional: int) -> list[ConvNeXtBlock1D]:
         """Blocks at the latents' rate, of which the first few look at their neighbours."""
         return [ConvNeXtBlock1D(channels, 3 if i < convolutional else 1, expansion=2) for i in range(count)]
+
+    @property
+    def sampling_rate(self) -> int:
+        """Of the audio, in Hz."""
+        return self.config["sampling_rate"]
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a latent frame."""
+        return self.config["hop_length"]
+
+    @property
+    def audio_channels(self) -> int:
+        """1 (mono) or 2 (stereo)."""
+        return self.config["audio_channels"]
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latents."""
+        return self.config["latent_channels"]
 
     def enable_tiling(self, tile_frames: int = DEFAULT_TILE_FRAMES) -> None:
         """Encode and decode what is longer than a tile in tiles, so that peak memory does not grow with the length.

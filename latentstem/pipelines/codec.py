@@ -11,12 +11,11 @@ from torch import Tensor
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.circular import close_turn, resample_turn, wrap_turn
 from latentstem.audio.level import reference_gain
+from latentstem.audio.validation import prepare_audio
 from latentstem.guidance.grounding import StyleGrounding
+from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
 from latentstem.pipelines.init_stem import KeptAudio
-from latentstem.pipelines.inputs import prepare_audio
-from latentstem.sampling.codec import decode_audio, encode_audio
 from latentstem.sampling.hooks import DenoisedHook
-from latentstem.sampling.latents import denormalize_latents, normalize_latents
 
 # Latent frames heard beyond either end of a loop: more than the shipped autoencoder's nets can see, and as much as the
 # U-Net needs for a seam like any other place (tried: 8 and 32 frames do not differ).
@@ -43,8 +42,9 @@ class StemCodecPipeline(DiffusionPipeline):
         (torch.Size([1, 64, 11]), torch.Size([1, 1, 44100]))
     """
 
-    autoencoder: Any  # an AutoencoderSpectral, or what latentstem.sampling.codec takes in its place
+    autoencoder: Any  # an AutoencoderSpectral, or what `latentstem.as_codec` takes
     sampling_rate: int
+    audio_channels: int
     hop_length: int
 
     def count_frames(self, num_samples: int, loop: bool = False) -> int:
@@ -75,6 +75,8 @@ class StemCodecPipeline(DiffusionPipeline):
     def encode_stream(self, blocks: Iterable[Tensor], gain: Tensor, frames: int) -> Tensor:
         """`encode_mix` of one mix that does not fit in memory, and whose level is therefore known beforehand.
 
+        An autoencoder without `encode_stream` gets it whole, and then it has to fit.
+
         Args:
             blocks: `(channels, any number of samples)`, at the model's rate and channels.
             gain: What brings the mix to the reference loudness, `(1,)`; see `SoundingLevel`.
@@ -82,25 +84,17 @@ class StemCodecPipeline(DiffusionPipeline):
 
         Returns:
             Normalised latents `(1, latent_channels, frames)`.
-
-        Raises:
-            TypeError: the autoencoder works on whole audio only.
         """
-        if not hasattr(self.autoencoder, "encode_stream"):
-            raise TypeError(
-                f"{type(self.autoencoder).__name__} has no encode_stream to work from file to file; read the audio and "
-                "call the pipeline with it, or use an AutoencoderSpectral"
-            )
         pieces = (block[None].to(self._execution_device) * gain.item() for block in blocks)
-        config = self.autoencoder.config
         # Made beforehand: tiles that are kept one by one, between the large tensors that come and go, would keep the
         # freed memory of these from being used again (tried: 16 MB a minute).
-        latents = torch.empty(1, config.latent_channels, frames, device=self._execution_device)
+        channels = as_codec(self.autoencoder).latent_channels
+        latents = torch.empty(1, channels, frames, device=self._execution_device)
         done = 0
         with self.progress_bar(total=frames) as bar:  # pyright: ignore[reportAttributeAccessIssue]
             bar.set_description("encoding")
-            for tile in self.autoencoder.encode_stream(pieces):
-                latents[..., done : done + tile.shape[-1]] = normalize_latents(tile.float(), config)
+            for tile in encode_pieces(self.autoencoder, pieces):
+                latents[..., done : done + tile.shape[-1]] = tile
                 done += tile.shape[-1]
                 bar.update(tile.shape[-1])
         return latents
@@ -170,13 +164,11 @@ class StemCodecPipeline(DiffusionPipeline):
         Yields:
             Audio `(channels, samples)`, float32.
         """
-        latents = denormalize_latents(latents, self.autoencoder.config).to(self.autoencoder.dtype)
         with self.progress_bar(total=latents.shape[-1]) as bar:  # pyright: ignore[reportAttributeAccessIssue]
             bar.set_description("decoding")
-            for audio in self.autoencoder.decode_stream([latents]):
-                yield audio[0, :, :num_samples].float() / gain.item()
-                num_samples = max(0, num_samples - audio.shape[-1])
-                bar.update(audio.shape[-1] // self.hop_length)
+            for audio in decode_pieces(self.autoencoder, latents, num_samples):
+                yield audio[0] / gain.item()
+                bar.update(-(-audio.shape[-1] // self.hop_length))
 
     def _prepare(self, audio: Tensor | np.ndarray, sampling_rate: int | None, name: str) -> Tensor:
         return prepare_audio(
@@ -184,5 +176,5 @@ class StemCodecPipeline(DiffusionPipeline):
             sampling_rate,
             name=name,
             expected_rate=self.sampling_rate,
-            expected_channels=self.autoencoder.config.audio_channels,
+            expected_channels=self.audio_channels,
         ).to(self._execution_device)

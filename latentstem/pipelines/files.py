@@ -22,8 +22,8 @@ from latentstem.audio.io import MAX_DURATION, AudioReader, AudioWriter, read_aud
 from latentstem.audio.level import SoundingLevel
 from latentstem.audio.resampling import resample, resample_blocks, resampled_length
 from latentstem.audio.spool import Spool
+from latentstem.audio.validation import check_not_cancelled, match_channels, prepare_audio
 from latentstem.pipelines.init_stem import InitStem, KeptAudio, Ranges
-from latentstem.pipelines.inputs import check_not_cancelled, prepare_audio
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 _ROUNDING = 0.005
@@ -77,14 +77,14 @@ class MixFile:
         reader = AudioReader(path, max_duration)
         apart, together, heard = SoundingLevel(), SoundingLevel(), SoundingLevel()
         samples = 0
-        channels = pipe.autoencoder.config["audio_channels"]
+        channels = pipe.audio_channels
 
         def measured() -> Iterator[Tensor]:
             nonlocal samples
             for block in reader:
                 samples += block.shape[1]
                 apart.update(block[None])
-                block = _with_channels(block, channels)
+                block = match_channels(block, channels, str(path))
                 together.update(block[None])
                 yield block
 
@@ -94,7 +94,7 @@ class MixFile:
             check_not_cancelled(str(path), apart.rms, together.rms)
 
         blocks = resample_blocks(
-            (_with_channels(block, channels) for block in reader), reader.sampling_rate, pipe.sampling_rate
+            (match_channels(block, channels, str(path)) for block in reader), reader.sampling_rate, pipe.sampling_rate
         )
         frames = -(-resampled_length(samples, reader.sampling_rate, pipe.sampling_rate) // pipe.hop_length)
         return cls(reader, samples, pipe.encode_stream(blocks, heard.gain, frames), heard.gain)
@@ -108,7 +108,7 @@ class MixFile:
         Its stem goes on from its end to its beginning. It is read whole.
         """
         reader = AudioReader(path, max_duration)
-        rate, channels = reader.sampling_rate, pipe.autoencoder.config["audio_channels"]
+        rate, channels = reader.sampling_rate, pipe.audio_channels
         audio = torch.cat(list(reader), dim=1)
         turn = prepare_audio(audio, rate, name=str(path), expected_rate=rate, expected_channels=channels)
         num_samples = resampled_length(audio.shape[1], rate, pipe.sampling_rate)
@@ -149,7 +149,7 @@ class MixFile:
         rate = self.reader.sampling_rate
         folder = Path(path).parent
         tags = {**self.reader.tags, "software": f"latentstem {latentstem.__version__}"}
-        channels = pipe.autoencoder.config["audio_channels"]
+        channels = pipe.audio_channels
         with ExitStack() as stack:
             stem = stack.enter_context(Spool(folder, channels))
             num_samples = resampled_length(self.samples, rate, pipe.sampling_rate)
@@ -240,7 +240,7 @@ class InitStemFile:
                 f"{path}: lasts {duration:.3f} s, and the mix {expected:.3f} s; cut it, or pad it with silence, to the "
                 "length of the mix"
             )
-        channels = pipe.autoencoder.config["audio_channels"]
+        channels = pipe.audio_channels
         (audio,) = prepare_audio(audio, own_rate, name=str(path), expected_rate=own_rate, expected_channels=channels)
         start = InitStem.prepare(_resampled(audio, own_rate, rate, mix.samples)[None], rate, strength, keep)
         num_samples = resampled_length(mix.samples, rate, pipe.sampling_rate)
@@ -289,10 +289,3 @@ def _restored(kept: KeptAudio, generated: Spool, stem: Spool) -> Spool:
     for block in generated.blocks():
         stem.append(kept.blend(down * block[None], stem.samples)[0])
     return stem
-
-
-def _with_channels(block: Tensor, channels: int) -> Tensor:
-    """A block `(channels of the file, samples)` with the channels of the model."""
-    if len(block) < channels:
-        raise ValueError("the mix is mono and the weights are stereo; repeat the channel if that is meant")
-    return block if len(block) == channels else block.mean(dim=0, keepdim=True)

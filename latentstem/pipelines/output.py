@@ -1,5 +1,6 @@
 """What pipelines that make stems return."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,3 +28,13 @@ class StemPipelineOutput(BaseOutput):
     audios: Tensor | np.ndarray
     sampling_rate: int
     scores: Tensor | None = None
+
+
+def check_target(target: str) -> None:
+    """Refuse the name of a stem that no file could have.
+
+    Raises:
+        ValueError: It is empty, begins with a dot or holds other signs than letters, digits, blanks and `_.+-`.
+    """
+    if not re.fullmatch(r"\w[\w .+-]*", target):
+        raise ValueError(f"target is {target!r}, expected the name of a stem, of letters and digits, e.g. 'bass'")

@@ -15,14 +15,14 @@ from torch import Tensor
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.guidance.keep import KeepRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.codec import as_codec
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
 from latentstem.pipelines.best_of import best_of, check_keep_best
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgraded_schedule
 from latentstem.pipelines.init_stem import InitStem, Ranges, check_init_stem, first_step
-from latentstem.pipelines.output import StemPipelineOutput
-from latentstem.sampling.codec import hop_length_of
+from latentstem.pipelines.output import StemPipelineOutput, check_target
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook, step_from_denoised
 from latentstem.sampling.objectives import schedule_of
@@ -37,8 +37,8 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
 
     Args:
         autoencoder: Between audio and latents, for the mix, the style reference and the stem: an `AutoencoderSpectral`,
-            an `AutoencoderOobleck` of diffusers, or one of your own (see `latentstem.sampling.codec`), with whose
-            latents the net was trained.
+            an `EncodecCodec`, an `AutoencoderOobleck` of diffusers, or one of your own (see `latentstem.Codec`), with
+            whose latents the net was trained.
         unet: The denoiser.
         scheduler: A `CosineDDIMScheduler`, any diffusers scheduler of one evaluation a step built from its config, or
             another whose noise levels the net was trained on, flow matching among them.
@@ -48,9 +48,12 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
             that is swapped in later is held against it.
         judge: Scores how well stems fit mixes, to keep the best of several; None cannot choose. Figures that are taken
             with this judge must never be of stems that it chose.
+        target: Name of the stem that the net was trained on, e.g. "bass"; files of its stems are named after it.
 
     Raises:
-        TypeError: The trained schedule is not given and cannot be read from the scheduler.
+        TypeError: The trained schedule can be read neither from `trained_schedule` nor from the scheduler, or `autoencoder`
+            is no codec.
+        ValueError: `target` is no name for a file.
 
     Example:
         >>> import torch
@@ -90,12 +93,20 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         guider: BaseGuidance,
         trained_schedule: dict | None = None,
         judge: ContrastiveStemModel | None = None,
+        target: str = "bass",
     ):
         super().__init__()
+        check_target(target)
         self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider, judge=judge)
-        self.register_to_config(trained_schedule=upgraded_schedule(trained_schedule or schedule_of(scheduler)))
-        self.sampling_rate: int = autoencoder.config["sampling_rate"]  # pyright: ignore[reportAttributeAccessIssue]
-        self.hop_length: int = hop_length_of(autoencoder)
+        self.register_to_config(
+            trained_schedule=upgraded_schedule(trained_schedule or schedule_of(scheduler)), target=target
+        )
+        codec = as_codec(autoencoder)
+        self.sampling_rate, self.audio_channels, self.hop_length = (
+            codec.sampling_rate,
+            codec.audio_channels,
+            codec.hop_length,
+        )
 
     def check_inputs(
         self,

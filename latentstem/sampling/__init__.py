@@ -2,15 +2,12 @@
 
 from latentstem.sampling.denoised import DenoisedCoefficients, denoised_coefficients, signal_and_noise_rates
 from latentstem.sampling.hooks import DenoisedHook, DenoisedStep, on_denoised, step_from_denoised
-from latentstem.sampling.latents import denormalize_latents, normalize_latents
 
 __all__ = [
     "DenoisedCoefficients",
     "DenoisedHook",
     "DenoisedStep",
     "denoised_coefficients",
-    "denormalize_latents",
-    "normalize_latents",
     "on_denoised",
     "signal_and_noise_rates",
     "step_from_denoised",

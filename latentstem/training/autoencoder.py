@@ -16,6 +16,7 @@ from accelerate.utils import set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.audio.yin import yin
 from latentstem.data.stems import StemCrops, StemFolder
 from latentstem.data.streaming import BandStream
@@ -130,7 +131,8 @@ def train(settings: AutoencoderTraining) -> Path:
     Raises:
         latentstem.data.stems.StemError: If the folder holds no usable track.
         latentstem.data.synthesis.SynthesisError: If there is no folder and FluidSynth or a soundfont is missing.
-        ValueError: If there is no folder and the target is not the bass, or a track of the twins is not two stems.
+        ValueError: If there is no folder and the target is not the bass or the model not mono at 44.1 kHz, or a track
+            of the twins is not two stems.
     """
     set_seed(settings.seed)
     if settings.init_from is not None:
@@ -139,8 +141,8 @@ def train(settings: AutoencoderTraining) -> Path:
         model = AutoencoderSpectral(**(settings.model or {}))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not (settings.decoder_only and name.startswith("encoder_")))
-    folder = _folder(settings)
-    pairs = _pairs(settings)
+    folder = _folder(settings, model)
+    pairs = _pairs(settings, model)
     crop_samples = settings.crop_frames * model.config["hop_length"]
     read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     optimizers = muon_and_adamw(model, OUTER_LAYERS, settings.learning_rate, weight_decay=1e-3)
@@ -151,7 +153,10 @@ def train(settings: AutoencoderTraining) -> Path:
     validation = None
     if settings.validation is not None and run.accelerator.is_main_process:
         rate = model.config["sampling_rate"]
-        validation = RoundTripValidation(settings.validation, settings.target, crop_samples, settings.mix_share, rate)
+        channels = model.audio_channels
+        validation = RoundTripValidation(
+            settings.validation, settings.target, crop_samples, settings.mix_share, rate, channels
+        )
     # From here on every process draws its own.
     set_seed(settings.seed, device_specific=True)
     run.resume()
@@ -205,18 +210,27 @@ def train(settings: AutoencoderTraining) -> Path:
     return target
 
 
-def _folder(settings: AutoencoderTraining) -> StemFolder | None:
+def _folder(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFolder | None:
     if settings.data is not None:
-        return StemFolder(settings.data, settings.target)
+        return _open(settings.data, settings.target, model)
     if settings.target != "bass":
         raise ValueError(f"target is {settings.target!r}, expected 'bass' where songs are composed: name a data folder")
+    if (model.audio_channels, model.sampling_rate) != (1, SAMPLING_RATE):
+        raise ValueError(
+            f"the model has audio_channels={model.audio_channels} and sampling_rate={model.sampling_rate}, but songs "
+            f"are composed in mono at {SAMPLING_RATE} Hz: name a data folder"
+        )
     return None
 
 
-def _pairs(settings: AutoencoderTraining) -> StemFolder | None:
+def _open(root: Path, target: str, model: AutoencoderSpectral) -> StemFolder:
+    return StemFolder(root, target, channels=model.audio_channels, sampling_rate=model.sampling_rate)
+
+
+def _pairs(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFolder | None:
     if settings.twins is None:
         return None
-    folder = StemFolder(settings.twins, settings.target)
+    folder = _open(settings.twins, settings.target, model)
     for track in folder.tracks:
         if len(track.files) != 2:
             raise ValueError(

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import IterableDataset
 
 from latentstem.evaluation.retrieval import mean_diagonal, top_k
-from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.training.arguments import parse_settings
 from latentstem.training.budget import progress_bar
@@ -33,7 +33,7 @@ class ContrastiveTraining:
     Args:
         data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
         output: Folder for the state, the latents and, in `judge/`, the published weights.
-        autoencoder: Folder of the trained autoencoder.
+        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.as_codec` takes.
         validation: Folder of tracks to validate on; None validates on nothing.
         latents: Folder of the encoded tracks, which runs on the same tracks may share; None is one in the output.
         target: Name of the stem.
@@ -158,8 +158,8 @@ def train(settings: ContrastiveTraining) -> Path:
         ValueError: If a crop is as long as the shortest track, or the output folder holds another net's state.
     """
     set_seed(settings.seed)
-    autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
-    model = ContrastiveStemModel(latent_channels=autoencoder.config["latent_channels"], **(settings.model or {}))
+    autoencoder = load_codec(settings.autoencoder)
+    model = ContrastiveStemModel(latent_channels=as_codec(autoencoder).latent_channels, **(settings.model or {}))
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
     run = TrainingRun.of(model, [optimizer], settings)
     # From here on every process draws its own.

@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from latentstem.audio.level import reference_gain
+from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.production import produce
 from latentstem.data.stems import StemFolder, StemTrack
-from latentstem.models.autoencoder_spectral import AutoencoderSpectral
-from latentstem.sampling.latents import normalize_latents
+from latentstem.models.codec import as_codec, encode_raw
+from latentstem.models.latent_scaling import normalize_latents
 
 TrackCondition = Callable[[StemTrack, int], Tensor]
 """Makes a condition from a track and its number of latent frames: `(channels, frames)`, or `(channels,)` of a global
@@ -135,7 +136,7 @@ class _Rows:
 def cache_latents(
     root: Path,
     target: str,
-    autoencoder: AutoencoderSpectral,
+    autoencoder: Any,
     cache: Path,
     submixes: int,
     seed: int,
@@ -151,7 +152,8 @@ def cache_latents(
     Args:
         root: Folder of tracks.
         target: Name of the stem.
-        autoencoder: With latent statistics; its encoder's weights are part of the cache's key.
+        autoencoder: An `AutoencoderSpectral`, or what `latentstem.as_codec` takes. The tracks are read at its rate, in
+            its channels; its encoder's weights are part of the cache's key.
         cache: Folder of the cache, made if absent.
         submixes: Sub-mixes a track.
         seed: Of the sub-mixes.
@@ -162,23 +164,26 @@ def cache_latents(
     Returns:
         One entry a track.
     """
-    key = hashlib.sha256(f"{submixes} {seed} {production}".encode())
+    codec = as_codec(autoencoder)
+    channels, rate = codec.audio_channels, codec.sampling_rate
+    key = hashlib.sha256(f"{submixes} {seed} {production} {rate} {channels} {codec.hop_length}".encode())
     for name, weight in autoencoder.state_dict().items():
         # A decoder that goes on training leaves the latents as they are.
-        if name.startswith("encoder_"):
+        if not name.startswith("decoder"):
             key.update(name.encode())
             key.update(weight.detach().cpu().float().numpy().tobytes())
     folder = cache / key.hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    tracks = StemFolder(root, target).tracks
+    tracks = StemFolder(root, target, channels=channels, sampling_rate=rate).tracks
     files = [folder / f"{track.name}.safetensors" for track in tracks]
     missing = [order for order, file in enumerate(files) if not file.is_file()]
-    sounds = TrackSounds(tracks, target, submixes, seed)
+    sounds = TrackSounds(tracks, target, submixes, seed, channels, rate)
     # A generator of its own: the loader would draw from the random state of the training.
     loader = DataLoader(sounds, None, sampler=missing, num_workers=workers, generator=torch.Generator())
     for order, sound in zip(missing, tqdm(loader, desc="latents", mininterval=5, disable=not missing), strict=True):
         stem, mixes = sound.to(autoencoder.device).split([1, submixes])
-        latents = _encode(autoencoder, torch.cat([stem, _produced(mixes, production, (seed, order, 1))]))
+        mixes = _produced(mixes, production, (seed, order, 1), rate)
+        latents = _encode(autoencoder, torch.cat([stem, mixes]))
         partial = files[order].with_suffix(".partial")
         save_file({"latents": latents}, partial)
         partial.rename(files[order])
@@ -198,7 +203,7 @@ def _with_conditions(latents: LatentTrack, track: StemTrack, conditions: Mapping
 
 def cache_for_training(
     settings: Any,
-    autoencoder: AutoencoderSpectral,
+    autoencoder: Any,
     accelerator: Accelerator,
     conditions: Mapping[str, TrackCondition] | None = None,
 ) -> tuple[list[LatentTrack], list[LatentTrack]]:
@@ -213,7 +218,7 @@ def cache_for_training(
     Returns:
         The training tracks and those of `settings.validation`, these with their whole accompaniments alone.
     """
-    autoencoder.to(accelerator.device)  # pyright: ignore[reportArgumentType]
+    autoencoder.to(accelerator.device)
     cache, target = settings.latents or settings.output / "latents", settings.target
     with accelerator.main_process_first():
         tracks = cache_latents(
@@ -240,13 +245,15 @@ def cache_for_training(
 class TrackSounds(Dataset[Tensor]):
     """The stem of each track and its random sub-mixes, in the order of the tracks.
 
-    Each is `(1 + submixes, samples)`, mono, and a function of the seed and its place.
+    Each is `(1 + submixes, channels, samples)`, and a function of the seed and its place.
 
     Args:
         tracks: Of one folder.
         target: Name of the stem.
         submixes: How many; the first is the whole accompaniment.
         seed: Of the sub-mixes.
+        channels: To read the stems in, 1 or 2; see `StemTrack.read`.
+        sampling_rate: To read the stems at, in Hz.
 
     Example:
         >>> stem, mix = TrackSounds(StemFolder("stems").tracks, "bass", submixes=1)[0]  # doctest: +SKIP
@@ -256,6 +263,8 @@ class TrackSounds(Dataset[Tensor]):
     target: str
     submixes: int = 0
     seed: int = 0
+    channels: int = 1
+    sampling_rate: int = SAMPLING_RATE
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -263,30 +272,30 @@ class TrackSounds(Dataset[Tensor]):
     def __getitem__(self, order: int) -> Tensor:
         rng, track = np.random.default_rng((self.seed, order)), self.tracks[order]
         mixes = (self._submix(track, rng, variant == 0) for variant in range(self.submixes))
-        return torch.stack([track.read(self.target), *mixes])
+        return torch.stack([self._read(track, self.target), *mixes])
+
+    def _read(self, track: StemTrack, name: str) -> Tensor:
+        return track.read(name, channels=self.channels, sampling_rate=self.sampling_rate)
 
     def _submix(self, track: StemTrack, rng: np.random.Generator, whole: bool) -> Tensor:
         others = [name for name in track.files if name != self.target]
         chosen = others if whole else rng.permutation(others)[: rng.integers(1, len(others) + 1)]
-        return sum((rng.uniform(0.5, 1.0) * track.read(name) for name in chosen), torch.zeros(track.samples))
+        silence = torch.zeros(self.channels, track.length(self.sampling_rate))
+        return sum((rng.uniform(0.5, 1.0) * self._read(track, name) for name in chosen), silence)
 
 
-def _produced(mixes: Tensor, production: float, seed: tuple[int, ...]) -> Tensor:
-    """Mixes `(variants, samples)`, some of them produced; the first, the whole accompaniment, stays clean."""
+def _produced(mixes: Tensor, production: float, seed: tuple[int, ...], sampling_rate: int) -> Tensor:
+    """Mixes `(variants, channels, samples)`, some of them produced; the first, the whole accompaniment, stays clean."""
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     chosen = torch.from_numpy(rng.random(len(mixes)) < production)
     chosen[0] = False
     chosen = chosen.to(mixes.device)
-    mixes[chosen] = produce(mixes[chosen][:, None], generator)[:, 0]
+    mixes[chosen] = produce(mixes[chosen], generator, sampling_rate=sampling_rate)
     return mixes
 
 
 @torch.inference_mode()
-def _encode(autoencoder: AutoencoderSpectral, sounds: Tensor) -> Tensor:
-    """Latents of mono sounds `(n, samples)`, each at the reference loudness, in half precision on the CPU."""
-    audio = sounds[:, None]
-    audio = audio * reference_gain(audio)[:, None, None]
-    channels = autoencoder.config["audio_channels"]
-    (latents,) = autoencoder.encode(audio.expand(-1, channels, -1), return_dict=False)
-    return latents.cpu().half()
+def _encode(autoencoder: Any, audio: Tensor) -> Tensor:
+    """Latents of sounds `(n, channels, samples)`, each at the reference loudness, in half precision on the CPU."""
+    return encode_raw(autoencoder, audio * reference_gain(audio)[:, None, None]).cpu().half()

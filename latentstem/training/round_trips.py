@@ -22,6 +22,7 @@ class RoundTripValidation:
         crop_samples: Of the crops whose losses are taken.
         mix_share: Share of these that are mixes, not stems.
         sampling_rate: Of the autoencoder, in Hz.
+        channels: Audio channels of the autoencoder; pitch is tracked in their mean.
         tracks: Crops whose losses are taken, and at most as many whose pitch is tracked.
         seconds: Of the latter.
 
@@ -41,15 +42,16 @@ class RoundTripValidation:
         crop_samples: int,
         mix_share: float,
         sampling_rate: int,
+        channels: int = 1,
         tracks: int = 12,
         seconds: float = 6.0,
     ):
-        folder = StemFolder(root, target)
+        folder = StemFolder(root, target, channels=channels, sampling_rate=sampling_rate)
         crops, mixes = StemCrops(folder, crop_samples, seed=0), round(mix_share * tracks)
         self.audio = torch.stack([crops[index][index >= mixes] for index in range(tracks)])
         crops = StemCrops(folder, int(seconds * sampling_rate), seed=0)
         self.stems = [crops[index][1] for index in range(min(tracks, len(folder.tracks)))]
-        self.pitches = [track_pitch(stem[0].numpy(), sampling_rate) for stem in self.stems]
+        self.pitches = [track_pitch(stem.mean(0).numpy(), sampling_rate) for stem in self.stems]
         self.sampling_rate = sampling_rate
 
     def __call__(
@@ -71,7 +73,7 @@ class RoundTripValidation:
         total = sum(losses(model, self.audio.to(model.device)).values())
         decoded = [model(stem[None].to(model.device)).sample[0].cpu() for stem in self.stems]
         agreements = [
-            track_agreement(pitch, track_pitch(sound[0].numpy(), self.sampling_rate))
+            track_agreement(pitch, track_pitch(sound.mean(0).numpy(), self.sampling_rate))
             for pitch, sound in zip(self.pitches, decoded, strict=True)
         ]
         write_preview(preview, {"stem": self.stems[-1], "decoded": decoded[-1]}, self.sampling_rate)

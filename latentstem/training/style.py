@@ -61,8 +61,9 @@ def fit(settings: StyleFit) -> Path:
     model: Any = AutoencoderSpectral.from_pretrained(settings.autoencoder).eval()
     model.to(device)
     means, instruments = [], []
-    tracks = StemFolder(settings.data, settings.target).tracks
-    stems = DataLoader(TrackSounds(tracks, settings.target), None, num_workers=settings.workers)
+    reading = {"channels": model.audio_channels, "sampling_rate": model.sampling_rate}
+    tracks = StemFolder(settings.data, settings.target, **reading).tracks
+    stems = DataLoader(TrackSounds(tracks, settings.target, **reading), None, num_workers=settings.workers)
     for track, (stem,) in zip(tracks, tqdm(stems, desc="styles", mininterval=5), strict=True):
         mean = sounding_mean(model, stem)
         if mean is not None:
@@ -81,11 +82,8 @@ def fit(settings: StyleFit) -> Path:
 
 @torch.inference_mode()
 def sounding_mean(model: AutoencoderSpectral, stem: Tensor) -> Tensor | None:
-    """Mean normalised latent `(channels,)` of a mono stem `(samples,)` over its sounding frames; None in silence."""
-    if not stem.any():
-        return None
-    audio = stem.expand(1, model.config["audio_channels"], -1).to(model.device)
-    return StyleGrounding.from_audio(audio, model).reference.cpu()
+    """Mean normalised latent of a stem `(audio_channels, samples)` over its sounding frames; None in silence."""
+    return StyleGrounding.from_audio(stem[None].to(model.device), model).reference.cpu() if stem.any() else None
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from torch.utils.data import IterableDataset
 
 from latentstem.data.stems import StemFolder
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
@@ -45,7 +46,7 @@ class UNetTraining:
         data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
         output: Folder for the state, the latents, the previews and, in `pipeline/` or, of LoRA, `adapter/`, the
             published weights.
-        autoencoder: Folder of the trained autoencoder.
+        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.as_codec` takes.
         validation: Folder of annotated tracks (with `song.json`) to validate on; None validates on nothing.
         latents: Folder of the encoded tracks, which runs on the same tracks may share; None is one in the output.
         target: Name of the stem.
@@ -181,8 +182,9 @@ def train(
             f"got lora_rank={settings.lora_rank} without init_from; name the folder of the trained U-Net to adapt"
         )
     set_seed(settings.seed)
-    autoencoder = AutoencoderSpectral.from_pretrained(settings.autoencoder)
-    if autoencoder.config["latents_mean"] is None:
+    autoencoder = load_codec(settings.autoencoder)
+    # Those of others count as normalised where they have no statistics; ours are published with them.
+    if isinstance(autoencoder, AutoencoderSpectral) and autoencoder.config["latents_mean"] is None:
         raise ValueError(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
         )
@@ -193,7 +195,7 @@ def train(
     else:
         kinds = condition_channels(conditions or {}, settings.data, settings.target)
         model = StemUNet1DModel(
-            latent_channels=autoencoder.config["latent_channels"], **{**kinds, **(settings.model or {})}
+            latent_channels=as_codec(autoencoder).latent_channels, **{**kinds, **(settings.model or {})}
         )
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
@@ -220,7 +222,7 @@ def train(
         if settings.lora_rank:
             save_lora(averaged, folder)
         else:
-            build_pipeline(averaged, autoencoder, scheduler).save_pretrained(folder)
+            build_pipeline(averaged, autoencoder, scheduler, settings.target).save_pretrained(folder)
 
     target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
     bar = progress_bar(run.budget, run.accelerator.is_main_process)

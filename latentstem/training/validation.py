@@ -19,7 +19,7 @@ from latentstem.data.stems import StemFolder, StemTrack
 from latentstem.evaluation.harmony import chord_share
 from latentstem.evaluation.pitch import track_pitch
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
-from latentstem.models.autoencoder_spectral import AutoencoderSpectral
+from latentstem.models.codec import as_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.sampling.objectives import Objective
@@ -36,7 +36,7 @@ class UNetValidation:
     Args:
         root: Folder of annotated tracks (with `song.json`).
         target: Name of the stem.
-        autoencoder: With latent statistics.
+        autoencoder: An `AutoencoderSpectral`, or what `latentstem.as_codec` takes.
         scheduler: The schedule that is trained.
         latents: Of the same tracks, in their order, each with its whole accompaniment first.
         songs: Tracks to accompany; the velocity error is taken over all there are.
@@ -54,14 +54,16 @@ class UNetValidation:
         self,
         root: Path,
         target: str,
-        autoencoder: AutoencoderSpectral,
+        autoencoder: Any,
         scheduler: Any,
         latents: Sequence[LatentTrack],
         songs: int = 12,
     ):
         self.autoencoder, self.scheduler, self.target = autoencoder, scheduler, target
         self.latents = latents
-        self.root, self.tracks = root, StemFolder(root, target).tracks[:songs]
+        codec = as_codec(autoencoder)
+        folder = StemFolder(root, target, channels=codec.audio_channels, sampling_rate=codec.sampling_rate)
+        self.root, self.tracks = root, folder.tracks[:songs]
 
     def __call__(self, unet: StemUNet1DModel, preview: Path) -> dict[str, float]:
         """Judge a net, and leave one of its basses to listen to.
@@ -76,7 +78,7 @@ class UNetValidation:
         """
         pipeline = build_pipeline(unet, self.autoencoder, self.scheduler)
         mixes, stems = accompany(pipeline, self.tracks, self.target)
-        rate = self.autoencoder.config["sampling_rate"]
+        rate = pipeline.sampling_rate
         write_preview(preview, {"mix": mixes[0], "stem": stems[0], "both": mixes[0] + stems[0]}, rate)
         figures = {"chord_share": float(np.mean(chord_shares(stems, rate, self.root, self.tracks)))}
         if len(self.latents) > 1:
@@ -87,7 +89,7 @@ class UNetValidation:
 
 
 def build_pipeline(
-    unet: StemUNet1DModel, autoencoder: AutoencoderSpectral, scheduler: Any
+    unet: StemUNet1DModel, autoencoder: Any, scheduler: Any, target: str = "bass"
 ) -> StemAccompanimentPipeline:
     """The pipeline that a trained U-Net is published in.
 
@@ -95,6 +97,7 @@ def build_pipeline(
         unet: The denoiser.
         autoencoder: Whose latents it was trained on.
         scheduler: Whose schedule it was trained with.
+        target: Name of the stem it was trained on.
 
     Returns:
         A pipeline with the default guidance.
@@ -102,7 +105,7 @@ def build_pipeline(
     Example:
         >>> build_pipeline(unet, autoencoder, scheduler).save_pretrained("pipeline")  # doctest: +SKIP
     """
-    return StemAccompanimentPipeline(autoencoder, unet, scheduler, RescaledClassifierFreeGuidance())
+    return StemAccompanimentPipeline(autoencoder, unet, scheduler, RescaledClassifierFreeGuidance(), target=target)
 
 
 @torch.inference_mode()
@@ -198,13 +201,13 @@ def accompany(
         num_inference_steps: Steps of the sampler.
 
     Returns:
-        Mixes `(tracks, 1, samples)` and stems `(tracks, channels, samples)`, on the CPU.
+        Mixes and stems, `(tracks, channels, samples)` each, on the CPU.
 
     Example:
         >>> mixes, stems = accompany(pipeline, StemFolder("songs").tracks, "bass")  # doctest: +SKIP
     """
-    rate = pipeline.sampling_rate
-    mixes = torch.stack([_read_mix(track, target, int(seconds * rate)) for track in tracks])
+    rate, channels = pipeline.sampling_rate, pipeline.audio_channels
+    mixes = torch.stack([_read_mix(track, target, int(seconds * rate), channels, rate) for track in tracks])
     pipeline.set_progress_bar_config(disable=True)
     (stems,) = pipeline(
         mixes,
@@ -220,7 +223,7 @@ def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence
     """Chord share of stems for annotated tracks; see `latentstem.evaluation.chord_share`.
 
     Args:
-        stems: `(tracks, channels, samples)`, from the tracks' beginnings; the first channel is heard.
+        stems: `(tracks, channels, samples)`, from the tracks' beginnings; pitch is tracked in the mean of the channels.
         sampling_rate: In Hz.
         root: Folder of the tracks, each with its `song.json`.
         tracks: Whose chords they are held against.
@@ -236,11 +239,12 @@ def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence
         [0.71, 0.88]
     """
     return [
-        chord_share(track_pitch(stem[0].numpy(), sampling_rate), read_annotation(root / track.name).chords)
+        chord_share(track_pitch(stem.mean(0).numpy(), sampling_rate), read_annotation(root / track.name).chords)
         for stem, track in zip(stems, tracks, strict=True)
     ]
 
 
-def _read_mix(track: StemTrack, target: str, samples: int) -> Tensor:
-    """Whole accompaniment of a track, `(1, samples)`."""
-    return sum((track.read(name, 0, samples) for name in track.files if name != target), torch.zeros(samples))[None]
+def _read_mix(track: StemTrack, target: str, samples: int, channels: int, sampling_rate: int) -> Tensor:
+    """Whole accompaniment of a track, `(channels, samples)`."""
+    others = (track.read(name, 0, samples, channels, sampling_rate) for name in track.files if name != target)
+    return sum(others, torch.zeros(channels, samples))

@@ -74,7 +74,8 @@ def write_take(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor, s
         latentstem.AudioFileError: A file cannot be written.
     """
     name = mix.reader.path.stem
-    stem, both = folder / f"{name}-bass-{seed}.wav", folder / f"{name}-bass-{seed}-with-mix.wav"
+    made = f"{name}-{pipe.config['target']}-{seed}"
+    stem, both = folder / f"{made}.wav", folder / f"{made}-with-mix.wav"
     # What a browser makes of an mp3 may begin some milliseconds off: the mix is played as it was heard here.
     files = {"mix": folder / f"{name}-mix.wav", "stem": stem, "both": both}
     sounds: dict[str, Sound] = {}

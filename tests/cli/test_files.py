@@ -1,5 +1,7 @@
 """What the files of a stem hold besides the stem: bits, tags and a remix at one level with it."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 
 import latentstem
 from latentstem import AudioReader, AudioWriter, read_audio, sounding_rms, write_audio
+from latentstem.cli import main
 
 TAGS = {"title": "A song", "artist": "Somebody", "album": "Something", "date": "2024", "genre": "Jazz", "comment": "Hm"}
 
@@ -56,6 +59,47 @@ def test_what_a_file_cannot_be_is_refused(accompany, tmp_path, monkeypatch, word
     code, out, err = accompany(*words)
     assert code == 2 and out == []
     assert len(err) == 1 and err[0].startswith("error: ")
+
+
+@pytest.fixture
+def strings(weights, tmp_path):
+    """Weights of another stem than the bass."""
+    shutil.copytree(weights, tmp_path / "strings-weights")
+    index = tmp_path / "strings-weights" / "model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "target": "strings"}))
+    return index.parent
+
+
+def test_files_are_named_after_what_the_weights_make(strings, weights, mix, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    index = weights / "model_index.json"
+    saved = json.loads(index.read_text())
+    assert saved["target"] == "bass"
+    old = tmp_path / "old"
+    shutil.copytree(weights, old)
+    (old / "model_index.json").write_text(
+        json.dumps({name: value for name, value in saved.items() if name != "target"})
+    )
+    for folder, name in ((strings, "strings"), (weights, "bass"), (old, "bass")):
+        words = ["accompany", mix, "--weights", folder, "--steps", 1, "--device", "cpu", "--midi"]
+        assert main([str(word) for word in words]) == 0
+        assert [Path(f"{name}{suffix}").is_file() for suffix in (".wav", ".mid")] == [True, True]
+        for suffix in (".wav", ".mid"):
+            Path(f"{name}{suffix}").unlink()
+        shutil.copy(mix, "other.wav")
+        assert main([str(word) for word in ["accompany", mix, "other.wav", *words[2:-1]]]) == 0
+        assert sorted(path.name for path in Path(name).iterdir()) == ["mix.wav", "other.wav"]
+        shutil.rmtree(name)
+
+
+def test_a_target_that_leaves_the_folder_is_refused(strings, mix, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    index = strings / "model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "target": "../strings"}))
+    assert main(["accompany", str(mix), "--weights", str(strings), "--steps", "1"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "target is '../strings'" in line
+    assert not list(tmp_path.parent.glob("strings*.wav"))
 
 
 def test_minutes_are_not_taken_for_seconds_unnoticed(accompany, mix, tmp_path):

@@ -1,11 +1,16 @@
 """Stem folders and crops, against a plain read of the whole files."""
 
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.data.stems import StemCrops, StemError, StemFolder
@@ -119,14 +124,14 @@ def test_files_are_not_decoded_whole_once_levels_are_known(write_stems, noise, m
 def test_channels_are_averaged(write_stems, noise):
     bass = noise(0, channels=2)
     track = StemFolder(write_stems("a", {"bass": bass, "drums": noise(1)}, suffix=".flac")).tracks[0]
-    assert track.read("bass").numpy() == pytest.approx(bass.mean(axis=1), abs=1e-6)
+    assert track.read("bass")[0].numpy() == pytest.approx(bass.mean(axis=1), abs=1e-6)
 
 
 def test_short_tracks_and_short_stems_continue_with_silence(write_stems, noise):
     bass = noise(0, 1000)
     root = write_stems("a", {"bass": bass, "drums": noise(1, 3000)})
     folder = StemFolder(root)
-    assert folder.tracks[0].samples == 3000
+    assert folder.tracks[0].length() == 3000
     mix, stem = StemCrops(folder, CROP)[0]
     assert stem[0, :1000].abs().amax() > 0 and not stem[0, 1000:].any()
     assert mix[0, :3000].abs().amax() > 0 and not mix[0, 3000:].any()
@@ -196,7 +201,9 @@ def test_a_stem_of_several_files_is_their_sum(tmp_path, noise):
     expected = parts[0] + parts[2]
     expected[:40_000] += parts[1]
     folder = StemFolder(tmp_path)
-    assert folder.tracks[0].read("bass", 30_000, 20_000).numpy() == pytest.approx(expected[30_000:50_000, 0], abs=1e-6)
+    assert folder.tracks[0].read("bass", 30_000, 20_000)[0].numpy() == pytest.approx(
+        expected[30_000:50_000, 0], abs=1e-6
+    )
     # Two thirds of the track hold three parts, one third two: the level is measured on the sum.
     stem = StemCrops(folder, 60_000)[0][1][0].numpy()
     start, factor = find(expected[:, 0], stem)
@@ -221,18 +228,83 @@ def test_the_mix_holds_only_the_stems_asked_for(write_stems, noise):
         StemFolder(root, mix_stems=["horns"])
 
 
-@pytest.mark.parametrize("rate", [48000, 22050])
-def test_other_rates_are_resampled_seamlessly(write_stems, rate):
-    seconds = np.arange(rate) / rate
-    tone = np.sin(2 * np.pi * 440 * seconds)[:, None].astype(np.float32) / 2
-    track = StemFolder(write_stems("a", {"bass": tone, "drums": tone}, rate=rate)).tracks[0]
-    assert track.samples == RATE
-    expected = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE) / 2
-    for start in (0, 5001, 20_000):
-        part = track.read("bass", start, 9000).numpy()
-        # A crop starts on a sample of the file's own clock: at most half an output sample beside it.
-        inner = slice(2000, 7000) if start == 0 else slice(0, 9000)
-        assert part[inner] == pytest.approx(expected[start : start + 9000][inner], abs=0.04)
+RATES = st.sampled_from([8000, 16000, 22050, 24000, 44100, 44101, 48000, 96000, 192_000])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    file_rate=RATES,
+    rate=RATES,
+    file_samples=st.integers(1, 60_000),
+    channels=st.integers(1, 2),
+    start=st.floats(0, 1.1),
+    samples=st.integers(1, 20_000),
+)
+def test_a_part_is_that_part_of_the_whole_resampled_file(
+    write_stems, noise, file_rate, rate, file_samples, channels, start, samples
+):
+    """To 1e-5 of full scale, and to the sample; soxr of the whole file is what it is held against."""
+    bass = noise(file_samples, file_samples, channels=2)
+    track = StemFolder(write_stems("a", {"bass": bass, "drums": bass[:1]}, rate=file_rate)).tracks[0]
+    assert track.length(rate) == math.ceil(Fraction(file_samples * rate, file_rate))
+    expected = bass if channels == 2 else bass.mean(axis=1, keepdims=True)
+    if rate != file_rate:
+        beyond = np.zeros((file_rate, channels), dtype=np.float32)  # the file goes on with silence
+        expected = soxr.resample(np.concatenate([expected, beyond]), file_rate, rate)
+    first = round(start * track.length(rate))
+    part = track.read("bass", first, samples, channels, rate)
+    assert part.shape == (channels, samples) and part.dtype == torch.float32
+    expected = np.concatenate([expected, np.zeros((first + samples, channels), np.float32)])[first : first + samples]
+    ringing = slice(0, max(0, track.length(rate) - first))  # where the file has ended its filter still rings
+    assert np.abs(part.numpy().T[ringing] - expected[ringing]).max(initial=0) < 1e-5
+    assert track.read("bass", channels=channels, sampling_rate=rate).shape == (channels, track.length(rate))
+
+
+def test_stereo_keeps_its_sides_and_a_mono_file_sounds_in_both(write_stems, noise):
+    bass, drums = noise(0, channels=2), noise(1)
+    folder = StemFolder(write_stems("a", {"bass": bass, "drums": drums}), channels=2)
+    track = folder.tracks[0]
+    assert np.array_equal(track.read("bass", 7, 5000, channels=2).numpy().T, bass[7:5007])
+    assert np.array_equal(track.read("drums", 7, 5000, channels=2).numpy().T, drums[7:5007].repeat(2, axis=1))
+    mix, stem = StemCrops(folder, 60_000)[0]
+    assert mix.shape == stem.shape == (2, 60_000)
+    factor = float(stem[0] @ torch.from_numpy(bass[:, 0])) / float(np.square(bass[:, 0]).sum())
+    assert pytest.approx(factor * bass, abs=1e-6) == stem.numpy().T
+    assert float(sounding_rms(stem[None])) == pytest.approx(REFERENCE_RMS, rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [16_000, 24_000, 48_000])
+def test_crops_at_another_rate_are_of_the_resampled_track(write_stems, noise, rate):
+    bass, drums = noise(0, 30_000), noise(1, 30_000)
+    crops = StemCrops(StemFolder(write_stems("a", {"bass": bass, "drums": drums}), sampling_rate=rate), 1500, seed=1)
+    whole = [soxr.resample(audio[:, 0], RATE, rate) for audio in (drums, bass)]
+    for index in range(4):
+        starts = set()
+        for original, part in zip(whole, crops[index], strict=True):
+            start, factor = find(original, part[0].numpy())
+            inner = slice(200, 1300)
+            assert part[0, inner].numpy() == pytest.approx(factor * original[start : start + 1500][inner], abs=1e-3)
+            starts.add(start)
+        assert len(starts) == 1
+
+
+def test_anti_phase_stereo_is_silent_to_a_mono_net_alone_and_named(write_stems, noise):
+    side = noise(0)
+    root = write_stems("a", {"bass": np.concatenate([side, -side], axis=1), "drums": noise(1)})
+    assert len(StemFolder(root, channels=2).tracks) == 1
+    with pytest.raises(StemError, match=one_line(r"silent in every track .*a \(anti-phase: its channels cancel\)")):
+        StemFolder(root)
+    write_stems("b", {"bass": noise(0), "drums": noise(1)})
+    with pytest.warns(UserWarning, match=one_line("bass is silent: a .anti-phase")):
+        assert [track.name for track in StemFolder(root).tracks] == ["b"]
+
+
+def test_more_than_two_channels_are_refused(write_stems, noise):
+    root = write_stems("a", {"bass": noise(0), "drums": noise(1, channels=6)})
+    with pytest.raises(StemError, match=one_line("drums.wav has 6 channels, expected 1 or 2")):
+        StemFolder(root)
+    with pytest.raises(ValueError, match="channels is 6, expected 1"):
+        StemFolder(root, channels=6)
 
 
 def test_tracks_without_target_or_company_are_left_out(write_stems, noise):

@@ -34,5 +34,5 @@ def test_twins_are_written_as_two_stems_that_sound_different(tmp_path):
     write_corpus(tmp_path, range(2), duration=4.0, workers=1, compose=compose_twins)
     for track in StemFolder(tmp_path).tracks:
         assert set(track.files) == {"bass", "twin"}
-        bass, twin = (track.read(stem).numpy() for stem in ("bass", "twin"))
+        bass, twin = (track.read(stem)[0].numpy() for stem in ("bass", "twin"))
         assert np.corrcoef(bass, twin)[0, 1] < 0.9

@@ -1,6 +1,7 @@
-"""Autoencoders of others in the pipeline: diffusers' Oobleck as it is, transformers' EnCodec through the example."""
+"""Autoencoders of others: diffusers' Oobleck as it is, transformers' EnCodec as `EncodecCodec`."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,19 @@ from diffusers import AutoencoderOobleck, DiffusionPipeline
 from transformers import EncodecConfig, EncodecModel
 
 import latentstem
-from latentstem import MixFile, StemAccompanimentPipeline, StyleGrounding, write_audio
+from latentstem import (
+    EncodecCodec,
+    MixFile,
+    StemAccompanimentPipeline,
+    StyleGrounding,
+    read_audio,
+    resample,
+    write_audio,
+)
+from latentstem.cli import main
+from latentstem.models.codec import encode_audio
+from latentstem.pipelines.quality import Quality
+from latentstem.ui.studio import Sampling, Studio, Wishes
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 
@@ -17,12 +30,7 @@ EXAMPLE = Path(latentstem.__file__).parents[1] / "examples" / "encodec_autoencod
 CHANNELS = 4  # of the latents, as the tiny net of the tests has
 
 
-@pytest.fixture(scope="module")
-def example():
-    return runpy.run_path(str(EXAMPLE))
-
-
-def oobleck(**_):
+def oobleck():
     torch.manual_seed(0)
     return AutoencoderOobleck(
         encoder_hidden_size=2 * CHANNELS,
@@ -35,17 +43,17 @@ def oobleck(**_):
     ).eval()
 
 
-def encodec(example):
+def encodec(**statistics):
     torch.manual_seed(0)
     config = EncodecConfig(num_filters=4, hidden_size=CHANNELS, upsampling_ratios=[8, 5, 2], codebook_size=16)
-    return example["AutoencoderEncodec"].wrap(EncodecModel(config))
+    return EncodecCodec.wrap(EncodecModel(config), **statistics)
 
 
 @pytest.fixture(params=[oobleck, encodec], ids=lambda build: build.__name__)
-def pipe(build_pipeline, example, request):
+def pipe(build_pipeline, request):
     """The pipeline of the tests with another's autoencoder."""
     ours = build_pipeline()
-    made = StemAccompanimentPipeline(**{**ours.components, "autoencoder": request.param(example=example)})
+    made = StemAccompanimentPipeline(**{**ours.components, "autoencoder": request.param()})
     made.set_progress_bar_config(disable=True)
     return made
 
@@ -55,14 +63,14 @@ def raw_latents(autoencoder, audio):
     with torch.no_grad():
         if isinstance(autoencoder, AutoencoderOobleck):
             return autoencoder.encode(audio).latent_dist.mean
-        return autoencoder.net.encoder(audio)
+        return autoencoder.encoder(audio)
 
 
 def raw_audio(autoencoder, latents):
     with torch.no_grad():
         if isinstance(autoencoder, AutoencoderOobleck):
             return autoencoder.decoder(latents)
-        return autoencoder.net.decoder(latents)
+        return autoencoder.decoder(latents)
 
 
 def generate(pipe, mix, **options):
@@ -110,49 +118,99 @@ def test_half_precision_is_finite(pipe):
     assert stem.dtype == torch.float32 and stem.isfinite().all()
 
 
-def test_oobleck_is_saved_and_loaded_with_the_pipeline(build_pipeline, tmp_path):
-    pipe = StemAccompanimentPipeline(**{**build_pipeline().components, "autoencoder": oobleck()})
+def test_the_pipeline_is_saved_and_loaded_with_its_codec(pipe, tmp_path):
     pipe.save_pretrained(tmp_path)
     loaded = StemAccompanimentPipeline.from_pretrained(tmp_path)
-    for each in (pipe, loaded):
-        each.set_progress_bar_config(disable=True)
-    assert isinstance(loaded, DiffusionPipeline) and isinstance(loaded.autoencoder, AutoencoderOobleck)
+    loaded.set_progress_bar_config(disable=True)
+    assert isinstance(loaded, DiffusionPipeline) and type(loaded.autoencoder) is type(pipe.autoencoder)
     mix = 0.1 * torch.randn(1, 3000)
     assert torch.equal(generate(loaded, mix), generate(pipe, mix))
 
 
-def test_the_adapter_is_saved_and_loaded_alone(example, tmp_path):
-    statistics = {"latents_mean": [0.5] * CHANNELS, "latents_std": [2.0] * CHANNELS}
-    net = EncodecModel(EncodecConfig(num_filters=4, hidden_size=CHANNELS, codebook_size=16))
-    saved = example["AutoencoderEncodec"].wrap(net, **statistics)
+def test_encodec_is_what_transformers_has_and_keeps_its_statistics(tmp_path):
+    net = EncodecModel(EncodecConfig(num_filters=4, hidden_size=CHANNELS, codebook_size=16)).eval()
+    saved = EncodecCodec.wrap(net, latents_mean=[0.5] * CHANNELS, latents_std=[2.0] * CHANNELS)
     saved.save_pretrained(tmp_path)
-    loaded = type(saved).from_pretrained(tmp_path)
+    loaded = EncodecCodec.from_pretrained(tmp_path)
     audio = torch.randn(1, 1, 3200)
-    assert torch.equal(raw_latents(loaded, audio), raw_latents(saved, audio))
-    assert loaded.config.latents_std == statistics["latents_std"]
-    with pytest.raises(ValueError, match="second by second"):
-        example["AutoencoderEncodec"].wrap(EncodecModel(EncodecConfig(num_filters=4, chunk_length_s=1.0)))
+    with torch.no_grad():
+        latents = net.encoder(audio)
+        assert torch.equal(loaded.encode(audio).latents, latents)
+        assert torch.equal(loaded.decode(latents).sample, net.decoder(latents))
+    assert loaded.config.latents_mean == [0.5] * CHANNELS and loaded.config.latents_std == [2.0] * CHANNELS
+    with pytest.raises(ValueError, match="chunk by chunk"):
+        EncodecCodec.wrap(EncodecModel(EncodecConfig(num_filters=4, chunk_length_s=1.0)))
 
 
-def test_statistics_of_another_autoencoder_are_used(build_pipeline, example):
+def test_encodec_without_transformers_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ImportError, match=r'EncodecCodec needs transformers.*pip install "latentstem\[encodec\]"'):
+        EncodecCodec()
+
+
+def test_statistics_of_another_autoencoder_are_used(build_pipeline):
     plain, pipe = (
-        StemAccompanimentPipeline(**{**build_pipeline().components, "autoencoder": encodec(example)}) for _ in range(2)
+        StemAccompanimentPipeline(**{**build_pipeline().components, "autoencoder": encodec(**statistics)})
+        for statistics in ({}, {"latents_mean": [0.5] * CHANNELS, "latents_std": [2.0] * CHANNELS})
     )
-    pipe.autoencoder.register_to_config(latents_mean=[0.5] * CHANNELS, latents_std=[2.0] * CHANNELS)
     mix = 0.1 * torch.randn(1, 1, 1600)
     with torch.no_grad():
         torch.testing.assert_close(2 * pipe.encode_mix(mix)[0] + 0.5, plain.encode_mix(mix)[0])
 
 
-def test_what_cannot_work_says_so(pipe, tmp_path):
-    write_audio(tmp_path / "mix.wav", 0.1 * torch.randn(1, 4000), pipe.sampling_rate)
-    with pytest.raises(TypeError, match="has no encode_stream"):
-        MixFile.encode(pipe, tmp_path / "mix.wav")
-    pipe.autoencoder.register_to_config(hop_length=pipe.hop_length // 2)
-    with pytest.raises(ValueError, match="one for each"):
-        pipe.encode_mix(0.1 * torch.randn(1, 1, 4000))
+def test_an_autoencoder_with_another_hop_than_it_says_is_refused():
+    autoencoder = oobleck()
+    autoencoder.register_to_config(hop_length=32)
+    with pytest.raises(ValueError, match="makes 62 frames of 4000 samples, expected 125"):
+        encode_audio(autoencoder, 0.1 * torch.randn(1, 1, 4000))
 
 
-def test_the_example_runs(example, capsys):
-    example["main"]()
+@pytest.mark.parametrize("rate", [8000, 48000])
+@pytest.mark.parametrize("samples", [4001, 20_000])
+def test_from_file_to_file_it_is_the_call(pipe, tmp_path, rate, samples):
+    write_audio(tmp_path / "mix.wav", 0.1 * torch.randn(2, samples), rate)
+    mix = MixFile.encode(pipe, tmp_path / "mix.wav")
+    audio = resample(read_audio(tmp_path / "mix.wav")[0].mean(0, keepdim=True), rate, pipe.sampling_rate)
+    torch.testing.assert_close(mix.latents, pipe.encode_mix(audio[None])[0].detach(), rtol=0, atol=1e-4)
+    call = {"num_inference_steps": 2, "generator": torch.Generator().manual_seed(0)}
+    made = pipe(mix_latents=mix.latents, output_type="latent", **call).audios
+    mix.write_stem(pipe, made, tmp_path / "stem.wav")
+    stem, stem_rate = read_audio(tmp_path / "stem.wav")
+    whole = resample(pipe.decode_latents(made, audio.shape[1], mix.gain)[0].detach(), pipe.sampling_rate, rate, samples)
+    assert (stem_rate, stem.shape) == (rate, (1, samples)) and stem.std() > 1e-4
+    torch.testing.assert_close(stem, whole / whole.abs().max().clamp(min=1), rtol=0, atol=1e-4)
+
+
+@pytest.fixture
+def mix(tmp_path):
+    path = tmp_path / "my mix.wav"
+    write_audio(path, 0.1 * torch.randn(2, 12_345), 22_050)
+    return path
+
+
+@pytest.mark.parametrize("style", [False, True])
+def test_the_command_line_writes_a_stem_as_long_as_the_mix(pipe, mix, tmp_path, monkeypatch, style, capfd):
+    pipe.register_to_config(target="strings")
+    pipe.save_pretrained(tmp_path / "weights")
+    monkeypatch.chdir(tmp_path)
+    words = ["accompany", mix, "--weights", tmp_path / "weights", "--steps", 2, "--device", "cpu", "--preview"]
+    code = main([str(word) for word in (*words, *(["--style", mix] if style else []))])
+    assert code == 0, capfd.readouterr().err
+    stem, rate = read_audio(tmp_path / "strings.wav")
+    assert (rate, stem.shape) == (22_050, (1, 12_345)) and stem.std() > 1e-4
+    assert (tmp_path / "strings-with-mix.wav").is_file() and (tmp_path / "strings.png").is_file()
+
+
+def test_the_page_makes_a_stem_as_long_as_the_mix(pipe, mix, tmp_path):
+    (tmp_path / "run").mkdir()
+    pipe.register_to_config(target="strings")
+    *progress, take = Studio(pipe).generate(Wishes(mix, quality=Quality.FAST), tmp_path / "run")
+    stem, rate = read_audio(take.stem.file)
+    assert take.stem.file.name == "my mix-strings-0.wav"
+    assert (rate, stem.shape) == (22_050, (1, 12_345)) and stem.std() > 1e-4
+    assert all(isinstance(moment, Sampling) for moment in progress)
+
+
+def test_the_example_runs(capsys):
+    runpy.run_path(str(EXAMPLE))["main"]()
     assert capsys.readouterr().out == "48000 samples at 24000 Hz for a mix of 48000\n"

@@ -43,6 +43,11 @@ def test_a_folder_of_an_earlier_version_makes_what_it_made(script, version):
     assert all(share < 1e-3 for share in deviation(made, version).values())
 
 
+def test_a_folder_that_does_not_say_what_it_makes_makes_a_bass():
+    assert "target" not in json.loads((SAVED / "0.1.0" / "model_index.json").read_text())
+    assert StemAccompanimentPipeline.from_pretrained(SAVED / "0.1.0").config["target"] == "bass"
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_it_made_depends_on_its_weights(script, version):

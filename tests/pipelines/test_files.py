@@ -193,3 +193,17 @@ def test_anti_phase_stereo_is_refused(pipe, tmp_path):
     write_audio(tmp_path / "mix.wav", torch.stack([tone, -tone]), 48000)
     with pytest.raises(ValueError, match="anti-phase"):
         MixFile.encode(pipe, tmp_path / "mix.wav")
+
+
+def test_a_stereo_model_hears_both_sides_of_a_file_and_refuses_a_mono_one(build_pipeline, tmp_path):
+    pipe = build_pipeline(audio_channels=2)
+    stereo = 0.2 * torch.randn(2, 9000).clamp(-4, 4)
+    write_audio(tmp_path / "mix.wav", stereo, 44100)
+    mix = MixFile.encode(pipe, tmp_path / "mix.wav")
+    latents, _ = pipe.encode_mix(read_audio(tmp_path / "mix.wav")[0][None])
+    torch.testing.assert_close(mix.latents, latents.detach(), rtol=0, atol=1e-4)
+    mix.write_stem(pipe, sampled(pipe, mix.latents), tmp_path / "stem.wav")
+    assert read_audio(tmp_path / "stem.wav")[0].shape == (2, 9000)
+    write_audio(tmp_path / "mono.wav", stereo[:1], 44100)
+    with pytest.raises(ValueError, match=r"mono\.wav is mono and the weights are stereo"):
+        MixFile.encode(pipe, tmp_path / "mono.wav")

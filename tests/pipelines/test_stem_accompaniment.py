@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latentstem import CosineDDIMScheduler, StemAccompanimentPipeline, StyleGrounding, on_denoised, sounding_rms
-from latentstem.sampling import normalize_latents
+from latentstem.models.latent_scaling import normalize_latents
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

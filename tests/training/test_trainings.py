@@ -83,7 +83,7 @@ def autoencoder(stems, tmp_path_factory) -> Path:
 def test_the_autoencoder_learns_and_publishes_statistics(stems, autoencoder):
     trained = AutoencoderSpectral.from_pretrained(autoencoder)
     assert len(trained.config.latents_mean) == 8 and min(trained.config.latents_std) > 0
-    audio = StemFolder(stems).tracks[0].read("bass", 0, 8 * 4096)[None, None]
+    audio = StemFolder(stems).tracks[0].read("bass", 0, 8 * 4096)[None]
     torch.manual_seed(0)
     untrained = AutoencoderSpectral(**AUTOENCODER)
     with torch.no_grad():
@@ -113,7 +113,7 @@ def test_cached_latents_are_those_of_the_levelled_stems(stems, autoencoder, tmp_
     audio = StemFolder(stems).tracks[0].read("bass")
     audio = audio * 0.1 / audio.square().mean().sqrt()
     with torch.no_grad():
-        latents = model.encode(audio[None, None]).latents[0]
+        latents = model.encode(audio[None]).latents[0]
     mean, std = (torch.tensor(values)[:, None] for values in (model.config.latents_mean, model.config.latents_std))
     restored = first[0].stem * std + mean
     assert (restored - latents).abs().max() < 2e-3 * latents.abs().max()  # stored in half precision
@@ -353,4 +353,4 @@ def test_the_style_space_of_annotated_songs_goes_into_the_config(stems, autoenco
 
 
 def test_a_silent_stem_has_no_style():
-    assert sounding_mean(AutoencoderSpectral(**AUTOENCODER), torch.zeros(8192)) is None
+    assert sounding_mean(AutoencoderSpectral(**AUTOENCODER), torch.zeros(1, 8192)) is None

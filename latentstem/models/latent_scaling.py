@@ -1,4 +1,4 @@
-"""Latents at unit scale: what the denoiser works on, per channel, as diffusers' pipelines do."""
+"""Latents at unit scale, per channel, as diffusers' pipelines do: what the denoiser works on."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.sampling import denormalize_latents, normalize_latents
+from latentstem.models.latent_scaling import denormalize_latents, normalize_latents
 
 
 @given(st.integers(1, 6), st.integers(1, 9))

@@ -1,4 +1,4 @@
-"""Audio as users have it, made into what an autoencoder takes, or refused with a reason."""
+"""Checks of audio from outside: its shape, rate, channels and samples, as an autoencoder takes them."""
 
 import functools
 import logging
@@ -23,7 +23,7 @@ def prepare_audio(
     expected_rate: int,
     expected_channels: int,
 ) -> Tensor:
-    """Checks audio and brings it to `(batch, channels, samples)` float32 with the channels of the model.
+    """Check audio and bring it to `(batch, channels, samples)` float32 with the channels of the model.
 
     A mono model takes the mean of stereo channels and says so once. Nothing is resampled, cut or repeated.
 
@@ -66,23 +66,46 @@ def prepare_audio(
     if audio.numel() == 0:
         raise ValueError(f"{name} is empty, of shape {tuple(audio.shape)}; give at least one sample")
     audio = audio.reshape(*[1] * (3 - audio.ndim), *audio.shape).float()
-    channels = audio.shape[1]
-    if channels > 2:
-        hint = "; is it (samples, channels)? transpose it" if audio.shape[-1] <= 2 else "; mix it down first"
-        raise ValueError(f"{name} has {channels} channels, expected 1 or 2 as (batch, channels, samples){hint}")
+    matched = match_channels(audio, expected_channels, name)
     if not torch.isfinite(audio).all():
         raise ValueError(f"{name} holds NaN or infinite samples; repair the audio first")
-    if channels < expected_channels:
+    if audio.shape[1] > expected_channels:
+        check_not_cancelled(name, sounding_rms(audio), sounding_rms(matched))
+    return matched
+
+
+def match_channels(audio: Tensor, channels: int, name: str) -> Tensor:
+    """Bring audio, or a block of it, to the channels of a model: mono is the mean of stereo.
+
+    The mean may cancel; whoever has the whole audio asks `check_not_cancelled`.
+
+    Args:
+        audio: `(..., channels, samples)`.
+        channels: The model's, 1 or 2.
+        name: What to call the audio in errors.
+
+    Returns:
+        `(..., channels, samples)`; the audio itself where it has as many.
+
+    Raises:
+        ValueError: The audio has more than two channels, or one for a stereo model.
+
+    Example:
+        >>> import torch
+        >>> match_channels(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, "mix")
+        tensor([[2., 3.]])
+    """
+    found = audio.shape[-2]
+    if found > 2:
+        hint = "; is it (samples, channels)? transpose it" if audio.shape[-1] <= 2 else "; mix it down first"
+        raise ValueError(f"{name} has {found} channels, expected 1 or 2 as (batch, channels, samples){hint}")
+    if found < channels:
         raise ValueError(f"{name} is mono and the weights are stereo; repeat the channel if that is meant")
-    if channels > expected_channels:
-        mono = audio.mean(dim=1, keepdim=True)
-        check_not_cancelled(name, sounding_rms(audio), sounding_rms(mono))
-        audio = mono
-    return audio
+    return audio if found == channels else audio.mean(dim=-2, keepdim=True)
 
 
 def check_not_cancelled(name: str, stereo_level: Tensor, mono_level: Tensor) -> None:
-    """Refuses stereo whose channels cancel in their mean, and otherwise says once that the mean is what is heard.
+    """Refuse stereo whose channels cancel in their mean, and otherwise say once that the mean is what is encoded.
 
     Args:
         name: What to call the audio in the error.
@@ -94,10 +117,10 @@ def check_not_cancelled(name: str, stereo_level: Tensor, mono_level: Tensor) -> 
     """
     if ((stereo_level > 0) & (mono_level <= _CANCELLED * stereo_level)).any():
         raise ValueError(
-            f"{name} is anti-phase stereo: its channels cancel to silence in the mean that a mono model hears; "
+            f"{name} is anti-phase stereo: its channels cancel to silence in the mean that a mono model takes; "
             "pass one channel, or flip the sign of one"
         )
-    _say_once("stereo input: this mono model hears, and makes, the mean of the two channels")
+    _say_once("stereo input: this mono model takes, and makes, the mean of the two channels")
 
 
 @functools.cache

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.pipelines import inputs
+from latentstem.audio import validation
 
 
 def prepare(audio, rate=44100, channels=1):
-    return inputs.prepare_audio(audio, rate, name="mix", expected_rate=44100, expected_channels=channels)
+    return validation.prepare_audio(audio, rate, name="mix", expected_rate=44100, expected_channels=channels)
 
 
 @given(samples=st.integers(1, 50), batch=st.integers(1, 3))
@@ -22,20 +22,31 @@ def test_every_shape_means_the_same(samples, batch):
     assert torch.equal(prepare(many), many)
 
 
-def test_a_mono_model_hears_the_mean_of_stereo_and_says_so_once(caplog):
-    inputs._say_once.cache_clear()
+def test_a_mono_model_takes_the_mean_of_stereo_and_says_so_once(caplog):
+    validation._say_once.cache_clear()
     stereo = torch.randn(2, 2, 100)
-    with caplog.at_level(logging.WARNING, logger=inputs.__name__):
+    with caplog.at_level(logging.WARNING, logger=validation.__name__):
         for _ in range(3):
             assert torch.allclose(prepare(stereo), (stereo[:, :1] + stereo[:, 1:]) / 2)
-    assert [record.getMessage() for record in caplog.records if record.name == inputs.__name__] == [
-        "stereo input: this mono model hears, and makes, the mean of the two channels"
+    assert [record.getMessage() for record in caplog.records if record.name == validation.__name__] == [
+        "stereo input: this mono model takes, and makes, the mean of the two channels"
     ]
 
 
-def test_a_stereo_model_hears_both_channels():
+def test_a_stereo_model_takes_both_channels():
     stereo = torch.randn(2, 100)
     assert torch.equal(prepare(stereo, channels=2)[0], stereo)
+
+
+@given(samples=st.integers(3, 50), channels=st.integers(1, 2), found=st.integers(1, 2), cut=st.integers(0, 50))
+def test_blocks_are_matched_as_the_whole_is(samples, channels, found, cut):
+    audio = torch.randn(found, samples)
+    if found < channels:
+        with pytest.raises(ValueError, match="mix is mono and the weights are stereo"):
+            validation.match_channels(audio, channels, "mix")
+        return
+    blocks = [validation.match_channels(block, channels, "mix") for block in audio.split(max(1, cut), dim=-1)]
+    assert torch.equal(torch.cat(blocks, dim=-1), prepare(audio, channels=channels)[0])
 
 
 def test_silence_is_no_error_and_read_only_arrays_are_taken():

@@ -51,8 +51,7 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         target: Name of the stem that the net was trained on, e.g. "bass"; files of its stems are named after it.
 
     Raises:
-        TypeError: The trained schedule can be read neither from `trained_schedule` nor from the scheduler, or `autoencoder`
-            is no codec.
+        TypeError: The trained schedule is not given and cannot be read from `scheduler`, or `autoencoder` is no codec.
         ValueError: `target` is no name for a file.
 
     Example:

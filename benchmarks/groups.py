@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+from composers import CURRENT, Composer
 from hearing import scored, summary
 from songs import RenderedSong, artificial_songs, sub_mixed
 
@@ -80,11 +81,13 @@ def by_sub_mix(
     return {"mix": members}
 
 
-def by_artificial_set(count: int, duration: float, generate: Generate, hear_all: HearAll, cache: Path) -> Groups:
+def by_artificial_set(
+    count: int, duration: float, generate: Generate, hear_all: HearAll, cache: Path, composer: Composer = CURRENT
+) -> Groups:
     """Scores the generated basses on songs of A1 to A4."""
     members = {}
     for dataset in get_args(Dataset):
-        songs = artificial_songs(dataset, count, duration, cache)
+        songs = artificial_songs(dataset, count, duration, cache, composer)
         made = hear_all(generate(songs, f"generating for {dataset}"), f"hearing {dataset}")
         true = hear_all([song.bass for song in songs], f"hearing true basses of {dataset}")
         members[dataset] = Group(scored(made, songs, true), scored(true, songs, true))

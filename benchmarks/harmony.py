@@ -18,6 +18,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from baselines import Retrieval, copied, replayed
+from composers import Corpus, composer_of
 from generation import generate, load_pipeline, round_tripped, weights_folder
 from groups import Groups, by_artificial_set, by_kind, by_sub_mix
 from harmony_picture import harmony_picture
@@ -50,11 +51,15 @@ def main(
     history: Annotated[
         list[Path] | None, typer.Option(help="JSON lines of a training: step, seconds, chord_share.")
     ] = None,
+    corpus: Annotated[
+        Corpus, typer.Option(help="Whose songs: the present composer's, or the kept ones of an earlier version.")
+    ] = "current",
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    unseen = unseen_songs(0, songs, duration, cache)
-    retrieve = Retrieval.of(library, duration, cache)
+    composer = composer_of(corpus)
+    unseen = unseen_songs(0, songs, duration, cache, composer)
+    retrieve = Retrieval.of(library, duration, cache, composer)
     pipe = load_pipeline(weights, device)
 
     def accompany(some: Sequence[RenderedSong], description: str) -> list[np.ndarray]:
@@ -83,7 +88,7 @@ def main(
         if sub_mixes:
             groups |= by_sub_mix(unseen, made, true, heard[TRUE], sub_mixes, accompany, hear_all, cache)
         if artificial:
-            groups |= by_artificial_set(artificial, duration, accompany, hear_all, cache)
+            groups |= by_artificial_set(artificial, duration, accompany, hear_all, cache, composer)
 
     figures = {row: summary(cases) for row, cases in scores.items()}
     differences = {
@@ -94,6 +99,7 @@ def main(
     growth = [record for record in records if "chord_share" in record]
     settings = {
         "weights": weights_folder(weights).name,
+        "corpus": corpus,
         "songs": songs,
         "duration": duration,
         "num_inference_steps": steps,

@@ -38,13 +38,35 @@ ANNOTATION = "song.json"
 UNFINISHED = ".unfinished"
 
 
-def render_song(song: Song, soundfont: str, scratch: Path | None = None) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class SynthEffects:
+    """Which of FluidSynth's own effects, reverberation and chorus, a song is rendered with.
+
+    Example:
+        >>> SynthEffects.draw(0) == SynthEffects.draw(0)
+        True
+    """
+
+    reverb: bool
+    chorus: bool
+
+    @classmethod
+    def draw(cls, seed: int) -> "SynthEffects":
+        """Draw the effects of the song of a seed: they vary from song to song, never between soundfonts."""
+        dice = Dice(seed + 1_000_003)
+        return cls(dice.chance(0.5), dice.chance(0.3))
+
+
+def render_song(
+    song: Song, soundfont: str, scratch: Path | None = None, effects: SynthEffects | None = None
+) -> dict[str, np.ndarray]:
     """Render a song to its stems.
 
     Args:
         song: from `compose`.
         soundfont: "fluidr3", "musescore" or "timgm6mb".
         scratch: folder for temporary files; the system's by default.
+        effects: of the synthesizer; by default those that `SynthEffects.draw` gives for the song's seed.
 
     Returns:
         Stem name to mono float32 audio at 44.1 kHz, `round(song.duration * 44100)` samples each. Every stem
@@ -53,10 +75,8 @@ def render_song(song: Song, soundfont: str, scratch: Path | None = None) -> dict
     Raises:
         SynthesisError: if FluidSynth or the soundfont is missing, or FluidSynth fails.
     """
-    # Room and chorus vary from song to song, but not from one soundfont to the next.
-    dice = Dice(song.seed + 1_000_003)
-    reverb, chorus = dice.chance(0.5), dice.chance(0.3)
-    sounds = render_parts(song.stems, soundfont, song.duration, reverb, chorus, scratch)
+    effects = effects or SynthEffects.draw(song.seed)
+    sounds = render_parts(song.stems, soundfont, song.duration, effects.reverb, effects.chorus, scratch)
     stems = {}
     for part, sound in zip(song.stems, sounds, strict=True):
         level = float(sounding_rms(torch.from_numpy(sound)[None, None]))

@@ -23,7 +23,7 @@ from rich.progress import Progress
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.data.composer import compose
-from latentstem.data.dice import Dice
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Song
 from latentstem.data.synthesis import SAMPLING_RATE, render_parts, soundfont_path, synthesizer_path
 
@@ -53,8 +53,8 @@ class SynthEffects:
     @classmethod
     def draw(cls, seed: int) -> "SynthEffects":
         """Draw the effects of the song of a seed: they vary from song to song, never between soundfonts."""
-        dice = Dice(seed + 1_000_003)
-        return cls(dice.chance(0.5), dice.chance(0.3))
+        rng = SeededRandom(seed).child("effects")
+        return cls(rng.child("reverb").bernoulli(0.5), rng.child("chorus").bernoulli(0.3))
 
 
 def render_song(
@@ -186,7 +186,8 @@ class _Writer:
 
     def annotated(self, seed: int) -> tuple[Song, str, str]:
         """The song, its soundfont, and what `song.json` says of them."""
-        song, soundfont = self.compose(seed, self.duration), Dice(seed + 2_000_003).pick(self.soundfonts)
+        song = self.compose(seed, self.duration)
+        soundfont = SeededRandom(seed).child("soundfont").choice(self.soundfonts)
         return song, soundfont, json.dumps({"soundfont": soundfont, "song": song.to_dict()})
 
     def check(self, seed: int) -> None:

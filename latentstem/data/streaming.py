@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from latentstem.audio.level import REFERENCE_RMS, reference_gain
 from latentstem.data.composer import TRAIN_SEEDS, compose
 from latentstem.data.corpus import render_song
-from latentstem.data.dice import Dice
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Song
 from latentstem.data.synthesis import soundfont_path, synthesizer_path
 
@@ -78,12 +78,12 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker is not None else (0, 1)
-        dice = Dice((self.seed, 0, first))
+        rng = SeededRandom(self.seed).child(f"order {first}")
         waiting: list[tuple[Tensor, Tensor]] = []
         for number in itertools.count(first, step):
             waiting += self.crops(number)
             while len(waiting) > self.store:
-                place = dice.below(len(waiting))
+                place = rng.integer(len(waiting))
                 waiting[place], waiting[-1] = waiting[-1], waiting[place]
                 yield waiting.pop()
 
@@ -96,21 +96,23 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         Returns:
             Mix and bass, `(1, crop_samples)` each.
         """
-        dice = Dice((self.seed, 1, number))
-        song = self.compose(self.seeds[dice.below(len(self.seeds))], self.duration)
-        rendered = render_song(song, dice.pick(self.soundfonts))
+        rng = SeededRandom(self.seed).child(f"song {number}")
+        song = self.compose(rng.child("seed").choice(self.seeds), self.duration)
+        rendered = render_song(song, rng.child("soundfont").choice(self.soundfonts))
         missing = max(0, self.crop_samples - round(song.duration * 44100))
         stems = {name: pad(torch.from_numpy(audio), (0, missing)) for name, audio in rendered.items()}
         bass = _levelled(stems.pop(song.bass.name))
-        return [self._crop(dice, bass, stems) for _ in range(self.crops_per_song)]
+        return [self._crop(rng.child(f"crop {place}"), bass, stems) for place in range(self.crops_per_song)]
 
-    def _crop(self, dice: Dice, bass: Tensor, others: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        names = list(others)
-        count = len(names) if dice.chance(self.full_mix_share) else 1 + dice.below(len(names))
-        chosen = [names.pop(dice.below(len(names))) for _ in range(count)]
-        mix = _levelled(sum((dice.uniform(*self.gain_range) * others[name] for name in chosen), torch.zeros_like(bass)))
-        for redraws in range(0 if dice.chance(self.rest_share) else REDRAWS, -1, -1):
-            start = dice.below(bass.shape[-1] - self.crop_samples + 1)
+    def _crop(self, rng: SeededRandom, bass: Tensor, others: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        names, draws = list(others), rng.child("mix")
+        count = len(names) if draws.bernoulli(self.full_mix_share) else 1 + draws.integer(len(names))
+        chosen = [names.pop(draws.integer(len(names))) for _ in range(count)]
+        gained = (draws.uniform(*self.gain_range) * others[name] for name in chosen)
+        mix = _levelled(sum(gained, torch.zeros_like(bass)))
+        rng = rng.child("place")
+        for redraws in range(0 if rng.bernoulli(self.rest_share) else REDRAWS, -1, -1):
+            start = rng.integer(bass.shape[-1] - self.crop_samples + 1)
             stem = bass[start : start + self.crop_samples]
             # The bass sounds if it comes within 40 dB of the level of its sounding parts.
             if redraws == 0 or stem.square().mean() > 1e-4 * REFERENCE_RMS**2:

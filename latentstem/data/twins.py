@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from latentstem.data.composer import compose
-from latentstem.data.dice import Dice
 from latentstem.data.programs import BASSES
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import REGISTER_BASS, Song
 
 
@@ -36,5 +36,5 @@ def compose_twins(seed: int, duration: float = 30.0) -> Song:
         for program, voice in BASSES.items()
         if program != song.bass.program and voice.lowest <= deepest
     }
-    program = Dice((seed, 3_000_003)).weighted(others)
+    program = SeededRandom(seed).child("twin").weighted_choice(others)
     return replace(song, parts=(replace(song.bass, name="twin", program=program),))

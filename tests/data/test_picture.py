@@ -33,7 +33,7 @@ def test_all_notes_of_all_pitched_parts_are_drawn_and_every_section_is_named(son
     drawn = sum(len(collection.get_paths()) for collection in roll.collections if collection.get_zorder() >= 2)
     assert drawn == sum(len(part.notes) for part in song.stems if not part.is_drum)
     assert [text.get_text() for text in sections.texts] == [section.name for section in song.sections]
-    assert [text.get_text() for text in keys.texts] == ["A minor"]
+    assert [text.get_text() for text in keys.texts] == ["D minor"]
     assert {text.get_text() for text in chords.texts} == {chord.symbol for chord in song.chords}
 
 

@@ -18,6 +18,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from baselines import Retrieval, copied, replayed
+from composers import Corpus, composer_of
 from generation import generate, load_pipeline, round_tripped, weights_folder
 from groups import Groups, by_artificial_set, by_kind, by_sub_mix
 from harmony_picture import harmony_picture
@@ -50,19 +51,23 @@ def main(
     history: Annotated[
         list[Path] | None, typer.Option(help="JSON lines of a training: step, seconds, chord_share.")
     ] = None,
+    corpus: Annotated[
+        Corpus, typer.Option(help="Whose songs: the present composer's, or the kept ones of an earlier version.")
+    ] = "current",
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    unseen = unseen_songs(0, songs, duration, cache)
-    retrieve = Retrieval.of(library, duration, cache)
+    composer = composer_of(corpus)
+    unseen = unseen_songs(0, songs, duration, cache, composer)
+    retrieve = Retrieval.of(library, duration, cache, composer)
     pipe = load_pipeline(weights, device)
 
     def accompany(some: Sequence[RenderedSong], description: str) -> list[np.ndarray]:
         return list(generate(pipe, some, batch, description, num_inference_steps=steps))
 
     sounds = {
-        TRUE: [song.bass for song in unseen],
-        TRIP: [round_tripped(pipe.autoencoder, song.bass) for song in track(unseen, description="round trips")],
+        TRUE: [song.stem for song in unseen],
+        TRIP: [round_tripped(pipe.autoencoder, song.stem) for song in track(unseen, description="round trips")],
         REPLAYED: [replayed(song, cache) for song in track(unseen, description="other players")],
         MADE: accompany(unseen, "generating"),
         COPY: [copied(song.mix) for song in unseen],
@@ -83,7 +88,7 @@ def main(
         if sub_mixes:
             groups |= by_sub_mix(unseen, made, true, heard[TRUE], sub_mixes, accompany, hear_all, cache)
         if artificial:
-            groups |= by_artificial_set(artificial, duration, accompany, hear_all, cache)
+            groups |= by_artificial_set(artificial, duration, accompany, hear_all, cache, composer)
 
     figures = {row: summary(cases) for row, cases in scores.items()}
     differences = {
@@ -94,6 +99,7 @@ def main(
     growth = [record for record in records if "chord_share" in record]
     settings = {
         "weights": weights_folder(weights).name,
+        "corpus": corpus,
         "songs": songs,
         "duration": duration,
         "num_inference_steps": steps,
@@ -122,10 +128,10 @@ def _by_song(unseen: list[RenderedSong], scores: dict[str, list[Score]]) -> list
         {
             "seed": song.song.seed,
             "bass_style": song.song.bass_style,
-            "program": song.song.bass.program,
+            "program": song.song.part(song.target).program,
             "metre": song.song.metre,
             "tempo": song.song.tempo,
-            "stems": len(song.song.parts),
+            "stems": len(song.song.others(song.target)),
         }
         | {row: cases[number] for row, cases in scores.items()}
         for number, song in enumerate(unseen)

@@ -224,8 +224,8 @@ def _killed_at_random(
     Returns:
         The seconds after which each run was killed; fewer than asked for if one finished before.
     """
-    dice = random.Random(0)
-    whole = sorted(dice.uniform(0.0, seconds) for _ in range(kills))
+    draws = random.Random(0)
+    whole = sorted(draws.uniform(0.0, seconds) for _ in range(kills))
     moments: list[float] = []
     for last, following in pairwise([0.0, *whole]):
         moment, killed = _run(work, signs, following - last)

@@ -1,15 +1,18 @@
 """Judges a generated bass on a song whose chords, bars and notes are known. Run it from the root of the repository.
 
-The example mixes are songs of the composer without their basses, so it can say what the chords are. Each figure stands
+The example mixes are songs of the composer without their basses, with its annotations beside them. Each figure stands
 beside the same one taken against the chords of the other song, which is what a bass that hears nothing would reach.
 """
+
+import json
+from pathlib import Path
 
 import torch
 
 import latentstem
 from latentstem import Quality, StemAccompanimentPipeline, read_audio, resample
-from latentstem.data.composer import compose
 from latentstem.data.midi import write_midi
+from latentstem.data.score import Song
 from latentstem.evaluation import chord_share, onset_f1, onset_times, root_on_downbeat, track_pitch, transcribe
 
 pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
@@ -23,13 +26,14 @@ out = pipe(
 )
 bass = out.audios[0, 0]
 
-song, other = compose(101_023, duration=12.0), compose(101_016, duration=12.0)  # as examples/render_mixes.py made them
+annotations = [json.loads(Path(f"examples/audio/mix-{number}.json").read_text()) for number in (1, 2)]
+song, other = (Song.from_dict(annotation["song"]) for annotation in annotations)
 track, onsets = track_pitch(bass, out.sampling_rate), onset_times(bass, out.sampling_rate)
 print(f"{'':24} this song  the other")
 for name, measure in (
     ("notes of the chord", lambda song: chord_share(track, song.chords)),
     ("root on the downbeats", lambda song: root_on_downbeat(track, song.chords, song.bars)),
-    ("onsets of the true bass", lambda song: onset_f1([note.start for note in song.bass.notes], onsets)),
+    ("onsets of the true bass", lambda song: onset_f1([note.start for note in song.part("bass").notes], onsets)),
 ):
     print(f"{name:24} {measure(song):9.2f}  {measure(other):9.2f}")
 

@@ -30,7 +30,7 @@ FOLDER = ROOT / "docs" / "pages" / "assets" / "listen"
 MIXES = (1, 2)
 SEEDS = (1, 2)
 """Of further candidates; seed 0 makes everything else."""
-STYLES = {"upright": 101_012, "slap": 101_018, "synth": 101_022}
+STYLES = {"upright": 101_057, "slap": 101_021, "synth": 101_052}
 """Name of a style -> seed of the song whose bass is the reference."""
 STRENGTHS = (0.25, 0.5)
 """Of the style "synth"; 0 and 1 are among the others."""
@@ -81,7 +81,7 @@ def read_mix(number: int, sampling_rate: int) -> Tensor:
 
 def reference(seed: int) -> Tensor:
     """The bass of a song, `(1, samples)` at the reference loudness."""
-    (audio,) = render_parts([compose(seed, DURATION).bass], "musescore", DURATION)
+    (audio,) = render_parts([compose(seed, DURATION).part("bass")], "musescore", DURATION)
     audio = torch.from_numpy(audio[: round(REFERENCE_DURATION * SAMPLING_RATE)])[None]
     return audio * reference_gain(audio[None])
 

@@ -1,21 +1,22 @@
-"""Makes examples/audio: the mixes without bass of two songs of the composer's test seeds, which no net has seen.
+"""Makes examples/audio: the mixes without bass of two songs that no net has seen, from the annotations beside them.
 
-Run it from the root of the repository; it needs FluidSynth and the Debian package musescore-general-soundfont-small.
+The songs are of the composer's test seeds, as version 0.1.0 wrote them. Run it from the root of the repository; it
+needs FluidSynth and the Debian package musescore-general-soundfont-small.
 """
 
+import json
 from pathlib import Path
 
 import soundfile
 
-from latentstem.data.composer import compose
-from latentstem.data.corpus import render_song
+from latentstem.data.corpus import SynthEffects, render_song
+from latentstem.data.score import Song
 from latentstem.data.synthesis import SAMPLING_RATE
 
-SEEDS = (101_023, 101_016)
-DURATION = 12.0
-
 folder = Path(__file__).parent / "audio"
-for number, seed in enumerate(SEEDS, start=1):
-    stems = render_song(compose(seed, DURATION), "musescore")
+for annotation in sorted(folder.glob("mix-*.json")):
+    written = json.loads(annotation.read_text())
+    song, effects = Song.from_dict(written["song"]), SynthEffects(**written["effects"])
+    stems = render_song(song, written["soundfont"], effects=effects)
     mix = sum(audio for name, audio in stems.items() if name != "bass")
-    soundfile.write(folder / f"mix-{number}.flac", mix, SAMPLING_RATE, subtype="PCM_16")
+    soundfile.write(annotation.with_suffix(".flac"), mix, SAMPLING_RATE, subtype="PCM_16")

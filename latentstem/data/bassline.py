@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from math import ldexp
 
 from latentstem.data.bass_figures import ARTICULATION, ARTICULATIONS, FIGURES, KICKS, LONGEST
-from latentstem.data.dice import Dice
 from latentstem.data.grid import Stroke
 from latentstem.data.groove import Groove
 from latentstem.data.harmony import Harmony, Span
 from latentstem.data.melody import scale_over
 from latentstem.data.programs import BASSES, STYLES
 from latentstem.data.rhythms import CLOSE, drawn_figure, onsets
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import REGISTER_BASS
 
 __all__ = ["STYLES", "Bassist"]
@@ -32,7 +32,7 @@ class Bassist:
     """One song's bass player.
 
     Args:
-        dice: source of the draws.
+        rng: source of the draws.
         groove: what the band strikes in a bar; most players choose style and figure by it.
         swung: whether the song swings, which favours walking.
 
@@ -42,35 +42,39 @@ class Bassist:
 
     Example:
         >>> from latentstem.data.grid import METRES
-        >>> bassist = Bassist(Dice(0), Groove.of(METRES[0], drummer=None, compers=()), swung=False)
+        >>> bassist = Bassist(SeededRandom(0), Groove.of(METRES[0], drummer=None, compers=()), swung=False)
         >>> strokes = bassist.play([Span(Harmony(9, (0, 3, 7)), 0.0, 4.0, 9, "minor")])
         >>> strokes[0].pitch % 12
         9
     """
 
-    def __init__(self, dice: Dice, groove: Groove, swung: bool):
-        self.dice, self.metre, self.swung = dice, groove.metre, swung
+    def __init__(self, rng: SeededRandom, groove: Groove, swung: bool):
+        self.metre, self.swung = groove.metre, swung
         self.groove = groove
-        self.program = dice.weighted({program: voice.weight for program, voice in BASSES.items()})
+        self.program = rng.child("program").weighted_choice(
+            {program: voice.weight for program, voice in BASSES.items()}
+        )
+        self.rng, self._styles = rng.child("playing"), rng.child("style")
+        rng = rng.child("habits")
         self.lowest = BASSES[self.program].lowest
         # Low, in the middle, or now and then high: the song's lowest root.
-        register = dice.weighted({(28, 31): 4.0, (31, 36): 4.0, (37, 41): 1.0})
-        self.floor = max(self.lowest, int(dice.uniform(register[0], register[1] + 1)))
-        self.approach = dice.pick((0.0, 0.2, 0.5))
-        self.chromatic = dice.pick((0.0, 0.3, 0.6))
-        self.passing = dice.pick((0.0, 0.2, 0.4))
-        self.rests = dice.pick((0.0, 0.0, 0.03, 0.07))
-        self.ghosts = dice.pick((0.0, 0.0, 0.0, 0.05))
-        self.below = dice.chance(0.35)
-        self.velocity = dice.uniform(85, 112)
-        self.listens = dice.chance(LISTENERS)
-        self._take_up(dice.weighted(self._leaning()))
+        register = rng.weighted_choice({(28, 31): 4.0, (31, 36): 4.0, (37, 41): 1.0})
+        self.floor = max(self.lowest, int(rng.uniform(register[0], register[1] + 1)))
+        self.approach = rng.choice((0.0, 0.2, 0.5))
+        self.chromatic = rng.choice((0.0, 0.3, 0.6))
+        self.passing = rng.choice((0.0, 0.2, 0.4))
+        self.rests = rng.choice((0.0, 0.0, 0.03, 0.07))
+        self.ghosts = rng.choice((0.0, 0.0, 0.0, 0.05))
+        self.below = rng.bernoulli(0.35)
+        self.velocity = rng.uniform(85, 112)
+        self.listens = rng.bernoulli(LISTENERS)
+        self._take_up(self._styles.weighted_choice(self._leaning()))
 
     def variation(self, groove: Groove, restyled: bool) -> "Bassist":
         """The same player on the same instrument for another section: to its groove, in another style if asked."""
         other = copy.copy(self)
         other.groove = groove
-        other._take_up(self.dice.weighted({**other._leaning(), self.style: 0.0}) if restyled else self.style)
+        other._take_up(self._styles.weighted_choice({**other._leaning(), self.style: 0.0}) if restyled else self.style)
         return other
 
     def bottom(self, harmony: Harmony) -> int:
@@ -104,12 +108,12 @@ class Bassist:
             ends = [*(onset for onset, _ in marks[1:]), span.end]
             first = True
             for (start, sign), end, pitch in zip(marks, ends, pitches, strict=True):
-                if sign == "r" or (not first and self.dice.chance(self.rests)):
+                if sign == "r" or (not first and self.rng.bernoulli(self.rests)):
                     continue
-                ghost = sign == "g" or (not first and end - start < 0.6 and self.dice.chance(self.ghosts))
+                ghost = sign == "g" or (not first and end - start < 0.6 and self.rng.bernoulli(self.ghosts))
                 length = min(end - start, longest) * (0.4 if ghost else self.length)
                 accent = 7 if abs(start / self.metre.beats - round(start / self.metre.beats)) < CLOSE else 0
-                velocity = self.dice.uniform(32, 48) if ghost else self.velocity + accent
+                velocity = self.rng.uniform(32, 48) if ghost else self.velocity + accent
                 strokes.append(Stroke(start, start + length, pitch, int(velocity)))
                 first = False
         return strokes
@@ -130,11 +134,12 @@ class Bassist:
         self.style = style
         figures = self._figures(style)
         likings = {number: self._liking(figure, ATTENTION) for number, figure in enumerate(figures)}
-        self.figure = figures[self.dice.weighted(likings)]
-        self.length = self.dice.uniform(*ARTICULATION.get(style) or self.dice.pick(ARTICULATIONS))
-        self.preference = self.dice.pick((0, 0, 7))
+        rng = self._styles
+        self.figure = figures[rng.weighted_choice(likings)]
+        self.length = rng.uniform(*ARTICULATION.get(style) or rng.choice(ARTICULATIONS))
+        self.preference = rng.choice((0, 0, 7))
         self.last: int | None = None
-        self.rising = self.dice.chance(0.5)
+        self.rising = rng.bernoulli(0.5)
 
     def _figures(self, style: str) -> Sequence[str]:
         """What a style may play; riffs are made up anew each time."""
@@ -146,8 +151,8 @@ class Bassist:
 
     def _riff(self) -> str:
         signs = {"1": 4.0, "3": 1.0, "5": 2.0, "8": 1.5, "7": 0.7, "a": 1.2, "r": 0.6}
-        density, bars = self.dice.uniform(0.35, 0.8), self.dice.pick((1, 1, 2))
-        drawn = drawn_figure(self.dice, self.metre, signs, density, bars)
+        density, bars = self._styles.uniform(0.35, 0.8), self._styles.choice((1, 1, 2))
+        drawn = drawn_figure(self._styles, self.metre, signs, density, bars)
         # One step out of the chord is a colour; with more of them the chord is lost.
         before, step, after = drawn.rpartition("a")
         return before.replace("a", "1") + step + after
@@ -176,9 +181,11 @@ class Bassist:
                 pitches[order] = self._into(span, pitches[order + 1], self.chromatic)
         if len(marks) > 1 and marks[-1][1] == "a":
             pitches[-1] = self._into(span, self.bottom((follower or span).harmony), self.chromatic)
-        short = span.end - marks[-1][0] <= 1.0 + CLOSE and len(marks) > 2
+        # After rests the last note may be the only one of its chord, and then it belongs to that chord.
+        others = any(sign != "r" for _, sign in marks[:-1])
+        short = span.end - marks[-1][0] <= 1.0 + CLOSE and len(marks) > 2 and others
         leaving = follower is not None and follower.harmony != span.harmony and self.style in LEADING
-        if short and leaving and follower is not None and self.dice.chance(self.approach):
+        if short and leaving and follower is not None and self.rng.bernoulli(self.approach):
             pitches[-1] = self._into(span, self.bottom(follower.harmony), self.chromatic)
         return pitches
 
@@ -187,9 +194,9 @@ class Bassist:
         inside = [step for step in (-2, -1, 1, 2) if self.lowest <= target + step <= REGISTER_BASS[1]]
         scale = scale_over(span)
         steps = [step for step in inside if (target + step) % 12 in scale]
-        if not steps or self.dice.chance(chromatic):
+        if not steps or self.rng.bernoulli(chromatic):
             steps = [step for step in inside if abs(step) == 1]
-        return target + self.dice.pick(steps)
+        return target + self.rng.choice(steps)
 
     def _compass(self, tones: set[int]) -> list[int]:
         """Where those pitch classes lie in a moving line's compass."""
@@ -198,14 +205,14 @@ class Bassist:
 
     def _step(self, pitches: list[int], last: int, stay: float) -> int:
         """One of the nearest pitches, rather in the direction of the line; to stay costs `stay` semitones."""
-        if self.dice.chance(0.12):
+        if self.rng.bernoulli(0.12):
             self.rising = not self.rising
 
         def cost(pitch: int) -> float:
             return (abs(pitch - last) or stay) + (3.5 if (pitch > last) != self.rising else 0.0)
 
-        chosen = sorted(pitches, key=cost)[: 2 if self.dice.chance(0.3) else 1]
-        pitch = self.dice.pick(chosen)
+        chosen = sorted(pitches, key=cost)[: 2 if self.rng.bernoulli(0.3) else 1]
+        pitch = self.rng.choice(chosen)
         if pitch != last:
             self.rising = pitch > last
         return pitch
@@ -220,11 +227,11 @@ class Bassist:
         for order, beat in enumerate(beats[1:], start=1):
             strong = abs(beat - round(beat)) < CLOSE and (round(beat) % 2 == 0 or self.metre.beats != 4)
             leaving = follower is not None and follower.harmony != harmony and order == len(beats) - 1
-            if leaving and follower is not None and self.dice.chance(0.25 + self.approach):
+            if leaving and follower is not None and self.rng.bernoulli(0.25 + self.approach):
                 targets = self._compass({self.bottom(follower.harmony) % 12})
                 last = self._into(span, min(targets, key=lambda pitch: abs(pitch - last)), 0.5)
             else:
-                passing = not strong and self.dice.chance(self.passing)
+                passing = not strong and self.rng.bernoulli(self.passing)
                 last = self._step(self._compass(scale_over(span) if passing else chord), last, stay=9.0)
             line.append(last)
         self.last = last

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from latentstem.data.dice import Dice
 from latentstem.data.harmony import SCALES, Span, diatonic
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Chord, Key, Note, Part, Section, Song
 
 Dataset = Literal["A1", "A2", "A3", "A4"]
@@ -99,20 +99,20 @@ def compose_artificial(
     Example:
         >>> song = compose_artificial("A1", seed=1, duration=8.0)
         >>> [section.bass_style for section in song.sections], len(song.bars)
-        (['A1.3', 'A1.3', 'A1.3', 'A1.2', 'A1.3'], 5)
+        (['A1.3', 'A1.2', 'A1.2', 'A1.2'], 4)
     """
     if dataset not in (*PATTERNS, *CONDITIONED):
         raise ValueError(f"unknown data set {dataset!r}, expected one of A1, A2, A3, A4")
     if not duration > 0:
         raise ValueError(f"duration is {duration}, expected a positive number of seconds")
-    dice = Dice((seed, int(dataset[1])))
-    tonic, mode = dice.below(12), dice.pick(("major", "minor"))
-    beat = 60.0 / round(dice.uniform(100.0, 200.0), 1)
+    rng = SeededRandom(seed).child(dataset)
+    tonic, mode = rng.child("tonic").integer(12), rng.child("mode").choice(("major", "minor"))
+    beat = 60.0 / round(rng.child("tempo").uniform(100.0, 200.0), 1)
     bars = max(1, round(duration / (BEATS * beat)))
-    programs = (ORGAN, GUITAR) if dataset == "A3" else _two(dice, INSTRUMENTS)
-    share_of_first = 0.5 if dataset == "A3" else dice.uniform(*share)
-    struck = _strike(dice, bars, tonic, mode, programs)
-    patterns = _patterns(dice, bars, len({**PATTERNS, **CONDITIONED}[dataset]), transition)
+    programs = (ORGAN, GUITAR) if dataset == "A3" else _two(rng.child("programs"), INSTRUMENTS)
+    share_of_first = 0.5 if dataset == "A3" else rng.child("share").uniform(*share)
+    struck = _strike(rng.child("chords"), bars, tonic, mode, programs)
+    patterns = _patterns(rng.child("bass"), bars, len({**PATTERNS, **CONDITIONED}[dataset]), transition)
 
     clock = _Clock(beat)
     chords = []
@@ -149,8 +149,7 @@ def compose_artificial(
         ),
         keys=(Key(0.0, beats[-1], tonic, mode),),
         chords=tuple(_chord(chord, beats) for chord in struck),
-        parts=(*chords, drums),
-        bass=Part("bass", BASS, False, tuple(bass_notes), 0.0),
+        parts=(Part("bass", BASS, False, tuple(bass_notes), 0.0), *chords, drums),
         bass_style=Counter(styles).most_common(1)[0][0],
     )
 
@@ -167,22 +166,22 @@ class _Clock:
         return Note(self.seconds(start), round(self.seconds(start + length) - 0.005, 4), pitch, 100)
 
 
-def _two(dice: Dice, options: Sequence[int]) -> tuple[int, int]:
-    first = dice.pick(options)
-    return first, dice.pick([option for option in options if option != first])
+def _two(rng: SeededRandom, options: Sequence[int]) -> tuple[int, int]:
+    first = rng.choice(options)
+    return first, rng.choice([option for option in options if option != first])
 
 
-def _strike(dice: Dice, bars: int, tonic: int, mode: str, programs: tuple[int, int]) -> list[_Struck]:
+def _strike(rng: SeededRandom, bars: int, tonic: int, mode: str, programs: tuple[int, int]) -> list[_Struck]:
     """Random diatonic triads of one or two measures in root position, the root within MIDI 48 to 60."""
     struck: list[_Struck] = []
-    bar, degree, program = 0, -1, dice.pick(programs)
+    bar, degree, program = 0, -1, rng.choice(programs)
     while bar < bars:
         # No chord follows itself: it would last longer than two measures.
-        degree = dice.pick([other for other in range(7) if other != degree])
+        degree = rng.choice([other for other in range(7) if other != degree])
         harmony = diatonic(tonic, mode, degree, seventh=False)
-        stop = min(bar + dice.pick((1, 2)), bars)
-        root = dice.pick([pitch for pitch in range(48, 61) if pitch % 12 == harmony.root])
-        if struck and dice.chance(0.5):
+        stop = min(bar + rng.choice((1, 2)), bars)
+        root = rng.choice([pitch for pitch in range(48, 61) if pitch % 12 == harmony.root])
+        if struck and rng.bernoulli(0.5):
             program = programs[1 - programs.index(program)]
         span = Span(harmony, float(bar * BEATS), float(stop * BEATS), tonic, mode)
         struck.append(_Struck(span, degree, root, program))
@@ -190,12 +189,12 @@ def _strike(dice: Dice, bars: int, tonic: int, mode: str, programs: tuple[int, i
     return struck
 
 
-def _patterns(dice: Dice, bars: int, count: int, transition: float) -> list[int]:
+def _patterns(rng: SeededRandom, bars: int, count: int, transition: float) -> list[int]:
     """Which pattern the bass follows in each measure."""
-    patterns = [dice.below(count)]
+    patterns = [rng.integer(count)]
     while len(patterns) < bars:
         others = [pattern for pattern in range(count) if pattern != patterns[-1]]
-        patterns.append(dice.pick(others) if dice.chance(transition) else patterns[-1])
+        patterns.append(rng.choice(others) if rng.bernoulli(transition) else patterns[-1])
     return patterns
 
 

@@ -3,11 +3,11 @@
 Each player has one role, a way to turn a chord into strokes, and lays every chord near the last one.
 """
 
-from latentstem.data.dice import Dice
 from latentstem.data.grid import Metre, Stroke
 from latentstem.data.harmony import Harmony, Span
 from latentstem.data.programs import CLEAR, FAMILIES, SPARSE
 from latentstem.data.rhythms import CLOSE, drawn_figure, onsets, steps_per_bar
+from latentstem.data.rng import SeededRandom
 from latentstem.data.voicing import Choir, Hand
 
 # One sign a sixteenth: "x" a hit, "m" a muted one, "d" a strum down, "u" one up.
@@ -72,7 +72,7 @@ class Comper:
     """One comping player.
 
     Args:
-        dice: source of the draws.
+        rng: source of the draws.
         metre: of the song.
         complete: this player must sound each whole chord within each chord: a clear program, no sparse role.
 
@@ -82,29 +82,30 @@ class Comper:
         figure: the rhythm that it repeats, in tablature; nothing but dots where it holds or breaks its chords.
 
     Example:
-        >>> player = Comper(Dice(1), Metre("4/4", 4, 2), complete=True)
+        >>> player = Comper(SeededRandom(1), Metre("4/4", 4, 2), complete=True)
         >>> strokes = player.play([Span(Harmony(0, (0, 4, 7)), 0.0, 4.0, 0, "major")])
         >>> sorted({stroke.pitch % 12 for stroke in strokes})
         [0, 4, 7]
     """
 
-    def __init__(self, dice: Dice, metre: Metre, complete: bool):
-        self.dice, self.metre, self.complete = dice, metre, complete
-        # Families by number, since their tables have no hash.
-        number = dice.weighted({number: family.weight for number, family in enumerate(FAMILIES)})
-        self.program = dice.pick(CLEAR) if complete else dice.pick(FAMILIES[number].programs)
+    def __init__(self, rng: SeededRandom, metre: Metre, complete: bool):
+        self.metre, self.complete = metre, complete
+        self.program = _program(rng.child("program"), complete)
+        self.rng = rng.child("playing")
+        figure, voicing = rng.child("figure"), rng.child("voicing")
+        rng = rng.child("habits")
         roles = next(family.roles for family in FAMILIES if self.program in family.programs)
-        self.role = dice.weighted(
+        self.role = rng.weighted_choice(
             {role: weight for role, weight in roles.items() if not complete or role not in SPARSE}
         )
-        self.doubled = dice.chance(0.35)
-        self.length = dice.uniform(0.35, 0.98)
-        self.velocity = dice.uniform(70, 100)
-        self.roll = dice.uniform(0.0, 0.04) if self.role == "strum" or dice.chance(0.15) else 0.0
-        self.per_beat = metre.division * dice.pick((1, 1, 2))
-        self.contour = dice.pick(CONTOURS)
-        self.hand = Choir() if self.role == "voices" else Hand(dice, dice.uniform(56, 71))
-        self.figure = self._figure()
+        self.doubled = rng.bernoulli(0.35)
+        self.length = rng.uniform(0.35, 0.98)
+        self.velocity = rng.uniform(70, 100)
+        self.roll = rng.uniform(0.0, 0.04) if self.role == "strum" or rng.bernoulli(0.15) else 0.0
+        self.per_beat = metre.division * rng.choice((1, 1, 2))
+        self.contour = rng.choice(CONTOURS)
+        self.hand = Choir() if self.role == "voices" else Hand(voicing, voicing.uniform(56, 71))
+        self.figure = self._figure(figure)
 
     def play(self, spans: list[Span]) -> list[Stroke]:
         """Play the chords through; every stroke lies within its chord."""
@@ -119,17 +120,17 @@ class Comper:
                 strokes += self._chords(voicing, span)
         return strokes
 
-    def _figure(self) -> str:
+    def _figure(self, rng: SeededRandom) -> str:
         held = "." * steps_per_bar(self.metre)
         if self.role in ("pad", "voices"):
             # Held through the chord, or struck anew in every bar.
-            return self.dice.pick((held, held, "x" + held[1:]))
+            return rng.choice((held, held, "x" + held[1:]))
         if self.role == "rhythm":
-            return drawn_figure(self.dice, self.metre, {"x": 1.0}, 0.45, self.dice.pick((1, 1, 2)))
+            return drawn_figure(rng, self.metre, {"x": 1.0}, 0.45, rng.choice((1, 1, 2)))
         if self.role == "riff":
             signs = {"0": 2.0, "1": 1.5, "2": 1.5, "3": 1.0}
-            return drawn_figure(self.dice, self.metre, signs, self.dice.uniform(0.4, 0.85), self.dice.pick((1, 2)))
-        return self.dice.pick(FIGURES[self.role][self.metre.name]) if self.role in FIGURES else held
+            return drawn_figure(rng, self.metre, signs, rng.uniform(0.4, 0.85), rng.choice((1, 2)))
+        return rng.choice(FIGURES[self.role][self.metre.name]) if self.role in FIGURES else held
 
     def _voicing(self, harmony: Harmony) -> list[int]:
         if self.role == "power":
@@ -149,7 +150,7 @@ class Comper:
         elif self.complete:
             hits[0] = (hits[0][0], "d" if self.role == "strum" else "x")
         strokes: list[Stroke] = []
-        length = self.dice.uniform(0.93, 1.0) if held or self.role in ("pad", "voices") else self.length
+        length = self.rng.uniform(0.93, 1.0) if held or self.role in ("pad", "voices") else self.length
         for number, (start, sign) in enumerate(hits):
             room = (hits[number + 1][0] if number + 1 < len(hits) else span.end) - start
             end = start + room * length
@@ -196,3 +197,11 @@ class Comper:
             Stroke(start, start + self.length * (end - start), voicing[int(sign) % len(voicing)], int(self.velocity))
             for (start, sign), end in zip(marks, ends, strict=True)
         ]
+
+
+def _program(rng: SeededRandom, complete: bool) -> int:
+    if complete:
+        return rng.choice(CLEAR)
+    # Families by number, since their tables have no hash.
+    number = rng.weighted_choice({number: family.weight for number, family in enumerate(FAMILIES)})
+    return rng.choice(FAMILIES[number].programs)

@@ -10,7 +10,6 @@ from itertools import pairwise
 
 from latentstem.data.bassline import Bassist
 from latentstem.data.comping import Comper
-from latentstem.data.dice import Dice
 from latentstem.data.drums import Drummer
 from latentstem.data.form import ENERGY, Arrangement, Passage, lay_out
 from latentstem.data.grid import METRES, Feel, Grid, Metre, Stroke
@@ -18,6 +17,7 @@ from latentstem.data.groove import Groove
 from latentstem.data.harmony import Span
 from latentstem.data.melody import lead
 from latentstem.data.programs import LEADS
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Chord, Key, Note, Part, Section, Song
 from latentstem.data.songwriter import write_chords
 
@@ -50,7 +50,7 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
 
     Returns:
         The song. Its chords, keys and sections tile [0, duration], its bass is monophonic and follows the chords,
-        and its first part sounds every chord whole.
+        and its part "chords1" sounds every chord whole.
 
     Raises:
         ValueError: if `duration` is not positive.
@@ -62,45 +62,51 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     """
     if not duration > 0:
         raise ValueError(f"duration is {duration}, expected a positive number of seconds")
-    dice = Dice(seed)
-    grid = _grid(dice, duration)
+    rng = SeededRandom(seed)
+    grid = _grid(rng.child("timing"), duration)
     metre, swung = grid.metre, grid.swing > 0.5
     bars = -(-grid.beats // metre.beats)
-    blue = bars >= 16 and dice.chance(0.05)
-    passages = lay_out(dice, bars, 12 if blue else _unit(dice, bars, grid))
-    spans = _within(write_chords(dice, passages, grid, blue), grid)
+    form = rng.child("form")
+    blue = bars >= 16 and form.child("blues").bernoulli(0.05)
+    passages = lay_out(form.child("sections"), bars, 12 if blue else _unit(form.child("unit"), bars, grid))
+    spans = _within(write_chords(rng.child("harmony"), passages, grid, blue), grid)
     if spans[-1].start < passages[-1].first * metre.beats:
         # No chord of the last section is left: the one before goes on to the end.
         passages = [*passages[:-2], replace(passages[-2], stop=passages[-1].stop)]
 
-    compers = [Comper(dice, metre, complete=number == 0) for number in range(dice.weighted({1: 1, 2: 3, 3: 1.5}))]
-    names = ["bass", *(f"chords{number + 1}" for number in range(len(compers)))]
-    names += ["drums"] * dice.chance(0.85) + ["lead"] * dice.chance(0.4)
-    arrangement = Arrangement(dice, passages, names)
+    names = _band(rng.child("band"))
+    arrangement = Arrangement(rng.child("arrangement"), passages, names)
+    # Each part draws from a stream of its own: what is added to one of them leaves the others as they are.
+    streams = {name: rng.child(name) for name in names}
+    if bass_player:
+        streams["bass"] = streams["bass"].child(f"player {bass_player}")
 
-    def notes(name: str, strokes: list[Stroke], tightness: float = 1.0) -> tuple[Note, ...]:
+    def part(name: str, program: int, strokes: list[Stroke], tightness: float, gains: tuple[float, float]) -> Part:
+        stream = streams[name]
         heard = arrangement.heard(name, strokes, metre.beats)
-        return grid.play(dice, heard, _feel(dice, tightness), arrangement.arc, monophonic=name == "bass")
+        feel = _feel(stream.child("feel"), tightness)
+        notes = grid.play(stream.child("timing"), heard, feel, arrangement.arc, monophonic=name == "bass")
+        # A part that was left out everywhere in a short song has no notes and is rendered as silence.
+        return Part(name, program, name == "drums", notes, round(stream.child("gain").uniform(*gains), 2))
 
-    parts = []
-    for number, player in enumerate(compers):
-        gain = dice.uniform(-8, -1) - 2 * (number > 0)
-        name = f"chords{number + 1}"
-        parts.append(_part(name, player.program, notes(name, player.play(spans)), gain))
+    parts, compers = [], []
+    for name in names:
+        if name.startswith("chords"):
+            player = Comper(streams[name].child("player"), metre, complete=not compers)
+            gains = (-10.0, -3.0) if compers else (-8.0, -1.0)
+            parts.append(part(name, player.program, player.play(spans), 1.0, gains))
+            compers.append(player)
     if "lead" in names:
-        parts.append(
-            _part("lead", dice.pick(LEADS), notes("lead", lead(dice, spans, metre), 1.2), dice.uniform(-8, -2))
-        )
+        program = streams["lead"].child("program").choice(LEADS)
+        parts.append(part("lead", program, lead(streams["lead"].child("player"), spans, metre), 1.2, (-8.0, -2.0)))
     drummer = in_chorus = None
     if "drums" in names:
-        drummer = Drummer(dice, metre, swung)
-        strokes, in_chorus = _drums(dice, drummer, passages, metre)
-        parts.append(_part("drums", drummer.kit, notes("drums", strokes, 0.5), dice.uniform(-6, 1), is_drum=True))
+        drummer = Drummer(streams["drums"].child("player"), metre, swung)
+        strokes, in_chorus = _drums(streams["drums"].child("sections"), drummer, passages, metre)
+        parts.append(part("drums", drummer.kit, strokes, 0.5, (-6.0, 1.0)))
 
-    if bass_player:
-        dice = Dice((seed, bass_player))
     groove, chorus = (Groove.of(metre, player, compers) for player in (drummer, in_chorus))
-    bassists = _bassists(dice, groove, chorus, swung)
+    bassists = _bassists(streams["bass"], groove, chorus, swung)
     strokes, styles = [], []
     for passage in passages:
         player = bassists[passage.name]
@@ -108,7 +114,7 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
         strokes += player.play([span for span in spans if first <= span.start < stop])
         rests = set(range(passage.first, passage.stop)) <= arrangement.rests["bass"]
         styles.append("" if rests else player.style)
-    bass = _part("bass", bassists["verse"].program, notes("bass", strokes, 0.7), dice.uniform(-4, 1))
+    bass = part("bass", bassists["verse"].program, strokes, 0.7, (-4.0, 1.0))
 
     beats = tuple(round(grid.seconds(beat), 4) for beat in range(grid.beats))
     sections = _sections(passages, styles, grid)
@@ -123,35 +129,41 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
         sections=sections,
         keys=_keys(spans, grid),
         chords=_chords(spans, grid),
-        parts=tuple(parts),
-        bass=bass,
+        parts=(bass, *parts),
         bass_style=_prevailing(sections),
     )
 
 
-def _grid(dice: Dice, duration: float) -> Grid:
-    metre = METRES[dice.weighted({0: 75, 1: 12, 2: 13})]
+def _grid(rng: SeededRandom, duration: float) -> Grid:
+    metre = METRES[rng.weighted_choice({0: 75, 1: 12, 2: 13})]
     if metre.division == 3:
-        tempo, swing = dice.uniform(60, 110), 0.5
+        tempo, swing = rng.uniform(60, 110), 0.5
     else:
-        tempo = dice.uniform(60, 180) if dice.chance(0.5) else dice.uniform(80, 140)
-        swing = dice.uniform(0.57, 0.67) if dice.chance(0.22) else 0.5
-    return Grid(round(tempo, 1), metre, round(dice.uniform(0, min(0.15, duration / 8)), 3), swing, duration)
+        tempo = rng.uniform(60, 180) if rng.bernoulli(0.5) else rng.uniform(80, 140)
+        swing = rng.uniform(0.57, 0.67) if rng.bernoulli(0.22) else 0.5
+    return Grid(round(tempo, 1), metre, round(rng.uniform(0, min(0.15, duration / 8)), 3), swing, duration)
 
 
-def _unit(dice: Dice, bars: int, grid: Grid) -> int:
+def _unit(rng: SeededRandom, bars: int, grid: Grid) -> int:
     """Bars of a verse: few enough for more than one section, enough for a long song to be no patchwork."""
     longest = 32.0 * grid.tempo / 60.0 / grid.metre.beats  # half a minute
     units = [unit for unit in (2, 4, 8, 16) if unit <= longest]
     fitting = [unit for unit in units if 2.5 * unit <= bars <= 6 * unit]
-    return dice.pick(fitting) if fitting else min(bars, units[0] if bars < 2.5 * units[0] else units[-1])
+    return rng.choice(fitting) if fitting else min(bars, units[0] if bars < 2.5 * units[0] else units[-1])
 
 
-def _feel(dice: Dice, tightness: float) -> Feel:
+def _band(rng: SeededRandom) -> list[str]:
+    """Names of the parts: the bass, one to three chord instruments, and most often drums or a lead."""
+    count = rng.child("chords").weighted_choice({1: 1, 2: 3, 3: 1.5})
+    names = ["bass", *(f"chords{number + 1}" for number in range(count))]
+    return names + [name for name, share in (("drums", 0.85), ("lead", 0.4)) if rng.child(name).bernoulli(share)]
+
+
+def _feel(rng: SeededRandom, tightness: float) -> Feel:
     """A player's habits; the greatest deviations are those of an amateur, most are far smaller."""
-    looseness = tightness * dice.pick((0.0, 0.006, 0.01, 0.016, 0.024))
-    push = tightness * dice.pick((0.0, 0.0, dice.uniform(-0.012, 0.018)))
-    return Feel(push, looseness, dice.pick((2.0, 6.0, 10.0)))
+    looseness = tightness * rng.choice((0.0, 0.006, 0.01, 0.016, 0.024))
+    push = tightness * rng.choice((0.0, 0.0, rng.uniform(-0.012, 0.018)))
+    return Feel(push, looseness, rng.choice((2.0, 6.0, 10.0)))
 
 
 def _within(spans: list[Span], grid: Grid) -> list[Span]:
@@ -161,33 +173,29 @@ def _within(spans: list[Span], grid: Grid) -> list[Span]:
     return [*kept[:-1], replace(kept[-1], end=stop)]
 
 
-def _part(name: str, program: int, notes: tuple[Note, ...], gain_db: float, is_drum: bool = False) -> Part:
-    # A part that was left out everywhere in a short song has no notes and is rendered as silence.
-    return Part(name, program, is_drum, notes, round(gain_db, 2))
-
-
-def _drums(dice: Dice, drummer: Drummer, passages: list[Passage], metre: Metre) -> tuple[list[Stroke], Drummer]:
+def _drums(rng: SeededRandom, drummer: Drummer, passages: list[Passage], metre: Metre) -> tuple[list[Stroke], Drummer]:
     """The verse's pattern, another one in the chorus, fills before what is new and crashes on it.
 
     Returns:
         The strokes, and the drummer as the chorus hears it.
     """
-    fills, crashes = dice.chance(0.6), dice.chance(0.6)
-    other = drummer.variation() if dice.chance(0.6) else drummer
+    fills, crashes = rng.bernoulli(0.6), rng.bernoulli(0.6)
+    other = drummer.variation() if rng.bernoulli(0.6) else drummer
     strokes: list[Stroke] = []
     for passage in passages:
         player = other if passage.name == "chorus" else drummer
         for bar in range(passage.first, passage.stop):
-            ends = bar == passage.stop - 1 or ((bar - passage.first) % 4 == 3 and dice.chance(0.25))
+            ends = bar == passage.stop - 1 or ((bar - passage.first) % 4 == 3 and rng.bernoulli(0.25))
             played = player.bar(fill=fills and ends, opening=crashes and bar == passage.first)
             strokes += [stroke.moved(bar * metre.beats) for stroke in played]
     return strokes, other
 
 
-def _bassists(dice: Dice, groove: Groove, chorus: Groove, swung: bool) -> dict[str, Bassist]:
+def _bassists(rng: SeededRandom, groove: Groove, chorus: Groove, swung: bool) -> dict[str, Bassist]:
     """Who plays the bass in each kind of section: one person, who takes up another style in some and listens in all."""
-    bassist = Bassist(dice, groove, swung)
-    restyled = dice.pick((("chorus",), ("chorus",), ("chorus", "bridge"), ("bridge",))) if dice.chance(0.6) else ()
+    bassist = Bassist(rng.child("player"), groove, swung)
+    rng = rng.child("sections")
+    restyled = rng.choice((("chorus",), ("chorus",), ("chorus", "bridge"), ("bridge",))) if rng.bernoulli(0.6) else ()
     players = dict.fromkeys(ENERGY, bassist)
     for name, its_groove in (("chorus", chorus), ("bridge", groove)):
         if name in restyled or its_groove != groove:

@@ -24,7 +24,7 @@ from rich.progress import Progress
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.composer import compose
-from latentstem.data.dice import Dice
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Song
 from latentstem.data.synthesis import render_parts, soundfont_path, synthesizer_path
 
@@ -39,13 +39,35 @@ ANNOTATION = "song.json"
 UNFINISHED = ".unfinished"
 
 
-def render_song(song: Song, soundfont: str, scratch: Path | None = None) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class SynthEffects:
+    """Which of FluidSynth's own effects, reverberation and chorus, a song is rendered with.
+
+    Example:
+        >>> SynthEffects.draw(0) == SynthEffects.draw(0)
+        True
+    """
+
+    reverb: bool
+    chorus: bool
+
+    @classmethod
+    def draw(cls, seed: int) -> "SynthEffects":
+        """Draw the effects of the song of a seed: they vary from song to song, never between soundfonts."""
+        rng = SeededRandom(seed).child("effects")
+        return cls(rng.child("reverb").bernoulli(0.5), rng.child("chorus").bernoulli(0.3))
+
+
+def render_song(
+    song: Song, soundfont: str, scratch: Path | None = None, effects: SynthEffects | None = None
+) -> dict[str, np.ndarray]:
     """Render a song to its stems.
 
     Args:
         song: from `compose`.
         soundfont: "fluidr3", "musescore" or "timgm6mb".
         scratch: folder for temporary files; the system's by default.
+        effects: of the synthesizer; by default those that `SynthEffects.draw` gives for the song's seed.
 
     Returns:
         Stem name to mono float32 audio at 44.1 kHz, `round(song.duration * 44100)` samples each. Every stem
@@ -54,12 +76,10 @@ def render_song(song: Song, soundfont: str, scratch: Path | None = None) -> dict
     Raises:
         SynthesisError: if FluidSynth or the soundfont is missing, or FluidSynth fails.
     """
-    # Room and chorus vary from song to song, but not from one soundfont to the next.
-    dice = Dice(song.seed + 1_000_003)
-    reverb, chorus = dice.chance(0.5), dice.chance(0.3)
-    sounds = render_parts(song.stems, soundfont, song.duration, reverb, chorus, scratch)
+    effects = effects or SynthEffects.draw(song.seed)
+    sounds = render_parts(song.parts, soundfont, song.duration, effects.reverb, effects.chorus, scratch)
     stems = {}
-    for part, sound in zip(song.stems, sounds, strict=True):
+    for part, sound in zip(song.parts, sounds, strict=True):
         level = float(sounding_rms(torch.from_numpy(sound)[None, None]))
         gain = REFERENCE_RMS * 10 ** (part.gain_db / 20) / level if level else 0.0
         stems[part.name] = sound * np.float32(gain)
@@ -167,7 +187,8 @@ class _Writer:
 
     def annotated(self, seed: int) -> tuple[Song, str, str]:
         """The song, its soundfont, and what `song.json` says of them."""
-        song, soundfont = self.compose(seed, self.duration), Dice(seed + 2_000_003).pick(self.soundfonts)
+        song = self.compose(seed, self.duration)
+        soundfont = SeededRandom(seed).child("soundfont").choice(self.soundfonts)
         return song, soundfont, json.dumps({"soundfont": soundfont, "song": song.to_dict()})
 
     def check(self, seed: int) -> None:

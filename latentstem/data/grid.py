@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from latentstem.data.dice import Dice
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Note
 
 
@@ -91,7 +91,7 @@ class Grid:
 
     def play(
         self,
-        dice: Dice,
+        rng: SeededRandom,
         strokes: Sequence[Stroke],
         feel: Feel,
         arc: Sequence[float] = (),
@@ -100,7 +100,7 @@ class Grid:
         """Turn strokes into notes of at least 40 ms, within the song, uneven as the player's feel says.
 
         Args:
-            dice: source of the deviations.
+            rng: source of the deviations.
             strokes: in any order.
             feel: the player's.
             arc: what is added to the velocities at the start of each bar; between, it moves in a straight line.
@@ -111,13 +111,13 @@ class Grid:
         """
         notes, wander, beats = [], 0.0, self.metre.beats
         for stroke in sorted(strokes, key=lambda stroke: (stroke.start, stroke.pitch)):
-            wander = 0.8 * wander + 0.2 * dice.uniform(-1.0, 1.0)
-            late = feel.push + feel.looseness * 0.5 * (wander + dice.uniform(-1.0, 1.0))
+            wander = 0.8 * wander + 0.2 * rng.uniform(-1.0, 1.0)
+            late = feel.push + feel.looseness * 0.5 * (wander + rng.uniform(-1.0, 1.0))
             start = max(0.0, self.seconds(stroke.start) + late)
             end = min(self.duration, max(self.seconds(stroke.end), start + 0.05))
             if end - start < 0.04:
                 continue
-            loudness = stroke.velocity + dice.uniform(-feel.force, feel.force)
+            loudness = stroke.velocity + rng.uniform(-feel.force, feel.force)
             if arc:
                 bar, beat = divmod(stroke.start, beats)
                 now, then = arc[min(int(bar), len(arc) - 1)], arc[min(int(bar) + 1, len(arc) - 1)]

@@ -6,10 +6,10 @@ beat it bends to the nearest chord tone, so the same motif fits every chord.
 
 from dataclasses import dataclass, replace
 
-from latentstem.data.dice import Dice
 from latentstem.data.grid import Metre, Stroke
 from latentstem.data.harmony import SCALES, Span
 from latentstem.data.rhythms import CLOSE, steps_per_bar
+from latentstem.data.rng import SeededRandom
 
 LOWEST, HIGHEST = 60, 86
 
@@ -38,11 +38,11 @@ def scale_over(span: Span) -> set[int]:
     return chord | (key - beside)
 
 
-def lead(dice: Dice, spans: list[Span], metre: Metre) -> list[Stroke]:
+def lead(rng: SeededRandom, spans: list[Span], metre: Metre) -> list[Stroke]:
     """Draw a melody over chords.
 
     Args:
-        dice: source of the draws.
+        rng: source of the draws.
         spans: chords in the order of their time; there may be gaps between them.
         metre: of the song.
 
@@ -51,7 +51,7 @@ def lead(dice: Dice, spans: list[Span], metre: Metre) -> list[Stroke]:
 
     Example:
         >>> from latentstem.data.harmony import Harmony
-        >>> strokes = lead(Dice(0), [Span(Harmony(0, (0, 4, 7)), 0.0, 8.0, 0, "major")], Metre("4/4", 4, 2))
+        >>> strokes = lead(SeededRandom(0), [Span(Harmony(0, (0, 4, 7)), 0.0, 8.0, 0, "major")], Metre("4/4", 4, 2))
         >>> all(stroke.pitch % 12 in (0, 2, 4, 5, 7, 9, 11) for stroke in strokes)
         True
     """
@@ -59,11 +59,11 @@ def lead(dice: Dice, spans: list[Span], metre: Metre) -> list[Stroke]:
         return []
     bar_steps, per_beat = steps_per_bar(metre), 2 * metre.division
     # It takes at least two bars of two beats to say something.
-    length = dice.pick((1, 2, 2) if metre.beats > 2 else (2, 2, 4)) * bar_steps
-    theme, answer = (_motif(dice, length, per_beat) for _ in range(2))
-    plan = dice.pick(("AABA", "AAAB", "ABAB", "ABAC"))
-    loudness, legato = int(dice.uniform(75, 105)), dice.uniform(0.7, 0.97)
-    anchor, pitch = int(dice.uniform(66, 77)), 72
+    length = rng.choice((1, 2, 2) if metre.beats > 2 else (2, 2, 4)) * bar_steps
+    theme, answer = (_motif(rng, length, per_beat) for _ in range(2))
+    plan = rng.choice(("AABA", "AAAB", "ABAB", "ABAC"))
+    loudness, legato = int(rng.uniform(75, 105)), rng.uniform(0.7, 0.97)
+    anchor, pitch = int(rng.uniform(66, 77)), 72
     strokes: list[Stroke] = []
     waiting = iter(spans)
     span = next(waiting)
@@ -71,12 +71,12 @@ def lead(dice: Dice, spans: list[Span], metre: Metre) -> list[Stroke]:
     last = int(spans[-1].end * per_beat // length)
     for number in range(first, last + 1):
         part = plan[number % 4]
-        motif = theme if part == "A" else answer if part == "B" else _motif(dice, length, per_beat)
+        motif = theme if part == "A" else answer if part == "B" else _motif(rng, length, per_beat)
         # A theme said again is changed at its end, moved as a whole, or left out to breathe.
-        if dice.chance(0.3):
-            motif = replace(motif, contour=(*motif.contour[:-1], motif.contour[-1] + dice.pick((-2, -1, 1, 2))))
-        lift = dice.pick((0, 0, 0, 1, -1))
-        if dice.chance(0.08):
+        if rng.bernoulli(0.3):
+            motif = replace(motif, contour=(*motif.contour[:-1], motif.contour[-1] + rng.choice((-2, -1, 1, 2))))
+        lift = rng.choice((0, 0, 0, 1, -1))
+        if rng.bernoulli(0.08):
             continue
         for onset, steps, degree in zip(motif.onsets, motif.lengths, motif.contour, strict=True):
             start = (number * length + onset) / per_beat
@@ -94,27 +94,27 @@ def lead(dice: Dice, spans: list[Span], metre: Metre) -> list[Stroke]:
     return strokes
 
 
-def _motif(dice: Dice, length: int, per_beat: int) -> Motif:
+def _motif(rng: SeededRandom, length: int, per_beat: int) -> Motif:
     """Draw a motif that leaves at least a beat of rest before it is over."""
-    busy = dice.uniform(0.15, 0.65)
+    busy = rng.uniform(0.15, 0.65)
     beat_values = {per_beat // 2: busy, per_beat: 1.0 - busy, 2 * per_beat: 0.25}
     if per_beat == 6:
         beat_values = {2: busy, 4: 0.4, 6: 0.7 - busy / 2, 1: 0.05}
     elif busy > 0.5:
         beat_values |= {3: 0.15, 1: 0.08}
     onsets, lengths = [], []
-    position = dice.pick((0, 0, 0, 2, per_beat // 2))
-    stop = length - per_beat * dice.pick((1, 1, 2) if length > 2 * per_beat else (1,))
+    position = rng.choice((0, 0, 0, 2, per_beat // 2))
+    stop = length - per_beat * rng.choice((1, 1, 2) if length > 2 * per_beat else (1,))
     while position < stop:
-        steps = min(dice.weighted(beat_values), length - position)
-        if not onsets or not dice.chance(0.12):
+        steps = min(rng.weighted_choice(beat_values), length - position)
+        if not onsets or not rng.bernoulli(0.12):
             onsets.append(position)
             lengths.append(steps)
         position += steps
     height, contour = 0, []
     for _ in onsets:
         contour.append(height)
-        height += dice.weighted({0: 1.5, 1: 3, -1: 3, 2: 1.2, -2: 1.2, 4: 0.3, -4: 0.3})
+        height += rng.weighted_choice({0: 1.5, 1: 3, -1: 3, 2: 1.2, -2: 1.2, 4: 0.3, -4: 0.3})
         height = min(max(height, -5), 5)
     return Motif(tuple(onsets), tuple(lengths), tuple(contour))
 

@@ -6,6 +6,7 @@ happened at a sample still happens at it, and annotations and stems stay true.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch.nn.functional import avg_pool1d, interpolate, max_pool1d, pad
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.audio.rate import SAMPLING_RATE
+from latentstem.data.rng import SeededRandom
 
 PROBABILITY = 0.5
 """Of each element of the chain."""
@@ -52,15 +54,17 @@ def produce(
     level = sounding_rms(audio)
     if strength == 0 or not level.any():
         return audio
-    dice = _Draws(generator, audio.device, strength)
+    # Each element draws from a stream of its own: what is added to one of them leaves the others as they are.
+    streams = SeededRandom(int(torch.randint(1 << 62, (), generator=generator)))
     scale = REFERENCE_RMS / level.clamp(min=1e-9)[:, None, None]
     produced = audio * scale
-    for element in (_compression, _equalisation, _saturation, _room, _noise, _band):
+    for name, element in ELEMENTS.items():
+        rng = _Draws(streams.child(name), audio.device, strength)
         # Parameters are drawn for the items that take the element alone: the others cost nothing.
-        chosen = dice.uniform(len(audio), 0.0, 1.0) < PROBABILITY
+        chosen = rng.uniform(len(audio), 0.0, 1.0) < PROBABILITY
         if chosen.any():
             produced = produced.clone()
-            produced[chosen] = element(produced[chosen], dice, sampling_rate)
+            produced[chosen] = element(produced[chosen], rng, sampling_rate)
     now = sounding_rms(produced)
     gain = torch.where(level > 0, level / now.clamp(min=1e-9), 0.0)
     return produced * gain[:, None, None]
@@ -215,10 +219,11 @@ def _fft_size(samples: int) -> int:
 
 
 class _Draws:
-    """Draws from one generator, put where the audio is."""
+    """Tensors drawn from one stream, put where the audio is."""
 
-    def __init__(self, generator: torch.Generator, device: torch.device, strength: float):
-        self.generator, self.device, self.strength = generator, device, strength
+    def __init__(self, stream: SeededRandom, device: torch.device, strength: float):
+        self.generator = torch.Generator().manual_seed(stream.integer(1 << 53))
+        self.device, self.strength = device, strength
 
     def uniform(self, count: int, low: float, high: float) -> Tensor:
         return (low + (high - low) * torch.rand(count, generator=self.generator)).to(self.device)
@@ -230,55 +235,66 @@ class _Draws:
         return torch.randn(shape, generator=self.generator).to(self.device)
 
 
-def _compression(audio: Tensor, dice: _Draws, sampling_rate: int) -> Tensor:
+def _compression(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     reference = 20 * math.log10(REFERENCE_RMS)
-    threshold = reference + dice.uniform(len(audio), -12.0, 3.0)
+    threshold = reference + rng.uniform(len(audio), -12.0, 3.0)
     # The slope 1 - 1/ratio is what strength scales.
-    slope = dice.strength * (1 - 1 / dice.log_uniform(len(audio), 1.5, 6.0))
+    slope = rng.strength * (1 - 1 / rng.log_uniform(len(audio), 1.5, 6.0))
     return compressed(
-        audio, threshold, 1 / (1 - slope), dice.log_uniform(len(audio), 30.0, 300.0), sampling_rate=sampling_rate
+        audio, threshold, 1 / (1 - slope), rng.log_uniform(len(audio), 30.0, 300.0), sampling_rate=sampling_rate
     )
 
 
-def _equalisation(audio: Tensor, dice: _Draws, sampling_rate: int) -> Tensor:
-    return equalised(audio, 3.0 * dice.strength * dice.normal(len(audio), 6))
+def _equalisation(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
+    return equalised(audio, 3.0 * rng.strength * rng.normal(len(audio), 6))
 
 
-def _saturation(audio: Tensor, dice: _Draws, sampling_rate: int) -> Tensor:
-    return saturated(audio, dice.strength * dice.log_uniform(len(audio), 1.0, 6.0))
+def _saturation(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
+    return saturated(audio, rng.strength * rng.log_uniform(len(audio), 1.0, 6.0))
 
 
-def _room(audio: Tensor, dice: _Draws, sampling_rate: int) -> Tensor:
+def _room(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     """A few early reflections and a tail of noise that falls by 60 dB in 0.15 to 0.6 s, both dull."""
     batch, reflections, size = len(audio), 6, round(0.6 * sampling_rate)
     time = torch.arange(size, device=audio.device) / sampling_rate
-    fall = 3 * math.log(10) / dice.log_uniform(batch, 0.15, 0.6)[:, None]
-    begin = dice.uniform(batch, 0.005, 0.02)[:, None]
-    tail = dice.normal(batch, size) * torch.exp(-fall * time) * (time > begin)
-    delays = (dice.uniform(batch * reflections, 0.002, 0.04) * sampling_rate).long().reshape(batch, reflections)
-    signs = dice.normal(batch, reflections).sign()
+    fall = 3 * math.log(10) / rng.log_uniform(batch, 0.15, 0.6)[:, None]
+    begin = rng.uniform(batch, 0.005, 0.02)[:, None]
+    tail = rng.normal(batch, size) * torch.exp(-fall * time) * (time > begin)
+    delays = (rng.uniform(batch * reflections, 0.002, 0.04) * sampling_rate).long().reshape(batch, reflections)
+    signs = rng.normal(batch, reflections).sign()
     early = torch.zeros_like(tail).scatter_add_(1, delays, signs * torch.exp(-fall * delays / sampling_rate))
     # Both parts carry half of the answer's energy, 6 to 24 dB below the direct sound.
     answer = tail / tail.norm(dim=1, keepdim=True) + early / early.norm(dim=1, keepdim=True).clamp(min=1e-6)
-    wet = dice.strength * 10 ** (dice.uniform(batch, -24.0, -6.0) / 20)
-    damping = torch.linspace(0, 1, 6, device=audio.device) * dice.uniform(batch, -24.0, -3.0)[:, None]
+    wet = rng.strength * 10 ** (rng.uniform(batch, -24.0, -6.0) / 20)
+    damping = torch.linspace(0, 1, 6, device=audio.device) * rng.uniform(batch, -24.0, -3.0)[:, None]
     # What the equaliser, of zero phase, smears to before the direct sound is left out.
     answer = equalised(answer[:, None], damping)[:, 0]
     return in_room(audio, wet[:, None] / math.sqrt(2) * answer)
 
 
-def _noise(audio: Tensor, dice: _Draws, sampling_rate: int) -> Tensor:
+def _noise(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     """Noise 35 to 60 dB below the reference loudness, white to dull."""
     batch, channels, samples = audio.shape
-    noise = dice.normal(batch, channels, samples)
-    slope = torch.linspace(0, 1, 6, device=audio.device) * dice.uniform(batch, -30.0, 0.0)[:, None]
+    noise = rng.normal(batch, channels, samples)
+    slope = torch.linspace(0, 1, 6, device=audio.device) * rng.uniform(batch, -30.0, 0.0)[:, None]
     noise = equalised(noise, slope)
-    level = dice.strength * REFERENCE_RMS * 10 ** (dice.uniform(batch, -60.0, -35.0) / 20)
+    level = rng.strength * REFERENCE_RMS * 10 ** (rng.uniform(batch, -60.0, -35.0) / 20)
     return audio + noise * (level / noise.square().mean((1, 2)).sqrt())[:, None, None]
 
 
-def _band(audio: Tensor, dice: _Draws, sampling_rate: int) -> Tensor:
+def _band(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     """Limits at 20 to 150 Hz and at 3 to 16 kHz; at less strength they lie farther out."""
-    low = dice.strength * dice.log_uniform(len(audio), 20.0, 150.0)
-    high = dice.log_uniform(len(audio), 3000.0, 16000.0) / dice.strength
+    low = rng.strength * rng.log_uniform(len(audio), 20.0, 150.0)
+    high = rng.log_uniform(len(audio), 3000.0, 16000.0) / rng.strength
     return band_limited(audio, low, high, sampling_rate=sampling_rate)
+
+
+ELEMENTS: dict[str, Callable[[Tensor, _Draws, int], Tensor]] = {
+    "compression": _compression,
+    "equalisation": _equalisation,
+    "saturation": _saturation,
+    "room": _room,
+    "noise": _noise,
+    "band": _band,
+}
+"""The chain, in its order."""

@@ -7,8 +7,8 @@ on the grammar alone.
 
 from dataclasses import replace
 
-from latentstem.data.dice import Dice
 from latentstem.data.harmony import SCALES, Harmony, diatonic, roman
+from latentstem.data.rng import SeededRandom
 
 # MOVES[mode][degree] = what may follow, weighted; degrees count from 0.
 MOVES: dict[str, dict[int, dict[int, float]]] = {
@@ -135,81 +135,80 @@ BLUES = {
 
 
 class Taste:
-    """How one song likes its chords, and the draws that follow from it.
+    """How one song likes its chords, and the phrases that follow from it.
 
     Args:
-        dice: source of the draws.
+        rng: source of the song's habits.
 
     Example:
-        >>> taste = Taste(Dice(0))
-        >>> len(taste.phrase(0, "major", 4))
+        >>> taste = Taste(SeededRandom(0))
+        >>> len(taste.phrase(SeededRandom(1), 0, "major", 4))
         4
     """
 
-    def __init__(self, dice: Dice):
-        self.dice = dice
-        self.sevenths = dice.pick((0.0, 0.0, 0.15, 0.3, 0.8))
-        self.suspensions = dice.pick((0.0, 0.0, 0.06, 0.15))
-        self.additions = dice.pick((0.0, 0.0, 0.0, 0.08, 0.2))
-        self.borrowing = dice.pick((0.0, 0.0, 0.08, 0.15))
-        self.slashes = dice.pick((0.0, 0.0, 0.05, 0.12, 0.3))
-        self.harmonic_minor = dice.pick((0.2, 0.9))
+    def __init__(self, rng: SeededRandom):
+        self.sevenths = rng.choice((0.0, 0.0, 0.15, 0.3, 0.8))
+        self.suspensions = rng.choice((0.0, 0.0, 0.06, 0.15))
+        self.additions = rng.choice((0.0, 0.0, 0.0, 0.08, 0.2))
+        self.borrowing = rng.choice((0.0, 0.0, 0.08, 0.15))
+        self.slashes = rng.choice((0.0, 0.0, 0.05, 0.12, 0.3))
+        self.harmonic_minor = rng.choice((0.2, 0.9))
 
-    def phrase(self, tonic: int, mode: str, count: int) -> list[Harmony]:
-        """Draw `count` chords in a key, by a loop or by the grammar.
+    def phrase(self, rng: SeededRandom, tonic: int, mode: str, count: int) -> list[Harmony]:
+        """Draw `count` chords in a key from a stream, by a loop or by the grammar.
 
         A loop of 2, 3, 4 or 8 chords is repeated or cut to `count`; the grammar sets no two neighbours alike.
         """
-        if self.dice.chance(0.45):
-            loop = [roman(numeral, tonic) for numeral in self.dice.pick(LOOPS[mode]).split()]
+        if rng.bernoulli(0.45):
+            loop = [roman(numeral, tonic) for numeral in rng.choice(LOOPS[mode]).split()]
             harmonies = [loop[number % len(loop)] for number in range(count)]
         else:
-            degrees = self._degrees(mode, count)
+            degrees = self._degrees(rng, mode, count)
             harmonies = [diatonic(tonic, mode, degree, seventh=False) for degree in degrees]
             followers = degrees[1:] + degrees[:1]
             for number, (degree, follower) in enumerate(zip(degrees, followers, strict=True)):
-                if mode == "minor" and degree == 4 and self.dice.chance(self.harmonic_minor):
+                if mode == "minor" and degree == 4 and rng.bernoulli(self.harmonic_minor):
                     harmonies[number] = Harmony(harmonies[number].root, (0, 4, 7))
-                if degree and self.dice.chance(self.borrowing):
-                    harmonies[number] = self._borrow(tonic, mode, harmonies[number].root, follower)
-        harmonies = [self._colour(harmony, tonic, mode) for harmony in harmonies]
-        if self.dice.chance(0.06):
-            pedal = tonic if self.dice.chance(0.7) else tonic + 7
+                if degree and rng.bernoulli(self.borrowing):
+                    harmonies[number] = self._borrow(rng, tonic, mode, harmonies[number].root, follower)
+        harmonies = [self._colour(rng, harmony, tonic, mode) for harmony in harmonies]
+        if rng.bernoulli(0.06):
+            pedal = tonic if rng.bernoulli(0.7) else tonic + 7
             return [harmony.over(pedal) for harmony in harmonies]
-        return self._invert(harmonies)
+        return self._invert(rng, harmonies)
 
-    def _degrees(self, mode: str, count: int) -> list[int]:
-        functional = self.dice.chance(0.9)
-        degrees = [0 if self.dice.chance(0.7) else self.dice.pick((3, 4, 5))]
+    def _degrees(self, rng: SeededRandom, mode: str, count: int) -> list[int]:
+        functional = rng.bernoulli(0.9)
+        degrees = [0 if rng.bernoulli(0.7) else rng.choice((3, 4, 5))]
         while len(degrees) < count:
             others = {other: 1.0 for other in range(7) if other != degrees[-1]}
-            degrees.append(self.dice.weighted(MOVES[mode][degrees[-1]] if functional else others))
+            degrees.append(rng.weighted_choice(MOVES[mode][degrees[-1]] if functional else others))
         return degrees
 
-    def _colour(self, harmony: Harmony, tonic: int, mode: str) -> Harmony:
+    def _colour(self, rng: SeededRandom, harmony: Harmony, tonic: int, mode: str) -> Harmony:
         """Add a seventh, a suspension or another tone to a plain triad."""
-        dice, root, triad = self.dice, harmony.root, harmony.intervals
+        root, triad = harmony.root, harmony.intervals
         if triad not in ((0, 4, 7), (0, 3, 7), (0, 3, 6)):
             return harmony
-        if dice.chance(self.sevenths):
+        if rng.bernoulli(self.sevenths):
             raised = (root + 11 - tonic) % 12 in SCALES[mode] and (root + 10 - tonic) % 12 not in SCALES[mode]
             return replace(harmony, intervals=(*triad, 11 if raised and triad != (0, 3, 6) else 10))
         if triad == (0, 3, 6):
             return harmony
-        if dice.chance(self.suspensions):
-            return Harmony(root, dice.pick(((0, 5, 7), (0, 5, 7), (0, 2, 7))))
-        if dice.chance(self.additions):
+        if rng.bernoulli(self.suspensions):
+            return Harmony(root, rng.choice(((0, 5, 7), (0, 5, 7), (0, 2, 7))))
+        if rng.bernoulli(self.additions):
             # The sixth or ninth that the scale has; a minor sixth would name another chord.
             options = [step for step in (9, 2) if (root + step - tonic) % 12 in SCALES[mode]]
-            return replace(harmony, intervals=(*triad, dice.pick(options))) if options else harmony
+            return replace(harmony, intervals=(*triad, rng.choice(options))) if options else harmony
         return harmony
 
-    def _invert(self, harmonies: list[Harmony]) -> list[Harmony]:
+    def _invert(self, rng: SeededRandom, harmonies: list[Harmony]) -> list[Harmony]:
         """Set another chord tone in the bass now and then, most often one a step from its neighbours."""
         inverted = [*harmonies]
         for number in range(1, len(harmonies)):
             harmony = harmonies[number]
-            if harmony.bass is not None or not self.dice.chance(self.slashes):
+            if harmony.bass is not None or not rng.bernoulli(self.slashes):
                 continue
             before = inverted[number - 1]
             lowest = before.root if before.bass is None else before.bass
@@ -219,13 +218,13 @@ class Taste:
                 bass = (harmony.root + interval) % 12
                 near = sum((bass - other) % 12 in (1, 2, 10, 11) for other in (lowest, after))
                 weights[bass] = weight * (1 + 2 * near)
-            inverted[number] = harmony.over(self.dice.weighted(weights))
+            inverted[number] = harmony.over(rng.weighted_choice(weights))
         return inverted
 
-    def _borrow(self, tonic: int, mode: str, root: int, follower: int) -> Harmony:
+    def _borrow(self, rng: SeededRandom, tonic: int, mode: str, root: int, follower: int) -> Harmony:
         """A dominant or a leading diminished chord of what follows, or a chord of the parallel mode."""
         target = tonic + SCALES[mode][follower]
-        kind = self.dice.weighted({"dominant": 4, "leading": 1, "augmented": 0.6, "parallel": 4})
+        kind = rng.weighted_choice({"dominant": 4, "leading": 1, "augmented": 0.6, "parallel": 4})
         if kind == "dominant":
             return Harmony((target + 7) % 12, (0, 4, 7, 10))
         if kind == "leading":
@@ -233,7 +232,7 @@ class Taste:
         if kind == "augmented":
             return Harmony(root, (0, 4, 8))
         bright = mode in ("major", "mixolydian", "lydian")
-        return roman(self.dice.pick(("bVII", "iv", "bVI", "bIII") if bright else ("IV", "bII", "bVI", "V")), tonic)
+        return roman(rng.choice(("bVII", "iv", "bVI", "bIII") if bright else ("IV", "bII", "bVI", "V")), tonic)
 
 
 def blues(tonic: int, mode: str) -> list[Harmony]:

@@ -4,8 +4,8 @@ A bar of 4/4 has 16 signs (four a beat) and a bar of 3/4 has 12 (four a beat); a
 beat, because its beat is a dotted quarter. A figure may be several bars long. What a sign means is its reader's.
 """
 
-from latentstem.data.dice import Dice
 from latentstem.data.grid import Metre
+from latentstem.data.rng import SeededRandom
 
 CLOSE = 1e-6
 """Beats within which two positions are the same; thirds of a beat are not exact in binary."""
@@ -42,11 +42,11 @@ def onsets(figure: str, metre: Metre, start: float, end: float) -> list[tuple[fl
     return placed
 
 
-def drawn_figure(dice: Dice, metre: Metre, signs: dict[str, float], density: float, bars: int = 1) -> str:
+def drawn_figure(rng: SeededRandom, metre: Metre, signs: dict[str, float], density: float, bars: int = 1) -> str:
     """Draw a figure on the eighths, sometimes pushed by a sixteenth.
 
     Args:
-        dice: source of the draws.
+        rng: source of the draws.
         metre: of the figure.
         signs: weights of the signs after the first; the figure begins with the first key.
         density: chance that something begins on an eighth.
@@ -56,13 +56,13 @@ def drawn_figure(dice: Dice, metre: Metre, signs: dict[str, float], density: flo
         The figure, `bars * steps_per_bar(metre)` signs long.
 
     Example:
-        >>> len(drawn_figure(Dice(0), Metre("6/8", 2, 3), {"x": 1.0}, density=0.5))
+        >>> len(drawn_figure(SeededRandom(0), Metre("6/8", 2, 3), {"x": 1.0}, density=0.5))
         12
     """
     drawn = ["."] * (bars * steps_per_bar(metre))
     drawn[0] = next(iter(signs))
     for step in range(2, len(drawn), 2):
-        if dice.chance(density):
-            early = step > 2 and drawn[step - 2] != "." and dice.chance(0.12)
-            drawn[step - early] = dice.weighted(signs)
+        if rng.bernoulli(density):
+            early = step > 2 and drawn[step - 2] != "." and rng.bernoulli(0.12)
+            drawn[step - early] = rng.weighted_choice(signs)
     return "".join(drawn)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from latentstem.data.dice import Dice
 from latentstem.data.form import Passage
 from latentstem.data.grid import Grid
 from latentstem.data.harmony import SCALES, Harmony, Span, roman
 from latentstem.data.progressions import Taste, blues
+from latentstem.data.rng import SeededRandom
 
 Phrase = list[tuple[Harmony, float]]
 """Chords with their lengths in beats."""
@@ -22,11 +22,11 @@ MODES = {
 }
 
 
-def write_chords(dice: Dice, passages: Sequence[Passage], grid: Grid, blue: bool) -> list[Span]:
+def write_chords(rng: SeededRandom, passages: Sequence[Passage], grid: Grid, blue: bool) -> list[Span]:
     """Set the chords of a song.
 
     Args:
-        dice: source of the draws.
+        rng: source of the draws.
         passages: the sections, from `lay_out`.
         grid: metre and tempo; a chord lasts between about half a second and five.
         blue: whether the phrases are twelve-bar blues.
@@ -37,33 +37,28 @@ def write_chords(dice: Dice, passages: Sequence[Passage], grid: Grid, blue: bool
     Example:
         >>> from latentstem.data.grid import METRES
         >>> passages = [Passage("verse", 0, 4), Passage("chorus", 4, 8)]
-        >>> spans = write_chords(Dice(0), passages, Grid(120.0, METRES[0], 0.0, 0.5, 20.0), blue=False)
+        >>> spans = write_chords(SeededRandom(0), passages, Grid(120.0, METRES[0], 0.0, 0.5, 20.0), blue=False)
         >>> spans[0].start, spans[-1].end
         (0.0, 32.0)
     """
-    tonic = dice.below(12)
-    mode = dice.pick(("major", "major", "mixolydian", "minor")) if blue else dice.weighted(MODES)
-    home = (tonic, mode)
-    keys = {"verse": home, "chorus": home, "bridge": home}
-    if dice.chance(0.1):
-        keys["chorus"] = _other_key(dice, tonic, mode)
-    if dice.chance(0.3):
-        keys["bridge"] = _other_key(dice, tonic, mode)
-    lift = dice.pick((1, 2, 2)) if dice.chance(0.14) else 0
-    taste = Taste(dice)
-    paces = _paces(dice, grid)
+    keys = _keys(rng.child("keys"), blue)
+    lifts = rng.child("lift")
+    lift = lifts.choice((1, 2, 2)) if lifts.bernoulli(0.14) else 0
+    taste = Taste(rng.child("style"))
+    paces = _paces(rng.child("pace"), grid)
     phrases: dict[str, Phrase] = {}
     for name, (tonic, mode) in keys.items():
         if blue and name != "bridge":
             phrases[name] = [(harmony, float(grid.metre.beats)) for harmony in blues(tonic, mode)]
         else:
-            phrases[name] = _phrase(dice, taste, tonic, mode, grid, paces)
+            phrases[name] = _phrase(rng.child(name), taste, tonic, mode, grid, paces)
     # The short sections are made of what the song has already.
     for name in ("intro", "break", "outro"):
-        source = dice.pick(("verse", "chorus"))
+        source = rng.child(name).choice(("verse", "chorus"))
         keys[name], phrases[name] = keys[source], phrases[source]
 
-    turnarounds, cadences = dice.chance(0.3), dice.chance(0.6)
+    rng = rng.child("cadences")
+    turnarounds, cadences = rng.bernoulli(0.3), rng.bernoulli(0.6)
     spans: list[Span] = []
     shift = 0
     for number, passage in enumerate(passages):
@@ -73,7 +68,7 @@ def write_chords(dice: Dice, passages: Sequence[Passage], grid: Grid, blue: bool
             # A dominant leads into a new key, and in some songs into every section.
             moves = (spans[-1].tonic, spans[-1].mode) != (tonic, mode)
             if cadences if moves else turnarounds:
-                dominant = roman(dice.pick(("V", "V7", "V7", "V7sus4")), tonic)
+                dominant = roman(rng.choice(("V", "V7", "V7", "V7sus4")), tonic)
                 spans[-1] = replace(spans[-1], harmony=dominant)
         spans += _fill(passage, phrases[passage.name], shift, tonic, mode, grid.metre.beats)
         if passage.name == "outro" and number == len(passages) - 1 and passage.stop - passage.first > 1:
@@ -85,39 +80,50 @@ def write_chords(dice: Dice, passages: Sequence[Passage], grid: Grid, blue: bool
     return spans
 
 
-def _other_key(dice: Dice, tonic: int, mode: str) -> tuple[int, str]:
+def _keys(rng: SeededRandom, blue: bool) -> dict[str, tuple[int, str]]:
+    """Tonic and mode of the verse, and of the chorus and the bridge, which seldom have another."""
+    tonic = rng.integer(12)
+    mode = rng.choice(("major", "major", "mixolydian", "minor")) if blue else rng.weighted_choice(MODES)
+    keys = {"verse": (tonic, mode)}
+    for name, share in (("chorus", 0.1), ("bridge", 0.3)):
+        own = rng.child(name)
+        keys[name] = _other_key(own, tonic, mode) if own.bernoulli(share) else (tonic, mode)
+    return keys
+
+
+def _other_key(rng: SeededRandom, tonic: int, mode: str) -> tuple[int, str]:
     """A step or a half-step up, the fourth, the fifth, the relative or the parallel key."""
     dark = SCALES[mode][2] == 3
     relative = (tonic + 3, "major") if dark else (tonic - 3, "minor")
     parallel = (tonic, "major" if dark else "minor")
     moved = [(tonic + step, mode) for step in (1, 2, 5, 7)]
     weights = {relative: 3.0, parallel: 1.0} | dict(zip(moved, (0.7, 2.0, 2.0, 1.0), strict=True))
-    other, mode = dice.weighted(weights)
+    other, mode = rng.weighted_choice(weights)
     return other % 12, mode
 
 
-def _paces(dice: Dice, grid: Grid) -> tuple[float, ...]:
+def _paces(rng: SeededRandom, grid: Grid) -> tuple[float, ...]:
     """Lengths of this song's chords in bars, neither hurried nor endless at its tempo."""
     bar = grid.metre.beats * 60.0 / grid.tempo
     options = [(1.0,), (1.0,), (1.0,), (2.0,), (1.0, 2.0), (4.0,)]
     if grid.metre.beats != 3:
         options += [(0.5,), (0.5, 1.0), (0.5, 0.5, 1.0)]
     fitting = [lengths for lengths in options if min(lengths) * bar >= 0.5 and max(lengths) * bar <= 5.0]
-    return dice.pick(fitting)
+    return rng.choice(fitting)
 
 
-def _phrase(dice: Dice, taste: Taste, tonic: int, mode: str, grid: Grid, paces: tuple[float, ...]) -> Phrase:
+def _phrase(rng: SeededRandom, taste: Taste, tonic: int, mode: str, grid: Grid, paces: tuple[float, ...]) -> Phrase:
     """Draw a phrase of four or eight bars, or of two where chords change twice a bar."""
-    bars = dice.pick((4, 4, 8) if max(paces) > 0.5 else (2, 4))
+    bars = rng.choice((4, 4, 8) if max(paces) > 0.5 else (2, 4))
     drawn: list[float] = []
     while sum(drawn) < bars:
         # Two halves share a bar, so a half is always drawn as a pair.
-        length = dice.pick(paces)
+        length = rng.choice(paces)
         drawn += [0.5, 0.5] if length == 0.5 else [min(length, bars - sum(drawn))]
     beats = [length * grid.metre.beats for length in drawn]
-    if grid.metre.beats == 3 and dice.chance(0.2):
-        beats = [part for length in beats for part in ([2.0, 1.0] if length == 3 and dice.chance(0.3) else [length])]
-    return list(zip(taste.phrase(tonic, mode, len(beats)), beats, strict=True))
+    if grid.metre.beats == 3 and rng.bernoulli(0.2):
+        beats = [part for length in beats for part in ([2.0, 1.0] if length == 3 and rng.bernoulli(0.3) else [length])]
+    return list(zip(taste.phrase(rng.child("chords"), tonic, mode, len(beats)), beats, strict=True))
 
 
 def _fill(passage: Passage, phrase: Phrase, shift: int, tonic: int, mode: str, beats: int) -> list[Span]:

@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 
 from latentstem.audio.level import BLOCK, RANGE_DB, REFERENCE_RMS
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.dice import Dice
 from latentstem.data.layouts import StemError, track_files
+from latentstem.data.rng import SeededRandom
 from latentstem.data.track import StemTrack, block_powers, is_silent
 
 REDRAWS = 8
@@ -162,9 +162,9 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         if not 0 <= index < self.length:
             raise IndexError(f"crop {index} of {self.length}")
-        dice = Dice((self.seed, index))
-        track, start = self._draw_place(dice)
-        gains = self._draw_gains(dice, [name for name in track.files if name != self.folder.target])
+        rng = SeededRandom(self.seed).child(f"crop {index}")
+        track, start = self._draw_place(rng.child("place"))
+        gains = self._draw_gains(rng.child("mix"), [name for name in track.files if name != self.folder.target])
         powers = self._block_powers(track)
 
         crop = (start, self.crop_samples, self.folder.channels, self.folder.sampling_rate)
@@ -176,13 +176,13 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         mix_powers = sum(gain**2 * powers[name] for name, gain in gains.items())
         return mix * _to_reference(mix_powers), stem * _to_reference(powers[self.folder.target])
 
-    def _draw_place(self, dice: Dice) -> tuple[StemTrack, int]:
+    def _draw_place(self, rng: SeededRandom) -> tuple[StemTrack, int]:
         """Choose a track and the first sample of the crop."""
-        redraws = 0 if dice.chance(self.rest_share) else REDRAWS
+        redraws = 0 if rng.bernoulli(self.rest_share) else REDRAWS
         while True:
-            mark = dice.below(int(self._ends[-1]))
+            mark = rng.integer(int(self._ends[-1]))
             track = self.folder.tracks[int(np.searchsorted(self._ends, mark, side="right"))]
-            start = dice.below(max(track.length(self.folder.sampling_rate) - self.crop_samples, 0) + 1)
+            start = rng.integer(max(track.length(self.folder.sampling_rate) - self.crop_samples, 0) + 1)
             if redraws == 0 or self._sounds(track, start):
                 return track, start
             redraws -= 1
@@ -194,13 +194,13 @@ class StemCrops(Dataset[tuple[Tensor, Tensor]]):
         first, end = int(start / per_block), int(-(-(start + self.crop_samples) // per_block))
         return bool(_sounding(powers)[first:end].any())
 
-    def _draw_gains(self, dice: Dice, names: Sequence[str]) -> dict[str, float]:
+    def _draw_gains(self, rng: SeededRandom, names: Sequence[str]) -> dict[str, float]:
         """Choose the stems of the mix and their gains."""
-        count = len(names) if dice.chance(self.full_mix_share) else 1 + dice.below(len(names))
+        count = len(names) if rng.bernoulli(self.full_mix_share) else 1 + rng.integer(len(names))
         left, chosen = list(names), []
         for _ in range(count):
-            chosen.append(left.pop(dice.below(len(left))))
-        return {name: dice.uniform(*self.gain_range) for name in chosen}
+            chosen.append(left.pop(rng.integer(len(left))))
+        return {name: rng.uniform(*self.gain_range) for name in chosen}
 
     def _block_powers(self, track: StemTrack) -> dict[str, np.ndarray]:
         """Mean square of every block of every stem, all stems continued to one length."""

@@ -2,8 +2,8 @@
 
 from itertools import pairwise, permutations
 
-from latentstem.data.dice import Dice
 from latentstem.data.harmony import Harmony
+from latentstem.data.rng import SeededRandom
 
 SEATS = (52, 59, 65, 71, 76)
 """Where the voices of a choir sit, from the lowest up."""
@@ -13,17 +13,17 @@ class Hand:
     """Close position: the inversion nearest to the last voicing, every tone in it, the lowest at MIDI 50-67.
 
     Args:
-        dice: source of the draws.
+        rng: source of the draws.
         centre: MIDI pitch to which the hand returns.
 
     Example:
-        >>> hand = Hand(Dice(0), centre=62.0)
+        >>> hand = Hand(SeededRandom(0), centre=62.0)
         >>> hand.voice(Harmony(0, (0, 4, 7))), hand.voice(Harmony(5, (0, 4, 7)))
         ([60, 64, 67], [60, 65, 69])
     """
 
-    def __init__(self, dice: Dice, centre: float):
-        self.dice, self.centre = dice, centre
+    def __init__(self, rng: SeededRandom, centre: float):
+        self.rng, self.centre = rng, centre
         self.last: list[int] = []
 
     def voice(self, harmony: Harmony) -> list[int]:
@@ -32,7 +32,7 @@ class Hand:
         lows = [lowest for lowest in range(50, 68) if lowest % 12 in tones]
         candidates = [sorted(lowest + (tone - lowest) % 12 for tone in tones) for lowest in lows]
         mean = self.centre
-        if self.last and not self.dice.chance(0.05):
+        if self.last and not self.rng.bernoulli(0.05):
             # Drawn back a little to the player's own centre.
             mean = 0.8 * sum(self.last) / len(self.last) + 0.2 * self.centre
         self.last = min(candidates, key=lambda notes: abs(sum(notes) / len(notes) - mean))

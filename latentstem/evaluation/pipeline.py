@@ -78,8 +78,8 @@ def evaluate_pipeline(
 
     Args:
         pipe: the pipeline, with its own guidance.
-        root: folder of annotated songs, from `latentstem.data.corpus.write_corpus`, at least two of them.
-        target: name of the stem; None is the pipeline's own.
+        root: folder of annotated songs, from `latentstem.data.corpus.write_corpus`, at least two with the target.
+        target: name of the stem, and of the part in the annotations; None is the pipeline's own.
         num_inference_steps: steps of the sampler.
         seconds: length that is used of each song; all of it if absent.
 
@@ -130,7 +130,7 @@ def evaluate_pipeline(
     return Evaluation(
         [one.name for one in tracks],
         {
-            kind: [score_stem(*case) for case in zip(some, songs, heard[TRUE], strict=True)]
+            kind: [score_stem(*case, name) for case in zip(some, songs, heard[TRUE], strict=True)]
             for kind, some in heard.items()
         },
         [

@@ -166,7 +166,7 @@ def cache_latents(
     """
     codec = as_codec(autoencoder)
     channels, rate = codec.audio_channels, codec.sampling_rate
-    key = hashlib.sha256(f"{submixes} {seed} {production} {rate} {channels} {codec.hop_length}".encode())
+    key = hashlib.sha256(f"{target} {submixes} {seed} {production} {rate} {channels} {codec.hop_length}".encode())
     for name, weight in autoencoder.state_dict().items():
         # A decoder that goes on training leaves the latents as they are.
         if not name.startswith("decoder"):

@@ -13,7 +13,6 @@ from latentstem.data.bass_figures import FIGURES as BASS_FIGURES
 from latentstem.data.bassline import Bassist
 from latentstem.data.comping import FIGURES as COMPING_FIGURES
 from latentstem.data.comping import Comper
-from latentstem.data.dice import Dice
 from latentstem.data.drum_patterns import PATTERNS, SWUNG, WEIGHTS
 from latentstem.data.drums import Drummer
 from latentstem.data.grid import METRES, Feel, Grid
@@ -22,6 +21,7 @@ from latentstem.data.harmony import SCALES, SYMBOLS, Harmony, Span, diatonic
 from latentstem.data.melody import lead
 from latentstem.data.programs import BASSES, CLEAR, FAMILIES, KITS, STYLES
 from latentstem.data.rhythms import onsets
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import REGISTER_BASS
 from latentstem.data.voicing import Choir
 
@@ -55,11 +55,13 @@ def song(seed, metre, count=24, foreign=True):
 
 
 def groove(seed, metre):
-    return Groove.of(metre, Drummer(Dice(seed), metre, False), [Comper(Dice(seed), metre, complete=False)])
+    return Groove.of(
+        metre, Drummer(SeededRandom(seed), metre, False), [Comper(SeededRandom(seed), metre, complete=False)]
+    )
 
 
 def bassist(seed, metre):
-    return Bassist(Dice(seed), groove(seed, metre), swung=seed % 5 == 0)
+    return Bassist(SeededRandom(seed), groove(seed, metre), swung=seed % 5 == 0)
 
 
 @cache
@@ -100,7 +102,7 @@ def test_a_bass_is_monophonic_within_its_register_and_in_every_chord(seed, metre
     starts = [stroke.start for stroke in strokes]
     assert starts == sorted(set(starts))
     grid = Grid(120.0, metre, 0.1, 0.5, 90.0)
-    notes = grid.play(Dice(seed), strokes, Feel(0.0, 0.01, 4.0), monophonic=True)
+    notes = grid.play(SeededRandom(seed), strokes, Feel(0.0, 0.01, 4.0), monophonic=True)
     assert all(before.end < after.start for before, after in pairwise(notes))
     assert len(notes) > 0.9 * len(strokes)
 
@@ -170,7 +172,7 @@ def test_walking_lands_near_where_it_came_from():
 def test_the_style_kick_plays_on_the_bass_drum():
     for seed, metre in bass_players()["kick"][:20]:
         spans = song(seed, metre)
-        kicks = Drummer(Dice(seed), metre, False).kicks
+        kicks = Drummer(SeededRandom(seed), metre, False).kicks
         starts = {round(span.start, 6) for span in spans}
         for stroke in bassist(seed, metre).play(spans):
             beside = [abs(stroke.start % metre.beats - kick) for kick in (0.0, *kicks)]
@@ -202,7 +204,7 @@ def test_most_players_sit_on_the_groove_of_their_own_band():
     for metre in METRES:
         grooves = [groove(seed, metre) for seed in range(80)]
         for seed, (its, another) in enumerate(pairwise(grooves)):
-            figure = Bassist(Dice(seed), its, swung=False).figure
+            figure = Bassist(SeededRandom(seed), its, swung=False).figure
             own.append(its.fit(figure))
             others.append(another.fit(figure))
     assert np.mean(own) > np.mean(others) + 0.1
@@ -213,7 +215,7 @@ def test_most_players_sit_on_the_groove_of_their_own_band():
 def test_a_band_without_a_rhythm_leaves_the_choice_to_the_player(metre):
     silent = Groove.of(metre, None, [])
     assert silent.figure == "" and silent.fit("1" + "." * (SIXTEENTHS[metre.name] - 1)) == 0.0
-    styles = {Bassist(Dice(seed), silent, swung=False).style for seed in range(400)}
+    styles = {Bassist(SeededRandom(seed), silent, swung=False).style for seed in range(400)}
     assert styles == set(STYLES)
 
 
@@ -230,7 +232,7 @@ def test_a_fit_is_a_cosine(seed, metre):
 
 def test_a_groove_hears_the_kick_and_doubles_the_riff_but_not_the_offbeat():
     metre = METRES[0]
-    drummer, comper = Drummer(Dice(3), metre, False), Comper(Dice(0), metre, complete=False)
+    drummer, comper = Drummer(SeededRandom(3), metre, False), Comper(SeededRandom(0), metre, complete=False)
     drums = Groove.of(metre, drummer, [])
     assert [step / 4 for step in drums.kicks] == list(drummer.kicks)
     assert min(drums.strikes[step] for step in drums.kicks) >= 1.0
@@ -258,7 +260,7 @@ def test_every_bass_program_and_style_is_heard():
 @given(seeds, metres)
 def test_a_complete_player_sounds_every_chord_whole(seed, metre):
     spans = song(seed, metre)
-    player = Comper(Dice(seed), metre, complete=True)
+    player = Comper(SeededRandom(seed), metre, complete=True)
     strokes = player.play(spans)
     assert_within_spans(strokes, spans)
     for span in spans:
@@ -269,7 +271,7 @@ def test_a_complete_player_sounds_every_chord_whole(seed, metre):
 @given(seeds, metres)
 def test_other_players_stay_in_the_chord_too(seed, metre):
     spans = song(seed, metre)
-    strokes = Comper(Dice(seed), metre, complete=False).play(spans)
+    strokes = Comper(SeededRandom(seed), metre, complete=False).play(spans)
     assert_within_spans(strokes, spans)
     for span in spans:
         assert {note.pitch % 12 for note in within(strokes, span)} <= set(span.harmony.pitch_classes)
@@ -280,16 +282,16 @@ def test_every_program_and_role_is_heard():
     roles = {role for family in FAMILIES for role in family.roles}
     programs = [program for family in FAMILIES for program in family.programs]
     assert len(programs) == len(set(programs)) and set(CLEAR) <= set(programs)
-    players = [Comper(Dice(seed), METRES[seed % 3], complete=False) for seed in range(2500)]
+    players = [Comper(SeededRandom(seed), METRES[seed % 3], complete=False) for seed in range(2500)]
     assert {player.program for player in players} == set(programs)
     assert {player.role for player in players} == roles
-    leaders = [Comper(Dice(seed), METRES[seed % 3], complete=True) for seed in range(600)]
+    leaders = [Comper(SeededRandom(seed), METRES[seed % 3], complete=True) for seed in range(600)]
     assert {player.program for player in leaders} == set(CLEAR)
     assert {player.role for player in leaders} == roles - {"power", "riff"}
 
 
 def test_power_chords_are_roots_and_fifths():
-    players = [Comper(Dice(seed), METRES[seed % 3], complete=False) for seed in range(400)]
+    players = [Comper(SeededRandom(seed), METRES[seed % 3], complete=False) for seed in range(400)]
     powers = [(seed, player) for seed, player in enumerate(players) if player.role == "power"]
     assert len(powers) > 5
     for seed, player in powers:
@@ -315,7 +317,7 @@ def test_a_choir_leads_its_voices():
 
 
 def test_strums_go_down_and_up():
-    players = [Comper(Dice(seed), METRES[0], complete=True) for seed in range(200)]
+    players = [Comper(SeededRandom(seed), METRES[0], complete=True) for seed in range(200)]
     strums = [player for player in players if player.role == "strum" and "u" in player.figure and player.roll > 0.01]
     chord = [Span(Harmony(0, (0, 4, 7)), 0.0, 4.0, 0, "major")]
     for player in strums[:8]:
@@ -334,7 +336,7 @@ def test_strums_go_down_and_up():
 @given(seeds, metres)
 def test_a_lead_is_one_voice_in_the_scale_with_chord_tones_on_the_beat(seed, metre):
     spans = song(seed, metre, foreign=False)
-    strokes = lead(Dice(seed), spans, metre)
+    strokes = lead(SeededRandom(seed), spans, metre)
     assert_within_spans(strokes, spans)
     assert all(before.end <= after.start + 1e-6 for before, after in pairwise(strokes))
     scale = {(spans[0].tonic + step) % 12 for step in SCALES[spans[0].mode]}
@@ -349,7 +351,7 @@ def test_a_lead_says_things_again_and_breathes(metre):
     for seed in range(20):
         spans = [Span(Harmony(0, (0, 4, 7)), 0.0, 16.0 * metre.beats, 0, "major")]
         bars = [[] for _ in range(16)]
-        strokes = lead(Dice(seed), spans, metre)
+        strokes = lead(SeededRandom(seed), spans, metre)
         for stroke in strokes:
             bars[int(stroke.start // metre.beats)].append(round(stroke.start % metre.beats, 3))
         assert len({tuple(bar) for bar in bars}) <= 12
@@ -358,7 +360,7 @@ def test_a_lead_says_things_again_and_breathes(metre):
 
 
 def test_no_chords_no_lead():
-    assert lead(Dice(0), [], METRES[0]) == []
+    assert lead(SeededRandom(0), [], METRES[0]) == []
 
 
 # --- drums
@@ -366,7 +368,7 @@ def test_no_chords_no_lead():
 
 @given(seeds, metres, st.booleans(), st.booleans(), st.booleans())
 def test_bars_and_fills_stay_in_their_bar(seed, metre, swung, fill, opening):
-    drummer = Drummer(Dice(seed), metre, swung)
+    drummer = Drummer(SeededRandom(seed), metre, swung)
     for player in (drummer, drummer.variation()):
         strokes = player.bar(fill, opening)
         assert strokes and all(0 <= stroke.start < stroke.end <= metre.beats for stroke in strokes)
@@ -382,7 +384,7 @@ def test_a_fill_changes_the_end_of_the_bar_alone():
     for seed, metre in product(range(30), METRES):
         bars = []
         for fill in (False, True):
-            drummer = Drummer(Dice(seed), metre, False)
+            drummer = Drummer(SeededRandom(seed), metre, False)
             drummer.restlessness = 0.0
             bars.append({(stroke.start, stroke.pitch) for stroke in drummer.bar(fill, False)})
         plain, filled = bars
@@ -394,9 +396,9 @@ def test_a_fill_changes_the_end_of_the_bar_alone():
 def test_every_drum_style_is_heard():
     for metre, swung in product(METRES, (False, True)):
         table = (SWUNG if swung else WEIGHTS)[metre.name]
-        assert {Drummer(Dice(seed), metre, swung).style for seed in range(300)} == set(table)
+        assert {Drummer(SeededRandom(seed), metre, swung).style for seed in range(300)} == set(table)
         assert set(table) <= set(PATTERNS[metre.name])
-    assert {Drummer(Dice(seed), METRES[0], False).kit for seed in range(100)} == set(KITS)
+    assert {Drummer(SeededRandom(seed), METRES[0], False).kit for seed in range(100)} == set(KITS)
 
 
 # --- rhythm and draws
@@ -441,9 +443,9 @@ def test_a_seed_names_what_is_played(seed, metre):
         [
             *bassist(seed, metre).play(spans),
             *bassist(seed, metre).variation(groove(seed, metre), restyled=True).play(spans),
-            *Comper(Dice(seed), metre, complete=False).play(spans),
-            *lead(Dice(seed), spans, metre),
-            *Drummer(Dice(seed), metre, False).bar(True, True),
+            *Comper(SeededRandom(seed), metre, complete=False).play(spans),
+            *lead(SeededRandom(seed), spans, metre),
+            *Drummer(SeededRandom(seed), metre, False).bar(True, True),
         ]
         for _ in range(2)
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from latentstem.audio.level import sounding_rms
 from latentstem.data import production
 from latentstem.data.production import band_limited, compressed, equalised, in_room, produce, saturated
+from latentstem.data.rng import SeededRandom
 
 RATE = 44100
 
@@ -140,7 +141,7 @@ def test_a_room_is_the_direct_sound_and_a_plain_convolution():
 def test_drawn_rooms_answer_after_the_direct_sound_and_die_away():
     click = torch.zeros(16, 1, RATE)
     click[..., 100] = 1.0
-    draws = production._Draws(seeded(0), click.device, 1.0)
+    draws = production._Draws(SeededRandom(0), click.device, 1.0)
     answer = (production._room(click, draws, RATE) - click)[:, 0]
     assert answer[:, :100].abs().amax() < 1e-5
     energy = answer.square()
@@ -153,7 +154,7 @@ def test_drawn_rooms_answer_after_the_direct_sound_and_die_away():
 
 def test_drawn_noise_is_35_to_60_decibels_below_the_reference():
     silence = torch.zeros(64, 1, 8192)
-    draws = production._Draws(seeded(0), silence.device, 1.0)
+    draws = production._Draws(SeededRandom(0), silence.device, 1.0)
     levels = decibels(production._noise(silence, draws, RATE)[:, 0]) + 20
     assert levels.amin() == pytest.approx(-60, abs=2) and levels.amax() == pytest.approx(-35, abs=2)
 

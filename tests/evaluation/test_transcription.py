@@ -99,11 +99,11 @@ def test_what_is_not_mono_audio_is_refused(shape):
 
 def random_line(seconds, seed):
     """Notes of all lengths, some repeated, some apart, louder and softer."""
-    dice, notes, time = np.random.default_rng(seed), [], 0.05
+    draw, notes, time = np.random.default_rng(seed), [], 0.05
     while time < seconds - 1.0:
-        length = float(dice.choice([0.12, 0.25, 0.5, 1.4]))
-        notes.append((time, time + 0.95 * length, int(dice.integers(28, 50))))
-        time += length * float(dice.choice([1.0, 1.0, 1.5]))
+        length = float(draw.choice([0.12, 0.25, 0.5, 1.4]))
+        notes.append((time, time + 0.95 * length, int(draw.integers(28, 50))))
+        time += length * float(draw.choice([1.0, 1.0, 1.5]))
     return notes
 
 

@@ -32,7 +32,7 @@ def songs(tmp_path, play):
 class Knowing:
     """A pipeline that plays the true basses, one after the other."""
 
-    sampling_rate, hop_length = 44100, 4096
+    sampling_rate, audio_channels, hop_length, config = 44100, 1, 4096, {"target": "bass"}
 
     def __init__(self, autoencoder, folder):
         self.autoencoder = autoencoder

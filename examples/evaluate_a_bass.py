@@ -11,7 +11,7 @@ import torch
 
 import latentstem
 from latentstem import Quality, StemAccompanimentPipeline, read_audio, resample
-from latentstem.data.midi import write_midi
+from latentstem.data.render.midi import write_midi
 from latentstem.data.score import Song
 from latentstem.evaluation import chord_share, onset_f1, onset_times, root_on_downbeat, track_pitch, transcribe
 

@@ -24,13 +24,14 @@ from rich.table import Table
 
 import latentstem
 from latentstem import REFERENCE_RMS, AutoencoderSpectral, StemAccompanimentPipeline, sounding_rms
-from latentstem.data.composer import TEST_SEEDS, VALIDATION_SEEDS, Song, compose
-from latentstem.data.corpus import render_song
+from latentstem.data.compose.composer import Song, compose
+from latentstem.data.render.fluidsynth import SAMPLING_RATE
+from latentstem.data.render.song import render_song
 from latentstem.data.score import Note
-from latentstem.data.synthesis import SAMPLING_RATE
+from latentstem.data.splits import TEST_SEEDS, VALIDATION_SEEDS
 from latentstem.evaluation import chord_share, sounding_frames, track_pitch
 from latentstem.models.latent_scaling import normalize_latents
-from latentstem.training.loop import replace_folder
+from latentstem.training.engine.run import replace_folder
 from latentstem.training.unet import UNetTraining, train
 
 SOUNDFONT = "fluidr3"

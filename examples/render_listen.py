@@ -20,9 +20,9 @@ from torch import Tensor
 
 import latentstem
 from latentstem import StemAccompanimentPipeline, read_audio, reference_gain, resample
-from latentstem.data.composer import compose
-from latentstem.data.synthesis import SAMPLING_RATE, render_parts
-from latentstem.preview import log_frequency_spectrogram
+from latentstem.data.compose.composer import compose
+from latentstem.data.render.fluidsynth import SAMPLING_RATE, render_parts
+from latentstem.plotting.spectrogram import log_frequency_spectrogram
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "pages" / "assets" / "listen"

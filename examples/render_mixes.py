@@ -9,9 +9,9 @@ from pathlib import Path
 
 import soundfile
 
-from latentstem.data.corpus import SynthEffects, render_song
+from latentstem.data.render.fluidsynth import SAMPLING_RATE
+from latentstem.data.render.song import SynthEffects, render_song
 from latentstem.data.score import Song
-from latentstem.data.synthesis import SAMPLING_RATE
 
 folder = Path(__file__).parent / "audio"
 for annotation in sorted(folder.glob("mix-*.json")):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import latentstem
 from latentstem import StemAccompanimentPipeline, read_audio, resample, write_audio
-from latentstem.data.check import check_folder
+from latentstem.data.stems.check import check_folder
 from latentstem.training.unet import UNetTraining, train
 
 STEMS = Path("my-stems")
@@ -16,8 +16,8 @@ TARGET = "bass"  # any stem that your songs share: "drums", "guitar", ...
 
 if __name__ == "__main__":
     if not STEMS.exists():
-        from latentstem.data.composer import VALIDATION_SEEDS
         from latentstem.data.corpus import write_corpus
+        from latentstem.data.splits import VALIDATION_SEEDS
 
         write_corpus(STEMS, VALIDATION_SEEDS[:12], duration=20.0)
 

@@ -5,9 +5,6 @@ from diffusers.models.modeling_utils import ModelMixin as ModelMixin
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline as DiffusionPipeline
 from diffusers.schedulers.scheduling_utils import SchedulerMixin as SchedulerMixin
 
-from latentstem.audio.circular import close_turn as close_turn
-from latentstem.audio.circular import resample_turn as resample_turn
-from latentstem.audio.circular import wrap_turn as wrap_turn
 from latentstem.audio.errors import AudioContentError as AudioContentError
 from latentstem.audio.errors import AudioError as AudioError
 from latentstem.audio.errors import AudioFileError as AudioFileError
@@ -21,13 +18,16 @@ from latentstem.audio.level import REFERENCE_RMS as REFERENCE_RMS
 from latentstem.audio.level import SoundingLevel as SoundingLevel
 from latentstem.audio.level import reference_gain as reference_gain
 from latentstem.audio.level import sounding_rms as sounding_rms
+from latentstem.audio.loops import close_turn as close_turn
+from latentstem.audio.loops import resample_turn as resample_turn
+from latentstem.audio.loops import wrap_turn as wrap_turn
 from latentstem.audio.resampling import resample as resample
 from latentstem.audio.resampling import resample_blocks as resample_blocks
 from latentstem.audio.resampling import resampled_length as resampled_length
-from latentstem.audio.spool import Spool as Spool
 from latentstem.audio.stft import istft as istft
 from latentstem.audio.stft import overlap_add as overlap_add
 from latentstem.audio.stft import stft as stft
+from latentstem.audio.temporary import Spool as Spool
 from latentstem.audio.tiling import tile_stream as tile_stream
 from latentstem.audio.tiling import tiled as tiled
 from latentstem.audio.validation import match_channels as match_channels
@@ -35,9 +35,9 @@ from latentstem.audio.validation import prepare_audio as prepare_audio
 from latentstem.audio.yin import yin as yin
 from latentstem.guidance.functional import classifier_free_guidance as classifier_free_guidance
 from latentstem.guidance.functional import rescale_std as rescale_std
-from latentstem.guidance.grounding import StyleGrounding as StyleGrounding
-from latentstem.guidance.keep import KeepRegions as KeepRegions
+from latentstem.guidance.inpainting import KeepRegions as KeepRegions
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance as RescaledClassifierFreeGuidance
+from latentstem.guidance.style_grounding import StyleGrounding as StyleGrounding
 from latentstem.guidance.style_space import StyleSpace as StyleSpace
 from latentstem.losses.adversarial import hinge_discriminator_loss as hinge_discriminator_loss
 from latentstem.losses.adversarial import hinge_generator_loss as hinge_generator_loss
@@ -63,10 +63,10 @@ from latentstem.models.unet_stem import StemUNet1DOutput as StemUNet1DOutput
 from latentstem.models.unet_stem import StemUNetStage as StemUNetStage
 from latentstem.nn.attention import SelfAttention1D as SelfAttention1D
 from latentstem.nn.attention import biased_attention as biased_attention
-from latentstem.nn.carriers import CarrierBank as CarrierBank
 from latentstem.nn.convnext import ConvNeXtBlock1D as ConvNeXtBlock1D
 from latentstem.nn.embeddings import TimestepEmbedding as TimestepEmbedding
 from latentstem.nn.embeddings import sinusoidal_embedding as sinusoidal_embedding
+from latentstem.nn.oscillators import CarrierBank as CarrierBank
 from latentstem.nn.position import DynamicPositionBias as DynamicPositionBias
 from latentstem.nn.position import reuse_position_tables as reuse_position_tables
 from latentstem.nn.resnet import ChannelNorm as ChannelNorm
@@ -79,8 +79,8 @@ from latentstem.pipelines.candidates import best_candidates as best_candidates
 from latentstem.pipelines.candidates import draw_candidates as draw_candidates
 from latentstem.pipelines.codec import StemCodecPipeline as StemCodecPipeline
 from latentstem.pipelines.diffusion import StemDiffusionPipeline as StemDiffusionPipeline
-from latentstem.pipelines.files import InitStemFile as InitStemFile
-from latentstem.pipelines.files import MixFile as MixFile
+from latentstem.pipelines.file_to_file import InitStemFile as InitStemFile
+from latentstem.pipelines.file_to_file import MixFile as MixFile
 from latentstem.pipelines.init_stem import InitStem as InitStem
 from latentstem.pipelines.init_stem import KeptAudio as KeptAudio
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
@@ -91,7 +91,7 @@ from latentstem.sampling.denoised import denoised_coefficients as denoised_coeff
 from latentstem.sampling.hooks import DenoisedHook as DenoisedHook
 from latentstem.sampling.hooks import DenoisedStep as DenoisedStep
 from latentstem.sampling.hooks import on_denoised as on_denoised
-from latentstem.sampling.windows import Windows as Windows
+from latentstem.sampling.overlapping import Windows as Windows
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler as CosineDDIMScheduler
 from latentstem.schedulers.cosine_ddim import CosineDDIMSchedulerOutput as CosineDDIMSchedulerOutput
 

@@ -118,7 +118,7 @@ def pytest_runtest_setup(item):
 @functools.cache
 def _missing_synthesizer():
     """Why music cannot be rendered here, or None."""
-    from latentstem.data.synthesis import SOUNDFONTS, SynthesisError, soundfont_path, synthesizer_path
+    from latentstem.data.render.fluidsynth import SOUNDFONTS, SynthesisError, soundfont_path, synthesizer_path
 
     try:
         synthesizer_path()

@@ -219,6 +219,9 @@ def test_an_unknown_option_would_be_seen():
 def test_every_script_that_is_named_has_the_options(words):
     """By its source: a script's options are parameters of its `main`, or fields of its settings."""
     script, *words = words
+    if script == "-m":
+        module, *words = words
+        script = f"{module.replace('.', '/')}.py"
     source = (ROOT / script).read_text()
     for word in words:
         if word.startswith("--"):

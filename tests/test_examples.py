@@ -18,7 +18,7 @@ from latentstem.cli import main
 ROOT = Path(latentstem.__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLE = ROOT / "examples" / "bass_accompaniment.py"
-RECIPE = ROOT / "examples" / "train_bass_gm.py"
+RECIPE = ROOT / "latentstem" / "recipes" / "bass_gm.py"
 
 
 def fenced(heading):
@@ -78,7 +78,7 @@ def test_the_example_mixes_are_there(number):
 @pytest.mark.fluidsynth
 def test_the_example_mixes_are_what_the_script_renders(tmp_path):
     """Of unseen songs: their seeds are the composer's test seeds, and the sound is that of the committed script."""
-    from latentstem.data.composer import TEST_SEEDS
+    from latentstem.data.splits import TEST_SEEDS
 
     script = tmp_path / "render_mixes.py"
     script.write_text((ROOT / "examples" / "render_mixes.py").read_text())
@@ -99,7 +99,7 @@ def test_the_example_mixes_are_what_the_script_renders(tmp_path):
 def short_recipe(tmp_path_factory):
     """Output of the short version of the recipe of the shipped weights, run as a newcomer runs it."""
     output = tmp_path_factory.mktemp("recipe") / "run"
-    subprocess.run([sys.executable, str(RECIPE), "--output", str(output), "--short"], check=True)
+    subprocess.run([sys.executable, "-m", "latentstem.recipes.bass_gm", "--output", str(output), "--short"], check=True)
     return output
 
 
@@ -131,7 +131,7 @@ def test_the_short_recipe_leaves_weights_and_a_card_that_says_how_they_were_made
     assert out.audios.shape == (1, 1, 3 * rate) and out.audios.isfinite().all()
     assert latentstem.StyleSpace.from_config(pipe.autoencoder.config) is not None
     card = (short_recipe / "bass-gm" / "README.md").read_text()
-    assert "python examples/train_bass_gm.py --output runs/run --short" in card and str(short_recipe) not in card
+    assert "python -m latentstem.recipes.bass_gm --output runs/run --short" in card and str(short_recipe) not in card
     assert re.search(r"\| unet \| 160 \| \d+\.\d \| 0 \|", card) and "{" not in card
     history = [json.loads(line) for line in (short_recipe / "unet" / "history.jsonl").read_text().splitlines()]
     assert {"chord_share", "velocity_error", "velocity_error_swapped"} <= history[-1].keys()

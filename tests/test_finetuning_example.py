@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import latentstem
-from latentstem.data.check import check_folder
 from latentstem.data.score import Note
+from latentstem.data.stems.check import check_folder
 from latentstem.evaluation import track_pitch
 
 EXAMPLE = Path(latentstem.__file__).parents[1] / "examples" / "finetune_lora.py"

@@ -1,8 +1,8 @@
 """Serves the files of the repository that pages link to.
 
-On the repository's host a page reaches them by relative links, `../../benchmarks/results/style.png`. The site has
-nothing above its pages, so each such file is copied to `repository/` and the link is led there. The model card becomes
-a page.
+On the repository's host a page reaches them by relative links, `../../benchmarks/results/style_grounding.png`. The site
+has nothing above its pages, so each such file is copied to `repository/` and the link is led there. The model card
+becomes a page.
 """
 
 import os

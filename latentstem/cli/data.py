@@ -12,7 +12,7 @@ from rich.table import Table
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 
 if TYPE_CHECKING:
-    from latentstem.data.check import FolderReport
+    from latentstem.data.stems.check import FolderReport
 
 data_app = typer.Typer(help="Folders of stems.", no_args_is_help=True)
 
@@ -39,10 +39,10 @@ def corpus(
 ) -> None:
     """Compose and render the annotated band corpus to ROOT/song_SEED/STEM.wav (needs FluidSynth)."""
     require_extras("corpus", "data", "latentstem.data.corpus", "pretty_midi")
-    from latentstem.data.bassnet import compose_artificial
-    from latentstem.data.composer import compose
+    from latentstem.data.compose.bassnet_sets import compose_artificial
+    from latentstem.data.compose.composer import compose
     from latentstem.data.corpus import write_corpus
-    from latentstem.data.synthesis import SoundfontNotFoundError, SynthesizerNotFoundError
+    from latentstem.data.render.fluidsynth import SoundfontNotFoundError, SynthesizerNotFoundError
 
     seeds = range(first_seed, first_seed + songs)
     if preset == "band":
@@ -63,8 +63,8 @@ def check(
     target: Annotated[str, typer.Option(help="The stem to learn.")] = "bass",
 ) -> None:
     """Report what is wrong with a folder of stems; exit code 1 if any track cannot be used."""
-    require_extras("data check", "data", "latentstem.data.check")
-    from latentstem.data.check import check_folder
+    require_extras("data check", "data", "latentstem.data.stems.check")
+    from latentstem.data.stems.check import check_folder
 
     with library_errors():
         report = check_folder(folder, target)

@@ -26,9 +26,9 @@ def evaluate(
 ) -> None:
     """Judge weights: harmony, rhythm, register, round trip and distance from true basses; JSON, Markdown and a plot."""
     require_extras("evaluate", "data,evaluation", "latentstem.evaluation.pipeline", "latentstem.data.corpus")
-    from latentstem.data.composer import VALIDATION_SEEDS
     from latentstem.data.corpus import write_corpus
-    from latentstem.data.synthesis import SoundfontNotFoundError, SynthesizerNotFoundError
+    from latentstem.data.render.fluidsynth import SoundfontNotFoundError, SynthesizerNotFoundError
+    from latentstem.data.splits import VALIDATION_SEEDS
     from latentstem.evaluation.pipeline import evaluate_pipeline, write_evaluation
 
     pipe = load_pipeline(weights, adapter).to(choose_device(device))

@@ -18,7 +18,7 @@ from latentstem.cli.outputs import Job
 from latentstem.cli.quiet import quiet_decoders
 from latentstem.cli.report import MadeStem, Report
 from latentstem.pipelines.candidates import Candidate, best_candidates, draw_candidates
-from latentstem.pipelines.files import InitStemFile, MixFile
+from latentstem.pipelines.file_to_file import InitStemFile, MixFile
 from latentstem.pipelines.init_stem import Ranges
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
@@ -96,7 +96,7 @@ class StemMaker:
 
     def _write_midi(self, stem: Path, path: Path) -> int:
         """Write the notes of a stem, and say how many."""
-        from latentstem.data.midi import write_midi
+        from latentstem.data.render.midi import write_midi
         from latentstem.evaluation.transcription import transcribe_file
 
         with Progress(console=self.console, transient=True, disable=self.console is None) as progress:
@@ -123,6 +123,6 @@ def _until_interrupted(seeds: Iterable[int]) -> Iterator[int]:
 
 
 def _draw(picture: Path, signals: Any, sampling_rate: int) -> None:
-    from latentstem.preview import draw_spectrograms
+    from latentstem.plotting.spectrogram import draw_spectrograms
 
     draw_spectrograms(picture, signals, sampling_rate)

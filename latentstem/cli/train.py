@@ -16,8 +16,8 @@ _ALL_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
 def train_autoencoder(context: typer.Context) -> None:
     """Train the autoencoder; --help lists the options."""
     require_extras("train autoencoder", "training", "latentstem.training.autoencoder")
-    from latentstem.training.arguments import parse_settings
     from latentstem.training.autoencoder import AutoencoderTraining, train
+    from latentstem.training.engine.arguments import parse_settings
 
     settings = parse_settings(AutoencoderTraining, context.args, prog="latentstem train autoencoder")
     with library_errors():
@@ -28,7 +28,7 @@ def train_autoencoder(context: typer.Context) -> None:
 def train_unet(context: typer.Context) -> None:
     """Train the denoiser on a trained autoencoder's latents; --help lists the options."""
     require_extras("train unet", "training", "latentstem.training.unet")
-    from latentstem.training.arguments import parse_settings
+    from latentstem.training.engine.arguments import parse_settings
     from latentstem.training.unet import UNetTraining, train
 
     settings = parse_settings(UNetTraining, context.args, prog="latentstem train unet")
@@ -42,8 +42,8 @@ def train_unet(context: typer.Context) -> None:
 def train_contrastive(context: typer.Context) -> None:
     """Train the judge of which stem belongs to which mix; --help lists the options."""
     require_extras("train contrastive", "training", "latentstem.training.contrastive")
-    from latentstem.training.arguments import parse_settings
     from latentstem.training.contrastive import ContrastiveTraining, train
+    from latentstem.training.engine.arguments import parse_settings
 
     settings = parse_settings(ContrastiveTraining, context.args, prog="latentstem train contrastive")
     with library_errors():

@@ -7,85 +7,24 @@ Layout, that of MUSDB18-HQ with an annotation: `<root>/song_<seed>/{bass,drums,c
 import json
 import multiprocessing
 import os
-import shutil
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import soundfile
-import torch
 from rich.progress import Progress
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.composer import compose
+from latentstem.data.compose.composer import compose
+from latentstem.data.render.fluidsynth import soundfont_path, synthesizer_path
+from latentstem.data.render.song import render_song
+from latentstem.data.render.workers import UNFINISHED, start_worker, swept
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Song
-from latentstem.data.synthesis import render_parts, soundfont_path, synthesizer_path
 
-try:
-    import fcntl
-except ImportError:  # Windows: what killed runs have left stays
-    fcntl = None
-
-PEAK = 0.95
-"""Greatest absolute sample of a rendered mix."""
 ANNOTATION = "song.json"
-UNFINISHED = ".unfinished"
-
-
-@dataclass(frozen=True)
-class SynthEffects:
-    """Which of FluidSynth's own effects, reverberation and chorus, a song is rendered with.
-
-    Example:
-        >>> SynthEffects.draw(0) == SynthEffects.draw(0)
-        True
-    """
-
-    reverb: bool
-    chorus: bool
-
-    @classmethod
-    def draw(cls, seed: int) -> "SynthEffects":
-        """Draw the effects of the song of a seed: they vary from song to song, never between soundfonts."""
-        rng = SeededRandom(seed).child("effects")
-        return cls(rng.child("reverb").bernoulli(0.5), rng.child("chorus").bernoulli(0.3))
-
-
-def render_song(
-    song: Song, soundfont: str, scratch: Path | None = None, effects: SynthEffects | None = None
-) -> dict[str, np.ndarray]:
-    """Render a song to its stems.
-
-    Args:
-        song: from `compose`.
-        soundfont: "fluidr3", "musescore" or "timgm6mb".
-        scratch: folder for temporary files; the system's by default.
-        effects: of the synthesizer; by default those that `SynthEffects.draw` gives for the song's seed.
-
-    Returns:
-        Stem name to mono float32 audio at 44.1 kHz, `round(song.duration * 44100)` samples each. Every stem
-        has the loudness its part asks for, and the sum of all stems peaks below 1.
-
-    Raises:
-        SynthesisError: if FluidSynth or the soundfont is missing, or FluidSynth fails.
-    """
-    effects = effects or SynthEffects.draw(song.seed)
-    sounds = render_parts(song.parts, soundfont, song.duration, effects.reverb, effects.chorus, scratch)
-    stems = {}
-    for part, sound in zip(song.parts, sounds, strict=True):
-        level = float(sounding_rms(torch.from_numpy(sound)[None, None]))
-        gain = REFERENCE_RMS * 10 ** (part.gain_db / 20) / level if level else 0.0
-        stems[part.name] = sound * np.float32(gain)
-    peak = max(float(np.abs(audio).max(initial=0.0)) for audio in (*stems.values(), sum(stems.values())))
-    scale = np.float32(min(1.0, PEAK / peak) if peak else 1.0)
-    return {name: audio * scale for name, audio in stems.items()}
 
 
 def write_corpus(
@@ -135,7 +74,7 @@ def write_corpus(
         writer.check(written[0])
     missing = sorted(tracks.keys() - written)
     workers = min(workers or os.cpu_count() or 1, len(missing))
-    with _swept(root), Progress(disable=not missing) as progress:
+    with swept(root), Progress(disable=not missing) as progress:
         bar = progress.add_task("songs", total=len(missing))
         if workers <= 1:
             for seed in missing:
@@ -147,7 +86,7 @@ def write_corpus(
             context = multiprocessing.get_context("forkserver" if servers else "spawn")
             if servers:
                 context.set_forkserver_preload(["__main__", __name__])
-            with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+            with ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker) as pool:
                 try:
                     for done in as_completed([pool.submit(writer, seed) for seed in missing]):
                         done.result()
@@ -216,48 +155,3 @@ class _Writer:
             except OSError:
                 if not (track / ANNOTATION).is_file():  # else another run was faster
                     raise
-
-
-@contextmanager
-def _swept(root: Path) -> Iterator[None]:
-    """Remove what killed runs have left in `root`, before and after being at work there."""
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(root, os.O_RDONLY)
-    try:
-        _sweep(root, handle)
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        yield
-        # Workers outlive a killed run by a moment, long enough to begin a song that the first look did not see.
-        _sweep(root, handle)
-    finally:
-        os.close(handle)
-
-
-def _sweep(root: Path, handle: int) -> None:
-    """Remove the unfinished songs, unless another run is at work: then they may be its own."""
-    assert fcntl is not None  # as `_swept` has made sure
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return
-    for unfinished in root.glob(f".song_*{UNFINISHED}*"):
-        removed = unfinished.with_name(f"{unfinished.name}.removed")
-        # Renamed first, so that whoever still writes there cannot give a half-removed folder its final name.
-        with suppress(FileNotFoundError):  # such a worker has just finished
-            unfinished.rename(removed)
-        shutil.rmtree(removed, ignore_errors=True)
-
-
-def _start_worker() -> None:
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed parent takes its workers along: they would render on, unseen, and then wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -117,7 +117,7 @@ class Song:
         bass_style: the pattern that the bass follows in most of the song.
 
     Example:
-        >>> from latentstem.data.composer import compose
+        >>> from latentstem.data.compose.composer import compose
         >>> song = compose(3, duration=8.0)
         >>> Song.from_dict(song.to_dict()) == song
         True

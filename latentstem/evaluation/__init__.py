@@ -7,9 +7,9 @@ from latentstem.evaluation.clap import ClapEmbedding
 from latentstem.evaluation.frechet import GaussianStatistics, frechet_distance, kernel_distance
 from latentstem.evaluation.harmony import SoundingChord, chord_share, root_on_downbeat, root_share
 from latentstem.evaluation.key import SoundingKey, key_agreement, line_key, prevailing_key
-from latentstem.evaluation.line import density_ratio, median_pitch, register_distance
 from latentstem.evaluation.pitch import PitchTrack, pitch_agreement, track_agreement, track_pitch
 from latentstem.evaluation.reconstruction import RoundTrip, retouched, round_trip
+from latentstem.evaluation.register import density_ratio, median_pitch, register_distance
 from latentstem.evaluation.retrieval import mean_diagonal, prompt_adherence, ranks, soft_assignments, top_k
 from latentstem.evaluation.rhythm import beat_f1, beat_times, onset_f1, onset_lag, onset_times
 from latentstem.evaluation.spectrum import chroma_agreement, log_mel_l1, log_spectral_distance, multi_scale_distance

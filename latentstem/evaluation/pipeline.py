@@ -12,12 +12,12 @@ from rich.progress import track
 
 from latentstem.audio.level import reference_gain
 from latentstem.data.corpus import read_annotation
-from latentstem.data.stems import StemFolder
-from latentstem.data.track import StemTrack
+from latentstem.data.stems.folder import StemFolder
+from latentstem.data.stems.track import StemTrack
 from latentstem.evaluation.frechet import frechet_distance, kernel_distance
 from latentstem.evaluation.reconstruction import round_trip
+from latentstem.evaluation.scores import MEASURES, HeardStem, Score, score_stem
 from latentstem.evaluation.spectrum import log_mel_l1
-from latentstem.evaluation.stem import MEASURES, HeardStem, Score, score_stem
 from latentstem.evaluation.style import sounding_frames
 from latentstem.evaluation.timbre import timbre
 from latentstem.models.codec import decode_audio, encode_audio
@@ -32,7 +32,7 @@ class Evaluation:
 
     Attributes:
         tracks: names of the songs.
-        scores: kind of stem -> one score a song, see `latentstem.evaluation.stem.MEASURES`.
+        scores: kind of stem -> one score a song, see `latentstem.evaluation.scores.MEASURES`.
         round_trips: one a song: see `latentstem.evaluation.RoundTrip`, and `log_mel_l1`.
         distances: of the generated stems from the true ones: Fréchet and kernel distance of the sounding latent
             frames, and of the timbres.
@@ -89,7 +89,7 @@ def evaluate_pipeline(
     Raises:
         ValueError: if there are fewer than two songs.
         FileNotFoundError: if a song is not annotated.
-        latentstem.data.stems.StemError: if the folder holds no usable song.
+        latentstem.data.stems.layouts.StemError: if the folder holds no usable song.
 
     Example:
         >>> evaluate_pipeline(pipe, Path("songs")).mean("generated", "chord_share")  # doctest: +SKIP

@@ -13,9 +13,9 @@ import numpy as np
 
 from latentstem.audio.io import MAX_DURATION, AudioReader
 from latentstem.audio.resampling import resample_blocks
-from latentstem.audio.spool import Spool
+from latentstem.audio.temporary import Spool
 from latentstem.data.score import Note
-from latentstem.evaluation.note_search import Loudest, Stroke, strokes
+from latentstem.evaluation.note_decoding import Loudest, Stroke, strokes
 from latentstem.evaluation.rhythm import ANALYSIS_RATE, mono_at_analysis_rate
 
 # In samples; whole frames of the pitch track, so that a block's frames are the recording's.
@@ -77,7 +77,7 @@ def transcribe_file(
         latentstem.AudioError: the file cannot be used, see `latentstem.AudioReader`.
 
     Example:
-        >>> from latentstem.data.midi import write_midi
+        >>> from latentstem.data.render.midi import write_midi
         >>> write_midi(transcribe_file("bass.wav"), "bass.mid")  # doctest: +SKIP
     """
     reader = AudioReader(path, max_duration)

@@ -3,7 +3,7 @@
 After the autoencoder of arXiv 2402.01412: a single encoder and decoder trained end to end, whose decoder emits a
 magnitude and a phase spectrogram that an inverse STFT turns into audio. Phase leaves the net as a pair of maps a bin,
 normalised to unit length, as in Vocos (Siuzdak 2023). Ours in three things: the encoder sees the low bins through a
-second, longer window, carriers (see `latentstem.nn.carriers`) give the decoder the time, and everything is local in
+second, longer window, carriers (see `latentstem.nn.oscillators`) give the decoder the time, and everything is local in
 time, so that tiles equal the whole.
 """
 
@@ -24,8 +24,8 @@ import latentstem._diffusers  # noqa: F401  (registers the package with diffuser
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.audio.stft import istft, stft
 from latentstem.audio.tiling import tile_stream
-from latentstem.nn.carriers import CarrierBank
 from latentstem.nn.convnext import ConvNeXtBlock1D
+from latentstem.nn.oscillators import CarrierBank
 
 # Log magnitudes count from a floor 60 dB under a full-scale sinusoid, in units of 20 dB: silence is 0, full scale is 3.
 # Silence at zero matters: a constant background would drown what the sound changes in the first layer.

@@ -1,10 +1,10 @@
 """Layers in plain PyTorch, without diffusers: attention with a position bias, residual blocks, conditions."""
 
 from latentstem.nn.attention import SelfAttention1D, biased_attention
-from latentstem.nn.carriers import CarrierBank
 from latentstem.nn.conditioning import ControlConditions, FrameConditions, GlobalConditions
 from latentstem.nn.convnext import ConvNeXtBlock1D
 from latentstem.nn.embeddings import TimestepEmbedding, sinusoidal_embedding
+from latentstem.nn.oscillators import CarrierBank
 from latentstem.nn.position import DynamicPositionBias, reuse_position_tables
 from latentstem.nn.resnet import ChannelNorm, Downsample1D, FrameConv1d, ResnetBlock1D, Upsample1D
 

@@ -9,10 +9,10 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.audio.circular import close_turn, resample_turn, wrap_turn
 from latentstem.audio.level import reference_gain
+from latentstem.audio.loops import close_turn, resample_turn, wrap_turn
 from latentstem.audio.validation import prepare_audio
-from latentstem.guidance.grounding import StyleGrounding
+from latentstem.guidance.style_grounding import StyleGrounding
 from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
 from latentstem.pipelines.init_stem import KeptAudio
 from latentstem.sampling.hooks import DenoisedHook

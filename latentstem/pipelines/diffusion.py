@@ -10,12 +10,12 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.audio.circular import wrap_turn
+from latentstem.audio.loops import wrap_turn
 from latentstem.guidance.branches import changed_net, changes_net, dropped_in, guidance_branches
 from latentstem.pipelines.codec import LOOP_CONTEXT, StemCodecPipeline
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.objectives import COMPARED_TIMESTEPS, add_noise_for_step, check_schedule
-from latentstem.sampling.windows import Windows
+from latentstem.sampling.overlapping import Windows
 
 
 class StemDiffusionPipeline(StemCodecPipeline):
@@ -46,7 +46,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
     def enable_windows(self, frames: int = Windows.frames, overlap: int = Windows.overlap) -> None:
         """Run the net over overlapping windows of whatever is longer than one; it is on from the start.
 
-        Time grows with the length then, and no longer with its square; see `latentstem.sampling.windows`.
+        Time grows with the length then, and no longer with its square; see `latentstem.sampling.overlapping`.
 
         Args:
             frames: Latent frames of a window.

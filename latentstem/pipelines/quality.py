@@ -1,7 +1,7 @@
 """Three bargains between time and quality: which solver, and how many evaluations of the net.
 
-`benchmarks/qualities.py` measured them, and `benchmarks/solvers.py` the distances behind the choice: UniPC (Zhao et al.
-2023, arXiv 2302.04867) is as near to true basses in 16 evaluations as DDIM ever comes.
+`benchmarks/quality/presets.py` measured them, and `benchmarks/quality/solvers.py` the distances behind the choice:
+UniPC (Zhao et al. 2023, arXiv 2302.04867) is as near to true basses in 16 evaluations as DDIM ever comes.
 """
 
 from enum import StrEnum

@@ -13,16 +13,16 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.guidance.keep import KeepRegions
+from latentstem.guidance.inpainting import KeepRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.nn.position import reuse_position_tables
-from latentstem.pipelines.best_of import best_of, check_keep_best
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgraded_schedule
 from latentstem.pipelines.init_stem import InitStem, Ranges, check_init_stem, first_step
 from latentstem.pipelines.output import StemPipelineOutput, check_target
+from latentstem.pipelines.reranking import best_of, check_keep_best
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook, step_from_denoised
 from latentstem.sampling.objectives import schedule_of

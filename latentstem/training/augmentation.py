@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from latentstem.data.production import equalised
+from latentstem.data.render.effects import equalised
 
 
 def draw_speeds(count: int, varispeed: int) -> list[int]:

@@ -18,18 +18,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.audio.yin import yin
-from latentstem.data.stems import StemCrops, StemFolder
-from latentstem.data.streaming import BandStream
+from latentstem.data.corpus_stream import BandStream
+from latentstem.data.stems.crops import StemCrops
+from latentstem.data.stems.folder import StemFolder
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
-from latentstem.training.adversary import Adversary
-from latentstem.training.arguments import parse_settings
+from latentstem.training.adversarial import Adversary
 from latentstem.training.augmentation import augmented, draw_speeds
-from latentstem.training.budget import progress_bar
-from latentstem.training.loop import TrainingRun
-from latentstem.training.muon import muon_and_adamw
-from latentstem.training.restyling import exchanged, twins_distance
-from latentstem.training.round_trips import RoundTripValidation
+from latentstem.training.autoencoder_validation import RoundTripValidation
+from latentstem.training.engine.arguments import parse_settings
+from latentstem.training.engine.budget import progress_bar
+from latentstem.training.engine.muon import muon_and_adamw
+from latentstem.training.engine.run import TrainingRun
+from latentstem.training.style_swap import exchanged, twins_distance
 
 OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_carriers")
 """Layers of `AutoencoderSpectral` that touch sound: AdamW trains their matrices.
@@ -71,7 +72,8 @@ class AutoencoderTraining:
             teaches the encoder to keep notes out of the mean, which style grounding exchanges, and the decoder to read
             them without it.
         twins: Folder of tracks of two stems, the target and the same notes on another instrument (songs of
-            `latentstem.data.twins`): teaches the decoder to play a changed style as asked. None goes without.
+            `latentstem.data.compose.timbre_pairs`): teaches the decoder to play a changed style as asked. None goes
+            without.
         twins_weight: Weight of `twins_distance`.
         twins_after: Share of the budget after which it joins; from the beginning it slows what the net learns first.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
@@ -129,8 +131,9 @@ def train(settings: AutoencoderTraining) -> Path:
         config.
 
     Raises:
-        latentstem.data.stems.StemError: If the folder holds no usable track.
-        latentstem.data.synthesis.SynthesisError: If there is no folder and FluidSynth or a soundfont is missing.
+        latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
+        latentstem.data.render.fluidsynth.SynthesisError: If there is no folder and FluidSynth or a soundfont is
+            missing.
         ValueError: If there is no folder and composed songs have no such target or the model is not mono at 44.1 kHz,
             or a track of the twins is not two stems.
     """

@@ -20,10 +20,10 @@ from torch.utils.data import IterableDataset
 from latentstem.evaluation.retrieval import mean_diagonal, top_k
 from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.contrastive import ContrastiveStemModel
-from latentstem.training.arguments import parse_settings
-from latentstem.training.budget import progress_bar
+from latentstem.training.engine.arguments import parse_settings
+from latentstem.training.engine.budget import progress_bar
+from latentstem.training.engine.run import TrainingRun
 from latentstem.training.latents import LatentBank, LatentTrack, cache_for_training
-from latentstem.training.loop import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def train(settings: ContrastiveTraining) -> Path:
         Folder of the published weights: the moving average that validated best.
 
     Raises:
-        latentstem.data.stems.StemError: If the folder holds no usable track.
+        latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
         ValueError: If a crop is as long as the shortest track, or the output folder holds another net's state.
     """
     set_seed(settings.seed)

@@ -16,8 +16,8 @@ from tqdm.auto import tqdm
 
 from latentstem.audio.level import reference_gain
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.production import produce
-from latentstem.data.stems import StemFolder, StemTrack
+from latentstem.data.render.effects import produce
+from latentstem.data.stems.folder import StemFolder, StemTrack
 from latentstem.models.codec import as_codec, encode_raw
 from latentstem.models.latent_scaling import normalize_latents
 
@@ -157,7 +157,8 @@ def cache_latents(
         cache: Folder of the cache, made if absent.
         submixes: Sub-mixes a track.
         seed: Of the sub-mixes.
-        production: Probability that a sub-mix other than the first goes through `latentstem.data.production.produce`.
+        production: Probability that a sub-mix other than the first goes through
+            `latentstem.data.render.effects.produce`.
         workers: Processes that read and mix beside this one, which produces and encodes.
         conditions: What else a denoiser is to be conditioned on, by name; made anew each time, and not kept on disk.
 

@@ -11,8 +11,8 @@ import torch
 
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
-from latentstem.training.arguments import parse_settings
-from latentstem.training.loop import replace_folder
+from latentstem.training.engine.arguments import parse_settings
+from latentstem.training.engine.run import replace_folder
 
 
 @dataclass(frozen=True)

@@ -20,19 +20,19 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.utils.data import IterableDataset
 
-from latentstem.data.stems import StemFolder
+from latentstem.data.stems.folder import StemFolder
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
-from latentstem.training.arguments import parse_settings
-from latentstem.training.budget import progress_bar
+from latentstem.training.engine.arguments import parse_settings
+from latentstem.training.engine.budget import progress_bar
+from latentstem.training.engine.muon import muon_and_adamw
+from latentstem.training.engine.run import TrainingRun
 from latentstem.training.latents import LatentBank, LatentTrack, TrackCondition, cache_for_training
-from latentstem.training.loop import TrainingRun
 from latentstem.training.lora import add_lora, save_lora
-from latentstem.training.muon import muon_and_adamw
-from latentstem.training.validation import UNetValidation, build_pipeline
+from latentstem.training.unet_validation import UNetValidation, build_pipeline
 
 EMBEDDINGS = ("time_embedding", "position_biases")
 """Small nets in `StemUNet1DModel` that hear no latents, timesteps and distances alone: AdamW trains their matrices."""
@@ -175,7 +175,7 @@ def train(
     Raises:
         ValueError: If the autoencoder carries no latent statistics, there is no trained net for an adapter, or the
             output folder holds the state of another net.
-        latentstem.data.stems.StemError: If the folder holds no usable track.
+        latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
     """
     if settings.lora_rank and settings.init_from is None:
         raise ValueError(

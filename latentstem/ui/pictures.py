@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.image import imsave
 from torch import Tensor
 
-from latentstem.audio.spool import Spool
-from latentstem.preview import log_frequency_spectrogram
+from latentstem.audio.temporary import Spool
+from latentstem.plotting.spectrogram import log_frequency_spectrogram
 
 _RANGE_DB = 60.0
 _QUIETEST_PEAK_DB = -80.0  # below it everything is drawn dark: rounding is not to look like music

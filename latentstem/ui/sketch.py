@@ -4,7 +4,7 @@ import time
 
 from torch import Tensor
 
-from latentstem.pipelines.files import MixFile
+from latentstem.pipelines.file_to_file import MixFile
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.pictures import spectrogram_png
 

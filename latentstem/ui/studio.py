@@ -13,7 +13,7 @@ from latentstem.audio.io import AudioContentError, AudioReader, read_audio
 from latentstem.audio.level import SILENCE_RMS, SoundingLevel
 from latentstem.audio.resampling import resample
 from latentstem.pipelines.candidates import draw_candidates
-from latentstem.pipelines.files import MixFile
+from latentstem.pipelines.file_to_file import MixFile
 from latentstem.pipelines.quality import Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.background import in_background

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from latentstem.audio.spool import Spool
-from latentstem.pipelines.files import MixFile, write_spool
+from latentstem.audio.temporary import Spool
+from latentstem.pipelines.file_to_file import MixFile, write_spool
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.pictures import spectrogram_png, waveform_outline
 

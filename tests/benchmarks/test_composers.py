@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from latentstem.data.corpus import SynthEffects
+from latentstem.data.render.song import SynthEffects
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from latentstem.data.synthesis import SOUNDFONTS
+from latentstem.data.render.fluidsynth import SOUNDFONTS
 
 
 def _missing() -> list[str]:

@@ -16,18 +16,19 @@ import soundfile
 import torch
 
 from latentstem.audio.level import REFERENCE_RMS, sounding_rms
-from latentstem.data import synthesis
-from latentstem.data.bassnet import compose_artificial
-from latentstem.data.composer import compose
-from latentstem.data.corpus import render_song, write_corpus
-from latentstem.data.score import Note, Part, Song
-from latentstem.data.synthesis import (
+from latentstem.data.compose.bassnet_sets import compose_artificial
+from latentstem.data.compose.composer import compose
+from latentstem.data.corpus import write_corpus
+from latentstem.data.render import fluidsynth as synthesis
+from latentstem.data.render.fluidsynth import (
     SoundfontNotFoundError,
     SynthesisError,
     SynthesizerNotFoundError,
     render_parts,
     soundfont_path,
 )
+from latentstem.data.render.song import render_song
+from latentstem.data.score import Note, Part, Song
 
 fluidsynth = pytest.mark.fluidsynth
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from latentstem.data import composer
-from latentstem.data.bassnet import compose_artificial
-from latentstem.data.composer import TEST_SEEDS, compose
-from latentstem.data.drums import Drummer
+from latentstem.data.compose import composer
+from latentstem.data.compose.bassnet_sets import compose_artificial
+from latentstem.data.compose.composer import compose
+from latentstem.data.compose.drums import Drummer
 from latentstem.data.rng import SeededRandom
+from latentstem.data.splits import TEST_SEEDS
 
 seeds = st.integers(0, 2**70)
 names = st.text(max_size=12)
@@ -121,8 +122,8 @@ def test_a_further_part_leaves_the_others_as_they_are(seed, name):
 
 def test_a_song_is_the_same_in_a_process_that_hashes_otherwise():
     script = (
-        "from latentstem.data.composer import compose\n"
-        "from latentstem.data.bassnet import compose_artificial\n"
+        "from latentstem.data.compose.composer import compose\n"
+        "from latentstem.data.compose.bassnet_sets import compose_artificial\n"
         "from hashlib import sha256\n"
         "songs = [compose(seed, 12.0) for seed in range(4)] + [compose_artificial('A4', 3)]\n"
         "print(sha256(repr(songs).encode()).hexdigest())"

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from latentstem.data.harmony import SCALES
+from latentstem.data.compose.harmony import SCALES
 from latentstem.evaluation import PitchTrack, key_agreement, line_key, prevailing_key, track_pitch
 from latentstem.evaluation.key import MINOR_MODES, TONICS
 

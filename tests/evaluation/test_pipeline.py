@@ -7,9 +7,9 @@ import pytest
 import soundfile
 import torch
 
-from latentstem.data.composer import compose
+from latentstem.data.compose.composer import compose
 from latentstem.evaluation.pipeline import MADE, SWAPPED, TRIP, TRUE, Evaluation, evaluate_pipeline, write_evaluation
-from latentstem.evaluation.stem import MEASURES
+from latentstem.evaluation.scores import MEASURES
 
 SEEDS = (1, 3)
 SECONDS = 6.0

@@ -13,7 +13,7 @@ from diffusers import (
 )
 
 from latentstem import RescaledClassifierFreeGuidance, StemUNet1DModel
-from latentstem.sampling.windows import Windows
+from latentstem.sampling.overlapping import Windows
 
 FRAMES = 3  # of the mix
 

@@ -18,7 +18,7 @@ from latentstem import (
     reference_gain,
     resample,
 )
-from latentstem.data.composer import compose
+from latentstem.data.compose.composer import compose
 from latentstem.evaluation.pipeline import evaluate_pipeline
 from latentstem.training import autoencoder as autoencoder_training
 from latentstem.training.autoencoder import AutoencoderTraining

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from latentstem import AutoencoderSpectral, StemUNet1DModel
 from latentstem.cli import main
-from latentstem.training.loop import TrainingRun
+from latentstem.training.engine.run import TrainingRun
 from latentstem.training.lora import add_lora
 from latentstem.training.unet import UNetTraining, train
 

@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from latentstem.data.check import check_folder
-from latentstem.data.composer import compose
+from latentstem.data.compose.composer import compose
+from latentstem.data.compose.timbre_pairs import compose_twins
 from latentstem.data.corpus import read_annotation, write_corpus
+from latentstem.data.corpus_stream import BandStream
+from latentstem.data.render.fluidsynth import render_parts
 from latentstem.data.score import Note, Part
-from latentstem.data.stems import StemCrops, StemFolder
-from latentstem.data.streaming import BandStream
-from latentstem.data.synthesis import render_parts
-from latentstem.data.twins import compose_twins
+from latentstem.data.stems.check import check_folder
+from latentstem.data.stems.crops import StemCrops
+from latentstem.data.stems.folder import StemFolder
 from latentstem.evaluation.pipeline import MADE, TRUE, evaluate_pipeline
-from latentstem.evaluation.stem import MEASURES, UNPITCHED, written_onsets
+from latentstem.evaluation.scores import MEASURES, UNPITCHED, written_onsets
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.training.latents import cache_latents
-from latentstem.training.style import StyleFit, fit
-from latentstem.training.validation import UNetValidation, onset_f1s
+from latentstem.training.style_space import StyleFit, fit
+from latentstem.training.unet_validation import UNetValidation, onset_f1s
 
 pytestmark = pytest.mark.fluidsynth
 SECONDS = 4.0

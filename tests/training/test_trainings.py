@@ -12,18 +12,19 @@ import torch
 from accelerate.state import AcceleratorState
 
 from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanimentPipeline, StyleSpace
-from latentstem.data.composer import compose
-from latentstem.data.production import equalised
-from latentstem.data.stems import StemFolder
+from latentstem.data.compose.composer import compose
+from latentstem.data.render.effects import equalised
+from latentstem.data.stems.folder import StemFolder
 from latentstem.losses import MultiScaleSpectralDistance
-from latentstem.training import latents, loop
+from latentstem.training import latents
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
 from latentstem.training.contrastive import train as train_judge
+from latentstem.training.engine import run as loop
 from latentstem.training.latents import LatentTrack, cache_latents
-from latentstem.training.restyling import exchanged, twins_distance
-from latentstem.training.style import StyleFit, fit, sounding_mean
+from latentstem.training.style_space import StyleFit, fit, sounding_mean
+from latentstem.training.style_swap import exchanged, twins_distance
 from latentstem.training.unet import LatentCrops, UNetTraining
 from latentstem.training.unet import train as train_unet
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from latentstem import AutoencoderSpectral
-from latentstem.data.streaming import BandStream
+from latentstem.data.corpus_stream import BandStream
 from latentstem.training import autoencoder
 from latentstem.training.autoencoder import AutoencoderTraining, train
 

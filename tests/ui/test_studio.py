@@ -109,7 +109,7 @@ def test_sketches_take_a_small_share_of_the_time(studio, mix, monkeypatch):
         return torch.zeros(1, 1, 44100)
 
     monkeypatch.setattr(studio.pipe, "decode_latents", decode)
-    from latentstem.pipelines.files import MixFile
+    from latentstem.pipelines.file_to_file import MixFile
 
     sketch = Sketch(studio.pipe, MixFile.encode(studio.pipe, mix))
     drawn = 0

@@ -1,0 +1,1 @@
+"""What the benchmarks share: songs, generation, scores, reports and baselines."""

@@ -1,0 +1,1 @@
+"""How good stems are, and what each part of the method brings to that."""

@@ -1,0 +1,173 @@
+"""How far to guide, and how much of the spread to take back: the right of figure 2 of arXiv 2402.01412.
+
+Fréchet and kernel distance, in latent space, of clips generated for the mixes of validation songs from the basses of
+other validation songs, against the scale w for several rescalings phi; and, on fewer and whole songs, the chord share
+and the onset F1. Two cells are repeated with the guider's other options: rescaling in the net's output space, and
+channel by channel. The defaults of the shipped weights are chosen from these plots.
+
+Run it as `python -m benchmarks.quality.guidance_grid`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from matplotlib.figure import Figure
+
+from benchmarks.common.clips import MEASURES, Clips, distances, draw, over_seeds, plot_means
+from benchmarks.common.generation import generate, load_pipeline, weights_folder
+from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
+from latentstem import StemAccompanimentPipeline
+from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitch
+
+SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
+RESCALES = (0.0, 0.5, 0.7, 1.0)
+HEARD_SCALES = (1.0, 2.0, 4.0, 8.0)
+HEARD_RESCALES = (0.0, 0.7, 1.0)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "output space": {"space": "output"},
+    "per channel": {"per_channel": True},
+}
+VARIED = ((4.0, 0.7), (8.0, 0.7))
+"""Cells (w, phi) that are repeated with each of the variants; they are in the grid too."""
+HEARD = {"chord_share": "chord share", "onset_f1": "onset F1"}
+
+
+def main(
+    weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
+    samples: Annotated[int, typer.Option(min=4, help="Clips of each cell.")] = 512,
+    frames: Annotated[int, typer.Option(min=2, help="Latent frames a clip.")] = 24,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of the noise.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps of the clips.")] = 24,
+    songs: Annotated[int, typer.Option(min=2, help="Validation songs that are listened to.")] = 24,
+    duration: Annotated[float, typer.Option(min=1.0, help="Seconds of each of these.")] = 20.0,
+    batch: Annotated[int, typer.Option(min=1, help="Songs at once.")] = 8,
+    device: str = "cpu",
+    cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    pipe = load_pipeline(weights, device)
+    clips = Clips.of_validation_songs(pipe, 2 * samples, frames, cache)
+    mixes, reference = clips.mixes[::2], clips.stems[1::2]
+
+    def cell(scale: float, rescale: float, **guider: Any) -> dict[str, dict[str, float]]:
+        found = []
+        with guided(pipe, scale, rescale, **guider):
+            for seed in range(seeds):
+                title = f"w = {scale:g}, phi = {rescale:g}"
+                made = draw(pipe, mixes, (samples, frames), seed, title, num_inference_steps=steps)
+                found.append(distances(reference, made))
+        return over_seeds(found)
+
+    unguided = cell(1.0, 0.0)
+    grid = {
+        f"{rescale:g}": {f"{scale:g}": unguided if scale == 1.0 else cell(scale, rescale) for scale in SCALES}
+        for rescale in RESCALES
+    }
+    varied = {f"w = {w:g}, phi = {phi:g}": (w, phi) for w, phi in VARIED}
+    variants = {
+        "clean samples, all channels": {title: grid[f"{phi:g}"][f"{w:g}"] for title, (w, phi) in varied.items()},
+        **{
+            name: {title: cell(w, phi, **options) for title, (w, phi) in varied.items()}
+            for name, options in VARIANTS.items()
+        },
+    }
+    heard = _heard_grid(pipe, validation_songs(songs, duration, cache), batch)
+    figures = {
+        "distances": grid,
+        "variants": variants,
+        "heard": heard,
+        "true_basses_of_the_mixes": distances(reference, clips.stems[::2]),
+    }
+    _print(figures)
+    settings = {
+        "weights": weights_folder(weights).name,
+        "samples": samples,
+        "frames": frames,
+        "seeds": seeds,
+        "num_inference_steps": steps,
+        "songs": songs,
+        "duration": duration,
+    }
+    write_report("guidance_grid", settings, figures, _picture(figures), results)
+
+
+@contextmanager
+def guided(pipe: StemAccompanimentPipeline, scale: float, rescale: float, **options: Any) -> Iterator[None]:
+    """Lets the pipeline guide so for a while, and as before afterwards."""
+    saved = pipe.guider
+    pipe.guider = saved.new(guidance_scale=scale, guidance_rescale=rescale, **options)
+    try:
+        yield
+    finally:
+        pipe.guider = saved
+
+
+def _heard_grid(
+    pipe: StemAccompanimentPipeline, songs: list[RenderedSong], batch: int
+) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    def cell(scale: float, rescale: float) -> dict[str, dict[str, float]]:
+        call = {"guidance_scale": scale, "guidance_rescale": rescale}
+        stems = generate(pipe, songs, batch, f"whole songs, w = {scale:g}, phi = {rescale:g}", **call)
+        shares, onsets = [], []
+        for stem, song in zip(stems, songs, strict=True):
+            notes = np.unique([note.start for note in song.song.part(song.target).notes])
+            shares.append(chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords))
+            onsets.append(onset_f1(notes, onset_times(stem, SAMPLING_RATE)))
+        return {"chord_share": interval(shares), "onset_f1": interval(onsets)}
+
+    unguided = cell(1.0, 0.0)
+    return {
+        f"{rescale:g}": {f"{scale:g}": unguided if scale == 1.0 else cell(scale, rescale) for scale in HEARD_SCALES}
+        for rescale in HEARD_RESCALES
+    }
+
+
+def _print(figures: dict[str, Any]) -> None:
+    for measure, label in MEASURES.items():
+        rows = [
+            [
+                f"{scale:g}",
+                *(shown(figures["distances"][f"{phi:g}"][f"{scale:g}"][measure], digits=2) for phi in RESCALES),
+            ]
+            for scale in SCALES
+        ]
+        header = ["w", *(f"phi = {phi:g}" for phi in RESCALES)]
+        print_table(label, header, rows, "mean and range over draws of the noise")
+    rows = [
+        [name, *(shown(cell[measure], digits=2) for cell in cells.values() for measure in MEASURES)]
+        for name, cells in figures["variants"].items()
+    ]
+    cells = [f"w = {w:g}, phi = {phi:g}, {measure}" for w, phi in VARIED for measure in MEASURES]
+    print_table("What is rescaled", ["variant", *cells], rows, "mean and range over draws of the noise")
+    for measure, label in HEARD.items():
+        rows = [
+            [f"{scale:g}", *(shown(figures["heard"][f"{phi:g}"][f"{scale:g}"][measure]) for phi in HEARD_RESCALES)]
+            for scale in HEARD_SCALES
+        ]
+        print_table(label, ["w", *(f"phi = {phi:g}" for phi in HEARD_RESCALES)], rows)
+
+
+def _picture(figures: dict[str, Any]) -> Figure:
+    picture = Figure(figsize=(11, 8))
+    axes = picture.subplots(2, 2).flatten()
+    panels = [("distances", measure, label) for measure, label in MEASURES.items()]
+    panels += [("heard", measure, label) for measure, label in HEARD.items()]
+    for axis, (part, measure, label) in zip(axes, panels, strict=True):
+        for phi, cells in figures[part].items():
+            scales, some = [float(w) for w in cells], [cell[measure] for cell in cells.values()]
+            colour = f"C{RESCALES.index(float(phi))}"
+            plot_means(axis, scales, some, color=colour, label=f"phi = {phi}")
+        if part == "distances":
+            axis.axhline(figures["true_basses_of_the_mixes"][measure], color="grey", linestyle=":")
+        axis.set(xlabel="w", ylabel=label)
+    axes[0].legend()
+    return picture
+
+
+if __name__ == "__main__":
+    typer.run(main)

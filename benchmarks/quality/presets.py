@@ -1,0 +1,125 @@
+"""What the three qualities cost and give: seconds, chord share and onset F1, against the best, song by song.
+
+Beside the three that are offered stand their neighbours, so that the choice can be seen. Every case draws the same
+noise for the same validation songs, whose soundfont is trained on: defaults are not chosen on test songs.
+
+Run it as `python -m benchmarks.quality.presets`, on a machine that does nothing else: the seconds are measured too.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from diffusers import UniPCMultistepScheduler
+from matplotlib.figure import Figure
+
+from benchmarks.common.generation import generate, load_pipeline, weights_folder
+from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
+from latentstem import CosineDDIMScheduler, Quality, StemAccompanimentPipeline
+from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitch
+
+MEASURES = {"chord_share": "chord share", "onset_f1": "onset F1"}
+BEST = "DDIM, 64 (best)"
+
+
+def solver(kind: Any, steps: int) -> Callable[[StemAccompanimentPipeline], int]:
+    """Gives a pipeline this solver, and returns the steps, as `Quality.prepare` does."""
+
+    def prepare(pipe: StemAccompanimentPipeline) -> int:
+        pipe.scheduler = kind.from_config(pipe.scheduler.config)
+        return steps
+
+    return prepare
+
+
+CASES: dict[str, Callable[[StemAccompanimentPipeline], int]] = {
+    "UniPC, 6": solver(UniPCMultistepScheduler, 6),
+    "UniPC, 8 (fast)": Quality.FAST.prepare,
+    "UniPC, 12": solver(UniPCMultistepScheduler, 12),
+    "UniPC, 16 (standard)": Quality.STANDARD.prepare,
+    "DDIM, 16": solver(CosineDDIMScheduler, 16),
+    "DDIM, 32": solver(CosineDDIMScheduler, 32),
+    BEST: Quality.BEST.prepare,
+}
+
+
+def main(
+    weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
+    songs: Annotated[int, typer.Option(min=2, help="Validation songs.")] = 48,
+    duration: Annotated[float, typer.Option(min=1.0, help="Seconds of each.")] = 20.0,
+    batch: Annotated[int, typer.Option(min=1, help="Songs at once.")] = 1,
+    device: str = "cpu",
+    cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    pipe = load_pipeline(weights, device)
+    rendered = validation_songs(songs, duration, cache)
+    heard: dict[str, dict[str, np.ndarray]] = {}
+    seconds = {}
+    for name, prepare in CASES.items():
+        steps = prepare(pipe)
+        start = time.perf_counter()
+        made = generate(pipe, rendered, batch, name, num_inference_steps=steps)
+        seconds[name] = (time.perf_counter() - start) / songs
+        heard[name] = _heard(made, rendered)
+
+    report = {
+        name: {
+            "seconds_a_song": seconds[name],
+            "times_real_time": duration / seconds[name],
+            **{
+                measure: {
+                    "value": interval(columns[measure]),
+                    "less_best": interval(columns[measure] - heard[BEST][measure]),
+                }
+                for measure in MEASURES
+            },
+        }
+        for name, columns in heard.items()
+    }
+    rows = [
+        [
+            name,
+            f"{row['times_real_time']:.1f}",
+            *(shown(row[measure][shape]) for measure in MEASURES for shape in ("value", "less_best")),
+        ]
+        for name, row in report.items()
+    ]
+    header = ["solver, steps", "x real time", "chord share", "less best", "onset F1", "less best"]
+    print_table(f"{songs} validation songs of {duration:g} s", header, rows)
+    settings = {"weights": weights_folder(weights).name, "songs": songs, "duration": duration, "batch": batch}
+    by_song = {name: {key: column.tolist() for key, column in columns.items()} for name, columns in heard.items()}
+    write_report("presets", settings, {"cases": report, "by_song": by_song}, _picture(report), results)
+
+
+def _heard(made: np.ndarray, songs: list[RenderedSong]) -> dict[str, np.ndarray]:
+    columns: dict[str, list[float]] = {measure: [] for measure in MEASURES}
+    for stem, song in zip(made, songs, strict=True):
+        notes = np.array([note.start for note in song.song.part(song.target).notes])
+        columns["chord_share"].append(chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords))
+        columns["onset_f1"].append(onset_f1(notes, onset_times(stem, SAMPLING_RATE)))
+    return {measure: np.array(column) for measure, column in columns.items()}
+
+
+def _picture(report: dict[str, dict[str, Any]]) -> Figure:
+    picture = Figure(figsize=(10, 4.2), layout="constrained")
+    picture.suptitle("Against the best, song by song, with 95 % intervals")
+    axes: Any = picture.subplots(1, 2)
+    for axis, (measure, label) in zip(axes, MEASURES.items(), strict=True):
+        for name, row in report.items():
+            less = row[measure]["less_best"]
+            bars = [[less["mean"] - less["low"]], [less["high"] - less["mean"]]]
+            axis.errorbar(row["times_real_time"], less["mean"], yerr=bars, fmt="o", capsize=3, label=name)
+        axis.axhline(0, color="grey", linewidth=0.8)
+        axis.set(xscale="log", xlabel="times real time", ylabel=f"{label}, less that of the best")
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize="small")
+    return picture
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,279 @@
+"""What style grounding does, and by which of its settings: the table of arXiv 2402.01412, on known instruments.
+
+Song i is accompanied in the style of one of four General MIDI programs in turn, from the same noise in every case:
+without a style; in the whole mean of the reference, as in the paper, at several strengths, with the noise kept in place
+of re-derived, and with the deviation of the latents drawn to the reference's as well; and in the style space of the
+weights. Sounds are compared as listeners meet them: decoded, levelled and encoded again, over sounding
+frames.
+
+Style is judged by the share of the way that the mean latent has gone, which is what grounding moves; by whether the
+nearest mean is that of the reference's program; by the share of the way in MFCCs, which know nothing of the nets; and
+by whether a classifier of MFCCs, trained on true basses, names the program. Beside them stand the Fréchet distance of
+the latent frames to those of true basses of the program, the chord share, and the adherence to the mix if the weights
+have a judge, which has chosen none of these basses.
+
+Run it as `python -m benchmarks.quality.style_grounding`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from matplotlib.figure import Figure
+from rich.progress import track
+
+from benchmarks.common.generation import encoded, generate, load_pipeline, weights_folder
+from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, RenderedSong, unseen_bass, unseen_songs
+from latentstem import ContrastiveStemModel, DenoisedStep, StemAccompanimentPipeline, StyleGrounding, StyleSpace
+from latentstem.evaluation import (
+    chord_share,
+    frechet_distance,
+    nearest_program,
+    program_classifier,
+    prompt_adherence,
+    sounding_frames,
+    style_movement,
+    timbre,
+    track_pitch,
+)
+
+PROGRAMS = (32, 33, 36, 38)
+TRUE_SONGS = 6
+"""Songs whose basses, with each program, say what the program sounds like."""
+MEASURES = {
+    "latent_movement": "movement, latents",
+    "nearest": "nearest mean",
+    "timbre_movement": "movement, MFCC",
+    "named": "named by MFCC",
+    "chord_share": "chord share",
+}
+
+
+class MomentGrounding(StyleGrounding):
+    """Draws the deviation over time to the reference's too; a variant of this benchmark alone."""
+
+    def __init__(self, latents: torch.Tensor):
+        super().__init__(latents.mean(-1))
+        self.deviation = latents.std(-1)
+
+    def __call__(self, denoised: torch.Tensor, step: DenoisedStep) -> torch.Tensor:
+        """Scales, then moves `denoised`, `(batch, channels, frames)`."""
+        centred = denoised - denoised.mean(-1, keepdim=True)
+        scaled = centred * (self.deviation.unsqueeze(-1) / centred.std(-1, keepdim=True).clamp(min=1e-3))
+        return super().__call__(scaled + denoised.mean(-1, keepdim=True), step)
+
+
+Hook = Callable[[torch.Tensor, StyleSpace], StyleGrounding]
+
+
+def mean_grounding(**options: Any) -> Hook:
+    """Grounds the whole mean."""
+    return lambda latents, space: StyleGrounding(latents.mean(-1), **options)
+
+
+def space_grounding(**options: Any) -> Hook:
+    """Grounds what of the mean is style."""
+    return lambda latents, space: StyleGrounding(latents.mean(-1), space=space, **options)
+
+
+CASES: dict[str, Hook | None] = {
+    "no style": None,
+    "whole mean, strength 0.25": mean_grounding(strength=0.25),
+    "whole mean, strength 0.5": mean_grounding(strength=0.5),
+    "whole mean, strength 0.75": mean_grounding(strength=0.75),
+    "whole mean, strength 1": mean_grounding(),
+    "whole mean, noise kept": mean_grounding(noise="keep"),
+    "mean and deviation": lambda latents, space: MomentGrounding(latents),
+    "style space, strength 0.5": space_grounding(strength=0.5, noise="keep"),
+    "style space, strength 1": space_grounding(noise="keep"),
+    "style space, noise re-derived": space_grounding(),
+}
+
+
+@dataclass
+class Sound:
+    """What is heard of one bass: latents of its sounding frames `(frames, channels)`, its timbre, and all latents."""
+
+    latents: np.ndarray
+    timbre: np.ndarray
+    whole: np.ndarray
+
+    @classmethod
+    def of(cls, pipe: StemAccompanimentPipeline, audio: np.ndarray) -> "Sound":
+        """Hears mono audio `(samples,)`."""
+        latents = encoded(pipe.autoencoder, audio)
+        sounding = sounding_frames(audio, pipe.hop_length)
+        return cls(latents[:, sounding if sounding.any() else slice(None)].T, timbre(audio, SAMPLING_RATE), latents)
+
+
+def main(
+    weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
+    songs: Annotated[int, typer.Option(min=4, help="Number of test songs.")] = 16,
+    duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Songs at once.")] = 4,
+    device: str = "cpu",
+    cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    pipe = load_pipeline(weights, device)
+    space = StyleSpace.from_config(pipe.autoencoder.config)
+    if space is None:
+        raise typer.BadParameter(
+            f"{weights_folder(weights)} has no style space: `python -m latentstem.training.style_space` fits one"
+        )
+    unseen = unseen_songs(0, songs, duration, cache)
+    references = {
+        p: Sound.of(pipe, unseen_bass(songs + number, p, duration, cache)) for number, p in enumerate(PROGRAMS)
+    }
+    first = songs + len(PROGRAMS)
+    true = {
+        p: [Sound.of(pipe, unseen_bass(first + number, p, duration, cache)) for number in range(TRUE_SONGS)]
+        for p in track(PROGRAMS, description="true basses of the programs")
+    }
+    classifier = program_classifier(
+        [sound.timbre for some in true.values() for sound in some], [p for p, some in true.items() for _ in some]
+    )
+    spread = np.stack([sound.timbre for some in true.values() for sound in some]).std(axis=0)
+    own = [Sound.of(pipe, song.stem) for song in unseen]
+    mixes = torch.from_numpy(np.stack([encoded(pipe.autoencoder, song.mix) for song in unseen]))
+
+    def pairs(judge: ContrastiveStemModel, sounds: list[Sound], turned: int = 0) -> np.ndarray:
+        with torch.inference_mode():
+            stems = judge.embed_stem(torch.from_numpy(np.stack([sound.whole for sound in sounds])))
+            return (judge.embed_mix(mixes) * stems.roll(turned, dims=0)).mean(1).double().numpy()
+
+    cases: dict[str, dict[str, list[float]]] = {}
+    figures: dict[str, Any] = {}
+    plain: list[Sound] = []
+    for name, hook in CASES.items():
+        stems = _generated(pipe, unseen, references, space, hook, batch, name, steps)
+        sounds = [Sound.of(pipe, stem) for stem in stems]
+        plain = plain or sounds
+        cases[name] = _judged(sounds, plain, references, true, spread, classifier)
+        cases[name]["chord_share"] = [
+            chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords)
+            for stem, song in zip(stems, unseen, strict=True)
+        ]
+        figures[name] = {measure: interval(values) for measure, values in cases[name].items()}
+        figures[name]["chord_share_change"] = interval(
+            np.subtract(cases[name]["chord_share"], cases["no style"]["chord_share"])
+        )
+        figures[name]["frechet"] = _distance_to_the_program(sounds, true)
+        if pipe.judge is not None:
+            truth = pairs(pipe.judge, own), pairs(pipe.judge, own, turned=1)
+            figures[name]["adherence"] = prompt_adherence(pairs(pipe.judge, sounds), *truth)
+    _print(figures)
+    settings = {
+        "weights": weights_folder(weights).name,
+        "songs": songs,
+        "duration": duration,
+        "num_inference_steps": steps,
+        "programs": PROGRAMS,
+        "true_songs": TRUE_SONGS,
+    }
+    by_song = {"seeds": [song.song.seed for song in unseen], "cases": cases}
+    write_report("style_grounding", settings, {"cases": figures, "songs": by_song}, _picture(figures), results)
+
+
+def _program(number: int) -> int:
+    """The program whose style song `number` takes."""
+    return PROGRAMS[number % len(PROGRAMS)]
+
+
+def _generated(
+    pipe: StemAccompanimentPipeline,
+    songs: list[RenderedSong],
+    references: dict[int, Sound],
+    space: StyleSpace,
+    hook: Hook | None,
+    batch: int,
+    name: str,
+    steps: int,
+) -> list[np.ndarray]:
+    stems: list[np.ndarray] = [np.empty(0)] * len(songs)
+    for place, program in enumerate(PROGRAMS):
+        numbers = range(place, len(songs), len(PROGRAMS))
+        hooks = [] if hook is None else [hook(torch.from_numpy(references[program].latents.T), space)]
+        made = generate(
+            pipe,
+            [songs[number] for number in numbers],
+            batch,
+            f"{name}, {PROGRAM_NAMES[program]}",
+            num_inference_steps=steps,
+            denoised_hooks=hooks,
+        )
+        for number, stem in zip(numbers, made, strict=True):
+            stems[number] = stem
+    return stems
+
+
+def _judged(
+    sounds: list[Sound],
+    plain: list[Sound],
+    references: dict[int, Sound],
+    true: dict[int, list[Sound]],
+    spread: np.ndarray,
+    classifier: Any,
+) -> dict[str, list[float]]:
+    judged: dict[str, list[float]] = {measure: [] for measure in MEASURES if measure != "chord_share"}
+    means = {program: np.mean([one.latents.mean(0) for one in some], axis=0) for program, some in true.items()}
+    for number, (sound, base) in enumerate(zip(sounds, plain, strict=True)):
+        reference = references[_program(number)]
+        judged["latent_movement"].append(style_movement(*(one.latents.mean(0) for one in (base, sound, reference))))
+        judged["timbre_movement"].append(style_movement(*(one.timbre / spread for one in (base, sound, reference))))
+        judged["nearest"].append(float(nearest_program(sound.latents.mean(0), means) == _program(number)))
+        judged["named"].append(float(classifier.predict(sound.timbre[None])[0] == _program(number)))
+    return judged
+
+
+def _distance_to_the_program(sounds: list[Sound], true: dict[int, list[Sound]]) -> float:
+    """Mean over the programs of the Fréchet distance between sounding frames."""
+    found = []
+    for place, program in enumerate(PROGRAMS):
+        made = np.concatenate([sound.latents for sound in sounds[place :: len(PROGRAMS)]])
+        found.append(frechet_distance(np.concatenate([sound.latents for sound in true[program]]), made))
+    return float(np.mean(found))
+
+
+def _print(figures: dict[str, Any]) -> None:
+    header = ["case", *MEASURES.values(), "change, paired", "Fréchet distance", "adherence"]
+    rows = [
+        [
+            name,
+            *(shown(figure[measure], digits=2) for measure in MEASURES),
+            shown(figure["chord_share_change"]),
+            f"{figure['frechet']:.1f}",
+            f"{figure['adherence']:.2f}" if "adherence" in figure else "-",
+        ]
+        for name, figure in figures.items()
+    ]
+    print_table("Style grounding", header, rows)
+
+
+def _picture(figures: dict[str, Any]) -> Figure:
+    picture = Figure(figsize=(7.5, 5))
+    axis = picture.subplots()
+    for name, figure in figures.items():
+        style, cost = figure["timbre_movement"], figure["chord_share"]
+        axis.errorbar(
+            style["mean"],
+            cost["mean"],
+            xerr=[[style["mean"] - style["low"]], [style["high"] - style["mean"]]],
+            yerr=[[cost["mean"] - cost["low"]], [cost["high"] - cost["mean"]]],
+            marker="o",
+            capsize=2,
+            label=name,
+        )
+    axis.set(xlabel="share of the way to the reference, MFCC", ylabel="chord share")
+    axis.legend(fontsize="small")
+    return picture
+
+
+if __name__ == "__main__":
+    typer.run(main)

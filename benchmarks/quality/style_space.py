@@ -1,0 +1,104 @@
+"""How much of a bass's mean latent is the instrument, how much the song, and how many numbers tell the instrument.
+
+Means over sounding frames of training songs, from the encoder of the weights. The variance between songs is split into
+that between instruments (a program of a soundfont) and that between songs of one instrument; then, for style spaces of
+several sizes, how much of each a full exchange of styles moves. Half of the songs fit the space, the others judge it.
+
+Run it as `python -m benchmarks.quality.style_space --corpus runs/bass-gm/train`.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from matplotlib.figure import Figure
+from rich.progress import track
+
+from benchmarks.common.generation import load_autoencoder, weights_folder
+from benchmarks.common.report import RESULTS, print_table, write_report
+from latentstem import StyleSpace
+from latentstem.data.corpus import ANNOTATION, write_corpus
+from latentstem.data.score import Song
+from latentstem.data.splits import TRAIN_SEEDS
+from latentstem.data.stems.folder import StemFolder
+from latentstem.training.style_space import StyleFit, sounding_mean
+
+SIZES = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24)
+LEAST = 4
+"""Songs of an instrument, or it is left out: two for each half."""
+
+
+def main(
+    corpus: Annotated[Path, typer.Option(help="Folder of training songs, filled if songs are missing.")],
+    weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
+    songs: Annotated[int, typer.Option(min=40, help="Training songs.")] = 600,
+    duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
+    device: str = "cpu",
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    write_corpus(corpus, TRAIN_SEEDS[:songs], duration=duration)
+    model = load_autoencoder(weights, device)
+    members: dict[tuple[int, str], list[torch.Tensor]] = {}
+    for one in track(StemFolder(corpus).tracks[:songs], description="mean latents"):
+        mean = sounding_mean(model, one.read("bass"))
+        if mean is not None:
+            annotation = json.loads((corpus / one.name / ANNOTATION).read_text())
+            members.setdefault(
+                (Song.from_dict(annotation["song"]).part("bass").program, annotation["soundfont"]), []
+            ).append(mean)
+    members = {instrument: means for instrument, means in members.items() if len(means) >= LEAST}
+
+    # Every second song of each instrument is kept back.
+    fitted, judged = ({kind: torch.stack(means[half::2]) for kind, means in members.items()} for half in (0, 1))
+    labels = [kind for kind, means in fitted.items() for _ in means]
+    stacked = torch.cat(list(fitted.values()))
+    between, within = _split(judged)
+    sizes = [size for size in SIZES if size < len(members)]
+    shares = {}
+    for size in sizes:
+        space = StyleSpace.fit(stacked, labels, size)
+        shares[size] = {
+            name: float(space.part(part).square().sum() / part.square().sum())
+            for name, part in (("between_instruments", between), ("between_songs", within))
+        }
+    total = float(between.square().sum() + within.square().sum())
+    figures = {
+        "instruments": len(members),
+        "songs": sum(map(len, members.values())),
+        "share_of_variance_between_instruments": float(between.square().sum()) / total,
+        "moved": {str(size): share for size, share in shares.items()},
+    }
+    rows = [[str(size), *(f"{value:.3f}" for value in share.values())] for size, share in shares.items()]
+    header = ["numbers", "of the variance between instruments", "of that between songs"]
+    print_table("What an exchange of styles moves", header, rows, "shares, on songs that did not fit the space")
+    print(f"between instruments: {figures['share_of_variance_between_instruments']:.3f} of all variance")
+    settings = {"weights": weights_folder(weights).name, "duration": duration, "shipped_size": StyleFit.numbers}
+    write_report("style_space", settings, figures, _picture(shares), results)
+
+
+def _split(members: dict[tuple[int, str], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Deviations of every song's instrument from the mean of all, and of every song from its instrument."""
+    middle = torch.cat(list(members.values())).mean(0)
+    centres = {kind: means.mean(0) for kind, means in members.items()}
+    between = torch.cat([(centres[kind] - middle).expand_as(means) for kind, means in members.items()])
+    within = torch.cat([means - centres[kind] for kind, means in members.items()])
+    return between, within
+
+
+def _picture(shares: dict[int, dict[str, float]]) -> Figure:
+    picture = Figure(figsize=(6, 3.8))
+    axis = picture.subplots()
+    for name in ("between_instruments", "between_songs"):
+        axis.plot(list(shares), [share[name] for share in shares.values()], "o-", label=name.replace("_", " "))
+    axis.axvline(StyleFit.numbers, color="grey", linestyle=":")
+    axis.set(xlabel="numbers of the style space", ylabel="share of the variance that is moved", ylim=(0, 1.05))
+    axis.set_xticks(np.array(list(shares)))
+    axis.legend()
+    return picture
+
+
+if __name__ == "__main__":
+    typer.run(main)

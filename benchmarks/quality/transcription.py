@@ -1,0 +1,140 @@
+"""How well are basses written down? Notes found in the true basses of unseen songs, against those that were played.
+
+A note is found whose onset is within 50 ms and whose pitch within 50 cents (mir_eval.transcription); with its end, if
+the end is within 50 ms, or a fifth of the note's length, too.
+
+Run it as `python -m benchmarks.quality.transcription`; `--songs 8` is a quick look.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import mir_eval
+import numpy as np
+import typer
+from matplotlib.figure import Figure
+
+from benchmarks.common.processes import processes
+from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, RenderedSong, unseen_songs
+from latentstem.data.score import Note
+from latentstem.evaluation import transcribe
+
+MEASURES = {
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "onset_f1": "F1 of onsets alone",
+    "offset_f1": "F1 with ends",
+}
+KINDS = {"style": "bass style", "instrument": "instrument"}
+
+
+def main(
+    songs: Annotated[int, typer.Option(min=2, help="Number of test songs.")] = 48,
+    duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that hear; one a processor if absent.")] = None,
+    cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    unseen = [song for song in unseen_songs(0, songs, duration, cache) if song.song.part(song.target).notes]
+    with processes(workers or os.cpu_count() or 1) as each:
+        heard = each(written_down, "writing down", [song.stem for song in unseen])
+    cases = [_case(song, notes) for song, notes in zip(unseen, heard, strict=True)]
+    figures = _summary(cases)
+    groups = {kind: _grouped(cases, kind) for kind in KINDS}
+    _print(figures, groups)
+    settings = {"songs": songs, "duration": duration}
+    write_report(
+        "transcription",
+        settings,
+        {"all": figures, "groups": groups, "songs": cases},
+        _picture(figures, groups),
+        results,
+    )
+
+
+def written_down(audio: np.ndarray) -> list[Note]:
+    return transcribe(audio, SAMPLING_RATE)
+
+
+def _case(song: RenderedSong, heard: Sequence[Note]) -> dict[str, Any]:
+    bass = song.song.part(song.target)
+    true, found = _columns(bass.notes), _columns(heard)
+    precision, recall, f1, _ = mir_eval.transcription.precision_recall_f1_overlap(*true, *found, offset_ratio=None)
+    matched = mir_eval.transcription.match_notes(*true, *found, offset_ratio=None)
+    lags = [found[0][other, 0] - true[0][one, 0] for one, other in matched]
+    return {
+        "seed": song.song.seed,
+        "style": song.song.bass_style or "none",
+        "instrument": PROGRAM_NAMES.get(bass.program, str(bass.program)),
+        "notes": len(bass.notes),
+        "found": len(heard),
+        "lag": float(np.median(lags)) if lags else None,
+        "f1": f1,
+        "precision": precision,
+        "recall": recall,
+        "onset_f1": mir_eval.transcription.onset_precision_recall_f1(true[0], found[0])[2],
+        "offset_f1": mir_eval.transcription.precision_recall_f1_overlap(*true, *found)[2],
+    }
+
+
+def _columns(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends `(notes, 2)`, and pitches in Hz `(notes,)`, as mir_eval takes them."""
+    times = np.array([(note.start, note.end) for note in notes], dtype=float).reshape(-1, 2)
+    return times, 440.0 * 2.0 ** ((np.array([note.pitch for note in notes], dtype=float) - 69.0) / 12.0)
+
+
+def _summary(cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    lags = [1000.0 * case["lag"] for case in cases if case["lag"] is not None]
+    return {measure: interval([case[measure] for case in cases]) for measure in MEASURES} | {
+        "lag_ms": interval(lags) if lags else None
+    }
+
+
+def _grouped(cases: Sequence[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    members = defaultdict(list)
+    for case in cases:
+        members[case[kind]].append(case)
+    return {name: _summary(members[name]) for name in sorted(members)}
+
+
+def _print(figures: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
+    header = ["songs", "number", *MEASURES.values(), "lag, ms"]
+    rows = [_row("all", figures)]
+    for members in groups.values():
+        rows += [_row(name, group) for name, group in members.items()]
+    print_table("Notes of true basses", header, rows)
+
+
+def _row(name: str, figures: dict[str, Any]) -> list[str]:
+    measured = [shown(figures[measure], digits=2) for measure in MEASURES]
+    lag = shown(figures["lag_ms"], digits=0) if figures["lag_ms"] else "-"
+    return [name, str(figures["f1"]["songs"]), *measured, lag]
+
+
+def _picture(figures: dict[str, Any], groups: dict[str, dict[str, Any]]) -> Figure:
+    rows = [("all songs", figures)]
+    for kind, members in groups.items():
+        rows += [
+            (KINDS[kind].upper(), None),
+            *((f"{name} ({group['f1']['songs']})", group) for name, group in members.items()),
+        ]
+    picture = Figure(figsize=(9, 1.2 + 0.24 * len(rows)), layout="constrained")
+    for axis, measure in zip(picture.subplots(1, 2, sharey=True), ("f1", "offset_f1"), strict=True):
+        for place, (_, group) in enumerate(rows):
+            if group:
+                figure = group[measure]
+                axis.plot([figure["low"], figure["high"]], [place, place], color="#1565c0", linewidth=2, alpha=0.6)
+                axis.plot(figure["mean"], place, "o", markersize=5, color="#1565c0")
+        axis.set_yticks(range(len(rows)), [name for name, _ in rows])
+        axis.set(title=MEASURES[measure], xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
+        axis.grid(axis="x", alpha=0.3)
+    return picture
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""How fast the parts are, beside other libraries and over the length."""

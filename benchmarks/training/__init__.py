@@ -1,0 +1,1 @@
+"""What trained nets owe to size, position, window, fine-tuning and resuming."""

@@ -1,0 +1,72 @@
+"""What a few minutes of fine-tuning on a CPU bring for a bass that the weights have never heard.
+
+The work is that of `examples/finetune_lora.py`, which says what is measured; this adds intervals and the report.
+
+Run it as `python -m benchmarks.training.lora runs/my-bass --minutes 5`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from matplotlib.figure import Figure
+
+from benchmarks.common.report import REPOSITORY, RESULTS, interval, print_table, shown, write_report
+
+sys.path.append(str(REPOSITORY / "examples"))  # whoever runs the example alone needs nothing of the benchmarks
+from finetune_lora import AFTER, BEFORE, SOUNDFONT, fine_tune, measure, write_stems  # pyright: ignore[reportMissingImports]
+
+KEYS = {"style_distance": "distance of the sound", "chord_share": "chord share"}
+
+
+def main(
+    output: Annotated[Path, typer.Argument(help="Folder of the stems, the state and the adapter.")],
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 5.0,
+    songs: Annotated[int, typer.Option(min=1, help="Songs to train on.")] = 12,
+    test_songs: Annotated[int, typer.Option(min=2, help="Other songs to measure on.")] = 6,
+    duration: Annotated[float, typer.Option(min=4.0, help="Seconds a song.")] = 20.0,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapter.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 64,
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    write_stems(output / "stems", songs, duration)
+    adapter = fine_tune(output, minutes, rank)
+    scores = measure(output / "stems", adapter, test_songs, duration, steps)
+
+    figures = {row: {key: interval(values) for key, values in some.items()} for row, some in scores.items()}
+    change = {key: interval(np.subtract(scores[AFTER][key], scores[BEFORE][key])) for key in KEYS}
+    rows = [[row, *(shown(some[key]) for key in KEYS)] for row, some in figures.items()]
+    rows.append(["fine-tuned less shipped, paired", *(shown(change[key]) for key in KEYS)])
+    print_table("Fine-tuning to a bass outside the corpus", ["", *KEYS.values()], rows)
+    settings = {
+        "songs": songs,
+        "test_songs": test_songs,
+        "duration": duration,
+        "soundfont": SOUNDFONT,
+        "minutes": minutes,
+        "rank": rank,
+        "num_inference_steps": steps,
+        "training": json.loads((output / "history.jsonl").read_text().splitlines()[-1]),
+        "adapter_bytes": sum(file.stat().st_size for file in adapter.iterdir()),
+    }
+    report = {"rows": figures, "change": change, "songs": scores}
+    write_report("lora", settings, report, _picture(scores), results)
+
+
+def _picture(scores: dict[str, dict[str, list[float]]]) -> Figure:
+    picture = Figure(figsize=(10, 4))
+    rows = list(scores)
+    for axes, (key, label) in zip(picture.subplots(1, 2), KEYS.items(), strict=True):
+        # A line a song, so that one sees whether all moved or one did.
+        axes.plot(range(len(rows)), [scores[row][key] for row in rows], "o-", color="C0", alpha=0.4)
+        axes.plot(range(len(rows)), [np.mean(scores[row][key]) for row in rows], "_", color="black", markersize=24)
+        axes.set_xticks(range(len(rows)), rows, rotation=15)
+        axes.set(ylabel=label, ylim=(0, None), title=f"{label}, song by song; dash: mean")
+    return picture
+
+
+if __name__ == "__main__":
+    typer.run(main)

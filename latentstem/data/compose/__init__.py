@@ -1,0 +1,1 @@
+"""The composer of the band corpus: songs with everything known about them, from a seed."""

@@ -1,0 +1,125 @@
+"""Drummers: one bar of strokes at a time, varied from bar to bar, in beats from the downbeat."""
+
+import copy
+
+from latentstem.data.compose.drum_patterns import (
+    BACKBEAT,
+    CLAP,
+    CLOSED,
+    CRASH,
+    HAT,
+    KICK,
+    PATTERNS,
+    RIDE,
+    SNARE,
+    STICK,
+    SWUNG,
+    TAMBOURINE,
+    TOMS,
+    WEIGHTS,
+)
+from latentstem.data.compose.patterns import CLOSE, onsets
+from latentstem.data.compose.programs import KITS
+from latentstem.data.compose.timing import Metre, Stroke
+from latentstem.data.rng import SeededRandom
+
+LOUDNESS = {"X": 108, "x": 92, "g": 45}
+# Cymbals stay behind the drums.
+SOFTER = {CLOSED: 10, RIDE: 8, TAMBOURINE: 12}
+FILLS = {"toms": 4.0, "snare": 2.0, "build": 1.5, "kick_snare": 1.0, "stop": 1.0, "sparse": 1.5}
+
+
+class Drummer:
+    """One song's drummer: a pattern, a cymbal, and how often it departs from them.
+
+    Args:
+        rng: source of the draws.
+        metre: of the song.
+        swung: whether the song swings, which favours the shuffle.
+
+    Attributes:
+        kit: General MIDI drum kit.
+        kicks: beats of the bass drum within a bar; may be none.
+        pulse: the cymbal's line, in tablature; may be empty.
+        style: name of the pattern.
+
+    Example:
+        >>> drummer = Drummer(SeededRandom(0), Metre("4/4", 4, 2), swung=False)
+        >>> all(0 <= stroke.start < 4 for stroke in drummer.bar(fill=False, opening=True))
+        True
+    """
+
+    def __init__(self, rng: SeededRandom, metre: Metre, swung: bool):
+        self.metre, self.swung = metre, swung
+        self.kit = rng.child("kit").choice(KITS)
+        self.rng, self._patterns = rng.child("playing"), rng.child("pattern")
+        self.restlessness = rng.child("restlessness").choice((0.0, 0.1, 0.3))
+        self.backbeat = rng.child("backbeat").choice((SNARE, SNARE, SNARE, STICK, CLAP))
+        self.style = self._patterns.weighted_choice((SWUNG if swung else WEIGHTS)[metre.name])
+        self._take_up(self._patterns.choice((CLOSED, CLOSED, CLOSED, RIDE)))
+
+    def variation(self) -> "Drummer":
+        """The same drummer with the other cymbal and another pattern, often of the same style."""
+        other = copy.copy(self)
+        if self._patterns.bernoulli(0.35):
+            other.style = self._patterns.weighted_choice((SWUNG if self.swung else WEIGHTS)[self.metre.name])
+        other._take_up(CLOSED if self.cymbal == RIDE else RIDE)
+        return other
+
+    def bar(self, fill: bool, opening: bool) -> list[Stroke]:
+        """Play one bar; `fill` ends it with a fill, `opening` starts it with a crash."""
+        rng, beats = self.rng, float(self.metre.beats)
+        stop = beats - (rng.choice((1.0, 2.0)) if fill and beats > 2 else 1.0 if fill else 0.0)
+        strokes = [
+            self._hit(beat, key, loudness + rng.uniform(-8, 8))
+            for beat, key, loudness in self.hits
+            if beat < stop - CLOSE
+        ]
+        if rng.bernoulli(self.restlessness):
+            # One more kick, on an eighth where none is.
+            taken = {round(beat * self.metre.division) for beat in self.kicks}
+            free = [step for step in range(1, int(stop * self.metre.division + CLOSE)) if step not in taken]
+            if free:
+                strokes.append(self._hit(rng.choice(free) / self.metre.division, KICK, rng.uniform(80, 100)))
+        if opening:
+            strokes.append(self._hit(0.0, CRASH, rng.uniform(85, 105)))
+        return strokes + (self._fill(stop) if fill else [])
+
+    def _take_up(self, cymbal: int) -> None:
+        self.cymbal = cymbal
+        players = {HAT: cymbal, BACKBEAT: self.backbeat}
+        pattern = self._patterns.choice(PATTERNS[self.metre.name][self.style])
+        self.hits = [
+            (beat, players.get(key, key), LOUDNESS[sign])
+            for key, line in pattern.items()
+            for beat, sign in onsets(line, self.metre, 0.0, float(self.metre.beats))
+        ]
+        self.kicks = tuple(beat for beat, key, _ in self.hits if key == KICK)
+        self.pulse = pattern.get(HAT, "")
+
+    def _hit(self, beat: float, key: int, velocity: float) -> Stroke:
+        loudness = min(127, max(1, int(velocity - SOFTER.get(key, 0))))
+        return Stroke(beat, min(beat + 0.2, float(self.metre.beats)), key, loudness)
+
+    def _fill(self, stop: float) -> list[Stroke]:
+        """Fill the bar from beat `stop` to its end."""
+        rng, per_beat = self.rng, self.metre.division * self.rng.choice((1, 2, 2))
+        kind = rng.weighted_choice(FILLS)
+        count = round((self.metre.beats - stop) * per_beat)
+        strokes = []
+        for step in range(count):
+            beat, part = stop + step / per_beat, step / count
+            if kind == "stop":
+                if step == 0:
+                    strokes += [self._hit(beat, key, rng.uniform(100, 115)) for key in (KICK, SNARE)]
+            elif kind == "toms":
+                tom = TOMS[int(part * len(TOMS))]
+                strokes.append(self._hit(beat, rng.choice((tom, tom, tom, SNARE)), rng.uniform(80, 110)))
+            elif kind in ("snare", "build"):
+                swell = 50 + 60 * part if kind == "build" else rng.uniform(75, 110)
+                strokes.append(self._hit(beat, SNARE, swell))
+            elif kind == "kick_snare":
+                strokes.append(self._hit(beat, KICK if step % 2 else SNARE, rng.uniform(85, 110)))
+            elif rng.bernoulli(0.5):
+                strokes.append(self._hit(beat, rng.choice((SNARE, *TOMS)), rng.uniform(75, 105)))
+        return strokes

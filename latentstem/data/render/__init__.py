@@ -1,0 +1,1 @@
+"""Songs to sound: FluidSynth, effects, and MIDI files of their notes."""

@@ -1,0 +1,64 @@
+"""A song to its stems: each at the loudness its part asks for, their sum below full scale."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.data.render.fluidsynth import render_parts
+from latentstem.data.rng import SeededRandom
+from latentstem.data.score import Song
+
+PEAK = 0.95
+"""Greatest absolute sample of a rendered mix."""
+
+
+@dataclass(frozen=True)
+class SynthEffects:
+    """Which of FluidSynth's own effects, reverberation and chorus, a song is rendered with.
+
+    Example:
+        >>> SynthEffects.draw(0) == SynthEffects.draw(0)
+        True
+    """
+
+    reverb: bool
+    chorus: bool
+
+    @classmethod
+    def draw(cls, seed: int) -> "SynthEffects":
+        """Draw the effects of the song of a seed: they vary from song to song, never between soundfonts."""
+        rng = SeededRandom(seed).child("effects")
+        return cls(rng.child("reverb").bernoulli(0.5), rng.child("chorus").bernoulli(0.3))
+
+
+def render_song(
+    song: Song, soundfont: str, scratch: Path | None = None, effects: SynthEffects | None = None
+) -> dict[str, np.ndarray]:
+    """Render a song to its stems.
+
+    Args:
+        song: from `compose`.
+        soundfont: "fluidr3", "musescore" or "timgm6mb".
+        scratch: folder for temporary files; the system's by default.
+        effects: of the synthesizer; by default those that `SynthEffects.draw` gives for the song's seed.
+
+    Returns:
+        Stem name to mono float32 audio at 44.1 kHz, `round(song.duration * 44100)` samples each. Every stem
+        has the loudness its part asks for, and the sum of all stems peaks below 1.
+
+    Raises:
+        SynthesisError: if FluidSynth or the soundfont is missing, or FluidSynth fails.
+    """
+    effects = effects or SynthEffects.draw(song.seed)
+    sounds = render_parts(song.parts, soundfont, song.duration, effects.reverb, effects.chorus, scratch)
+    stems = {}
+    for part, sound in zip(song.parts, sounds, strict=True):
+        level = float(sounding_rms(torch.from_numpy(sound)[None, None]))
+        gain = REFERENCE_RMS * 10 ** (part.gain_db / 20) / level if level else 0.0
+        stems[part.name] = sound * np.float32(gain)
+    peak = max(float(np.abs(audio).max(initial=0.0)) for audio in (*stems.values(), sum(stems.values())))
+    scale = np.float32(min(1.0, PEAK / peak) if peak else 1.0)
+    return {name: audio * scale for name, audio in stems.items()}

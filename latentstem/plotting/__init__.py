@@ -1,0 +1,1 @@
+"""Pictures: spectrograms, and songs with their chords and notes."""

@@ -1,0 +1,1 @@
+"""Recipes: from nothing to weights that ship, each in one command."""

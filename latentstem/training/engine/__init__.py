@@ -1,0 +1,1 @@
+"""What every training loop shares: budget, optimiser, history, state and options."""

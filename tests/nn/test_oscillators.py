@@ -1,0 +1,132 @@
+"""Carriers count absolute time exactly and are the transform of steady sinusoids."""
+
+import math
+from functools import cache
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentstem.nn.convnext import ConvNeXtBlock1D
+from latentstem.nn.oscillators import TURN, CarrierBank
+
+
+@cache
+def carriers(count=384):
+    """One bank for all examples: to transform the window at every carrier takes a third of a second."""
+    return CarrierBank(8, 44100, window_length=2048, hop_length=512, count=count)
+
+
+def amplitudes(module):
+    """What the carriers weigh when the hidden states are zero."""
+    hidden = torch.zeros(1, 1, 8)
+    return module._amplitudes(hidden, module.pitch(hidden).view(1, 1, module.voices, module.pitches))[0, 0]
+
+
+def silenced(module):
+    """The bank with nothing said, whatever the hidden states: no pitch preferred, no partial and no noise heard."""
+    with torch.no_grad():
+        for part, bias in ((module.pitch, 0.0), (module.partial, -80.0), (module.noise, -80.0)):
+            part.weight.zero_()
+            part.bias.fill_(bias)
+    return module
+
+
+@given(st.integers(0, 10**7), st.integers(1, 30))
+def test_a_piece_equals_its_place_in_the_whole(start, frames):
+    module = carriers(16)
+    hidden = torch.randn(1, frames + 5, 8)
+    whole, pitch = module(hidden, start_frame=start)
+    piece, pitch_of_piece = module(hidden[:, 5:], start_frame=start + 5)
+    assert torch.allclose(piece, whole[:, :, 5:], atol=1e-5)
+    assert torch.allclose(pitch_of_piece, pitch[:, 5:], atol=1e-5)
+
+
+@given(st.integers(0, 383))
+def test_frequencies_are_those_of_a_grid_that_holds_concert_pitch(carrier):
+    rate = 44100 / 512
+    frequency = float(carriers().steps[carrier]) / TURN * rate
+    assert abs(1200 * math.log2(frequency / (27.5 * 2 ** (carrier / 72)))) < 0.01
+    midi = 69 + 12 * math.log2(frequency / 440)
+    assert carrier % 6 or abs(midi - round(midi)) < 1e-4
+
+
+@given(st.integers(0, 323), st.integers(0, 1), st.integers(1, 24))
+def test_partials_are_the_multiples_of_a_pitch(pitch, voice, partial):
+    module = silenced(carriers())
+    with torch.no_grad():
+        module.pitch.bias[voice * module.pitches + pitch] = 200.0
+        module.partial.bias[voice * len(module.offsets) + partial - 1] = -1.0
+        weights = amplitudes(module)
+    frequencies = module.steps.double() / TURN * 44100 / 512
+    wanted = partial * float(frequencies[pitch])
+    if wanted > 1.005 * module.highest:
+        assert weights.max() < 1e-6
+    else:
+        loudest = int(weights.argmax())
+        assert abs(1200 * math.log2(float(frequencies[loudest]) / wanted)) < 1200 / 72 / 2 + 0.1
+        assert torch.isclose(weights.sum(), torch.tensor(math.exp(-1.0)), atol=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, 5, 16, 100, 384]))
+def test_amplitudes_are_the_sum_that_the_docstring_writes(seed, count):
+    module, generator = carriers(count), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for part, spread in ((module.pitch, 4.0), (module.partial, 2.0), (module.noise, 2.0)):
+            part.weight.zero_()
+            part.bias.copy_(spread * torch.randn(part.bias.shape, generator=generator) - 3.0)
+        found = amplitudes(module).double()
+    pitch, partial = (
+        part.bias.detach().double().numpy().reshape(module.voices, -1) for part in (module.pitch, module.partial)
+    )
+    strength = np.where(partial < 1, np.exp(partial), np.e * partial)  # its tangent from one on
+    salience = np.exp(pitch) / np.linalg.norm(np.exp(pitch), axis=1, keepdims=True)
+    noise = module.noise.bias.detach().double().numpy()
+    noise = np.interp(np.arange(count), np.linspace(0, count - 1, len(noise)), noise)
+    expected = np.where(noise < 1, np.exp(noise), np.e * noise)
+    for voice in range(module.voices):
+        for h, offset in enumerate(module.offsets):
+            for place in range(min(module.pitches, count - offset)):
+                expected[place + offset] += strength[voice, h] * salience[voice, place]
+    assert np.abs(found.numpy() - expected).max() < 1e-5 * (1 + expected.max())
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 30))
+def test_a_voice_is_as_loud_whether_sure_of_its_pitch_or_not(seed, sharpness):
+    module = silenced(carriers())
+    with torch.no_grad():
+        module.pitch.bias.copy_(sharpness * torch.randn(648, generator=torch.Generator().manual_seed(seed)))
+        module.partial.bias[0] = 0.0
+        power = amplitudes(module).square().sum()
+    assert torch.isclose(power, torch.tensor(1.0), atol=1e-4)
+
+
+@given(st.integers(0, 323), st.integers(0, 10**5))
+def test_one_carrier_alone_is_the_transform_of_its_sinusoid(carrier, start):
+    module = silenced(carriers())
+    with torch.no_grad():
+        module.pitch.bias[carrier] = 200.0
+        module.partial.bias[0] = 0.0
+        real, imaginary = module(torch.zeros(1, 4, 8), start_frame=start)[0].double()
+    # Independently: the sinusoid in the time domain, its angle counted from the accumulator at the first frame.
+    steps = int(module.steps[carrier])
+    samples = np.arange(2048 + 3 * 512)
+    angle = 2 * np.pi * ((start * steps % TURN) / TURN + steps / TURN / 512 * samples)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)
+    for frame in range(4):
+        piece = np.exp(1j * angle[frame * 512 : frame * 512 + 2048])
+        expected = np.fft.fft(piece * window)[: real.shape[-1]] * 2 / 2048
+        # The response is that of the unrounded frequency: a hundredth of a cent aside.
+        assert np.abs((real + 1j * imaginary)[0, frame].numpy() - expected).max() < 1e-3
+
+
+@given(st.integers(1, 20), st.sampled_from([1, 3, 5, 7]))
+def test_a_block_keeps_its_shape_and_sees_its_kernel_only(frames, kernel_size):
+    block = ConvNeXtBlock1D(6, kernel_size)
+    hidden = torch.randn(2, frames, 6)
+    changed = hidden.clone()
+    changed[:, 0] += 1
+    difference = (block(hidden) - block(changed)).abs().amax((0, 2))
+    assert block(hidden).shape == hidden.shape
+    assert difference[kernel_size // 2 + 1 :].sum() == 0

@@ -1,0 +1,56 @@
+"""The adversary: its penalty adapts to how certain it is, and it learns to tell real from decoded."""
+
+import pytest
+import torch
+
+from latentstem.training.adversarial import CERTAIN, R1_STEP, Adversary
+from latentstem.training.engine.budget import Budget
+from latentstem.training.engine.run import TrainingRun
+
+
+@pytest.fixture
+def adversary(tmp_path):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(1, 1)
+    return Adversary(TrainingRun(model, [torch.optim.AdamW(model.parameters())], Budget(1), tmp_path, "no"), 1)
+
+
+class Fixed(torch.nn.Module):
+    """A discriminator that gives sounds of mean 1 a score this far above those of mean 0."""
+
+    def __init__(self, distance):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(distance))
+
+    def forward(self, audio):
+        return self.weight * audio.mean(dim=(1, 2))
+
+
+@pytest.mark.parametrize("certainty", [0.0, CERTAIN - 0.01, CERTAIN + 0.01, 1.0])
+def test_the_penalty_grows_only_while_the_discriminator_is_certain(adversary, certainty):
+    adversary.model = Fixed(2 * certainty)
+    adversary.r1_share = 0.5
+    adversary.step(torch.ones(2, 1, 8), torch.zeros(2, 1, 8))
+    assert adversary.r1_share == pytest.approx(0.5 + (R1_STEP if certainty > CERTAIN else -R1_STEP))
+
+
+@pytest.mark.parametrize(("share", "distance"), [(0.0, 0.0), (1.0, 2.0)])
+def test_the_penalty_stays_between_nothing_and_its_greatest_weight(adversary, share, distance):
+    adversary.model, adversary.r1_share = Fixed(distance), share
+    adversary.step(torch.ones(2, 1, 8), torch.zeros(2, 1, 8))
+    assert adversary.r1_share == share
+
+
+def test_it_learns_to_tell_real_from_decoded_and_says_so_in_the_decoders_loss(adversary):
+    time = torch.arange(8192) / 44100
+    real = torch.sin(2 * torch.pi * 220 * time).expand(2, 1, -1)
+    fake = 0.3 * torch.randn(2, 1, 8192)
+    before = adversary.generator_loss(fake).item()
+    for _ in range(20):
+        adversary.step(real, fake)
+    assert adversary.generator_loss(fake).item() > before + 0.1
+    fake = fake.requires_grad_()
+    adversary.step(real, fake)
+    assert fake.grad is None
+    adversary.generator_loss(fake).backward()
+    assert fake.grad.abs().sum() > 0

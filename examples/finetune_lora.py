@@ -23,7 +23,7 @@ from rich.progress import track
 from rich.table import Table
 
 import latentstem
-from latentstem import REFERENCE_RMS, AutoencoderSpectral, StemAccompanimentPipeline, sounding_rms
+from latentstem import REFERENCE_RMS, AutoencoderSpectral, StemAccompanimentPipeline, active_rms
 from latentstem.data.compose.composer import Song, compose
 from latentstem.data.render.fluidsynth import SAMPLING_RATE
 from latentstem.data.render.song import render_song
@@ -180,7 +180,7 @@ def leveled(audio: np.ndarray, level: float) -> np.ndarray:
 
 
 def _level(audio: np.ndarray) -> float:
-    return float(sounding_rms(torch.from_numpy(audio)[None, None]))
+    return float(active_rms(torch.from_numpy(audio)[None, None]))
 
 
 def _accompany(pipe: StemAccompanimentPipeline, mix: np.ndarray, steps: int, **options: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import latentstem
-from latentstem import Quality, resample_turn, write_audio
+from latentstem import Quality, resample_periodic, write_audio
 from latentstem.cli import main
 
 SOURCES = sorted(Path(latentstem.__file__).parent.rglob("*.py"))
@@ -124,6 +124,6 @@ def test_sampling_needs_no_double_precision(build_pipeline, quality):
 @pytest.mark.filterwarnings("ignore")
 def test_a_loop_on_a_device_without_double_precision():
     with FakeTensorMode(), Doubles() as doubles:
-        turn = resample_turn(torch.empty(1, 1, 1000, device="mps"), 1100)
+        turn = resample_periodic(torch.empty(1, 1, 1000, device="mps"), 1100)
     assert (turn.device.type, turn.dtype, turn.shape) == ("mps", torch.float32, (1, 1, 1100))
     assert doubles.on_mps == []

@@ -13,10 +13,10 @@ SILENCE_RMS = 1e-6
 """The level, -120 dB below full scale, up to which audio is silence: there is no loudness to bring up."""
 
 BLOCK = 4096
-RANGE_DB = 40.0
+ACTIVITY_RANGE_DB = 40.0
 
 
-def sounding_rms(audio: torch.Tensor) -> torch.Tensor:
+def active_rms(audio: torch.Tensor) -> torch.Tensor:
     """Root mean square over the blocks of 4096 samples within 40 dB of the loudest block.
 
     Args:
@@ -27,16 +27,16 @@ def sounding_rms(audio: torch.Tensor) -> torch.Tensor:
 
     Example:
         >>> tone = torch.cat([torch.full((1, 1, 8192), 0.5), torch.zeros(1, 1, 81920)], dim=-1)
-        >>> sounding_rms(tone)
+        >>> active_rms(tone)
         tensor([0.5000])
     """
-    level = SoundingLevel()
+    level = ActiveLevelMeter()
     level.update(audio)
     return level.rms
 
 
 def reference_gain(audio: torch.Tensor) -> torch.Tensor:
-    """Factor that brings audio to the reference loudness, 0.1 by `sounding_rms`.
+    """Factor that brings audio to the reference loudness, 0.1 by `active_rms`.
 
     Args:
         audio: `(batch, channels, samples)`.
@@ -48,16 +48,16 @@ def reference_gain(audio: torch.Tensor) -> torch.Tensor:
         >>> reference_gain(torch.stack([torch.full((1, 8192), 0.5), torch.zeros(1, 8192)]))
         tensor([0.2000, 1.0000])
     """
-    level = SoundingLevel()
+    level = ActiveLevelMeter()
     level.update(audio)
     return level.gain
 
 
-class SoundingLevel:
-    """`sounding_rms` of audio that comes in pieces, however it is divided.
+class ActiveLevelMeter:
+    """`active_rms` of audio that comes in pieces, however it is divided.
 
     Example:
-        >>> level = SoundingLevel()
+        >>> level = ActiveLevelMeter()
         >>> for piece in torch.cat([torch.full((1, 1, 8192), 0.5), torch.zeros(1, 1, 81920)], dim=-1).split(5000, -1):
         ...     level.update(piece)
         >>> level.rms
@@ -83,7 +83,7 @@ class SoundingLevel:
 
     @property
     def rms(self) -> torch.Tensor:
-        """What `sounding_rms` of the whole is, `(batch,)`.
+        """What `active_rms` of the whole is, `(batch,)`.
 
         Raises:
             ValueError: If nothing was counted in.
@@ -95,7 +95,7 @@ class SoundingLevel:
         counts = torch.full(energy.shape[-1:], BLOCK, dtype=torch.float32, device=energy.device)
         counts[-1] = self._rest.shape[-1]
         power = energy / counts.clamp(min=1)
-        sounding = (power > 0) & (power >= power.amax(dim=-1, keepdim=True) * 10 ** (-RANGE_DB / 10))
+        sounding = (power > 0) & (power >= power.amax(dim=-1, keepdim=True) * 10 ** (-ACTIVITY_RANGE_DB / 10))
         total = (counts * sounding).sum(dim=-1)
         return torch.where(total > 0, (energy * sounding).sum(dim=-1) / total.clamp(min=1), 0.0).sqrt()
 

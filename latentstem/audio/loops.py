@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def wrap_turn(sequence: Tensor, context: int) -> Tensor:
+def circular_pad(sequence: Tensor, context: int) -> Tensor:
     """Continue one turn of a loop by what comes before its beginning and after its end.
 
     Args:
@@ -19,14 +19,14 @@ def wrap_turn(sequence: Tensor, context: int) -> Tensor:
 
     Example:
         >>> import torch
-        >>> wrap_turn(torch.arange(4), 2)
+        >>> circular_pad(torch.arange(4), 2)
         tensor([2, 3, 0, 1, 2, 3, 0, 1])
     """
     length = sequence.shape[-1]
     return sequence[..., torch.arange(-context, length + context, device=sequence.device) % length]
 
 
-def resample_turn(audio: Tensor, num_samples: int) -> Tensor:
+def resample_periodic(audio: Tensor, num_samples: int) -> Tensor:
     """Resample one turn of a loop to another number of samples, so that it still closes: by its Fourier series.
 
     Args:
@@ -39,7 +39,9 @@ def resample_turn(audio: Tensor, num_samples: int) -> Tensor:
     Example:
         >>> import torch
         >>> turn = torch.sin(2 * torch.pi * 3 * torch.arange(100) / 100)
-        >>> torch.allclose(resample_turn(turn, 110), torch.sin(2 * torch.pi * 3 * torch.arange(110) / 110), atol=1e-5)
+        >>> torch.allclose(
+        ...     resample_periodic(turn, 110), torch.sin(2 * torch.pi * 3 * torch.arange(110) / 110), atol=1e-5
+        ... )
         True
     """
     samples = audio.shape[-1]
@@ -55,7 +57,7 @@ def resample_turn(audio: Tensor, num_samples: int) -> Tensor:
     return (torch.fft.irfft(series, n=num_samples) * (num_samples / samples)).to(audio)
 
 
-def close_turn(turn: Tensor, beyond: Tensor) -> Tensor:
+def crossfade_seam(turn: Tensor, beyond: Tensor) -> Tensor:
     """Make the end of a turn lead into its beginning, by fading what would come next into the beginning.
 
     Args:
@@ -70,7 +72,7 @@ def close_turn(turn: Tensor, beyond: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> close_turn(torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([1.0, 1.0]))
+        >>> crossfade_seam(torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([1.0, 1.0]))
         tensor([0.9239, 0.3827, 1.0000, 1.0000])
     """
     fade = min(turn.shape[-1], beyond.shape[-1])

@@ -12,7 +12,7 @@ from torch import Tensor
 _BLOCK_FRAMES = 1 << 18
 
 
-class Spool:
+class TemporaryAudio:
     """A nameless temporary file of float32 audio, gone when it is closed or the process ends.
 
     Args:
@@ -25,7 +25,7 @@ class Spool:
 
     Example:
         >>> import torch
-        >>> with Spool(".", channels=1) as spool:
+        >>> with TemporaryAudio(".", channels=1) as spool:
         ...     spool.append(torch.full((1, 3), 0.5))
         ...     spool.append(torch.full((1, 2), -2.0))
         ...     spool.samples, spool.peak, [block / spool.peak for block in spool.blocks()]
@@ -47,7 +47,7 @@ class Spool:
         self._file.close()
 
     def append(self, audio: Tensor) -> None:
-        """Lay aside samples, `(channels, samples)`."""
+        """Append samples, `(channels, samples)`."""
         frames = audio.detach().to("cpu", torch.float32).T.contiguous()
         self._file.seek(0, os.SEEK_END)
         self._file.write(frames.numpy().tobytes())

@@ -7,15 +7,20 @@ from torch import Tensor
 
 
 def tiled(
-    function: Callable[[Tensor, int], Tensor], sequence: Tensor, tile_frames: int, reach: int, hops: tuple[int, int]
+    function: Callable[[Tensor, int], Tensor],
+    sequence: Tensor,
+    tile_frames: int,
+    context_frames: int,
+    hops: tuple[int, int],
 ) -> Tensor:
-    """Apply a local map tile by tile; equal to applying it once, if a frame sees no further than `reach` frames.
+    """Apply a local map tile by tile; equal to applying it once, if a frame sees no further than `context_frames`
+    frames.
 
     Args:
         function: Takes a piece of the sequence and the index of its first frame; returns the mapped piece.
         sequence: `(..., frames * hops[0])`.
         tile_frames: Frames a tile, without the overlap.
-        reach: Frames of overlap on each side.
+        context_frames: Frames of overlap on each side.
         hops: Elements of the last axis a frame, before and after the map: `(4096, 1)` for an encoder.
 
     Returns:
@@ -23,17 +28,17 @@ def tiled(
 
     Example:
         >>> import torch
-        >>> tiled(lambda piece, start: 2 * piece, torch.arange(5.0), tile_frames=2, reach=1, hops=(1, 1))
+        >>> tiled(lambda piece, start: 2 * piece, torch.arange(5.0), tile_frames=2, context_frames=1, hops=(1, 1))
         tensor([0., 2., 4., 6., 8.])
     """
-    return torch.cat(list(tile_stream(function, [sequence], tile_frames, reach, hops)), dim=-1)
+    return torch.cat(list(tile_stream(function, [sequence], tile_frames, context_frames, hops)), dim=-1)
 
 
 def tile_stream(
     function: Callable[[Tensor, int], Tensor],
     pieces: Iterable[Tensor],
     tile_frames: int,
-    reach: int,
+    context_frames: int,
     hops: tuple[int, int],
 ) -> Iterator[Tensor]:
     """Apply a local map to a sequence that comes, and leaves, in pieces: `tiled` for what does not fit in memory.
@@ -45,7 +50,7 @@ def tile_stream(
         function: As for `tiled`.
         pieces: Of the sequence, `(..., any length)`, together `(..., frames * hops[0])`.
         tile_frames: Frames a tile, without the overlap.
-        reach: Frames of overlap on each side.
+        context_frames: Frames of overlap on each side.
         hops: Elements of the last axis a frame, before and after the map.
 
     Yields:
@@ -57,7 +62,9 @@ def tile_stream(
     Example:
         >>> import torch
         >>> pieces = torch.arange(5.0).split([1, 3, 1])
-        >>> for tile in tile_stream(lambda piece, start: 2 * piece, pieces, tile_frames=2, reach=1, hops=(1, 1)):
+        >>> for tile in tile_stream(
+        ...     lambda piece, start: 2 * piece, pieces, tile_frames=2, context_frames=1, hops=(1, 1)
+        ... ):
         ...     print(tile)
         tensor([0., 2.])
         tensor([4., 6.])
@@ -75,13 +82,13 @@ def tile_stream(
     for piece in pieces:
         waiting.append(piece)
         elements += piece.shape[-1]
-        if elements < (start + tile_frames + reach - first) * before:
+        if elements < (start + tile_frames + context_frames - first) * before:
             continue
         held = _joined(waiting)
-        while held.shape[-1] >= (start + tile_frames + reach - first) * before:
-            yield tile(held, start + tile_frames, start + tile_frames + reach)
+        while held.shape[-1] >= (start + tile_frames + context_frames - first) * before:
+            yield tile(held, start + tile_frames, start + tile_frames + context_frames)
             start += tile_frames
-            keep = max(start - reach, 0)
+            keep = max(start - context_frames, 0)
             held, first = held[..., (keep - first) * before :], keep
         # A copy: a view would keep all of a long piece alive.
         waiting, elements = [held.clone()], held.shape[-1]
@@ -93,9 +100,9 @@ def tile_stream(
     frames = first + held.shape[-1] // before
     while start < frames:
         stop = min(start + tile_frames, frames)
-        yield tile(held, stop, min(stop + reach, frames))
+        yield tile(held, stop, min(stop + context_frames, frames))
         start = stop
-        keep = max(start - reach, 0)
+        keep = max(start - context_frames, 0)
         held, first = held[..., (keep - first) * before :], keep
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentstem.audio.level import sounding_rms
+from latentstem.audio.level import active_rms
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def prepare_audio(
     if not torch.isfinite(audio).all():
         raise ValueError(f"{name} holds NaN or infinite samples; repair the audio first")
     if audio.shape[1] > expected_channels:
-        check_not_cancelled(name, sounding_rms(audio), sounding_rms(matched))
+        check_not_cancelled(name, active_rms(audio), active_rms(matched))
     return matched
 
 
@@ -109,7 +109,7 @@ def check_not_cancelled(name: str, stereo_level: Tensor, mono_level: Tensor) -> 
 
     Args:
         name: What to call the audio in the error.
-        stereo_level: Loudness of the channels, `(batch,)`, see `latentstem.sounding_rms`.
+        stereo_level: Loudness of the channels, `(batch,)`, see `latentstem.active_rms`.
         mono_level: Loudness of their mean.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 import torch
 
-from latentstem.audio.level import RANGE_DB
+from latentstem.audio.level import ACTIVITY_RANGE_DB
 from latentstem.losses.spectral import multi_scale_spectral_distance
 
 SPECTRUM_RANGE_DB = 80.0
@@ -120,7 +120,7 @@ def chroma_agreement(reference_audio: np.ndarray, estimate_audio: np.ndarray, sa
     """Mean cosine of two recordings' chroma over the frames in which the reference sounds.
 
     Chroma are the 12 pitch classes of a constant-Q transform over seven octaves from C1 (librosa), every 23 ms. A frame
-    sounds within 40 dB of the loudest one, as in `latentstem.sounding_rms`; where the estimate is silent the cosine
+    sounds within 40 dB of the loudest one, as in `latentstem.active_rms`; where the estimate is silent the cosine
     counts 0. Chroma are never negative, so that music without relation still scores about a half: hold the figure
     against that of another song.
 
@@ -158,7 +158,7 @@ def _chroma(audio: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, np.ndarr
     # Tuning is given: guessed, it would differ between the two recordings.
     chroma = librosa.feature.chroma_cqt(y=audio, sr=CHROMA_RATE, hop_length=CHROMA_HOP, tuning=0.0)
     rms = librosa.feature.rms(y=audio, frame_length=4 * CHROMA_HOP, hop_length=CHROMA_HOP)[0]
-    return chroma, (rms > 0.0) & (rms >= rms.max() * 10.0 ** (-RANGE_DB / 20.0))
+    return chroma, (rms > 0.0) & (rms >= rms.max() * 10.0 ** (-ACTIVITY_RANGE_DB / 20.0))
 
 
 def _pair(reference_audio: np.ndarray, estimate_audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

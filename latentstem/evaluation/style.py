@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from latentstem.audio.level import RANGE_DB
+from latentstem.audio.level import ACTIVITY_RANGE_DB
 
 Program = TypeVar("Program", bound=Hashable)
 
@@ -24,7 +24,7 @@ def sounding_frames(audio: np.ndarray, hop_length: int = 4096) -> np.ndarray:
 
     Returns:
         Booleans `(frames,)`, frames = ceil(samples / hop_length): true where the frame's power is within 40 dB
-        of the loudest frame's, as in `latentstem.sounding_rms`. All false in silence.
+        of the loudest frame's, as in `latentstem.active_rms`. All false in silence.
 
     Raises:
         ValueError: if the audio is not one-dimensional.
@@ -41,7 +41,7 @@ def sounding_frames(audio: np.ndarray, hop_length: int = 4096) -> np.ndarray:
     if not len(starts):
         return np.zeros(0, dtype=bool)
     power = np.add.reduceat(audio**2, starts) / np.diff(np.append(starts, len(audio)))
-    return (power > 0.0) & (power >= power.max() * 10.0 ** (-RANGE_DB / 10.0))
+    return (power > 0.0) & (power >= power.max() * 10.0 ** (-ACTIVITY_RANGE_DB / 10.0))
 
 
 def style_movement(base_mean: np.ndarray, moved_mean: np.ndarray, reference_mean: np.ndarray) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 
 from latentstem.audio.io import MAX_DURATION, AudioReader
 from latentstem.audio.resampling import resample_blocks
-from latentstem.audio.temporary import Spool
+from latentstem.audio.temporary import TemporaryAudio
 from latentstem.data.score import Note
 from latentstem.evaluation.note_decoding import Loudest, Stroke, strokes
 from latentstem.evaluation.rhythm import ANALYSIS_RATE, mono_at_analysis_rate
@@ -82,7 +82,7 @@ def transcribe_file(
     """
     reader = AudioReader(path, max_duration)
     mono = (block.mean(dim=0, keepdim=True) for block in reader)
-    with Spool(tempfile.gettempdir(), channels=1) as audio:
+    with TemporaryAudio(tempfile.gettempdir(), channels=1) as audio:
         for block in resample_blocks(mono, reader.sampling_rate, ANALYSIS_RATE):
             audio.append(block)
         return _transcribe(lambda first, stop: audio.read(first, stop - first)[0].numpy(), audio.samples, on_progress)

@@ -17,7 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from latentstem.audio.level import RANGE_DB, SILENCE_RMS, reference_gain, sounding_rms
+from latentstem.audio.level import ACTIVITY_RANGE_DB, SILENCE_RMS, active_rms, reference_gain
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.codec import as_codec, encode_audio
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
@@ -141,7 +141,7 @@ class StyleGrounding:
 @torch.no_grad()
 def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     """Mean of each item's normalised latents over its sounding frames: `(batch, channels)`."""
-    if (sounding_rms(audio) <= SILENCE_RMS).any():
+    if (active_rms(audio) <= SILENCE_RMS).any():
         raise ValueError("the style reference is silent; give one in which the instrument plays")
     audio = audio * reference_gain(audio).reshape(-1, 1, 1)
     latents = encode_audio(autoencoder, audio)
@@ -150,6 +150,6 @@ def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     padded = torch.nn.functional.pad(audio, (0, frames * hop - audio.shape[-1]))
     power = padded.unflatten(-1, (frames, hop)).square().mean(dim=(1, 3))
     # Rests tell nothing of the sound.
-    sounding = power >= power.amax(-1, keepdim=True) * 10 ** (-RANGE_DB / 10)
+    sounding = power >= power.amax(-1, keepdim=True) * 10 ** (-ACTIVITY_RANGE_DB / 10)
     weights = (sounding / sounding.sum(-1, keepdim=True)).unsqueeze(1).to(latents.device)
     return (latents * weights).sum(-1)

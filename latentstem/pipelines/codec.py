@@ -10,7 +10,7 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.level import reference_gain
-from latentstem.audio.loops import close_turn, resample_turn, wrap_turn
+from latentstem.audio.loops import circular_pad, crossfade_seam, resample_periodic
 from latentstem.audio.validation import prepare_audio
 from latentstem.guidance.style_grounding import StyleGrounding
 from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
@@ -67,7 +67,7 @@ class StemCodecPipeline(DiffusionPipeline):
         audio = mix * gain.reshape(-1, 1, 1)
         if loop:
             frames = self.count_frames(mix.shape[-1], loop)
-            audio = wrap_turn(resample_turn(audio, frames * self.hop_length), LOOP_CONTEXT * self.hop_length)
+            audio = circular_pad(resample_periodic(audio, frames * self.hop_length), LOOP_CONTEXT * self.hop_length)
         latents = encode_audio(self.autoencoder, audio)
         return latents[..., LOOP_CONTEXT:-LOOP_CONTEXT] if loop else latents, gain
 
@@ -79,7 +79,7 @@ class StemCodecPipeline(DiffusionPipeline):
 
         Args:
             blocks: `(channels, any number of samples)`, at the model's rate and channels.
-            gain: What brings the mix to the reference loudness, `(1,)`; see `SoundingLevel`.
+            gain: What brings the mix to the reference loudness, `(1,)`; see `ActiveLevelMeter`.
             frames: How many latent frames there will be.
 
         Returns:
@@ -148,9 +148,11 @@ class StemCodecPipeline(DiffusionPipeline):
     def _decode_turn(self, latents: Tensor, num_samples: int) -> Tensor:
         """One turn of a loop: decoded with its surroundings, closed, and brought back to its own length."""
         samples, context = latents.shape[-1] * self.hop_length, LOOP_CONTEXT * self.hop_length
-        audio = decode_audio(self.autoencoder, wrap_turn(latents, LOOP_CONTEXT), samples + 2 * context)
+        audio = decode_audio(self.autoencoder, circular_pad(latents, LOOP_CONTEXT), samples + 2 * context)
         turn, beyond = audio[..., context : context + samples], audio[..., context + samples :]
-        return resample_turn(close_turn(turn, beyond[..., : round(LOOP_FADE * self.sampling_rate)]), num_samples)
+        return resample_periodic(
+            crossfade_seam(turn, beyond[..., : round(LOOP_FADE * self.sampling_rate)]), num_samples
+        )
 
     @torch.no_grad()
     def decode_stream(self, latents: Tensor, num_samples: int, gain: Tensor) -> Iterator[Tensor]:

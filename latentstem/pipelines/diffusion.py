@@ -10,7 +10,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.audio.loops import wrap_turn
+from latentstem.audio.loops import circular_pad
 from latentstem.guidance.branches import changed_net, changes_net, dropped_in, guidance_branches
 from latentstem.pipelines.codec import LOOP_CONTEXT, StemCodecPipeline
 from latentstem.sampling.denoised import denoised_coefficients
@@ -221,7 +221,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
 
 def _around(part: Tensor, frames: int) -> Tensor:
     """One turn of a loop with its surroundings; what has no frames stays as it is."""
-    return wrap_turn(part, LOOP_CONTEXT) if part.ndim == 3 and part.shape[-1] == frames else part
+    return circular_pad(part, LOOP_CONTEXT) if part.ndim == 3 and part.shape[-1] == frames else part
 
 
 def _window(part: Tensor, span: slice, frames: int) -> Tensor:

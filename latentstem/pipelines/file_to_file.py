@@ -18,10 +18,10 @@ from torch import Tensor
 import latentstem
 from latentstem.audio.formats import Bits
 from latentstem.audio.io import MAX_DURATION, AudioReader, AudioWriter, read_audio
-from latentstem.audio.level import SoundingLevel
-from latentstem.audio.loops import resample_turn
+from latentstem.audio.level import ActiveLevelMeter
+from latentstem.audio.loops import resample_periodic
 from latentstem.audio.resampling import resample, resample_blocks, resampled_length
-from latentstem.audio.temporary import Spool
+from latentstem.audio.temporary import TemporaryAudio
 from latentstem.audio.validation import check_not_cancelled, match_channels, prepare_audio
 from latentstem.pipelines.init_stem import InitStem, KeptAudio, Ranges
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
@@ -75,7 +75,7 @@ class MixFile:
             ValueError: It is mono and the model stereo, or stereo whose channels cancel.
         """
         reader = AudioReader(path, max_duration)
-        apart, together, heard = SoundingLevel(), SoundingLevel(), SoundingLevel()
+        apart, together, heard = ActiveLevelMeter(), ActiveLevelMeter(), ActiveLevelMeter()
         samples = 0
         channels = pipe.audio_channels
 
@@ -113,7 +113,7 @@ class MixFile:
         turn = prepare_audio(audio, rate, name=str(path), expected_rate=rate, expected_channels=channels)
         num_samples = resampled_length(audio.shape[1], rate, pipe.sampling_rate)
         with torch.no_grad():
-            latents, gain = pipe.encode_mix(resample_turn(turn, num_samples), loop=True)
+            latents, gain = pipe.encode_mix(resample_periodic(turn, num_samples), loop=True)
         return cls(reader, audio.shape[1], latents, gain, loop=True)
 
     def write_stem(
@@ -122,7 +122,7 @@ class MixFile:
         latents: Tensor,
         path: str | os.PathLike[str],
         with_mix: str | os.PathLike[str] | None = None,
-        draw: Callable[[dict[str, Spool], int], None] | None = None,
+        draw: Callable[[dict[str, TemporaryAudio], int], None] | None = None,
         init_stem: "InitStemFile | None" = None,
         bits: Bits | None = None,
     ) -> float:
@@ -151,29 +151,29 @@ class MixFile:
         tags = {**self.reader.tags, "software": f"latentstem {latentstem.__version__}"}
         channels = pipe.audio_channels
         with ExitStack() as stack:
-            stem = stack.enter_context(Spool(folder, channels))
+            stem = stack.enter_context(TemporaryAudio(folder, channels))
             num_samples = resampled_length(self.samples, rate, pipe.sampling_rate)
             gain, kept = (self.gain, None) if init_stem is None else (init_stem.gain, init_stem.kept)
             if self.loop:
                 with torch.no_grad():
                     decoded = pipe.decode_latents(latents, num_samples, gain, loop=True)
-                blocks: Iterable[Tensor] = [resample_turn(decoded[0].cpu(), self.samples)]
+                blocks: Iterable[Tensor] = [resample_periodic(decoded[0].cpu(), self.samples)]
             else:
                 decoded = pipe.decode_stream(latents, num_samples, gain)
                 blocks = resample_blocks(decoded, pipe.sampling_rate, rate, self.samples)
             for block in blocks:
                 stem.append(block if kept is None else kept.heard(block[None], stem.samples)[0])
             if kept is not None:
-                stem = _restored(kept, stem, stack.enter_context(Spool(folder, channels)))
-            down = write_spool(stem, path, rate, bits, tags)
+                stem = _restored(kept, stem, stack.enter_context(TemporaryAudio(folder, channels)))
+            down = write_temporary_audio(stem, path, rate, bits, tags)
             if with_mix is None and draw is None:
                 return down * stem.peak
-            mix, both = (stack.enter_context(Spool(folder, self.reader.channels)) for _ in range(2))
+            mix, both = (stack.enter_context(TemporaryAudio(folder, self.reader.channels)) for _ in range(2))
             for block in self.reader:
                 both.append(block + down * stem.read(mix.samples, block.shape[1]))
                 mix.append(block)
             if with_mix is not None:
-                write_spool(both, with_mix, rate, bits, tags)
+                write_temporary_audio(both, with_mix, rate, bits, tags)
             if draw is not None:
                 draw({"mix": mix, "stem": stem, "both": both}, rate)
         return down * stem.peak
@@ -248,8 +248,8 @@ class InitStemFile:
         return cls({"init_stem": heard, "strength": strength, "keep": keep}, start.gain(mix.gain), start.kept)
 
 
-def write_spool(
-    spool: Spool,
+def write_temporary_audio(
+    spool: TemporaryAudio,
     path: str | os.PathLike[str],
     sampling_rate: int,
     bits: Bits | None = None,
@@ -283,7 +283,7 @@ def _resampled(audio: Tensor, from_rate: int, to_rate: int, num_samples: int) ->
     return resampled if from_rate == to_rate else resampled / resampled.abs().max().clamp(min=1.0)
 
 
-def _restored(kept: KeptAudio, generated: Spool, stem: Spool) -> Spool:
+def _restored(kept: KeptAudio, generated: TemporaryAudio, stem: TemporaryAudio) -> TemporaryAudio:
     """Fills `stem` with what is heard of the generated samples, within [-1, 1], and the originals."""
     down = 1 / max(generated.peak, 1.0)
     for block in generated.blocks():

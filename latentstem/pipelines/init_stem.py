@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from latentstem.audio.level import SILENCE_RMS, reference_gain, sounding_rms
+from latentstem.audio.level import SILENCE_RMS, active_rms, reference_gain
 
 # Long enough that two waveforms meet without a click, short against a note.
 CROSS_FADE = 0.02
@@ -249,4 +249,4 @@ class InitStem:
             otherwise: What to take for a stem that is silent, such as the gain of its mix, `(batch,)`.
         """
         own = reference_gain(self.heard)
-        return torch.where(sounding_rms(self.heard) > SILENCE_RMS, own, otherwise.to(own))
+        return torch.where(active_rms(self.heard) > SILENCE_RMS, own, otherwise.to(own))

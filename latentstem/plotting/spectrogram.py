@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from latentstem.audio.io import write_audio
-from latentstem.audio.temporary import Spool
+from latentstem.audio.temporary import TemporaryAudio
 
 _WINDOW = 8192
 _COLUMNS = 1200
@@ -19,11 +19,11 @@ _ROWS_PER_OCTAVE = 36
 _RANGE_DB = 70.0
 
 
-def log_frequency_spectrogram(audio: Tensor | Spool, sampling_rate: int) -> np.ndarray:
+def log_frequency_spectrogram(audio: Tensor | TemporaryAudio, sampling_rate: int) -> np.ndarray:
     """Level in dB on a pitch axis from C1 to C9, three rows a semitone, at most 1200 columns over the whole signal.
 
     Args:
-        audio: `(channels, samples)`, in memory or laid aside on the disk; the channels' power is added.
+        audio: `(channels, samples)`, in memory or in a `TemporaryAudio`; the channels' power is added.
         sampling_rate: in Hz.
 
     Returns:
@@ -49,26 +49,28 @@ def log_frequency_spectrogram(audio: Tensor | Spool, sampling_rate: int) -> np.n
     return 10 * np.log10(np.stack(rows) + 1e-12)
 
 
-def _samples(audio: Tensor | Spool) -> int:
-    return audio.samples if isinstance(audio, Spool) else audio.shape[-1]
+def _samples(audio: Tensor | TemporaryAudio) -> int:
+    return audio.samples if isinstance(audio, TemporaryAudio) else audio.shape[-1]
 
 
-def _window_at(audio: Tensor | Spool, centre: int) -> Tensor:
+def _window_at(audio: Tensor | TemporaryAudio, centre: int) -> Tensor:
     """Samples `(channels, window)` around a place, zeros where there are none."""
     first = centre - _WINDOW // 2
-    if isinstance(audio, Spool):
+    if isinstance(audio, TemporaryAudio):
         return audio.read(first, _WINDOW)
     inside = audio[:, max(first, 0) : first + _WINDOW].float()
     before = max(-first, 0)
     return torch.nn.functional.pad(inside, (before, _WINDOW - before - inside.shape[1]))
 
 
-def draw_spectrograms(path: str | os.PathLike[str], signals: Mapping[str, Tensor | Spool], sampling_rate: int) -> None:
+def draw_spectrograms(
+    path: str | os.PathLike[str], signals: Mapping[str, Tensor | TemporaryAudio], sampling_rate: int
+) -> None:
     """Write one PNG with a spectrogram of each signal, on shared axes and one colour scale.
 
     Args:
         path: the picture.
-        signals: title to audio `(channels, samples)`, in memory or laid aside, in the order of the panels.
+        signals: title to audio `(channels, samples)`, in memory or in a `TemporaryAudio`, in the order of the panels.
         sampling_rate: of all of them, in Hz.
 
     Example:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.image import imsave
 from torch import Tensor
 
-from latentstem.audio.temporary import Spool
+from latentstem.audio.temporary import TemporaryAudio
 from latentstem.plotting.spectrogram import log_frequency_spectrogram
 
 _RANGE_DB = 60.0
@@ -14,11 +14,11 @@ _QUIETEST_PEAK_DB = -80.0  # below it everything is drawn dark: rounding is not 
 _COLUMNS = 600
 
 
-def spectrogram_png(audio: Tensor | Spool, sampling_rate: int) -> bytes:
+def spectrogram_png(audio: Tensor | TemporaryAudio, sampling_rate: int) -> bytes:
     """Draw the spectrogram of a sound, its whole length over the whole width, from C1 at the bottom to C9.
 
     Args:
-        audio: `(channels, samples)`, in memory or laid aside.
+        audio: `(channels, samples)`, in memory or in a `TemporaryAudio`.
         sampling_rate: In Hz.
 
     Returns:
@@ -36,7 +36,7 @@ def spectrogram_png(audio: Tensor | Spool, sampling_rate: int) -> bytes:
     return picture.getvalue()
 
 
-def waveform_outline(audio: Spool) -> np.ndarray:
+def waveform_outline(audio: TemporaryAudio) -> np.ndarray:
     """Least and greatest sample of each of at most 600 equal stretches of a sound, over all channels.
 
     Args:
@@ -47,7 +47,7 @@ def waveform_outline(audio: Spool) -> np.ndarray:
 
     Example:
         >>> import torch
-        >>> with Spool(".", channels=1) as spool:
+        >>> with TemporaryAudio(".", channels=1) as spool:
         ...     spool.append(torch.tensor([[0.5, -0.25]]).repeat(1, 600))
         ...     outline = waveform_outline(spool)
         >>> outline.shape, outline[:, 0].tolist()

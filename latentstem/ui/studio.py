@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from latentstem.audio.io import AudioContentError, AudioReader, read_audio
-from latentstem.audio.level import SILENCE_RMS, SoundingLevel
+from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter
 from latentstem.audio.resampling import resample
 from latentstem.pipelines.candidates import draw_candidates
 from latentstem.pipelines.file_to_file import MixFile
@@ -189,7 +189,7 @@ def check_sounding(path: Path, max_duration: float) -> None:
     Raises:
         latentstem.AudioError: It cannot be used, see `AudioReader`; or it is silence.
     """
-    level = SoundingLevel()
+    level = ActiveLevelMeter()
     for block in AudioReader(path, max_duration):
         level.update(block[None])
     if level.rms.item() <= SILENCE_RMS:

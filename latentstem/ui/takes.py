@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from latentstem.audio.temporary import Spool
-from latentstem.pipelines.file_to_file import MixFile, write_spool
+from latentstem.audio.temporary import TemporaryAudio
+from latentstem.pipelines.file_to_file import MixFile, write_temporary_audio
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.pictures import spectrogram_png, waveform_outline
 
@@ -80,10 +80,10 @@ def write_take(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor, s
     files = {"mix": folder / f"{name}-mix.wav", "stem": stem, "both": both}
     sounds: dict[str, Sound] = {}
 
-    def draw(spools: dict[str, Spool], rate: int) -> None:
+    def draw(spools: dict[str, TemporaryAudio], rate: int) -> None:
         for what, spool in spools.items():
             if not files[what].exists():
-                write_spool(spool, files[what], rate)
+                write_temporary_audio(spool, files[what], rate)
             picture = files[what].with_suffix(".png")
             if not picture.exists():
                 picture.write_bytes(spectrogram_png(spool, rate))

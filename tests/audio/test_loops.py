@@ -6,22 +6,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem import close_turn, resample_turn, wrap_turn
+from latentstem import circular_pad, crossfade_seam, resample_periodic
 
 
 @given(st.integers(1, 40), st.integers(0, 100))
 def test_wrapping_is_that_of_numpy(length, context):
     sequence = torch.randn(2, length)
     expected = np.pad(sequence.numpy(), ((0, 0), (context, context)), mode="wrap")
-    assert np.array_equal(wrap_turn(sequence, context).numpy(), expected)
+    assert np.array_equal(circular_pad(sequence, context).numpy(), expected)
 
 
 @given(st.integers(1, 300), st.integers(0, 300))
 def test_resampling_to_more_and_back_is_the_identity(samples, more):
     audio = torch.randn(2, samples, dtype=torch.float64)
-    longer = resample_turn(audio, samples + more)
+    longer = resample_periodic(audio, samples + more)
     assert longer.shape == (2, samples + more)
-    torch.testing.assert_close(resample_turn(longer, samples), audio)
+    torch.testing.assert_close(resample_periodic(longer, samples), audio)
 
 
 @given(st.integers(20, 300), st.integers(20, 300), st.integers(0, 9), st.floats(-3.2, 3.2))
@@ -29,7 +29,7 @@ def test_resampled_sinusoids_are_those_of_the_new_grid(samples, others, turns, p
     def tone(count):
         return torch.cos(2 * torch.pi * turns * torch.arange(count, dtype=torch.float64) / count + phase)
 
-    torch.testing.assert_close(resample_turn(tone(samples), others), tone(others))
+    torch.testing.assert_close(resample_periodic(tone(samples), others), tone(others))
 
 
 @given(st.integers(2, 60), st.integers(0, 60))
@@ -37,7 +37,7 @@ def test_resampling_commutes_with_turning(half, turned):
     """On a grid twice as fine, a turn by one sample is one by two: nothing is peculiar about the ends."""
     audio = torch.randn(1, half, dtype=torch.float64)
     torch.testing.assert_close(
-        resample_turn(audio.roll(turned, -1), 2 * half), resample_turn(audio, 2 * half).roll(2 * turned, -1)
+        resample_periodic(audio.roll(turned, -1), 2 * half), resample_periodic(audio, 2 * half).roll(2 * turned, -1)
     )
 
 
@@ -46,7 +46,7 @@ def test_resampling_commutes_with_turning(half, turned):
 def test_a_tone_that_does_not_fit_its_turn_is_closed_without_a_step(fade, frequency, phase):
     samples = 2000
     tone = torch.sin(frequency * torch.arange(samples + fade, dtype=torch.float64) + phase)
-    closed = close_turn(tone[:samples], tone[samples:])
+    closed = crossfade_seam(tone[:samples], tone[samples:])
     steps = (closed.roll(-1) - closed).abs()
     # The steepest step of two such tones over each other, and of the fade itself, at the greatest gain.
     assert steps[-1] <= np.sqrt(2) * (np.sqrt(2) * frequency + np.pi / 2 / fade)
@@ -55,9 +55,9 @@ def test_a_tone_that_does_not_fit_its_turn_is_closed_without_a_step(fade, freque
 
 def test_a_tone_that_fits_its_turn_comes_through_as_it_is():
     tone = torch.sin(2 * torch.pi * 5 * torch.arange(1300, dtype=torch.float64) / 1000)
-    torch.testing.assert_close(close_turn(tone[:1000], tone[1000:]), tone[:1000])
+    torch.testing.assert_close(crossfade_seam(tone[:1000], tone[1000:]), tone[:1000])
 
 
 def test_the_fade_keeps_the_power_of_unlike_sounds():
     turn, beyond = torch.randn(2, 1, 400_000, generator=torch.Generator().manual_seed(0))
-    assert close_turn(turn, beyond).square().mean() == pytest.approx(1, abs=0.01)
+    assert crossfade_seam(turn, beyond).square().mean() == pytest.approx(1, abs=0.01)

@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 import latentstem
-from latentstem import AudioReader, AudioWriter, read_audio, sounding_rms, write_audio
+from latentstem import AudioReader, AudioWriter, active_rms, read_audio, write_audio
 from latentstem.cli import main
 
 TAGS = {"title": "A song", "artist": "Somebody", "album": "Something", "date": "2024", "genre": "Jazz", "comment": "Hm"}
@@ -120,7 +120,7 @@ def test_the_shipped_weights_play_as_loud_as_the_mix_and_the_remix_adds_them(acc
     words = ["--steps", 8, "--quality", "fast", "--preview"]
     assert accompany(*words, mix=tmp_path / "song.wav", weights="bass-gm")[0] == 0
     stem, remix = (read_audio(tmp_path / name)[0] for name in ("bass.wav", "bass-with-mix.wav"))
-    decibels = 20 * torch.log10(sounding_rms(stem[None]) / sounding_rms(audio[None]))
+    decibels = 20 * torch.log10(active_rms(stem[None]) / active_rms(audio[None]))
     assert abs(decibels.item()) < 4
     total = audio + stem
     torch.testing.assert_close(remix, total / total.abs().max().clamp(min=1), rtol=0, atol=2**-20)

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import torch
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import REFERENCE_RMS, active_rms
 from latentstem.data.compose.bassnet_sets import compose_artificial
 from latentstem.data.compose.composer import compose
 from latentstem.data.corpus import write_corpus
@@ -57,7 +57,7 @@ def test_stems_have_the_loudness_their_parts_ask_for():
     song = song_with_drums(6.0)
     stems = render_song(song, "timgm6mb")
     parts = [part for part in song.parts if part.notes]
-    levels = [float(sounding_rms(torch.from_numpy(stems[part.name])[None, None])) for part in parts]
+    levels = [float(active_rms(torch.from_numpy(stems[part.name])[None, None])) for part in parts]
     wanted = [REFERENCE_RMS * 10 ** (part.gain_db / 20) for part in parts]
     ratios = np.array(levels) / np.array(wanted)
     # One common factor keeps the mix from clipping; between the stems the balance is the composer's.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from latentstem.audio.level import sounding_rms
+from latentstem.audio.level import active_rms
 from latentstem.data import corpus_stream
 from latentstem.data.corpus_stream import BandStream
 
@@ -49,7 +49,7 @@ def test_mix_and_stem_are_cut_at_the_same_place_of_the_levelled_song(composed):
         # The mix is a ramp through the origin, whatever its gains: at the reference loudness its slope is known, and
         # so is the place of the crop.
         ramp = torch.arange(2 * SAMPLES) / SAMPLES
-        slope = 0.1 / float(sounding_rms(ramp[None, None]))
+        slope = 0.1 / float(active_rms(ramp[None, None]))
         start = round(float(mix[0, 0]) / slope * SAMPLES)
         assert torch.allclose(mix[0], slope * ramp[start : start + 8192], atol=1e-4)
         silent_from = max(0, SAMPLES - start)
@@ -100,7 +100,7 @@ def test_workers_render_different_songs_in_one_order(composed):
 def test_a_short_song_goes_on_with_silence(composed):
     ((mix, stem),) = take(composed(crop_samples=3 * SAMPLES), 1)
     assert mix.shape == (1, 3 * SAMPLES) and not mix[0, 2 * SAMPLES :].any() and not stem[0, SAMPLES:].any()
-    assert sounding_rms(stem[None])[0] == pytest.approx(0.1, rel=1e-3)
+    assert active_rms(stem[None])[0] == pytest.approx(0.1, rel=1e-3)
 
 
 def test_wrong_arguments_are_named(composed, monkeypatch):

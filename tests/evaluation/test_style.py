@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.audio.level import sounding_rms
+from latentstem.audio.level import active_rms
 from latentstem.evaluation import nearest_program, sounding_frames, style_movement
 
 
@@ -45,7 +45,7 @@ def test_sounding_frames_are_those_that_the_level_is_taken_over(samples, seed):
     sounding = sounding_frames(audio)
     assert len(sounding) == -(-samples // 4096)
     heard = audio[np.repeat(sounding, 4096)[:samples]]
-    expected = float(sounding_rms(torch.from_numpy(audio)[None, None].float()))
+    expected = float(active_rms(torch.from_numpy(audio)[None, None].float()))
     assert np.sqrt(np.mean(heard**2)) == pytest.approx(expected, rel=1e-4)
 
 

@@ -11,7 +11,7 @@ from latentstem import (
     MixFile,
     read_audio,
     resample,
-    resample_turn,
+    resample_periodic,
     resampled_length,
     write_audio,
 )
@@ -65,13 +65,13 @@ def test_the_stem_of_a_looped_file_is_the_loop_of_its_samples(pipe, tmp_path, ra
     write_audio(tmp_path / "mix.wav", audio, rate)
     audio, _ = read_audio(tmp_path / "mix.wav")
     mix = MixFile.encode_loop(pipe, tmp_path / "mix.wav")
-    at_model_rate = resample_turn(audio, resampled_length(samples, rate, 44100))
+    at_model_rate = resample_periodic(audio, resampled_length(samples, rate, 44100))
     whole = pipe(
         at_model_rate, 44100, loop=True, num_inference_steps=2, generator=torch.Generator().manual_seed(0)
     ).audios
     mix.write_stem(pipe, sampled(pipe, mix.latents, loop=True), tmp_path / "stem.wav")
     stem, stem_rate = read_audio(tmp_path / "stem.wav")
-    expected = resample_turn(whole[0], samples)
+    expected = resample_periodic(whole[0], samples)
     assert (stem_rate, stem.shape) == (rate, (1, samples))
     torch.testing.assert_close(stem, expected / expected.abs().max().clamp(min=1), rtol=0, atol=1e-4)
 

@@ -13,7 +13,7 @@ from diffusers import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem import CosineDDIMScheduler, StemAccompanimentPipeline, StyleGrounding, on_denoised, sounding_rms
+from latentstem import CosineDDIMScheduler, StemAccompanimentPipeline, StyleGrounding, active_rms, on_denoised
 from latentstem.models.latent_scaling import normalize_latents
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -140,7 +140,7 @@ def test_mix_latents_stand_for_the_mix(pipe, mix):
     mix_latents, gain = pipe.encode_mix(mix[None])
     latents = run(pipe, mix_latents=mix_latents, output_type="latent")
     assert torch.equal(latents, run(pipe, mix, output_type="latent"))
-    assert torch.allclose(gain * sounding_rms(mix[None]), torch.tensor(0.1))
+    assert torch.allclose(gain * active_rms(mix[None]), torch.tensor(0.1))
     assert run(pipe, mix_latents=mix_latents, duration=9000 / 44100).shape == (1, 1, 9000)
     assert run(pipe, mix_latents=mix_latents).shape[-1] == mix_latents.shape[-1] * 4096
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, interpolate, max_pool1d, pad
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import REFERENCE_RMS, active_rms
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.rng import SeededRandom
 
@@ -38,7 +38,7 @@ def produce(
 
     Returns:
         Audio of the same shape, without delay; each item has the loudness it came with, as
-        `latentstem.audio.level.sounding_rms` measures it.
+        `latentstem.audio.level.active_rms` measures it.
 
     Raises:
         ValueError: If `strength` is not in 0 to 1.
@@ -46,12 +46,12 @@ def produce(
     Example:
         >>> audio = torch.randn(2, 1, 44100, generator=torch.Generator().manual_seed(0))
         >>> produced = produce(audio, torch.Generator().manual_seed(1))
-        >>> bool(torch.allclose(sounding_rms(produced), sounding_rms(audio), rtol=1e-3))
+        >>> bool(torch.allclose(active_rms(produced), active_rms(audio), rtol=1e-3))
         True
     """
     if not 0 <= strength <= 1:
         raise ValueError(f"strength is {strength}, expected 0 (nothing) to 1 (the full range)")
-    level = sounding_rms(audio)
+    level = active_rms(audio)
     if strength == 0 or not level.any():
         return audio
     # Each element draws from a stream of its own: what is added to one of them leaves the others as they are.
@@ -65,7 +65,7 @@ def produce(
         if chosen.any():
             produced = produced.clone()
             produced[chosen] = element(produced[chosen], rng, sampling_rate)
-    now = sounding_rms(produced)
+    now = active_rms(produced)
     gain = torch.where(level > 0, level / now.clamp(min=1e-9), 0.0)
     return produced * gain[:, None, None]
 
@@ -150,7 +150,7 @@ def saturated(audio: Tensor, drive: Tensor) -> Tensor:
         drive: Gain before the bend, above 0, `(batch,)`; towards 0 nothing changes.
 
     Returns:
-        Audio of the same shape and `sounding_rms`.
+        Audio of the same shape and `active_rms`.
 
     Example:
         >>> tone = 0.5 * torch.sin(torch.arange(4096) / 20)[None, None]
@@ -159,7 +159,7 @@ def saturated(audio: Tensor, drive: Tensor) -> Tensor:
     """
     drive = drive[:, None, None]
     bent = torch.tanh(drive * audio) / drive
-    return bent * (sounding_rms(audio) / sounding_rms(bent).clamp(min=1e-9))[:, None, None]
+    return bent * (active_rms(audio) / active_rms(bent).clamp(min=1e-9))[:, None, None]
 
 
 def in_room(audio: Tensor, response: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import REFERENCE_RMS, active_rms
 from latentstem.data.render.fluidsynth import render_parts
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Song
@@ -56,7 +56,7 @@ def render_song(
     sounds = render_parts(song.parts, soundfont, song.duration, effects.reverb, effects.chorus, scratch)
     stems = {}
     for part, sound in zip(song.parts, sounds, strict=True):
-        level = float(sounding_rms(torch.from_numpy(sound)[None, None]))
+        level = float(active_rms(torch.from_numpy(sound)[None, None]))
         gain = REFERENCE_RMS * 10 ** (part.gain_db / 20) / level if level else 0.0
         stems[part.name] = sound * np.float32(gain)
     peak = max(float(np.abs(audio).max(initial=0.0)) for audio in (*stems.values(), sum(stems.values())))

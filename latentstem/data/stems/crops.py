@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from latentstem.audio.level import BLOCK, RANGE_DB, REFERENCE_RMS
+from latentstem.audio.level import ACTIVITY_RANGE_DB, BLOCK, REFERENCE_RMS
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.rng import SeededRandom
 from latentstem.data.stems.folder import StemFolder
@@ -132,12 +132,12 @@ def _file_block(track: StemTrack) -> int:
 
 
 def _sounding(powers: np.ndarray) -> np.ndarray:
-    """Which blocks sound: those that `latentstem.audio.level.sounding_rms` counts."""
-    return (powers > 0) & (powers >= powers.max() * 10 ** (-RANGE_DB / 10))
+    """Which blocks sound: those that `latentstem.audio.level.active_rms` counts."""
+    return (powers > 0) & (powers >= powers.max() * 10 ** (-ACTIVITY_RANGE_DB / 10))
 
 
 def _to_reference(powers: np.ndarray | float) -> float:
-    """Gain from a track's level, as `latentstem.audio.level.sounding_rms` measures it, to the reference."""
+    """Gain from a track's level, as `latentstem.audio.level.active_rms` measures it, to the reference."""
     values = np.asarray(powers, dtype=np.float64)
     sounding = _sounding(values)
     return float(REFERENCE_RMS / np.sqrt(values[sounding].mean())) if sounding.any() else 0.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from latentstem.audio.level import RANGE_DB
+from latentstem.audio.level import ACTIVITY_RANGE_DB
 
 REACH = 1 << 14
 """Greatest lag in samples that a `Correlator` knows, 0.37 s at 44.1 kHz."""
@@ -121,7 +121,7 @@ class LevelMeter:
         loud = np.flatnonzero(self._counts[1:])
         if not len(loud):
             return 0.0
-        lowest = max(1, loud[-1] + 1 - round(RANGE_DB * self._BINS_PER_DB))
+        lowest = max(1, loud[-1] + 1 - round(ACTIVITY_RANGE_DB * self._BINS_PER_DB))
         return float(self._counts[lowest:].sum() / self._counts.sum())
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.audio.level import sounding_rms
+from latentstem.audio.level import active_rms
 from latentstem.data.render import effects
 from latentstem.data.render.effects import band_limited, compressed, equalised, in_room, produce, saturated
 from latentstem.data.rng import SeededRandom
@@ -31,7 +31,7 @@ def test_length_and_loudness_are_kept(batch, channels, samples, seed, strength):
     audio = noise(batch, channels, samples, level=0.3)
     produced = produce(audio, seeded(seed), strength)
     assert produced.shape == audio.shape and produced.isfinite().all()
-    torch.testing.assert_close(sounding_rms(produced), sounding_rms(audio), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(active_rms(produced), active_rms(audio), rtol=1e-3, atol=1e-6)
 
 
 def test_the_generator_decides():
@@ -118,7 +118,7 @@ def test_saturation_bends_odd_harmonics_in_and_keeps_the_loudness():
     tone = 0.5 * torch.sin(2 * torch.pi * 441 * time)[None, None].repeat(2, 1, 1)
     bent = saturated(tone, torch.tensor([1e-3, 5.0]))
     torch.testing.assert_close(bent[0], tone[0], rtol=0, atol=1e-5)
-    torch.testing.assert_close(sounding_rms(bent), sounding_rms(tone))
+    torch.testing.assert_close(active_rms(bent), active_rms(tone))
     spectrum = torch.fft.rfft(bent[1, 0]).abs() / RATE
     expected = torch.fft.rfft(torch.tanh(5 * tone[1, 0])).abs()
     for harmonic in (3, 5):

@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem.audio.level import REFERENCE_RMS, sounding_rms
+from latentstem.audio.level import REFERENCE_RMS, active_rms
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder
 from latentstem.data.stems.layouts import StemError
@@ -35,7 +35,7 @@ def test_a_crop_is_a_slice_of_the_whole_file(write_stems, noise):
     bass, drums = noise(0), noise(1)
     root = write_stems("a", {"bass": bass, "drums": drums})
     crops = StemCrops(StemFolder(root), CROP, seed=3)
-    gain = REFERENCE_RMS / float(sounding_rms(torch.from_numpy(bass.T.copy())[None]))
+    gain = REFERENCE_RMS / float(active_rms(torch.from_numpy(bass.T.copy())[None]))
     starts = set()
     for index in range(8):
         mix, stem = crops[index]
@@ -77,7 +77,7 @@ def test_the_full_mix_holds_all_other_stems(write_stems, noise):
     _, factor = find(total[:, 0], mix[0].numpy())
     assert mix[0].numpy() == pytest.approx(factor * total[:, 0], abs=1e-6)
     for audio in (mix, stem):
-        assert float(sounding_rms(audio[None])) == pytest.approx(REFERENCE_RMS, rel=0.02)
+        assert float(active_rms(audio[None])) == pytest.approx(REFERENCE_RMS, rel=0.02)
 
 
 def test_levels_are_those_of_the_track_so_that_quiet_passages_stay_quiet(write_stems, noise):
@@ -210,7 +210,7 @@ def test_a_stem_of_several_files_is_their_sum(tmp_path, noise):
     stem = StemCrops(folder, 60_000)[0][1][0].numpy()
     start, factor = find(expected[:, 0], stem)
     assert start == 0
-    assert factor == pytest.approx(REFERENCE_RMS / float(sounding_rms(torch.from_numpy(expected.T)[None])), rel=0.01)
+    assert factor == pytest.approx(REFERENCE_RMS / float(active_rms(torch.from_numpy(expected.T)[None])), rel=0.01)
 
 
 def test_the_mix_holds_only_the_stems_asked_for(write_stems, noise):
@@ -272,7 +272,7 @@ def test_stereo_keeps_its_sides_and_a_mono_file_sounds_in_both(write_stems, nois
     assert mix.shape == stem.shape == (2, 60_000)
     factor = float(stem[0] @ torch.from_numpy(bass[:, 0])) / float(np.square(bass[:, 0]).sum())
     assert pytest.approx(factor * bass, abs=1e-6) == stem.numpy().T
-    assert float(sounding_rms(stem[None])) == pytest.approx(REFERENCE_RMS, rel=0.02)
+    assert float(active_rms(stem[None])) == pytest.approx(REFERENCE_RMS, rel=0.02)
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000, 48_000])

@@ -55,7 +55,7 @@ _NAMES_BY_MODULE = {
     "latentstem.nn.attention": ("SelfAttention1D", "biased_attention"),
     "latentstem.nn.convnext": ("ConvNeXtBlock1D",),
     "latentstem.nn.embeddings": ("TimestepEmbedding", "sinusoidal_embedding"),
-    "latentstem.nn.oscillators": ("CarrierBank",),
+    "latentstem.nn.oscillators": ("OscillatorBank",),
     "latentstem.nn.position": ("DynamicPositionBias", "reuse_position_tables"),
     "latentstem.nn.resnet": ("ChannelNorm", "Downsample1D", "FrameConv1d", "ResnetBlock1D", "Upsample1D"),
     "latentstem.pipelines.candidates": ("Candidate", "best_candidates", "draw_candidates"),

@@ -66,7 +66,7 @@ from latentstem.nn.attention import biased_attention as biased_attention
 from latentstem.nn.convnext import ConvNeXtBlock1D as ConvNeXtBlock1D
 from latentstem.nn.embeddings import TimestepEmbedding as TimestepEmbedding
 from latentstem.nn.embeddings import sinusoidal_embedding as sinusoidal_embedding
-from latentstem.nn.oscillators import CarrierBank as CarrierBank
+from latentstem.nn.oscillators import OscillatorBank as OscillatorBank
 from latentstem.nn.position import DynamicPositionBias as DynamicPositionBias
 from latentstem.nn.position import reuse_position_tables as reuse_position_tables
 from latentstem.nn.resnet import ChannelNorm as ChannelNorm

@@ -25,7 +25,7 @@ from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.audio.stft import istft, stft
 from latentstem.audio.tiling import tile_stream
 from latentstem.nn.convnext import ConvNeXtBlock1D
-from latentstem.nn.oscillators import CarrierBank
+from latentstem.nn.oscillators import OscillatorBank
 
 # Log magnitudes count from a floor 60 dB under a full-scale sinusoid, in units of 20 dB: silence is 0, full scale is 3.
 # Silence at zero matters: a constant background would drown what the sound changes in the first layer.
@@ -168,7 +168,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         self.decoder_magnitude = nn.Linear(channels, bins)
         self.decoder_phase = nn.Linear(channels, 2 * bins)
         self.decoder_carriers = (
-            CarrierBank(channels, sampling_rate, window_length, stft_hop_length, carriers) if carriers else None
+            OscillatorBank(channels, sampling_rate, window_length, stft_hop_length, carriers) if carriers else None
         )
         # Start near the biases, which `set_background` puts where the data are: from a random start the first steps
         # teach the decoder its background through the latents, and wash all variation out of them.

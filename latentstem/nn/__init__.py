@@ -4,12 +4,11 @@ from latentstem.nn.attention import SelfAttention1D, biased_attention
 from latentstem.nn.conditioning import ControlConditions, FrameConditions, GlobalConditions
 from latentstem.nn.convnext import ConvNeXtBlock1D
 from latentstem.nn.embeddings import TimestepEmbedding, sinusoidal_embedding
-from latentstem.nn.oscillators import CarrierBank
+from latentstem.nn.oscillators import OscillatorBank
 from latentstem.nn.position import DynamicPositionBias, reuse_position_tables
 from latentstem.nn.resnet import ChannelNorm, Downsample1D, FrameConv1d, ResnetBlock1D, Upsample1D
 
 __all__ = [
-    "CarrierBank",
     "ChannelNorm",
     "ControlConditions",
     "ConvNeXtBlock1D",
@@ -18,6 +17,7 @@ __all__ = [
     "FrameConditions",
     "FrameConv1d",
     "GlobalConditions",
+    "OscillatorBank",
     "ResnetBlock1D",
     "SelfAttention1D",
     "TimestepEmbedding",

@@ -3,7 +3,7 @@
 A decoder that is convolutional over latents of hop H answers a constant latent with a signal of period H: it can only
 sound multiples of sampling_rate / H: at 4096 samples a multiple of 10.8 Hz, where a low E needs 41.2. Either every
 latent carries the phase its oscillations have reached, and whoever generates latents has to keep count, or the decoder
-is told the time. `CarrierBank` tells it: sinusoids of fixed frequencies, a fraction of a semitone apart, run through
+is told the time. `OscillatorBank` tells it: sinusoids of fixed frequencies, a fraction of a semitone apart, run through
 absolute time, and the net only weighs them. What a carrier does to the bins of an STFT frame is known in closed form
 (the transform of the window, shifted to the carrier: Rodet and Depalle's inverse-FFT synthesis, 1992), so it is not
 learned.
@@ -23,10 +23,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-TURN = 1 << 20  # one full turn of the accumulator: a resolution of 1e-4 Hz at 86 frames a second
+PHASE_STEPS = 1 << 20  # one full turn of the accumulator: a resolution of 1e-4 Hz at 86 frames a second
 
 
-class CarrierBank(nn.Module):
+class OscillatorBank(nn.Module):
     """Complex STFT frames of a bank of steady sinusoids whose amplitudes follow the hidden states.
 
     `X_b(t) = sum_i A_i(t) R_bi exp(2 pi j f_i t)`, with R_bi the response of bin b of a Hann window to a sinusoid at
@@ -55,7 +55,7 @@ class CarrierBank(nn.Module):
 
     Example:
         >>> import torch
-        >>> carriers = CarrierBank(16, 44100, window_length=2048, hop_length=512)
+        >>> carriers = OscillatorBank(16, 44100, window_length=2048, hop_length=512)
         >>> whole, pitch = carriers(torch.ones(1, 10, 16))
         >>> whole.shape, pitch.shape
         (torch.Size([2, 1, 10, 53]), torch.Size([1, 10, 2, 324]))
@@ -83,7 +83,7 @@ class CarrierBank(nn.Module):
         self.voices, self.pitches = voices, min(pitches, count)
         offsets = (per_octave * torch.log2(torch.arange(1, partials + 1))).round().to(torch.int64)
         self.offsets = [int(offset) for offset in offsets if offset < count]
-        steps = (frequencies * hop_length / sampling_rate * TURN).round().to(torch.int64)
+        steps = (frequencies * hop_length / sampling_rate * PHASE_STEPS).round().to(torch.int64)
         spacing = sampling_rate / window_length
         # The main lobe of a Hann window is two bins wide on each side.
         bins = min(int(self.highest / spacing) + 3, window_length // 2 + 1)
@@ -116,7 +116,7 @@ class CarrierBank(nn.Module):
         pitch = rearrange(self.pitch(hidden_states).float(), "b t (v p) -> b t v p", v=self.voices)
         amplitude = self._amplitudes(hidden_states, pitch)
         index = start_frame + torch.arange(hidden_states.shape[1], device=hidden_states.device)
-        angle = (index[:, None] * self.get_buffer("steps") % TURN) * (2 * torch.pi / TURN)
+        angle = (index[:, None] * self.get_buffer("steps") % PHASE_STEPS) * (2 * torch.pi / PHASE_STEPS)
         real_response, imaginary_response = self.get_buffer("response").float()
         with torch.autocast(hidden_states.device.type, enabled=False):
             real, imaginary = amplitude * angle.cos(), amplitude * angle.sin()

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentstem.nn.convnext import ConvNeXtBlock1D
-from latentstem.nn.oscillators import TURN, CarrierBank
+from latentstem.nn.oscillators import PHASE_STEPS, OscillatorBank
 
 
 @cache
 def carriers(count=384):
     """One bank for all examples: to transform the window at every carrier takes a third of a second."""
-    return CarrierBank(8, 44100, window_length=2048, hop_length=512, count=count)
+    return OscillatorBank(8, 44100, window_length=2048, hop_length=512, count=count)
 
 
 def amplitudes(module):
@@ -46,7 +46,7 @@ def test_a_piece_equals_its_place_in_the_whole(start, frames):
 @given(st.integers(0, 383))
 def test_frequencies_are_those_of_a_grid_that_holds_concert_pitch(carrier):
     rate = 44100 / 512
-    frequency = float(carriers().steps[carrier]) / TURN * rate
+    frequency = float(carriers().steps[carrier]) / PHASE_STEPS * rate
     assert abs(1200 * math.log2(frequency / (27.5 * 2 ** (carrier / 72)))) < 0.01
     midi = 69 + 12 * math.log2(frequency / 440)
     assert carrier % 6 or abs(midi - round(midi)) < 1e-4
@@ -59,7 +59,7 @@ def test_partials_are_the_multiples_of_a_pitch(pitch, voice, partial):
         module.pitch.bias[voice * module.pitches + pitch] = 200.0
         module.partial.bias[voice * len(module.offsets) + partial - 1] = -1.0
         weights = amplitudes(module)
-    frequencies = module.steps.double() / TURN * 44100 / 512
+    frequencies = module.steps.double() / PHASE_STEPS * 44100 / 512
     wanted = partial * float(frequencies[pitch])
     if wanted > 1.005 * module.highest:
         assert weights.max() < 1e-6
@@ -112,7 +112,7 @@ def test_one_carrier_alone_is_the_transform_of_its_sinusoid(carrier, start):
     # Independently: the sinusoid in the time domain, its angle counted from the accumulator at the first frame.
     steps = int(module.steps[carrier])
     samples = np.arange(2048 + 3 * 512)
-    angle = 2 * np.pi * ((start * steps % TURN) / TURN + steps / TURN / 512 * samples)
+    angle = 2 * np.pi * ((start * steps % PHASE_STEPS) / PHASE_STEPS + steps / PHASE_STEPS / 512 * samples)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)
     for frame in range(4):
         piece = np.exp(1j * angle[frame * 512 : frame * 512 + 2048])

@@ -68,7 +68,7 @@ _NAMES_BY_MODULE = {
     "latentstem.pipelines.stem_accompaniment": ("StemAccompanimentPipeline",),
     "latentstem.sampling.denoised": ("DenoisedCoefficients", "denoised_coefficients"),
     "latentstem.sampling.hooks": ("DenoisedHook", "DenoisedStep", "on_denoised"),
-    "latentstem.sampling.overlapping": ("Windows",),
+    "latentstem.sampling.overlapping": ("OverlappingWindows",),
     "latentstem.schedulers.cosine_ddim": ("CosineDDIMScheduler", "CosineDDIMSchedulerOutput"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}

@@ -91,7 +91,7 @@ from latentstem.sampling.denoised import denoised_coefficients as denoised_coeff
 from latentstem.sampling.hooks import DenoisedHook as DenoisedHook
 from latentstem.sampling.hooks import DenoisedStep as DenoisedStep
 from latentstem.sampling.hooks import on_denoised as on_denoised
-from latentstem.sampling.overlapping import Windows as Windows
+from latentstem.sampling.overlapping import OverlappingWindows as OverlappingWindows
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler as CosineDDIMScheduler
 from latentstem.schedulers.cosine_ddim import CosineDDIMSchedulerOutput as CosineDDIMSchedulerOutput
 

@@ -15,7 +15,7 @@ from latentstem.guidance.branches import changed_net, changes_net, dropped_in, g
 from latentstem.pipelines.codec import LOOP_CONTEXT, StemCodecPipeline
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.objectives import COMPARED_TIMESTEPS, add_noise_for_step, check_schedule
-from latentstem.sampling.overlapping import Windows
+from latentstem.sampling.overlapping import OverlappingWindows
 
 
 class StemDiffusionPipeline(StemCodecPipeline):
@@ -40,10 +40,12 @@ class StemDiffusionPipeline(StemCodecPipeline):
     unet: Any  # a StemUNet1DModel, or what is called as it is
     scheduler: Any
     judge: Any  # a ContrastiveStemModel or None
-    windows: Windows | None = Windows()
+    windows: OverlappingWindows | None = OverlappingWindows()
     split_guidance: bool = False
 
-    def enable_windows(self, frames: int = Windows.frames, overlap: int = Windows.overlap) -> None:
+    def enable_windows(
+        self, frames: int = OverlappingWindows.frames, overlap: int = OverlappingWindows.overlap
+    ) -> None:
         """Run the net over overlapping windows of whatever is longer than one; it is on from the start.
 
         Time grows with the length then, and no longer with its square; see `latentstem.sampling.overlapping`.
@@ -55,7 +57,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
         Raises:
             ValueError: the lengths do not fit each other.
         """
-        self.windows = Windows(frames, overlap)
+        self.windows = OverlappingWindows(frames, overlap)
 
     def disable_windows(self) -> None:
         """Run the net over the whole length at once."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Windows:
+class OverlappingWindows:
     """How a sequence is cut, and put together again.
 
     Args:
@@ -26,7 +26,7 @@ class Windows:
         ValueError: If the lengths do not fit each other.
 
     Example:
-        >>> windows = Windows(frames=8, overlap=4)
+        >>> windows = OverlappingWindows(frames=8, overlap=4)
         >>> windows.spans(15)
         [slice(0, 8, None), slice(4, 12, None), slice(8, 15, None)]
         >>> windows.blend(lambda span: torch.ones(1, 1, span.stop - span.start), 15).unique()

@@ -13,7 +13,7 @@ from diffusers import (
 )
 
 from latentstem import RescaledClassifierFreeGuidance, StemUNet1DModel
-from latentstem.sampling.overlapping import Windows
+from latentstem.sampling.overlapping import OverlappingWindows
 
 FRAMES = 3  # of the mix
 
@@ -102,7 +102,7 @@ def test_at_one_everywhere_the_net_runs_once_and_its_prediction_is_the_answer(pi
 def test_splitting_windows_and_copies_change_nothing(pipe, conditions):
     mix = 0.2 * torch.randn(2, 1, 40 * 4096)
     conditions["chords"] = torch.randn(2, 5, 40)
-    pipe.windows = Windows(16, 8)
+    pipe.windows = OverlappingWindows(16, 8)
     call = {"conditions": conditions, "condition_scales": {"style": 2.0}, "num_waveforms_per_prompt": 2}
     generators = lambda: [torch.Generator().manual_seed(number) for number in range(4)]  # noqa: E731
     together = run(pipe, mix, generator=generators(), **call)

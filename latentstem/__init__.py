@@ -29,7 +29,7 @@ _NAMES_BY_MODULE = {
     "latentstem.audio.validation": ("match_channels", "prepare_audio"),
     "latentstem.audio.yin": ("yin",),
     "latentstem.guidance.functional": ("classifier_free_guidance", "rescale_std"),
-    "latentstem.guidance.inpainting": ("KeepRegions",),
+    "latentstem.guidance.inpainting": ("InpaintRegions",),
     "latentstem.guidance.rescaled_cfg": ("RescaledClassifierFreeGuidance",),
     "latentstem.guidance.style_grounding": ("StyleGrounding",),
     "latentstem.guidance.style_space": ("StyleSpace",),

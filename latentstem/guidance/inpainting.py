@@ -18,7 +18,7 @@ from torch import Tensor
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
 
 
-class KeepRegions:
+class InpaintRegions:
     """A denoised hook that holds the result to known latents where a mask says so.
 
     Args:
@@ -37,7 +37,7 @@ class KeepRegions:
         >>> scheduler = CosineDDIMScheduler()
         >>> scheduler.set_timesteps(4)
         >>> known, sample = torch.randn(2, 1, 3, 50)
-        >>> with on_denoised(scheduler, KeepRegions(known, mask=(torch.arange(50) < 20).float())):
+        >>> with on_denoised(scheduler, InpaintRegions(known, mask=(torch.arange(50) < 20).float())):
         ...     for timestep in scheduler.timesteps:
         ...         sample = scheduler.step(torch.randn(1, 3, 50), timestep, sample).prev_sample
         >>> torch.allclose(sample[..., :20], known[..., :20], atol=1e-5)
@@ -86,7 +86,7 @@ class KeepRegions:
 
         Example:
             >>> import torch
-            >>> KeepRegions.from_ranges(torch.zeros(64, 6), [(0.0, 1.0), (2.0, 2.5)], frame_rate=2.0).mask
+            >>> InpaintRegions.from_ranges(torch.zeros(64, 6), [(0.0, 1.0), (2.0, 2.5)], frame_rate=2.0).mask
             tensor([1.0000, 0.5000, 0.0000, 0.0000, 0.5000, 0.0000])
         """
         frames = latents.shape[-1]

@@ -13,7 +13,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.guidance.inpainting import KeepRegions
+from latentstem.guidance.inpainting import InpaintRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec
 from latentstem.models.contrastive import ContrastiveStemModel
@@ -312,7 +312,7 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
             init_latents, _ = self.encode_mix(start.heard, loop)
             init_latents = init_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
             if kept is not None:
-                hooks.append(KeepRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
+                hooks.append(InpaintRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
             init_latents = init_latents if start.strength < 1 else None
 
         given = self._conditions_of_items(mix_latents, conditions, len(gain), num_waveforms_per_prompt)

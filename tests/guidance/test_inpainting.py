@@ -4,7 +4,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistep
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem import CosineDDIMScheduler, KeepRegions, on_denoised
+from latentstem import CosineDDIMScheduler, InpaintRegions, on_denoised
 from latentstem.sampling import DenoisedStep
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -16,7 +16,7 @@ STEP = DenoisedStep(0, 10, 0, torch.zeros(1), 0.6, 0.8)
 def test_kept_frames_are_the_known_ones_and_the_others_are_left_alone(weights):
     mask = torch.tensor(weights)
     known, denoised = torch.randn(2, 2, 3, len(weights))
-    edited = KeepRegions(known, mask)(denoised, STEP)
+    edited = InpaintRegions(known, mask)(denoised, STEP)
     assert torch.equal(edited[..., mask == 1], known[..., mask == 1])
     assert torch.equal(edited[..., mask == 0], denoised[..., mask == 0])
     assert torch.allclose(edited, denoised + mask * (known - denoised), atol=1e-6)
@@ -31,7 +31,7 @@ def test_kept_frames_are_at_the_noise_level_of_every_step(kind):
     known, noise = torch.randn(2, 1, 3, 10)
     kept = torch.arange(10) < 4
     sample, own_noise = noise, None
-    with on_denoised(scheduler, KeepRegions(known, kept.float())):
+    with on_denoised(scheduler, InpaintRegions(known, kept.float())):
         for timestep in scheduler.timesteps:
             alpha = scheduler.alphas_cumprod[int(timestep)]
             seen = ((sample - alpha.sqrt() * known) / (1 - alpha).sqrt())[..., kept]
@@ -50,7 +50,7 @@ def test_kept_frames_are_at_the_noise_level_of_every_step(kind):
     fade=st.sampled_from([0.5, 1.0, 3.0]),
 )
 def test_the_mask_of_a_range_lies_inside_it_and_rises_from_its_edges(start, length, frames, fade):
-    mask = KeepRegions.from_ranges(torch.zeros(2, frames), [(start, start + length)], frame_rate=1.0, fade=fade).mask
+    mask = InpaintRegions.from_ranges(torch.zeros(2, frames), [(start, start + length)], frame_rate=1.0, fade=fade).mask
     for frame, weight in enumerate(mask.tolist()):
         before = frame + 0.5 - start if start > 0 else torch.inf
         after = start + length - frame - 0.5 if start + length <= frames - 1 else torch.inf
@@ -58,19 +58,19 @@ def test_the_mask_of_a_range_lies_inside_it_and_rises_from_its_edges(start, leng
 
 
 def test_a_range_over_everything_keeps_everything_and_ranges_add_up():
-    assert KeepRegions.from_ranges(torch.zeros(2, 9), [(0.0, 4.2)], frame_rate=2.0).mask.tolist() == [1.0] * 9
-    mask = KeepRegions.from_ranges(torch.zeros(2, 8), [(5.0, 8.0), (0.0, 2.0)], frame_rate=1.0).mask
+    assert InpaintRegions.from_ranges(torch.zeros(2, 9), [(0.0, 4.2)], frame_rate=2.0).mask.tolist() == [1.0] * 9
+    mask = InpaintRegions.from_ranges(torch.zeros(2, 8), [(5.0, 8.0), (0.0, 2.0)], frame_rate=1.0).mask
     assert mask.tolist() == [1, 0.5, 0, 0, 0, 0.5, 1, 1]
 
 
 def test_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match=r"got \(5,\)"):
-        KeepRegions(torch.zeros(5), torch.ones(5))
+        InpaintRegions(torch.zeros(5), torch.ones(5))
     with pytest.raises(ValueError, match="finite"):
-        KeepRegions(torch.full((2, 5), torch.nan), torch.ones(5))
+        InpaintRegions(torch.full((2, 5), torch.nan), torch.ones(5))
     with pytest.raises(ValueError, match=r"5 frames, got shape \(4,\)"):
-        KeepRegions(torch.zeros(2, 5), torch.ones(4))
+        InpaintRegions(torch.zeros(2, 5), torch.ones(4))
     with pytest.raises(ValueError, match="0 to 1"):
-        KeepRegions(torch.zeros(2, 5), torch.full((5,), 1.5))
+        InpaintRegions(torch.zeros(2, 5), torch.full((5,), 1.5))
     with pytest.raises(ValueError, match=r"\(2, 5\) channels and frames .* \(2, 6\)"):
-        KeepRegions(torch.zeros(2, 5), torch.ones(5))(torch.zeros(1, 2, 6), STEP)
+        InpaintRegions(torch.zeros(2, 5), torch.ones(5))(torch.zeros(1, 2, 6), STEP)

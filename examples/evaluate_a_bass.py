@@ -20,7 +20,7 @@ mix = resample(*read_audio("examples/audio/mix-1.flac"), pipe.sampling_rate)
 out = pipe(
     mix,
     sampling_rate=pipe.sampling_rate,
-    num_inference_steps=Quality.FAST.prepare(pipe),
+    num_inference_steps=Quality.FAST.apply_to(pipe),
     generator=torch.Generator().manual_seed(0),
     output_type="np",
 )

@@ -62,7 +62,7 @@ _NAMES_BY_MODULE = {
     "latentstem.pipelines.codec": ("StemCodecPipeline",),
     "latentstem.pipelines.diffusion": ("StemDiffusionPipeline",),
     "latentstem.pipelines.file_to_file": ("InitStemFile", "MixFile"),
-    "latentstem.pipelines.init_stem": ("InitStem", "KeptAudio"),
+    "latentstem.pipelines.init_stem": ("InitStem", "KeptRegions"),
     "latentstem.pipelines.output": ("StemPipelineOutput",),
     "latentstem.pipelines.quality": ("Quality",),
     "latentstem.pipelines.stem_accompaniment": ("StemAccompanimentPipeline",),

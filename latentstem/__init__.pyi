@@ -82,7 +82,7 @@ from latentstem.pipelines.diffusion import StemDiffusionPipeline as StemDiffusio
 from latentstem.pipelines.file_to_file import InitStemFile as InitStemFile
 from latentstem.pipelines.file_to_file import MixFile as MixFile
 from latentstem.pipelines.init_stem import InitStem as InitStem
-from latentstem.pipelines.init_stem import KeptAudio as KeptAudio
+from latentstem.pipelines.init_stem import KeptRegions as KeptRegions
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
 from latentstem.pipelines.quality import Quality as Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline as StemAccompanimentPipeline

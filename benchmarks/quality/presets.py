@@ -27,7 +27,7 @@ BEST = "DDIM, 64 (best)"
 
 
 def solver(kind: Any, steps: int) -> Callable[[StemAccompanimentPipeline], int]:
-    """Gives a pipeline this solver, and returns the steps, as `Quality.prepare` does."""
+    """Gives a pipeline this solver, and returns the steps, as `Quality.apply_to` does."""
 
     def prepare(pipe: StemAccompanimentPipeline) -> int:
         pipe.scheduler = kind.from_config(pipe.scheduler.config)

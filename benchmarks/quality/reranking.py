@@ -90,7 +90,7 @@ def _drawn(
     pipe: StemAccompanimentPipeline, songs: list[RenderedSong], count: int, batch: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The judge's scores `(songs, count)`, distances from the other basses alike, and the basses `(..., samples)`."""
-    steps = Quality.FAST.prepare(pipe)
+    steps = Quality.FAST.apply_to(pipe)
     mixes = torch.from_numpy(
         np.stack([encoded(pipe.autoencoder, song.mix) for song in track(songs, description="mixes")])
     )

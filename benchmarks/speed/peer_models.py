@@ -268,7 +268,7 @@ def ours_sampling(seconds: float, guided: bool = True, from_audio: bool = False,
 
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
     pipe.set_progress_bar_config(disable=True)
-    steps = latentstem.Quality(quality).prepare(pipe)
+    steps = latentstem.Quality(quality).apply_to(pipe)
     mix = {"mix": audio(seconds), "sampling_rate": RATE} if from_audio else {"mix_latents": latents(seconds)}
     call = {"num_inference_steps": steps, "guidance_scale": None if guided else 1.0}
     made = "pt" if from_audio else "latent"
@@ -283,7 +283,7 @@ def ours_files(minutes: float) -> Work:
 
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
     pipe.set_progress_bar_config(disable=True)
-    steps = latentstem.Quality.FAST.prepare(pipe)
+    steps = latentstem.Quality.FAST.apply_to(pipe)
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -94,7 +94,7 @@ def _sampling(
     pipe: StemAccompanimentPipeline, dtype: str, batch: int, seconds: float, quality: Quality
 ) -> dict[str, float]:
     """Seconds of audio made a second, from audio to audio, and the greatest memory until then, in bytes."""
-    steps = quality.prepare(pipe)
+    steps = quality.apply_to(pipe)
     mix = 0.1 * torch.randn(batch, 1, round(seconds * pipe.sampling_rate))
     cuda = pipe.device.type == "cuda"
     if cuda:

@@ -157,7 +157,7 @@ def accompany(
         raise UsageError(f"--keep-best needs a judge to choose by, and the weights {weights} have none; leave it out")
     progress = console.is_terminal and not batch
     pipe.set_progress_bar_config(disable=not progress)
-    quality_steps = Quality(quality).prepare(pipe)
+    quality_steps = Quality(quality).apply_to(pipe)
     call: dict[str, Any] = {
         "style": None if style_audio is None else resample(style_audio, style_rate, pipe.sampling_rate)[None],
         "style_strength": style_strength,

@@ -14,7 +14,7 @@ from latentstem.audio.loops import circular_pad, crossfade_seam, resample_period
 from latentstem.audio.validation import prepare_audio
 from latentstem.guidance.style_grounding import StyleGrounding
 from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
-from latentstem.pipelines.init_stem import KeptAudio
+from latentstem.pipelines.init_stem import KeptRegions
 from latentstem.sampling.hooks import DenoisedHook
 
 # Latent frames heard beyond either end of a loop: more than the shipped autoencoder's nets can see, and as much as the
@@ -122,7 +122,7 @@ class StemCodecPipeline(DiffusionPipeline):
         return [StyleGrounding.from_latents(style_latents, strength=style_strength)]
 
     def decode_latents(
-        self, latents: Tensor, num_samples: int, gain: Tensor, kept: KeptAudio | None = None, loop: bool = False
+        self, latents: Tensor, num_samples: int, gain: Tensor, kept: KeptRegions | None = None, loop: bool = False
     ) -> Tensor:
         """Decodes stems to the level of their mixes, scaled down as a whole where they would leave [-1, 1].
 

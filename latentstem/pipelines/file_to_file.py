@@ -23,7 +23,7 @@ from latentstem.audio.loops import resample_periodic
 from latentstem.audio.resampling import resample, resample_blocks, resampled_length
 from latentstem.audio.temporary import TemporaryAudio
 from latentstem.audio.validation import check_not_cancelled, match_channels, prepare_audio
-from latentstem.pipelines.init_stem import InitStem, KeptAudio, Ranges
+from latentstem.pipelines.init_stem import InitStem, KeptRegions, Ranges
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 _ROUNDING = 0.005
@@ -201,7 +201,7 @@ class InitStemFile:
 
     options: dict[str, Any]
     gain: Tensor
-    kept: KeptAudio | None
+    kept: KeptRegions | None
 
     @classmethod
     def read(
@@ -283,7 +283,7 @@ def _resampled(audio: Tensor, from_rate: int, to_rate: int, num_samples: int) ->
     return resampled if from_rate == to_rate else resampled / resampled.abs().max().clamp(min=1.0)
 
 
-def _restored(kept: KeptAudio, generated: TemporaryAudio, stem: TemporaryAudio) -> TemporaryAudio:
+def _restored(kept: KeptRegions, generated: TemporaryAudio, stem: TemporaryAudio) -> TemporaryAudio:
     """Fills `stem` with what is heard of the generated samples, within [-1, 1], and the originals."""
     down = 1 / max(generated.peak, 1.0)
     for block in generated.blocks():

@@ -100,7 +100,7 @@ def kept_samples(keep: Ranges, sampling_rate: int, num_samples: int) -> list[tup
 
 
 @dataclass(frozen=True)
-class KeptAudio:
+class KeptRegions:
     """Original samples to return in place of generated ones, cross-faded on the inside of their ranges.
 
     Args:
@@ -114,7 +114,7 @@ class KeptAudio:
 
     Example:
         >>> import torch
-        >>> kept = KeptAudio(torch.ones(1, 1, 8), ranges=[(2, 8)], fade=2)
+        >>> kept = KeptRegions(torch.ones(1, 1, 8), ranges=[(2, 8)], fade=2)
         >>> kept.restore(torch.zeros(1, 1, 8))
         tensor([[[0.0000, 0.0000, 0.2500, 0.7500, 1.0000, 1.0000, 1.0000, 1.0000]]])
     """
@@ -211,7 +211,7 @@ class InitStem:
 
     audio: Tensor
     strength: float
-    kept: KeptAudio | None
+    kept: KeptRegions | None
 
     @classmethod
     def prepare(
@@ -234,7 +234,7 @@ class InitStem:
         if keep is None:
             return cls(audio, DEFAULT_STRENGTH if strength is None else strength, None)
         ranges = kept_samples(keep, sampling_rate, audio.shape[-1])
-        kept = KeptAudio(audio, ranges, fade=round(CROSS_FADE * sampling_rate))
+        kept = KeptRegions(audio, ranges, fade=round(CROSS_FADE * sampling_rate))
         return cls(audio, 1.0 if strength is None else strength, kept)
 
     @property

@@ -24,7 +24,7 @@ class Quality(StrEnum):
         >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
         >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
-        >>> Quality.FAST.prepare(pipe), type(pipe.scheduler).__name__
+        >>> Quality.FAST.apply_to(pipe), type(pipe.scheduler).__name__
         (8, 'UniPCMultistepScheduler')
     """
 
@@ -32,7 +32,7 @@ class Quality(StrEnum):
     STANDARD = "standard"
     BEST = "best"
 
-    def prepare(self, pipe: StemAccompanimentPipeline) -> int:
+    def apply_to(self, pipe: StemAccompanimentPipeline) -> int:
         """Gives a pipeline the solver of this quality, on the schedule that it has.
 
         Args:

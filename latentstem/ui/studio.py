@@ -142,7 +142,7 @@ class Studio:
         while not self._lock.acquire(timeout=0.2):
             emit(Waiting())
         try:
-            steps = wishes.quality.prepare(self.pipe)
+            steps = wishes.quality.apply_to(self.pipe)
             emit(Sampling(0, wishes.count, 0, steps))
             for path in filter(None, (wishes.mix, wishes.style)):
                 check_sounding(path, self.max_duration)

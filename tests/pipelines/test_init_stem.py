@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latentstem import CosineDDIMScheduler, active_rms, denoised_coefficients
-from latentstem.pipelines.init_stem import KeptAudio, first_step, kept_samples
+from latentstem.pipelines.init_stem import KeptRegions, first_step, kept_samples
 from latentstem.sampling import signal_and_noise_rates
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -202,7 +202,7 @@ def test_originals_are_bit_equal_away_from_edges_and_nothing_leaves_full_scale(e
     edges = sorted(edges[: len(edges) // 2 * 2])
     ranges = list(zip(edges[::2], edges[1::2], strict=True))
     audio, generated = (2 * torch.rand(2, 1, 500) - 1 for _ in range(2))
-    out = KeptAudio(audio, ranges, fade).restore(loudness * generated)
+    out = KeptRegions(audio, ranges, fade).restore(loudness * generated)
     assert out.abs().max() <= 1
     outside = torch.ones(500, dtype=torch.bool)
     for first, after in ranges:
@@ -218,7 +218,7 @@ def test_a_cross_fade_is_even_and_a_peak_under_the_originals_does_not_count():
     generated = torch.zeros(1, 1, 1000)
     generated[..., 500] = 9.0
     generated[..., :200] = 0.5
-    out = KeptAudio(torch.ones(1, 1, 1000), [(300, 700)], fade=100).restore(generated)
+    out = KeptRegions(torch.ones(1, 1, 1000), [(300, 700)], fade=100).restore(generated)
     assert torch.equal(out[..., :200], generated[..., :200])
     assert torch.allclose(out[0, 0, 300:400], (torch.arange(100) + 0.5) / 100)
     assert torch.allclose(out[0, 0, 600:700], (torch.arange(100) + 0.5).flip(0) / 100)
@@ -226,7 +226,7 @@ def test_a_cross_fade_is_even_and_a_peak_under_the_originals_does_not_count():
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.integers(0, 400), st.integers(1, 100))
 def test_pieces_are_the_whole_however_it_is_divided(lengths, start, fade):
-    kept = KeptAudio(2 * torch.rand(1, 2, sum(lengths)) - 1, [(min(start, sum(lengths) - 1), sum(lengths))], fade)
+    kept = KeptRegions(2 * torch.rand(1, 2, sum(lengths)) - 1, [(min(start, sum(lengths) - 1), sum(lengths))], fade)
     generated = 3 * torch.randn(1, 2, sum(lengths))
     places = [sum(lengths[:i]) for i in range(len(lengths))]
     heard = [kept.heard(piece, first) for piece, first in zip(generated.split(lengths, -1), places, strict=True)]

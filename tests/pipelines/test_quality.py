@@ -10,7 +10,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 @pytest.mark.parametrize("quality", Quality)
 def test_a_quality_evaluates_the_net_as_often_as_it_says(pipe, mix, quality):
-    steps = quality.prepare(pipe)
+    steps = quality.apply_to(pipe)
     evaluations = []
     pipe.unet.register_forward_pre_hook(lambda *_: evaluations.append(1))
     generator = torch.Generator().manual_seed(0)
@@ -24,11 +24,11 @@ def test_the_best_is_what_a_call_does_by_itself_even_after_another(pipe, mix):
         return pipe(mix, sampling_rate=44100, generator=torch.Generator().manual_seed(0), **options).audios
 
     before = stem()
-    Quality.FAST.prepare(pipe)
-    steps = Quality.BEST.prepare(pipe)
+    Quality.FAST.apply_to(pipe)
+    steps = Quality.BEST.apply_to(pipe)
     assert torch.equal(stem(num_inference_steps=steps), before)
 
 
 def test_each_costs_less_than_the_next(pipe):
-    fast, standard, best = (quality.prepare(pipe) for quality in (Quality.FAST, Quality.STANDARD, Quality.BEST))
+    fast, standard, best = (quality.apply_to(pipe) for quality in (Quality.FAST, Quality.STANDARD, Quality.BEST))
     assert fast < standard < best

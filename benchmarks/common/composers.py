@@ -23,7 +23,7 @@ from rich.progress import track
 
 from latentstem.data.compose.bassnet_sets import Dataset, compose_artificial
 from latentstem.data.compose.composer import compose
-from latentstem.data.compose.timbre_pairs import compose_twins
+from latentstem.data.compose.timbre_pairs import compose_timbre_pair
 from latentstem.data.render.song import SynthEffects
 from latentstem.data.score import Song
 from latentstem.data.splits import TEST_SEEDS, TRAIN_SEEDS
@@ -62,7 +62,7 @@ class Composer(Protocol):
         """Write a song of A1 to A4."""
         ...
 
-    def compose_twins(self, seed: int, duration: float) -> Song:
+    def compose_timbre_pair(self, seed: int, duration: float) -> Song:
         """Write a bass and its twin."""
         ...
 
@@ -89,9 +89,9 @@ class CurrentComposer:
         """Write a song of A1 to A4."""
         return compose_artificial(dataset, seed, duration)
 
-    def compose_twins(self, seed: int, duration: float) -> Song:
+    def compose_timbre_pair(self, seed: int, duration: float) -> Song:
         """Write a bass and its twin."""
-        return compose_twins(seed, duration)
+        return compose_timbre_pair(seed, duration)
 
     def effects(self, seed: int) -> SynthEffects:
         """Give the effects that the song of a seed is rendered with."""
@@ -137,7 +137,7 @@ class KeptSongs:
         """
         return self._song("artificial", f"{dataset} {seed} {duration:g}")
 
-    def compose_twins(self, seed: int, duration: float) -> Song:
+    def compose_timbre_pair(self, seed: int, duration: float) -> Song:
         """Give a bass and its twin.
 
         Raises:
@@ -196,7 +196,7 @@ def keep(archive: Path) -> int:
         },
     }
     text = {group: {name: song.to_dict() for name, song in songs.items()} for group, songs in kept.items()}
-    text["twins"] = {str(seed): compose_twins(seed, DURATION).part("twin").program for seed in judged}
+    text["twins"] = {str(seed): compose_timbre_pair(seed, DURATION).part("twin").program for seed in judged}
     text["effects"] = {str(seed): asdict(SynthEffects.draw(seed)) for seed in (*judged, *library)}
     partial = archive.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_LZMA) as file:

@@ -139,7 +139,7 @@ def stem_alone(
 
 def unseen_twins(count: int, duration: float, cache: Path, composer: Composer = CURRENT) -> list[RenderedSong]:
     """Renders the basses of the first `count` test songs, each twice: its twin, on another instrument, is the `mix`."""
-    songs = [composer.compose_twins(seed, duration) for seed in JUDGED_SEEDS[:count]]
+    songs = [composer.compose_timbre_pair(seed, duration) for seed in JUDGED_SEEDS[:count]]
     render = partial(_rendered, cache=cache, composer=composer)
     return _all_rendered(render, songs, f"rendering {count} basses and their twins")
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanimentPipeline, StemUNet1DModel
-from latentstem.data.compose.timbre_pairs import compose_twins
+from latentstem.data.compose.timbre_pairs import compose_timbre_pair
 from latentstem.data.corpus import write_corpus
 from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.data.stems.crops import StemCrops
@@ -143,7 +143,7 @@ def main(recipe: Recipe) -> None:
         (validation, VALIDATION_SEEDS[: recipe.validation_songs], min(20.0, recipe.duration)),
     ):
         write_corpus(folder, seeds, duration=duration, workers=recipe.render_workers)
-        twins = functools.partial(compose_twins, target=recipe.target)
+        twins = functools.partial(compose_timbre_pair, target=recipe.target)
         write_corpus(_twins(folder), seeds, duration=duration, workers=recipe.render_workers, compose=twins)
     trainings = _settings(recipe, train, validation)
     for training, settings in trainings.items():

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from latentstem.data.render.effects import equalised
+from latentstem.data.render.effects import equalize
 
 
 def draw_speeds(count: int, varispeed: int) -> list[int]:
@@ -48,4 +48,4 @@ def augmented(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: fl
     )
     gain = gain_range * (2 * torch.rand(len(audio), 1) - 1)
     decibels = gain + equaliser_range * torch.randn(len(audio), 6)
-    return equalised(chosen, decibels.to(chosen.device))
+    return equalize(chosen, decibels.to(chosen.device))

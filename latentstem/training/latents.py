@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from latentstem.audio.level import reference_gain
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.render.effects import produce
+from latentstem.data.render.effects import apply_random_effects
 from latentstem.data.stems.folder import StemFolder, StemTrack
 from latentstem.models.codec import as_codec, encode_raw
 from latentstem.models.latent_scaling import normalize_latents
@@ -292,7 +292,7 @@ def _produced(mixes: Tensor, production: float, seed: tuple[int, ...], sampling_
     chosen = torch.from_numpy(rng.random(len(mixes)) < production)
     chosen[0] = False
     chosen = chosen.to(mixes.device)
-    mixes[chosen] = produce(mixes[chosen], generator, sampling_rate=sampling_rate)
+    mixes[chosen] = apply_random_effects(mixes[chosen], generator, sampling_rate=sampling_rate)
     return mixes
 
 

@@ -50,7 +50,7 @@ def test_what_goes_with_the_test_songs_is_kept_too(kept):
     assert digest(kept.compose(101_110, 20.0, bass_player=1)) == "ee2607bc1efe79d9"
     assert digest(kept.compose_artificial("A1", 101_105, 22.4)) == "3e7680547e2148ff"
     assert digest(kept.compose_artificial("A4", 101_105, 22.4)) == "08e03d41a63cd26f"
-    assert digest(kept.compose_twins(101_101, 20.0)) == "ca0f426b6c69227c"
+    assert digest(kept.compose_timbre_pair(101_101, 20.0)) == "ca0f426b6c69227c"
     assert digest(kept.compose(199, 30.0)) == "40337c8709d41510"
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentstem.data.compose.composer import compose
-from latentstem.data.compose.timbre_pairs import compose_twins
+from latentstem.data.compose.timbre_pairs import compose_timbre_pair
 from latentstem.data.corpus import read_annotation, write_corpus
 from latentstem.data.corpus_stream import BandStream
 from latentstem.data.render.fluidsynth import render_parts
@@ -102,14 +102,16 @@ def test_the_style_space_is_fitted_to_the_programs_of_the_target(corpus, autoenc
 @pytest.mark.parametrize("target", ["drums", "lead", "chords1"])
 def test_twins_are_of_a_named_part(tmp_path, target):
     for seed in range(40):
-        song, twins = compose(seed, 3.0), compose_twins(seed, 3.0, target)
+        song, twins = compose(seed, 3.0), compose_timbre_pair(seed, 3.0, target)
         part, twin = twins.parts
         assert (part.name, twin.name, twin.notes, twin.is_drum) == (target, "twin", part.notes, part.is_drum)
         assert twin.program != part.program
         assert part == song.part(target) if target in song.names else not part.notes
-    playing = [seed for seed in range(40) if compose_twins(seed, 3.0, target).part(target).notes]
+    playing = [seed for seed in range(40) if compose_timbre_pair(seed, 3.0, target).part(target).notes]
     root = tmp_path / "twins"
-    write_corpus(root, playing[:1], ("timgm6mb",), 3.0, 1, lambda seed, seconds: compose_twins(seed, seconds, target))
+    write_corpus(
+        root, playing[:1], ("timgm6mb",), 3.0, 1, lambda seed, seconds: compose_timbre_pair(seed, seconds, target)
+    )
     (track,) = StemFolder(root, target).tracks
     part, twin = (track.read(stem).numpy() for stem in (target, "twin"))
     assert part.any() and twin.any() and np.corrcoef(part, twin)[0, 1] < 0.98

@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 
 from latentstem import AutoencoderSpectral, ContrastiveStemModel, StemAccompanimentPipeline, StyleSpace
 from latentstem.data.compose.composer import compose
-from latentstem.data.render.effects import equalised
+from latentstem.data.render.effects import equalize
 from latentstem.data.stems.folder import StemFolder
 from latentstem.losses import MultiScaleSpectralDistance
 from latentstem.training import latents
@@ -235,7 +235,7 @@ def test_the_equaliser_turns_each_frequency_by_its_gain():
     time = torch.arange(44100) / 44100
     tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (21.533203125 * 4, 22050 / 4)])[:, None]
     decibels = torch.tensor([[0.0, 6.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, -12.0, 0.0]])
-    gains = equalised(tones, decibels).square().mean((1, 2)).div(tones.square().mean((1, 2))).log10() * 10
+    gains = equalize(tones, decibels).square().mean((1, 2)).div(tones.square().mean((1, 2))).log10() * 10
     assert (gains - torch.tensor([6.0, -12.0])).abs().max() < 0.2
 
 

@@ -10,11 +10,11 @@ from math import ldexp
 
 from latentstem.data.compose.bass_patterns import ARTICULATION, ARTICULATIONS, FIGURES, KICKS, LONGEST
 from latentstem.data.compose.groove import Groove
-from latentstem.data.compose.harmony import Harmony, Span
+from latentstem.data.compose.harmony import BeatChord, ChordType
 from latentstem.data.compose.melody import scale_over
 from latentstem.data.compose.patterns import CLOSE, drawn_figure, onsets
 from latentstem.data.compose.programs import BASSES, STYLES
-from latentstem.data.compose.timing import Stroke
+from latentstem.data.compose.timing import BeatNote
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import REGISTER_BASS
 
@@ -41,9 +41,9 @@ class Bassist:
         style: a key of `STYLES`.
 
     Example:
-        >>> from latentstem.data.compose.timing import METRES
-        >>> bassist = Bassist(SeededRandom(0), Groove.of(METRES[0], drummer=None, compers=()), swung=False)
-        >>> strokes = bassist.play([Span(Harmony(9, (0, 3, 7)), 0.0, 4.0, 9, "minor")])
+        >>> from latentstem.data.compose.timing import TIME_SIGNATURES
+        >>> bassist = Bassist(SeededRandom(0), Groove.of(TIME_SIGNATURES[0], drummer=None, compers=()), swung=False)
+        >>> strokes = bassist.play([BeatChord(ChordType(9, (0, 3, 7)), 0.0, 4.0, 9, "minor")])
         >>> strokes[0].pitch % 12
         9
     """
@@ -68,21 +68,23 @@ class Bassist:
         self.below = rng.bernoulli(0.35)
         self.velocity = rng.uniform(85, 112)
         self.listens = rng.bernoulli(LISTENERS)
-        self._take_up(self._styles.weighted_choice(self._leaning()))
+        self._choose_style(self._styles.weighted_choice(self._style_weights()))
 
     def variation(self, groove: Groove, restyled: bool) -> "Bassist":
         """The same player on the same instrument for another section: to its groove, in another style if asked."""
         other = copy.copy(self)
         other.groove = groove
-        other._take_up(self._styles.weighted_choice({**other._leaning(), self.style: 0.0}) if restyled else self.style)
+        other._choose_style(
+            self._styles.weighted_choice({**other._style_weights(), self.style: 0.0}) if restyled else self.style
+        )
         return other
 
-    def bottom(self, harmony: Harmony) -> int:
+    def bottom(self, harmony: ChordType) -> int:
         """The lowest bass note of the chord from the song's floor up: the root, or the inversion's tone."""
         bass = harmony.root if harmony.bass is None else harmony.bass
         return self.floor + (bass - self.floor) % 12
 
-    def tone(self, harmony: Harmony, sign: str) -> int:
+    def tone(self, harmony: ChordType, sign: str) -> int:
         """The pitch that a sign of a figure names ("1", "3", "5", "7", "8"), within the register."""
         base = self.bottom(harmony)
         if sign not in "3578":
@@ -98,9 +100,9 @@ class Bassist:
             return pitch - 12
         return pitch if pitch <= REGISTER_BASS[1] else base
 
-    def play(self, spans: list[Span]) -> list[Stroke]:
+    def play(self, spans: list[BeatChord]) -> list[BeatNote]:
         """Play through the chords: at least one note each, its bass note first except in pedal and moving voice."""
-        strokes: list[Stroke] = []
+        strokes: list[BeatNote] = []
         longest = LONGEST.get(self.style, 64.0)
         for span, follower in zip(spans, [*spans[1:], None], strict=True):
             marks = self._marks(span)
@@ -114,26 +116,26 @@ class Bassist:
                 length = min(end - start, longest) * (0.4 if ghost else self.length)
                 accent = 7 if abs(start / self.metre.beats - round(start / self.metre.beats)) < CLOSE else 0
                 velocity = self.rng.uniform(32, 48) if ghost else self.velocity + accent
-                strokes.append(Stroke(start, start + length, pitch, int(velocity)))
+                strokes.append(BeatNote(start, start + length, pitch, int(velocity)))
                 first = False
         return strokes
 
-    def _leaning(self) -> dict[str, float]:
+    def _style_weights(self) -> dict[str, float]:
         """How likely each style is: the program's own leaning, swing, and how well the style can sit on the groove."""
         leaning = {}
         for style, weight in BASSES[self.program].styles.items():
-            liking = max(self._liking(figure, STYLE_ATTENTION) for figure in self._figures(style))
+            liking = max(self._groove_weight(figure, STYLE_ATTENTION) for figure in self._figures(style))
             leaning[style] = weight * (4.0 if self.swung and style == "walking" else 1.0) * liking
         return leaning
 
-    def _liking(self, figure: str, attention: int) -> float:
+    def _groove_weight(self, figure: str, attention: int) -> float:
         # A power of two is exact on every machine, exp is not.
         return ldexp(1.0, round(attention * self.groove.fit(figure)) if self.listens else 0)
 
-    def _take_up(self, style: str) -> None:
+    def _choose_style(self, style: str) -> None:
         self.style = style
         figures = self._figures(style)
-        likings = {number: self._liking(figure, ATTENTION) for number, figure in enumerate(figures)}
+        likings = {number: self._groove_weight(figure, ATTENTION) for number, figure in enumerate(figures)}
         rng = self._styles
         self.figure = figures[rng.weighted_choice(likings)]
         self.length = rng.uniform(*ARTICULATION.get(style) or rng.choice(ARTICULATIONS))
@@ -157,7 +159,7 @@ class Bassist:
         before, step, after = drawn.rpartition("a")
         return before.replace("a", "1") + step + after
 
-    def _marks(self, span: Span) -> list[tuple[float, str]]:
+    def _marks(self, span: BeatChord) -> list[tuple[float, str]]:
         """What the figure holds within a chord, its first note made the chord's bass note."""
         marks = onsets(self.figure, self.metre, span.start, span.end)
         late = self.figure[0] in ".r" and any(sign not in "r" for _, sign in marks)
@@ -167,7 +169,7 @@ class Bassist:
         marks[sounding] = (marks[sounding][0], "1")
         return marks
 
-    def _pitches(self, span: Span, marks: list[tuple[float, str]], follower: Span | None) -> list[int]:
+    def _pitches(self, span: BeatChord, marks: list[tuple[float, str]], follower: BeatChord | None) -> list[int]:
         if self.style == "walking":
             return self._walk(span, [onset for onset, _ in marks], follower)
         if self.style == "moving_voice":
@@ -189,7 +191,7 @@ class Bassist:
             pitches[-1] = self._into(span, self.bottom(follower.harmony), self.chromatic)
         return pitches
 
-    def _into(self, span: Span, target: int, chromatic: float) -> int:
+    def _into(self, span: BeatChord, target: int, chromatic: float) -> int:
         """A step below or above a note to come: of the scale, or by that chance a semitone."""
         inside = [step for step in (-2, -1, 1, 2) if self.lowest <= target + step <= REGISTER_BASS[1]]
         scale = scale_over(span)
@@ -217,7 +219,7 @@ class Bassist:
             self.rising = pitch > last
         return pitch
 
-    def _walk(self, span: Span, beats: list[float], follower: Span | None) -> list[int]:
+    def _walk(self, span: BeatChord, beats: list[float], follower: BeatChord | None) -> list[int]:
         """Chord tones on the strong beats, steps of the scale between, and a step into the next chord."""
         harmony, chord = span.harmony, set(span.harmony.pitch_classes)
         near = self.floor + 7 if self.last is None else self.last
@@ -237,7 +239,7 @@ class Bassist:
         self.last = last
         return line
 
-    def _move(self, harmony: Harmony, first: bool) -> int:
+    def _move(self, harmony: ChordType, first: bool) -> int:
         """The next chord tone up or down: a fourth voice under the harmony."""
         tones = set(harmony.pitch_classes)
         if first and (harmony.bass is not None or self.last is None):
@@ -251,7 +253,7 @@ class Bassist:
         self.last = self._step(pitches, last, stay=2.5)
         return self.last
 
-    def _pedal(self, span: Span) -> int:
+    def _pedal(self, span: BeatChord) -> int:
         """The key's first or fifth tone where it belongs to the chord, else the chord's own bass."""
         for tone in ((span.tonic + self.preference) % 12, (span.tonic + 7 - self.preference) % 12):
             if span.harmony.bass is None and tone in span.harmony.pitch_classes:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from latentstem.data.compose.harmony import SCALES, Span, diatonic
+from latentstem.data.compose.harmony import SCALES, BeatChord, diatonic
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Chord, Key, Note, Part, Section, Song
 
@@ -52,7 +52,7 @@ CONDITIONED = {
 class _Struck:
     """A chord of one or two measures: its place in the beats, its root as a MIDI pitch, and who plays it in A3."""
 
-    span: Span
+    span: BeatChord
     degree: int
     root: int
     program: int
@@ -183,7 +183,7 @@ def _strike(rng: SeededRandom, bars: int, tonic: int, mode: str, programs: tuple
         root = rng.choice([pitch for pitch in range(48, 61) if pitch % 12 == harmony.root])
         if struck and rng.bernoulli(0.5):
             program = programs[1 - programs.index(program)]
-        span = Span(harmony, float(bar * BEATS), float(stop * BEATS), tonic, mode)
+        span = BeatChord(harmony, float(bar * BEATS), float(stop * BEATS), tonic, mode)
         struck.append(_Struck(span, degree, root, program))
         bar = stop
     return struck

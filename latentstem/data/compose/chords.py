@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from latentstem.data.compose.form import Passage
-from latentstem.data.compose.harmony import SCALES, Harmony, Span, roman
-from latentstem.data.compose.progressions import Taste, blues
-from latentstem.data.compose.timing import Grid
+from latentstem.data.compose.form import BeatSection
+from latentstem.data.compose.harmony import SCALES, BeatChord, ChordType, roman
+from latentstem.data.compose.progressions import HarmonyStyle, blues
+from latentstem.data.compose.timing import TimeMap
 from latentstem.data.rng import SeededRandom
 
-Phrase = list[tuple[Harmony, float]]
+Phrase = list[tuple[ChordType, float]]
 """Chords with their lengths in beats."""
 MODES = {
     "major": 4.0,
@@ -22,7 +22,7 @@ MODES = {
 }
 
 
-def write_chords(rng: SeededRandom, passages: Sequence[Passage], grid: Grid, blue: bool) -> list[Span]:
+def write_chords(rng: SeededRandom, passages: Sequence[BeatSection], grid: TimeMap, blue: bool) -> list[BeatChord]:
     """Set the chords of a song.
 
     Args:
@@ -35,16 +35,16 @@ def write_chords(rng: SeededRandom, passages: Sequence[Passage], grid: Grid, blu
         The spans; they tile the bars of the passages. A section has the phrase of its kind whenever it returns.
 
     Example:
-        >>> from latentstem.data.compose.timing import METRES
-        >>> passages = [Passage("verse", 0, 4), Passage("chorus", 4, 8)]
-        >>> spans = write_chords(SeededRandom(0), passages, Grid(120.0, METRES[0], 0.0, 0.5, 20.0), blue=False)
+        >>> from latentstem.data.compose.timing import TIME_SIGNATURES
+        >>> passages = [BeatSection("verse", 0, 4), BeatSection("chorus", 4, 8)]
+        >>> spans = write_chords(SeededRandom(0), passages, TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 20.0), blue=False)
         >>> spans[0].start, spans[-1].end
         (0.0, 32.0)
     """
     keys = _keys(rng.child("keys"), blue)
     lifts = rng.child("lift")
     lift = lifts.choice((1, 2, 2)) if lifts.bernoulli(0.14) else 0
-    taste = Taste(rng.child("style"))
+    taste = HarmonyStyle(rng.child("style"))
     paces = _paces(rng.child("pace"), grid)
     phrases: dict[str, Phrase] = {}
     for name, (tonic, mode) in keys.items():
@@ -59,7 +59,7 @@ def write_chords(rng: SeededRandom, passages: Sequence[Passage], grid: Grid, blu
 
     rng = rng.child("cadences")
     turnarounds, cadences = rng.bernoulli(0.3), rng.bernoulli(0.6)
-    spans: list[Span] = []
+    spans: list[BeatChord] = []
     shift = 0
     for number, passage in enumerate(passages):
         shift = lift if passage.last else shift
@@ -75,8 +75,8 @@ def write_chords(rng: SeededRandom, passages: Sequence[Passage], grid: Grid, blu
             # The last bar comes home.
             start = float((passage.stop - 1) * grid.metre.beats)
             spans = [replace(span, end=min(span.end, start)) for span in spans if span.start < start]
-            ending = Harmony(tonic, (0, 3, 7) if SCALES[mode][2] == 3 else (0, 4, 7))
-            spans.append(Span(ending, start, start + grid.metre.beats, tonic, mode))
+            ending = ChordType(tonic, (0, 3, 7) if SCALES[mode][2] == 3 else (0, 4, 7))
+            spans.append(BeatChord(ending, start, start + grid.metre.beats, tonic, mode))
     return spans
 
 
@@ -102,7 +102,7 @@ def _other_key(rng: SeededRandom, tonic: int, mode: str) -> tuple[int, str]:
     return other % 12, mode
 
 
-def _paces(rng: SeededRandom, grid: Grid) -> tuple[float, ...]:
+def _paces(rng: SeededRandom, grid: TimeMap) -> tuple[float, ...]:
     """Lengths of this song's chords in bars, neither hurried nor endless at its tempo."""
     bar = grid.metre.beats * 60.0 / grid.tempo
     options = [(1.0,), (1.0,), (1.0,), (2.0,), (1.0, 2.0), (4.0,)]
@@ -112,7 +112,9 @@ def _paces(rng: SeededRandom, grid: Grid) -> tuple[float, ...]:
     return rng.choice(fitting)
 
 
-def _phrase(rng: SeededRandom, taste: Taste, tonic: int, mode: str, grid: Grid, paces: tuple[float, ...]) -> Phrase:
+def _phrase(
+    rng: SeededRandom, taste: HarmonyStyle, tonic: int, mode: str, grid: TimeMap, paces: tuple[float, ...]
+) -> Phrase:
     """Draw a phrase of four or eight bars, or of two where chords change twice a bar."""
     bars = rng.choice((4, 4, 8) if max(paces) > 0.5 else (2, 4))
     drawn: list[float] = []
@@ -126,13 +128,13 @@ def _phrase(rng: SeededRandom, taste: Taste, tonic: int, mode: str, grid: Grid, 
     return list(zip(taste.phrase(rng.child("chords"), tonic, mode, len(beats)), beats, strict=True))
 
 
-def _fill(passage: Passage, phrase: Phrase, shift: int, tonic: int, mode: str, beats: int) -> list[Span]:
+def _fill(passage: BeatSection, phrase: Phrase, shift: int, tonic: int, mode: str, beats: int) -> list[BeatChord]:
     """Repeat a phrase over a section, in the section's key."""
-    spans: list[Span] = []
+    spans: list[BeatChord] = []
     position, stop, number = float(passage.first * beats), float(passage.stop * beats), 0
     while position < stop:
         harmony, length = phrase[number % len(phrase)]
         end = min(position + length, stop)
-        spans.append(Span(harmony.moved(shift), position, end, tonic, mode))
+        spans.append(BeatChord(harmony.moved(shift), position, end, tonic, mode))
         position, number = end, number + 1
     return spans

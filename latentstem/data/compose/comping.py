@@ -3,11 +3,11 @@
 Each player has one role, a way to turn a chord into strokes, and lays every chord near the last one.
 """
 
-from latentstem.data.compose.harmony import Harmony, Span
+from latentstem.data.compose.harmony import BeatChord, ChordType
 from latentstem.data.compose.patterns import CLOSE, drawn_figure, onsets, steps_per_bar
 from latentstem.data.compose.programs import CLEAR, FAMILIES, SPARSE
-from latentstem.data.compose.timing import Metre, Stroke
-from latentstem.data.compose.voicing import Choir, Hand
+from latentstem.data.compose.timing import BeatNote, TimeSignature
+from latentstem.data.compose.voicing import ClosePositionVoicer, FourPartVoicer
 from latentstem.data.rng import SeededRandom
 
 # One sign a sixteenth: "x" a hit, "m" a muted one, "d" a strum down, "u" one up.
@@ -82,13 +82,13 @@ class Comper:
         figure: the rhythm that it repeats, in tablature; nothing but dots where it holds or breaks its chords.
 
     Example:
-        >>> player = Comper(SeededRandom(1), Metre("4/4", 4, 2), complete=True)
-        >>> strokes = player.play([Span(Harmony(0, (0, 4, 7)), 0.0, 4.0, 0, "major")])
+        >>> player = Comper(SeededRandom(1), TimeSignature("4/4", 4, 2), complete=True)
+        >>> strokes = player.play([BeatChord(ChordType(0, (0, 4, 7)), 0.0, 4.0, 0, "major")])
         >>> sorted({stroke.pitch % 12 for stroke in strokes})
         [0, 4, 7]
     """
 
-    def __init__(self, rng: SeededRandom, metre: Metre, complete: bool):
+    def __init__(self, rng: SeededRandom, metre: TimeSignature, complete: bool):
         self.metre, self.complete = metre, complete
         self.program = _program(rng.child("program"), complete)
         self.rng = rng.child("playing")
@@ -104,12 +104,12 @@ class Comper:
         self.roll = rng.uniform(0.0, 0.04) if self.role == "strum" or rng.bernoulli(0.15) else 0.0
         self.per_beat = metre.division * rng.choice((1, 1, 2))
         self.contour = rng.choice(CONTOURS)
-        self.hand = Choir() if self.role == "voices" else Hand(voicing, voicing.uniform(56, 71))
+        self.hand = FourPartVoicer() if self.role == "voices" else ClosePositionVoicer(voicing, voicing.uniform(56, 71))
         self.figure = self._figure(figure)
 
-    def play(self, spans: list[Span]) -> list[Stroke]:
+    def play(self, spans: list[BeatChord]) -> list[BeatNote]:
         """Play the chords through; every stroke lies within its chord."""
-        strokes: list[Stroke] = []
+        strokes: list[BeatNote] = []
         for span in spans:
             voicing = self._voicing(span.harmony)
             if self.role == "arpeggio":
@@ -132,7 +132,7 @@ class Comper:
             return drawn_figure(rng, self.metre, signs, rng.uniform(0.4, 0.85), rng.choice((1, 2)))
         return rng.choice(FIGURES[self.role][self.metre.name]) if self.role in FIGURES else held
 
-    def _voicing(self, harmony: Harmony) -> list[int]:
+    def _voicing(self, harmony: ChordType) -> list[int]:
         if self.role == "power":
             root = 40 + (harmony.root - 40) % 12
             return [root, root + harmony.intervals[2], *([root + 12] if self.doubled else [])]
@@ -142,14 +142,14 @@ class Comper:
             return [*voicing, *(pitch + 12 for pitch in voicing[: 3 if self.doubled else 1])]
         return [*voicing, voicing[0] + 12] if self.doubled and self.role != "voices" else voicing
 
-    def _chords(self, voicing: list[int], span: Span) -> list[Stroke]:
+    def _chords(self, voicing: list[int], span: BeatChord) -> list[BeatNote]:
         hits = onsets(self.figure, self.metre, span.start, span.end)
         held = set(self.figure) == {"."}
         if (held or self.complete) and (not hits or hits[0][0] > span.start + CLOSE):
             hits.insert(0, (span.start, "x"))
         elif self.complete:
             hits[0] = (hits[0][0], "d" if self.role == "strum" else "x")
-        strokes: list[Stroke] = []
+        strokes: list[BeatNote] = []
         length = self.rng.uniform(0.93, 1.0) if held or self.role in ("pad", "voices") else self.length
         for number, (start, sign) in enumerate(hits):
             room = (hits[number + 1][0] if number + 1 < len(hits) else span.end) - start
@@ -162,10 +162,10 @@ class Comper:
                 notes, velocity = voicing[::-1][: max(3, len(voicing) - 2)], velocity - 10
             # A rolled chord is whole well before the next one.
             roll = min(self.roll, 0.3 * (end - start) / len(notes))
-            strokes += [Stroke(start + roll * order, end, pitch, int(velocity)) for order, pitch in enumerate(notes)]
+            strokes += [BeatNote(start + roll * order, end, pitch, int(velocity)) for order, pitch in enumerate(notes)]
         return strokes
 
-    def _arpeggio(self, voicing: list[int], span: Span) -> list[Stroke]:
+    def _arpeggio(self, voicing: list[int], span: BeatChord) -> list[BeatNote]:
         low, *inner, high = voicing
         order = {
             "up": voicing,
@@ -186,15 +186,15 @@ class Comper:
             start = span.start + index * step
             accent = 6 if index % len(order) == 0 else 0
             pitch = order[index % len(order)]
-            strokes.append(Stroke(start, min(start + ring, span.end), pitch, int(self.velocity + accent)))
+            strokes.append(BeatNote(start, min(start + ring, span.end), pitch, int(self.velocity + accent)))
         return strokes
 
-    def _riff(self, voicing: list[int], span: Span) -> list[Stroke]:
+    def _riff(self, voicing: list[int], span: BeatChord) -> list[BeatNote]:
         """Single notes: the figure's signs count the voicing's tones from below."""
         marks = onsets(self.figure, self.metre, span.start, span.end)
         ends = [*(start for start, _ in marks[1:]), span.end][: len(marks)]
         return [
-            Stroke(start, start + self.length * (end - start), voicing[int(sign) % len(voicing)], int(self.velocity))
+            BeatNote(start, start + self.length * (end - start), voicing[int(sign) % len(voicing)], int(self.velocity))
             for (start, sign), end in zip(marks, ends, strict=True)
         ]
 

@@ -12,12 +12,12 @@ from latentstem.data.compose.bass import Bassist
 from latentstem.data.compose.chords import write_chords
 from latentstem.data.compose.comping import Comper
 from latentstem.data.compose.drums import Drummer
-from latentstem.data.compose.form import ENERGY, Arrangement, Passage, lay_out
+from latentstem.data.compose.form import ENERGY, Arrangement, BeatSection, lay_out
 from latentstem.data.compose.groove import Groove
-from latentstem.data.compose.harmony import Span
-from latentstem.data.compose.melody import lead
+from latentstem.data.compose.harmony import BeatChord
+from latentstem.data.compose.melody import write_melody
 from latentstem.data.compose.programs import LEADS
-from latentstem.data.compose.timing import METRES, Feel, Grid, Metre, Stroke
+from latentstem.data.compose.timing import TIME_SIGNATURES, BeatNote, Humanization, TimeMap, TimeSignature
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Chord, Key, Note, Part, Section, Song
 
@@ -74,11 +74,11 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     if bass_player:
         streams["bass"] = streams["bass"].child(f"player {bass_player}")
 
-    def part(name: str, program: int, strokes: list[Stroke], tightness: float, gains: tuple[float, float]) -> Part:
+    def part(name: str, program: int, strokes: list[BeatNote], tightness: float, gains: tuple[float, float]) -> Part:
         stream = streams[name]
-        heard = arrangement.heard(name, strokes, metre.beats)
+        heard = arrangement.apply_rests(name, strokes, metre.beats)
         feel = _feel(stream.child("feel"), tightness)
-        notes = grid.play(stream.child("timing"), heard, feel, arrangement.arc, monophonic=name == "bass")
+        notes = grid.to_notes(stream.child("timing"), heard, feel, arrangement.arc, monophonic=name == "bass")
         # A part that was left out everywhere in a short song has no notes and is rendered as silence.
         return Part(name, program, name == "drums", notes, round(stream.child("gain").uniform(*gains), 2))
 
@@ -91,7 +91,9 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
             compers.append(player)
     if "lead" in names:
         program = streams["lead"].child("program").choice(LEADS)
-        parts.append(part("lead", program, lead(streams["lead"].child("player"), spans, metre), 1.2, (-8.0, -2.0)))
+        parts.append(
+            part("lead", program, write_melody(streams["lead"].child("player"), spans, metre), 1.2, (-8.0, -2.0))
+        )
     drummer = in_chorus = None
     if "drums" in names:
         drummer = Drummer(streams["drums"].child("player"), metre, swung)
@@ -127,17 +129,17 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     )
 
 
-def _grid(rng: SeededRandom, duration: float) -> Grid:
-    metre = METRES[rng.weighted_choice({0: 75, 1: 12, 2: 13})]
+def _grid(rng: SeededRandom, duration: float) -> TimeMap:
+    metre = TIME_SIGNATURES[rng.weighted_choice({0: 75, 1: 12, 2: 13})]
     if metre.division == 3:
         tempo, swing = rng.uniform(60, 110), 0.5
     else:
         tempo = rng.uniform(60, 180) if rng.bernoulli(0.5) else rng.uniform(80, 140)
         swing = rng.uniform(0.57, 0.67) if rng.bernoulli(0.22) else 0.5
-    return Grid(round(tempo, 1), metre, round(rng.uniform(0, min(0.15, duration / 8)), 3), swing, duration)
+    return TimeMap(round(tempo, 1), metre, round(rng.uniform(0, min(0.15, duration / 8)), 3), swing, duration)
 
 
-def _unit(rng: SeededRandom, bars: int, grid: Grid) -> int:
+def _unit(rng: SeededRandom, bars: int, grid: TimeMap) -> int:
     """Bars of a verse: few enough for more than one section, enough for a long song to be no patchwork."""
     longest = 32.0 * grid.tempo / 60.0 / grid.metre.beats  # half a minute
     units = [unit for unit in (2, 4, 8, 16) if unit <= longest]
@@ -152,21 +154,23 @@ def _band(rng: SeededRandom) -> list[str]:
     return names + [name for name, share in (("drums", 0.85), ("lead", 0.4)) if rng.child(name).bernoulli(share)]
 
 
-def _feel(rng: SeededRandom, tightness: float) -> Feel:
+def _feel(rng: SeededRandom, tightness: float) -> Humanization:
     """A player's habits; the greatest deviations are those of an amateur, most are far smaller."""
     looseness = tightness * rng.choice((0.0, 0.006, 0.01, 0.016, 0.024))
     push = tightness * rng.choice((0.0, 0.0, rng.uniform(-0.012, 0.018)))
-    return Feel(push, looseness, rng.choice((2.0, 6.0, 10.0)))
+    return Humanization(push, looseness, rng.choice((2.0, 6.0, 10.0)))
 
 
-def _within(spans: list[Span], grid: Grid) -> list[Span]:
+def _within(spans: list[BeatChord], grid: TimeMap) -> list[BeatChord]:
     """Cut the song at its duration; a chord of less than 0.4 s there is left out and the last one goes on."""
     stop = (grid.duration - grid.offset) * grid.tempo / 60.0
     kept = [spans[0], *(span for span in spans[1:] if grid.seconds(span.start) < grid.duration - 0.4)]
     return [*kept[:-1], replace(kept[-1], end=stop)]
 
 
-def _drums(rng: SeededRandom, drummer: Drummer, passages: list[Passage], metre: Metre) -> tuple[list[Stroke], Drummer]:
+def _drums(
+    rng: SeededRandom, drummer: Drummer, passages: list[BeatSection], metre: TimeSignature
+) -> tuple[list[BeatNote], Drummer]:
     """The verse's pattern, another one in the chorus, fills before what is new and crashes on it.
 
     Returns:
@@ -174,7 +178,7 @@ def _drums(rng: SeededRandom, drummer: Drummer, passages: list[Passage], metre: 
     """
     fills, crashes = rng.bernoulli(0.6), rng.bernoulli(0.6)
     other = drummer.variation() if rng.bernoulli(0.6) else drummer
-    strokes: list[Stroke] = []
+    strokes: list[BeatNote] = []
     for passage in passages:
         player = other if passage.name == "chorus" else drummer
         for bar in range(passage.first, passage.stop):
@@ -196,13 +200,13 @@ def _bassists(rng: SeededRandom, groove: Groove, chorus: Groove, swung: bool) ->
     return players
 
 
-def _tiles(starts: list[float], grid: Grid) -> list[tuple[float, float]]:
+def _tiles(starts: list[float], grid: TimeMap) -> list[tuple[float, float]]:
     """Seconds from each beat to the next one; the first tile starts at 0 and the last one ends with the song."""
     times = [0.0, *(round(grid.seconds(start), 4) for start in starts[1:]), grid.duration]
     return list(pairwise(times))
 
 
-def _chords(spans: list[Span], grid: Grid) -> tuple[Chord, ...]:
+def _chords(spans: list[BeatChord], grid: TimeMap) -> tuple[Chord, ...]:
     tiles = _tiles([span.start for span in spans], grid)
     chords = []
     for span, (start, end) in zip(spans, tiles, strict=True):
@@ -212,14 +216,14 @@ def _chords(spans: list[Span], grid: Grid) -> tuple[Chord, ...]:
     return tuple(chords)
 
 
-def _keys(spans: list[Span], grid: Grid) -> tuple[Key, ...]:
+def _keys(spans: list[BeatChord], grid: TimeMap) -> tuple[Key, ...]:
     changes = [after for before, after in pairwise(spans) if (before.tonic, before.mode) != (after.tonic, after.mode)]
     firsts = [spans[0], *changes]
     tiles = _tiles([span.start for span in firsts], grid)
     return tuple(Key(start, end, span.tonic, span.mode) for span, (start, end) in zip(firsts, tiles, strict=True))
 
 
-def _sections(passages: list[Passage], styles: list[str], grid: Grid) -> tuple[Section, ...]:
+def _sections(passages: list[BeatSection], styles: list[str], grid: TimeMap) -> tuple[Section, ...]:
     tiles = _tiles([float(passage.first * grid.metre.beats) for passage in passages], grid)
     return tuple(
         Section(start, end, passage.name, style)

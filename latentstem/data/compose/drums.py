@@ -20,7 +20,7 @@ from latentstem.data.compose.drum_patterns import (
 )
 from latentstem.data.compose.patterns import CLOSE, onsets
 from latentstem.data.compose.programs import KITS
-from latentstem.data.compose.timing import Metre, Stroke
+from latentstem.data.compose.timing import BeatNote, TimeSignature
 from latentstem.data.rng import SeededRandom
 
 LOUDNESS = {"X": 108, "x": 92, "g": 45}
@@ -44,29 +44,29 @@ class Drummer:
         style: name of the pattern.
 
     Example:
-        >>> drummer = Drummer(SeededRandom(0), Metre("4/4", 4, 2), swung=False)
+        >>> drummer = Drummer(SeededRandom(0), TimeSignature("4/4", 4, 2), swung=False)
         >>> all(0 <= stroke.start < 4 for stroke in drummer.bar(fill=False, opening=True))
         True
     """
 
-    def __init__(self, rng: SeededRandom, metre: Metre, swung: bool):
+    def __init__(self, rng: SeededRandom, metre: TimeSignature, swung: bool):
         self.metre, self.swung = metre, swung
         self.kit = rng.child("kit").choice(KITS)
         self.rng, self._patterns = rng.child("playing"), rng.child("pattern")
         self.restlessness = rng.child("restlessness").choice((0.0, 0.1, 0.3))
         self.backbeat = rng.child("backbeat").choice((SNARE, SNARE, SNARE, STICK, CLAP))
         self.style = self._patterns.weighted_choice((SWUNG if swung else WEIGHTS)[metre.name])
-        self._take_up(self._patterns.choice((CLOSED, CLOSED, CLOSED, RIDE)))
+        self._choose_pattern(self._patterns.choice((CLOSED, CLOSED, CLOSED, RIDE)))
 
     def variation(self) -> "Drummer":
         """The same drummer with the other cymbal and another pattern, often of the same style."""
         other = copy.copy(self)
         if self._patterns.bernoulli(0.35):
             other.style = self._patterns.weighted_choice((SWUNG if self.swung else WEIGHTS)[self.metre.name])
-        other._take_up(CLOSED if self.cymbal == RIDE else RIDE)
+        other._choose_pattern(CLOSED if self.cymbal == RIDE else RIDE)
         return other
 
-    def bar(self, fill: bool, opening: bool) -> list[Stroke]:
+    def bar(self, fill: bool, opening: bool) -> list[BeatNote]:
         """Play one bar; `fill` ends it with a fill, `opening` starts it with a crash."""
         rng, beats = self.rng, float(self.metre.beats)
         stop = beats - (rng.choice((1.0, 2.0)) if fill and beats > 2 else 1.0 if fill else 0.0)
@@ -85,7 +85,7 @@ class Drummer:
             strokes.append(self._hit(0.0, CRASH, rng.uniform(85, 105)))
         return strokes + (self._fill(stop) if fill else [])
 
-    def _take_up(self, cymbal: int) -> None:
+    def _choose_pattern(self, cymbal: int) -> None:
         self.cymbal = cymbal
         players = {HAT: cymbal, BACKBEAT: self.backbeat}
         pattern = self._patterns.choice(PATTERNS[self.metre.name][self.style])
@@ -97,11 +97,11 @@ class Drummer:
         self.kicks = tuple(beat for beat, key, _ in self.hits if key == KICK)
         self.pulse = pattern.get(HAT, "")
 
-    def _hit(self, beat: float, key: int, velocity: float) -> Stroke:
+    def _hit(self, beat: float, key: int, velocity: float) -> BeatNote:
         loudness = min(127, max(1, int(velocity - SOFTER.get(key, 0))))
-        return Stroke(beat, min(beat + 0.2, float(self.metre.beats)), key, loudness)
+        return BeatNote(beat, min(beat + 0.2, float(self.metre.beats)), key, loudness)
 
-    def _fill(self, stop: float) -> list[Stroke]:
+    def _fill(self, stop: float) -> list[BeatNote]:
         """Fill the bar from beat `stop` to its end."""
         rng, per_beat = self.rng, self.metre.division * self.rng.choice((1, 2, 2))
         kind = rng.weighted_choice(FILLS)

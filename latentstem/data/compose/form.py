@@ -5,9 +5,10 @@ verse and a chorus, or a bridge and what it leads to.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from latentstem.data.compose.timing import Stroke
+from latentstem.data.compose.beats import BeatSection
+from latentstem.data.compose.timing import BeatNote
 from latentstem.data.rng import SeededRandom
 
 PLANS = (
@@ -24,17 +25,7 @@ SHORT = ("intro", "break", "outro")
 ENERGY = {"intro": -0.6, "verse": -0.3, "chorus": 0.5, "bridge": -0.1, "break": -0.8, "outro": -0.2}
 
 
-@dataclass(frozen=True)
-class Passage:
-    """A section in bars: from bar `first` up to, not including, bar `stop`; `last` is said of the last chorus."""
-
-    name: str
-    first: int
-    stop: int
-    last: bool = False
-
-
-def lay_out(rng: SeededRandom, bars: int, unit: int) -> list[Passage]:
+def lay_out(rng: SeededRandom, bars: int, unit: int) -> list[BeatSection]:
     """Lay sections over the bars of a song.
 
     Args:
@@ -57,7 +48,7 @@ def lay_out(rng: SeededRandom, bars: int, unit: int) -> list[Passage]:
         starts = [start for start in range(len(names) - 2) if names[start] != names[start + 1]]
         skippable = [start for start in starts if sum(lengths[name] for name in names[start:]) >= bars]
         names = names[rng.choice(skippable or [0]) :]
-    passages: list[Passage] = []
+    passages: list[BeatSection] = []
     position = 0
     while position < bars:
         if len(passages) < len(names) - 1:
@@ -65,7 +56,7 @@ def lay_out(rng: SeededRandom, bars: int, unit: int) -> list[Passage]:
         else:
             name = "verse" if passages[-1].name == "chorus" else "chorus"
         length = min(lengths[name], bars - position)
-        passages.append(Passage(name, position, position + length))
+        passages.append(BeatSection(name, position, position + length))
         position += length
     # A song that ended its plan closes; an excerpt may, too.
     if len(passages) > 2 and (spare <= 0 or rng.bernoulli(0.25 if bars < 40 else 0.9)):
@@ -85,19 +76,19 @@ class Arrangement:
         players: names of the parts; "bass", "drums" and "lead" rest by habits of their own, "chords1" never.
 
     Example:
-        >>> arrangement = Arrangement(SeededRandom(0), [Passage("verse", 0, 4)], ["chords1", "bass"])
+        >>> arrangement = Arrangement(SeededRandom(0), [BeatSection("verse", 0, 4)], ["chords1", "bass"])
         >>> arrangement.rests["chords1"], len(arrangement.arc)
         (set(), 5)
     """
 
-    def __init__(self, rng: SeededRandom, passages: Sequence[Passage], players: Sequence[str]):
+    def __init__(self, rng: SeededRandom, passages: Sequence[BeatSection], players: Sequence[str]):
         self.passages = passages
         self.rests = {
             player: set() if player == "chords1" else self._rests(rng.child(player), player) for player in players
         }
         self.arc = self._arc(rng.child("dynamics"))
 
-    def heard(self, player: str, strokes: Sequence[Stroke], beats: int) -> list[Stroke]:
+    def apply_rests(self, player: str, strokes: Sequence[BeatNote], beats: int) -> list[BeatNote]:
         """Return the strokes outside the player's rests, none sounding into one; a bar has `beats` beats."""
         rests = self.rests[player]
         if not rests:

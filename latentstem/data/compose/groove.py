@@ -11,7 +11,7 @@ from math import sqrt
 from latentstem.data.compose.comping import Comper
 from latentstem.data.compose.drums import Drummer
 from latentstem.data.compose.patterns import steps_per_bar
-from latentstem.data.compose.timing import Metre
+from latentstem.data.compose.timing import TimeSignature
 
 SILENT = ".rm"
 """Signs at which nothing is struck: nothing at all, a rest, a muted string."""
@@ -31,18 +31,18 @@ class Groove:
         strikes: weight of each sixteenth of the bar, from 0; all 0 where nobody keeps a figure.
 
     Example:
-        >>> from latentstem.data.compose.timing import METRES
-        >>> groove = Groove(METRES[0], kicks=(0, 8), strikes=(1.0, 0, 0, 0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 0, 0, 0))
+        >>> from latentstem.data.compose.timing import TIME_SIGNATURES
+        >>> groove = Groove(TIME_SIGNATURES[0], kicks=(0, 8), strikes=(1.0, 0, 0, 0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 0, 0, 0))
         >>> groove.fit("1.......1......."), groove.fit("....1.......1..."), groove.figure
         (1.0, 0.0, '1.......1.......')
     """
 
-    metre: Metre
+    metre: TimeSignature
     kicks: tuple[int, ...]
     strikes: tuple[float, ...]
 
     @classmethod
-    def of(cls, metre: Metre, drummer: Drummer | None, compers: Sequence[Comper]) -> "Groove":
+    def of(cls, metre: TimeSignature, drummer: Drummer | None, compers: Sequence[Comper]) -> "Groove":
         """Add up who strikes when."""
         strikes = [0.0] * steps_per_bar(metre)
         kicks = tuple(round(beat * 2 * metre.division) for beat in drummer.kicks) if drummer else ()

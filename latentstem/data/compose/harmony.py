@@ -56,7 +56,7 @@ _NUMERAL = re.compile(r"(b|#|)([iv]+|[IV]+)(.*)")
 
 
 @dataclass(frozen=True)
-class Harmony:
+class ChordType:
     """A chord without its time.
 
     Attributes:
@@ -85,30 +85,14 @@ class Harmony:
         slash = "" if self.bass is None else f"/{names[self.bass]}"
         return names[self.root] + SYMBOLS[self.intervals] + slash
 
-    def moved(self, semitones: int) -> "Harmony":
+    def moved(self, semitones: int) -> "ChordType":
         """Return the chord transposed."""
         bass = None if self.bass is None else (self.bass + semitones) % 12
-        return Harmony((self.root + semitones) % 12, self.intervals, bass)
+        return ChordType((self.root + semitones) % 12, self.intervals, bass)
 
-    def over(self, bass: int) -> "Harmony":
+    def over(self, bass: int) -> "ChordType":
         """Return the chord over another bass; over its own root it has none."""
         return replace(self, bass=None if bass % 12 == self.root else bass % 12)
-
-
-@dataclass(frozen=True)
-class Span:
-    """A chord on the beat grid: `harmony` from beat `start` to beat `end`, in the key of `tonic` and `mode`."""
-
-    harmony: Harmony
-    start: float
-    end: float
-    tonic: int
-    mode: str
-
-    @property
-    def symbol(self) -> str:
-        """The chord's symbol, spelled as its key is."""
-        return self.harmony.written(names_in(self.tonic, self.mode))
 
 
 def names_in(tonic: int, mode: str) -> tuple[str, ...]:
@@ -124,7 +108,7 @@ def names_in(tonic: int, mode: str) -> tuple[str, ...]:
     return SHARPS if major in (2, 4, 9, 11) else FLATS
 
 
-def diatonic(tonic: int, mode: str, degree: int, seventh: bool) -> Harmony:
+def diatonic(tonic: int, mode: str, degree: int, seventh: bool) -> ChordType:
     """Stack thirds of the scale on `degree` (0 is the tonic).
 
     Example:
@@ -135,10 +119,10 @@ def diatonic(tonic: int, mode: str, degree: int, seventh: bool) -> Harmony:
     intervals = tuple(
         (scale[(degree + step) % 7] - scale[degree]) % 12 for step in ((0, 2, 4, 6) if seventh else (0, 2, 4))
     )
-    return Harmony((tonic + scale[degree]) % 12, intervals)
+    return ChordType((tonic + scale[degree]) % 12, intervals)
 
 
-def roman(numeral: str, tonic: int) -> Harmony:
+def roman(numeral: str, tonic: int) -> ChordType:
     """Read a roman numeral: degrees of the major scale on `tonic`, small letters for minor.
 
     After the numeral stands the chord's suffix as in `SYMBOLS` ("V7", "iim7b5", "Isus2"; "m" is not written), and
@@ -160,7 +144,7 @@ def roman(numeral: str, tonic: int) -> Harmony:
         suffix = f"m{suffix}"
     if suffix not in _INTERVALS:
         raise ValueError(f"unknown chord {chord!r}, expected a suffix among {', '.join(filter(None, _INTERVALS))}")
-    harmony = Harmony((tonic + _degree(match[1], match[2])) % 12, _INTERVALS[suffix])
+    harmony = ChordType((tonic + _degree(match[1], match[2])) % 12, _INTERVALS[suffix])
     if below.isdigit():
         return harmony.over(harmony.root + harmony.intervals[(3, 5, 7).index(int(below)) + 1])
     if below:

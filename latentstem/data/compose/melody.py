@@ -6,9 +6,9 @@ beat it bends to the nearest chord tone, so the same motif fits every chord.
 
 from dataclasses import dataclass, replace
 
-from latentstem.data.compose.harmony import SCALES, Span
+from latentstem.data.compose.harmony import SCALES, BeatChord
 from latentstem.data.compose.patterns import CLOSE, steps_per_bar
-from latentstem.data.compose.timing import Metre, Stroke
+from latentstem.data.compose.timing import BeatNote, TimeSignature
 from latentstem.data.rng import SeededRandom
 
 LOWEST, HIGHEST = 60, 86
@@ -23,12 +23,12 @@ class Motif:
     contour: tuple[int, ...]
 
 
-def scale_over(span: Span) -> set[int]:
+def scale_over(span: BeatChord) -> set[int]:
     """The pitch classes that suit a chord: its own, and those of the key that no foreign chord tone rubs against.
 
     Example:
-        >>> from latentstem.data.compose.harmony import Harmony
-        >>> sorted(scale_over(Span(Harmony(4, (0, 4, 7)), 0.0, 4.0, tonic=9, mode="minor")))
+        >>> from latentstem.data.compose.harmony import ChordType
+        >>> sorted(scale_over(BeatChord(ChordType(4, (0, 4, 7)), 0.0, 4.0, tonic=9, mode="minor")))
         [0, 2, 4, 5, 8, 9, 11]
     """
     chord = set(span.harmony.pitch_classes)
@@ -38,7 +38,7 @@ def scale_over(span: Span) -> set[int]:
     return chord | (key - beside)
 
 
-def lead(rng: SeededRandom, spans: list[Span], metre: Metre) -> list[Stroke]:
+def write_melody(rng: SeededRandom, spans: list[BeatChord], metre: TimeSignature) -> list[BeatNote]:
     """Draw a melody over chords.
 
     Args:
@@ -50,8 +50,8 @@ def lead(rng: SeededRandom, spans: list[Span], metre: Metre) -> list[Stroke]:
         One note at a time; every stroke lies within one span.
 
     Example:
-        >>> from latentstem.data.compose.harmony import Harmony
-        >>> strokes = lead(SeededRandom(0), [Span(Harmony(0, (0, 4, 7)), 0.0, 8.0, 0, "major")], Metre("4/4", 4, 2))
+        >>> from latentstem.data.compose.harmony import ChordType
+        >>> strokes = write_melody(SeededRandom(0), [BeatChord(ChordType(0, (0, 4, 7)), 0.0, 8.0, 0, "major")], TimeSignature("4/4", 4, 2))
         >>> all(stroke.pitch % 12 in (0, 2, 4, 5, 7, 9, 11) for stroke in strokes)
         True
     """
@@ -64,7 +64,7 @@ def lead(rng: SeededRandom, spans: list[Span], metre: Metre) -> list[Stroke]:
     plan = rng.choice(("AABA", "AAAB", "ABAB", "ABAC"))
     loudness, legato = int(rng.uniform(75, 105)), rng.uniform(0.7, 0.97)
     anchor, pitch = int(rng.uniform(66, 77)), 72
-    strokes: list[Stroke] = []
+    strokes: list[BeatNote] = []
     waiting = iter(spans)
     span = next(waiting)
     first = int(spans[0].start * per_beat // length)
@@ -90,7 +90,7 @@ def lead(rng: SeededRandom, spans: list[Span], metre: Metre) -> list[Stroke]:
             target = anchor + 1.7 * (degree + lift)
             pitch = _nearest(tones, target, pitch)
             accent = 6 if onset % per_beat == 0 else 0
-            strokes.append(Stroke(max(start, span.start), end, pitch, loudness + accent))
+            strokes.append(BeatNote(max(start, span.start), end, pitch, loudness + accent))
     return strokes
 
 

@@ -4,19 +4,19 @@ A bar of 4/4 has 16 signs (four a beat) and a bar of 3/4 has 12 (four a beat); a
 beat, because its beat is a dotted quarter. A figure may be several bars long. What a sign means is its reader's.
 """
 
-from latentstem.data.compose.timing import Metre
+from latentstem.data.compose.timing import TimeSignature
 from latentstem.data.rng import SeededRandom
 
 CLOSE = 1e-6
 """Beats within which two positions are the same; thirds of a beat are not exact in binary."""
 
 
-def steps_per_bar(metre: Metre) -> int:
+def steps_per_bar(metre: TimeSignature) -> int:
     """Count the sixteenths of a bar."""
     return 2 * metre.division * metre.beats
 
 
-def onsets(figure: str, metre: Metre, start: float, end: float) -> list[tuple[float, str]]:
+def onsets(figure: str, metre: TimeSignature, start: float, end: float) -> list[tuple[float, str]]:
     """Read a figure, repeated from beat 0 on, between two beats.
 
     Args:
@@ -29,7 +29,7 @@ def onsets(figure: str, metre: Metre, start: float, end: float) -> list[tuple[fl
         Position in beats and sign of everything in the figure but its dots, in order.
 
     Example:
-        >>> onsets("x.....x.........", Metre("4/4", 4, 2), 4.0, 10.0)
+        >>> onsets("x.....x.........", TimeSignature("4/4", 4, 2), 4.0, 10.0)
         [(4.0, 'x'), (5.5, 'x'), (8.0, 'x'), (9.5, 'x')]
     """
     steps = 2 * metre.division
@@ -42,7 +42,9 @@ def onsets(figure: str, metre: Metre, start: float, end: float) -> list[tuple[fl
     return placed
 
 
-def drawn_figure(rng: SeededRandom, metre: Metre, signs: dict[str, float], density: float, bars: int = 1) -> str:
+def drawn_figure(
+    rng: SeededRandom, metre: TimeSignature, signs: dict[str, float], density: float, bars: int = 1
+) -> str:
     """Draw a figure on the eighths, sometimes pushed by a sixteenth.
 
     Args:
@@ -56,7 +58,7 @@ def drawn_figure(rng: SeededRandom, metre: Metre, signs: dict[str, float], densi
         The figure, `bars * steps_per_bar(metre)` signs long.
 
     Example:
-        >>> len(drawn_figure(SeededRandom(0), Metre("6/8", 2, 3), {"x": 1.0}, density=0.5))
+        >>> len(drawn_figure(SeededRandom(0), TimeSignature("6/8", 2, 3), {"x": 1.0}, density=0.5))
         12
     """
     drawn = ["."] * (bars * steps_per_bar(metre))

@@ -7,7 +7,7 @@ on the grammar alone.
 
 from dataclasses import replace
 
-from latentstem.data.compose.harmony import SCALES, Harmony, diatonic, roman
+from latentstem.data.compose.harmony import SCALES, ChordType, diatonic, roman
 from latentstem.data.rng import SeededRandom
 
 # MOVES[mode][degree] = what may follow, weighted; degrees count from 0.
@@ -134,14 +134,14 @@ BLUES = {
 }
 
 
-class Taste:
+class HarmonyStyle:
     """How one song likes its chords, and the phrases that follow from it.
 
     Args:
         rng: source of the song's habits.
 
     Example:
-        >>> taste = Taste(SeededRandom(0))
+        >>> taste = HarmonyStyle(SeededRandom(0))
         >>> len(taste.phrase(SeededRandom(1), 0, "major", 4))
         4
     """
@@ -154,7 +154,7 @@ class Taste:
         self.slashes = rng.choice((0.0, 0.0, 0.05, 0.12, 0.3))
         self.harmonic_minor = rng.choice((0.2, 0.9))
 
-    def phrase(self, rng: SeededRandom, tonic: int, mode: str, count: int) -> list[Harmony]:
+    def phrase(self, rng: SeededRandom, tonic: int, mode: str, count: int) -> list[ChordType]:
         """Draw `count` chords in a key from a stream, by a loop or by the grammar.
 
         A loop of 2, 3, 4 or 8 chords is repeated or cut to `count`; the grammar sets no two neighbours alike.
@@ -168,7 +168,7 @@ class Taste:
             followers = degrees[1:] + degrees[:1]
             for number, (degree, follower) in enumerate(zip(degrees, followers, strict=True)):
                 if mode == "minor" and degree == 4 and rng.bernoulli(self.harmonic_minor):
-                    harmonies[number] = Harmony(harmonies[number].root, (0, 4, 7))
+                    harmonies[number] = ChordType(harmonies[number].root, (0, 4, 7))
                 if degree and rng.bernoulli(self.borrowing):
                     harmonies[number] = self._borrow(rng, tonic, mode, harmonies[number].root, follower)
         harmonies = [self._colour(rng, harmony, tonic, mode) for harmony in harmonies]
@@ -185,7 +185,7 @@ class Taste:
             degrees.append(rng.weighted_choice(MOVES[mode][degrees[-1]] if functional else others))
         return degrees
 
-    def _colour(self, rng: SeededRandom, harmony: Harmony, tonic: int, mode: str) -> Harmony:
+    def _colour(self, rng: SeededRandom, harmony: ChordType, tonic: int, mode: str) -> ChordType:
         """Add a seventh, a suspension or another tone to a plain triad."""
         root, triad = harmony.root, harmony.intervals
         if triad not in ((0, 4, 7), (0, 3, 7), (0, 3, 6)):
@@ -196,14 +196,14 @@ class Taste:
         if triad == (0, 3, 6):
             return harmony
         if rng.bernoulli(self.suspensions):
-            return Harmony(root, rng.choice(((0, 5, 7), (0, 5, 7), (0, 2, 7))))
+            return ChordType(root, rng.choice(((0, 5, 7), (0, 5, 7), (0, 2, 7))))
         if rng.bernoulli(self.additions):
             # The sixth or ninth that the scale has; a minor sixth would name another chord.
             options = [step for step in (9, 2) if (root + step - tonic) % 12 in SCALES[mode]]
             return replace(harmony, intervals=(*triad, rng.choice(options))) if options else harmony
         return harmony
 
-    def _invert(self, rng: SeededRandom, harmonies: list[Harmony]) -> list[Harmony]:
+    def _invert(self, rng: SeededRandom, harmonies: list[ChordType]) -> list[ChordType]:
         """Set another chord tone in the bass now and then, most often one a step from its neighbours."""
         inverted = [*harmonies]
         for number in range(1, len(harmonies)):
@@ -221,21 +221,21 @@ class Taste:
             inverted[number] = harmony.over(rng.weighted_choice(weights))
         return inverted
 
-    def _borrow(self, rng: SeededRandom, tonic: int, mode: str, root: int, follower: int) -> Harmony:
+    def _borrow(self, rng: SeededRandom, tonic: int, mode: str, root: int, follower: int) -> ChordType:
         """A dominant or a leading diminished chord of what follows, or a chord of the parallel mode."""
         target = tonic + SCALES[mode][follower]
         kind = rng.weighted_choice({"dominant": 4, "leading": 1, "augmented": 0.6, "parallel": 4})
         if kind == "dominant":
-            return Harmony((target + 7) % 12, (0, 4, 7, 10))
+            return ChordType((target + 7) % 12, (0, 4, 7, 10))
         if kind == "leading":
-            return Harmony((target + 11) % 12, (0, 3, 6, 9))
+            return ChordType((target + 11) % 12, (0, 3, 6, 9))
         if kind == "augmented":
-            return Harmony(root, (0, 4, 8))
+            return ChordType(root, (0, 4, 8))
         bright = mode in ("major", "mixolydian", "lydian")
         return roman(rng.choice(("bVII", "iv", "bVI", "bIII") if bright else ("IV", "bII", "bVI", "V")), tonic)
 
 
-def blues(tonic: int, mode: str) -> list[Harmony]:
+def blues(tonic: int, mode: str) -> list[ChordType]:
     """Return the twelve bars of the blues; other modes than minor and mixolydian take those of major.
 
     Example:

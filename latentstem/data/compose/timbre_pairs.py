@@ -12,7 +12,7 @@ TWIN = "twin"
 """Name of the other player's part."""
 
 
-def compose_twins(seed: int, duration: float = 30.0, target: str = "bass") -> Song:
+def compose_timbre_pair(seed: int, duration: float = 30.0, target: str = "bass") -> Song:
     """Let another instrument play a part of a song too, and leave out the rest of the band.
 
     Rendered by `write_corpus`, the two stems are what `AutoencoderTraining.twins` reads.
@@ -31,7 +31,7 @@ def compose_twins(seed: int, duration: float = 30.0, target: str = "bass") -> So
         ValueError: if `duration` is not positive.
 
     Example:
-        >>> song = compose_twins(0, duration=10.0)
+        >>> song = compose_timbre_pair(0, duration=10.0)
         >>> song.names, song.part("twin").notes == song.part("bass").notes
         (('bass', 'twin'), True)
     """

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from latentstem.data.compose.beats import BeatNote
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Note
 
 
 @dataclass(frozen=True)
-class Metre:
+class TimeSignature:
     """How bars are counted: `beats` a bar, each of `division` equal parts.
 
-    4/4 is `Metre("4/4", 4, 2)`, 3/4 is `Metre("3/4", 3, 2)`, and 6/8 has two beats of three eighths,
-    `Metre("6/8", 2, 3)`. Every position in the composer is counted in these beats.
+    4/4 is `TimeSignature("4/4", 4, 2)`, 3/4 is `TimeSignature("3/4", 3, 2)`, and 6/8 has two beats of three eighths,
+    `TimeSignature("6/8", 2, 3)`. Every position in the composer is counted in these beats.
     """
 
     name: str
@@ -20,25 +21,11 @@ class Metre:
     division: int
 
 
-METRES = (Metre("4/4", 4, 2), Metre("3/4", 3, 2), Metre("6/8", 2, 3))
+TIME_SIGNATURES = (TimeSignature("4/4", 4, 2), TimeSignature("3/4", 3, 2), TimeSignature("6/8", 2, 3))
 
 
 @dataclass(frozen=True)
-class Stroke:
-    """A note in beats: `start` and `end` in beats, MIDI `pitch` and `velocity`."""
-
-    start: float
-    end: float
-    pitch: int
-    velocity: int
-
-    def moved(self, beats: float) -> "Stroke":
-        """Return the stroke `beats` later."""
-        return replace(self, start=self.start + beats, end=self.end + beats)
-
-
-@dataclass(frozen=True)
-class Feel:
+class Humanization:
     """How a player sits in time.
 
     Attributes:
@@ -53,7 +40,7 @@ class Feel:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TimeMap:
     """The map from beats to seconds.
 
     Attributes:
@@ -64,12 +51,12 @@ class Grid:
         duration: length of the song in seconds; nothing sounds after it.
 
     Example:
-        >>> Grid(tempo=60.0, metre=METRES[0], offset=0.0, swing=0.6, duration=10.0).seconds(1.5)
+        >>> TimeMap(tempo=60.0, metre=TIME_SIGNATURES[0], offset=0.0, swing=0.6, duration=10.0).seconds(1.5)
         1.6
     """
 
     tempo: float
-    metre: Metre
+    metre: TimeSignature
     offset: float
     swing: float
     duration: float
@@ -89,11 +76,11 @@ class Grid:
             count += 1
         return count
 
-    def play(
+    def to_notes(
         self,
         rng: SeededRandom,
-        strokes: Sequence[Stroke],
-        feel: Feel,
+        strokes: Sequence[BeatNote],
+        feel: Humanization,
         arc: Sequence[float] = (),
         monophonic: bool = False,
     ) -> tuple[Note, ...]:

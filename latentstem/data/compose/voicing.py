@@ -2,14 +2,14 @@
 
 from itertools import pairwise, permutations
 
-from latentstem.data.compose.harmony import Harmony
+from latentstem.data.compose.harmony import ChordType
 from latentstem.data.rng import SeededRandom
 
 SEATS = (52, 59, 65, 71, 76)
 """Where the voices of a choir sit, from the lowest up."""
 
 
-class Hand:
+class ClosePositionVoicer:
     """Close position: the inversion nearest to the last voicing, every tone in it, the lowest at MIDI 50-67.
 
     Args:
@@ -17,8 +17,8 @@ class Hand:
         centre: MIDI pitch to which the hand returns.
 
     Example:
-        >>> hand = Hand(SeededRandom(0), centre=62.0)
-        >>> hand.voice(Harmony(0, (0, 4, 7))), hand.voice(Harmony(5, (0, 4, 7)))
+        >>> hand = ClosePositionVoicer(SeededRandom(0), centre=62.0)
+        >>> hand.voice(ChordType(0, (0, 4, 7))), hand.voice(ChordType(5, (0, 4, 7)))
         ([60, 64, 67], [60, 65, 69])
     """
 
@@ -26,7 +26,7 @@ class Hand:
         self.rng, self.centre = rng, centre
         self.last: list[int] = []
 
-    def voice(self, harmony: Harmony) -> list[int]:
+    def voice(self, harmony: ChordType) -> list[int]:
         """Return the pitches, lowest first."""
         tones = harmony.pitch_classes
         lows = [lowest for lowest in range(50, 68) if lowest % 12 in tones]
@@ -39,19 +39,19 @@ class Hand:
         return self.last
 
 
-class Choir:
+class FourPartVoicer:
     """Open position in at least four voices, each moving as little as it can; a triad's root is doubled.
 
     Example:
-        >>> choir = Choir()
-        >>> choir.voice(Harmony(0, (0, 4, 7))), choir.voice(Harmony(7, (0, 4, 7)))
+        >>> choir = FourPartVoicer()
+        >>> choir.voice(ChordType(0, (0, 4, 7))), choir.voice(ChordType(7, (0, 4, 7)))
         ([52, 60, 67, 72], [55, 59, 67, 74])
     """
 
     def __init__(self):
         self.last: list[int] = []
 
-    def voice(self, harmony: Harmony) -> list[int]:
+    def voice(self, harmony: ChordType) -> list[int]:
         """Return the pitches, lowest first."""
         tones = harmony.pitch_classes
         tones = tones + (tones[0],) * (4 - len(tones))

@@ -25,7 +25,7 @@ _FFT_MULTIPLE = 8192
 _EDGE = 4096  # silence beyond the end, so that a filter does not carry the end into the beginning
 
 
-def produce(
+def apply_random_effects(
     audio: Tensor, generator: torch.Generator, strength: float = 1.0, sampling_rate: int = SAMPLING_RATE
 ) -> Tensor:
     """Send audio through a random chain, another one for each item of the batch.
@@ -45,7 +45,7 @@ def produce(
 
     Example:
         >>> audio = torch.randn(2, 1, 44100, generator=torch.Generator().manual_seed(0))
-        >>> produced = produce(audio, torch.Generator().manual_seed(1))
+        >>> produced = apply_random_effects(audio, torch.Generator().manual_seed(1))
         >>> bool(torch.allclose(active_rms(produced), active_rms(audio), rtol=1e-3))
         True
     """
@@ -70,7 +70,7 @@ def produce(
     return produced * gain[:, None, None]
 
 
-def equalised(audio: Tensor, decibels: Tensor, lowest: float = 1 / 1024) -> Tensor:
+def equalize(audio: Tensor, decibels: Tensor, lowest: float = 1 / 1024) -> Tensor:
     """Filter audio by a smooth curve over log-frequency.
 
     Args:
@@ -83,7 +83,7 @@ def equalised(audio: Tensor, decibels: Tensor, lowest: float = 1 / 1024) -> Tens
 
     Example:
         >>> audio = torch.randn(2, 1, 1000)
-        >>> bool(torch.allclose(equalised(audio, torch.full((2, 6), 20.0)), 10 * audio, atol=1e-4))
+        >>> bool(torch.allclose(equalize(audio, torch.full((2, 6), 20.0)), 10 * audio, atol=1e-4))
         True
     """
     size = _fft_size(audio.shape[-1] + _EDGE)
@@ -95,7 +95,7 @@ def equalised(audio: Tensor, decibels: Tensor, lowest: float = 1 / 1024) -> Tens
     return torch.fft.irfft(spectrum * 10 ** (curve[:, None] / 20), size)[..., : audio.shape[-1]]
 
 
-def compressed(
+def compress(
     audio: Tensor,
     threshold: Tensor,
     ratio: Tensor,
@@ -121,7 +121,7 @@ def compressed(
 
     Example:
         >>> audio = torch.full((1, 1, 44100), 0.5)
-        >>> soft = compressed(audio, torch.tensor([-26.0]), torch.tensor([2.0]), torch.tensor([100.0]))
+        >>> soft = compress(audio, torch.tensor([-26.0]), torch.tensor([2.0]), torch.tensor([100.0]))
         >>> round(float(soft[0, 0, 22050] / audio[0, 0, 22050]), 2)  # 20 dB over the threshold come out as 10
         0.32
     """
@@ -142,7 +142,7 @@ def compressed(
     return audio * 10 ** (gain[..., :samples] / 20)
 
 
-def saturated(audio: Tensor, drive: Tensor) -> Tensor:
+def saturate(audio: Tensor, drive: Tensor) -> Tensor:
     """Bend the waveform by `tanh(drive x) / drive`, as tape does; the loudness is restored.
 
     Args:
@@ -154,7 +154,7 @@ def saturated(audio: Tensor, drive: Tensor) -> Tensor:
 
     Example:
         >>> tone = 0.5 * torch.sin(torch.arange(4096) / 20)[None, None]
-        >>> bool(saturated(tone, torch.tensor([5.0])).amax() < tone.amax())
+        >>> bool(saturate(tone, torch.tensor([5.0])).amax() < tone.amax())
         True
     """
     drive = drive[:, None, None]
@@ -162,7 +162,7 @@ def saturated(audio: Tensor, drive: Tensor) -> Tensor:
     return bent * (active_rms(audio) / active_rms(bent).clamp(min=1e-9))[:, None, None]
 
 
-def in_room(audio: Tensor, response: Tensor) -> Tensor:
+def add_room(audio: Tensor, response: Tensor) -> Tensor:
     """Add a room's answer to the direct sound.
 
     Args:
@@ -174,7 +174,7 @@ def in_room(audio: Tensor, response: Tensor) -> Tensor:
 
     Example:
         >>> click = torch.eye(1, 8)[None]
-        >>> in_room(click, torch.tensor([[0.0, 0.0, 0.5]]))[0, 0, :4].round(decimals=3).abs()
+        >>> add_room(click, torch.tensor([[0.0, 0.0, 0.5]]))[0, 0, :4].round(decimals=3).abs()
         tensor([1.0000, 0.0000, 0.5000, 0.0000])
     """
     samples = audio.shape[-1]
@@ -183,9 +183,7 @@ def in_room(audio: Tensor, response: Tensor) -> Tensor:
     return audio + torch.fft.irfft(answer, size)[..., :samples]
 
 
-def band_limited(
-    audio: Tensor, low: Tensor, high: Tensor, order: int = 3, sampling_rate: int = SAMPLING_RATE
-) -> Tensor:
+def bandpass(audio: Tensor, low: Tensor, high: Tensor, order: int = 3, sampling_rate: int = SAMPLING_RATE) -> Tensor:
     """Keep a band: the magnitudes of two Butterworth filters of the given order, with zero phase.
 
     Args:
@@ -200,7 +198,7 @@ def band_limited(
 
     Example:
         >>> tone = torch.sin(2 * torch.pi * 100 * torch.arange(44100) / 44100)[None, None]
-        >>> band = band_limited(tone, torch.tensor([100.0]), torch.tensor([torch.inf]))
+        >>> band = bandpass(tone, torch.tensor([100.0]), torch.tensor([torch.inf]))
         >>> round(float(band[0, 0, 10000:34000].square().mean() / tone.square().mean()), 2)
         0.5
     """
@@ -240,17 +238,17 @@ def _compression(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     threshold = reference + rng.uniform(len(audio), -12.0, 3.0)
     # The slope 1 - 1/ratio is what strength scales.
     slope = rng.strength * (1 - 1 / rng.log_uniform(len(audio), 1.5, 6.0))
-    return compressed(
+    return compress(
         audio, threshold, 1 / (1 - slope), rng.log_uniform(len(audio), 30.0, 300.0), sampling_rate=sampling_rate
     )
 
 
-def _equalisation(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
-    return equalised(audio, 3.0 * rng.strength * rng.normal(len(audio), 6))
+def _equalization(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
+    return equalize(audio, 3.0 * rng.strength * rng.normal(len(audio), 6))
 
 
 def _saturation(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
-    return saturated(audio, rng.strength * rng.log_uniform(len(audio), 1.0, 6.0))
+    return saturate(audio, rng.strength * rng.log_uniform(len(audio), 1.0, 6.0))
 
 
 def _room(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
@@ -268,8 +266,8 @@ def _room(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     wet = rng.strength * 10 ** (rng.uniform(batch, -24.0, -6.0) / 20)
     damping = torch.linspace(0, 1, 6, device=audio.device) * rng.uniform(batch, -24.0, -3.0)[:, None]
     # What the equaliser, of zero phase, smears to before the direct sound is left out.
-    answer = equalised(answer[:, None], damping)[:, 0]
-    return in_room(audio, wet[:, None] / math.sqrt(2) * answer)
+    answer = equalize(answer[:, None], damping)[:, 0]
+    return add_room(audio, wet[:, None] / math.sqrt(2) * answer)
 
 
 def _noise(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
@@ -277,7 +275,7 @@ def _noise(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     batch, channels, samples = audio.shape
     noise = rng.normal(batch, channels, samples)
     slope = torch.linspace(0, 1, 6, device=audio.device) * rng.uniform(batch, -30.0, 0.0)[:, None]
-    noise = equalised(noise, slope)
+    noise = equalize(noise, slope)
     level = rng.strength * REFERENCE_RMS * 10 ** (rng.uniform(batch, -60.0, -35.0) / 20)
     return audio + noise * (level / noise.square().mean((1, 2)).sqrt())[:, None, None]
 
@@ -286,12 +284,12 @@ def _band(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     """Limits at 20 to 150 Hz and at 3 to 16 kHz; at less strength they lie farther out."""
     low = rng.strength * rng.log_uniform(len(audio), 20.0, 150.0)
     high = rng.log_uniform(len(audio), 3000.0, 16000.0) / rng.strength
-    return band_limited(audio, low, high, sampling_rate=sampling_rate)
+    return bandpass(audio, low, high, sampling_rate=sampling_rate)
 
 
 ELEMENTS: dict[str, Callable[[Tensor, _Draws, int], Tensor]] = {
     "compression": _compression,
-    "equalisation": _equalisation,
+    "equalisation": _equalization,
     "saturation": _saturation,
     "room": _room,
     "noise": _noise,

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from latentstem.data.compose.bass import STYLES
 from latentstem.data.compose.chords import write_chords
 from latentstem.data.compose.composer import compose
-from latentstem.data.compose.form import PLANS, Arrangement, Passage, lay_out
+from latentstem.data.compose.form import PLANS, Arrangement, BeatSection, lay_out
 from latentstem.data.compose.harmony import SCALES
 from latentstem.data.compose.programs import BASSES
-from latentstem.data.compose.timing import METRES, Feel, Grid, Stroke
+from latentstem.data.compose.timing import TIME_SIGNATURES, BeatNote, Humanization, TimeMap
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import REGISTER_BASS, Song
 from latentstem.data.splits import TEST_SEEDS, TRAIN_SEEDS, VALIDATION_SEEDS
 
 seeds = st.integers(0, TEST_SEEDS.stop - 1)
 durations = st.floats(0.5, 60.0).map(lambda seconds: round(seconds, 2))
-BEATS = {metre.name: metre.beats for metre in METRES}
+BEATS = {metre.name: metre.beats for metre in TIME_SIGNATURES}
 
 
 @pytest.fixture(scope="module")
@@ -232,10 +232,12 @@ def test_a_song_has_sections_and_they_come_back(songs):
 
 def test_a_section_returns_chord_by_chord_also_when_it_is_lifted():
     names = ("verse", "chorus", "verse", "chorus", "bridge", "chorus")
-    passages = [Passage(name, 4 * order, 4 * order + 4, order == 5) for order, name in enumerate(names)]
+    passages = [BeatSection(name, 4 * order, 4 * order + 4, order == 5) for order, name in enumerate(names)]
     lifts = set()
     for seed in range(60):
-        spans = write_chords(SeededRandom(seed), passages, Grid(120.0, METRES[0], 0.0, 0.5, 60.0), blue=False)
+        spans = write_chords(
+            SeededRandom(seed), passages, TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 60.0), blue=False
+        )
         first, again, last = ([span for span in spans if start <= span.start < start + 16] for start in (16, 48, 80))
         for other in (again, last):
             lift = other[0].tonic - first[0].tonic
@@ -279,11 +281,16 @@ def test_sections_tile_the_bars(seed, bars, unit):
 
 @given(seeds)
 def test_nobody_sounds_in_a_rest_and_the_first_player_has_none(seed):
-    passages = [Passage("intro", 0, 4), Passage("verse", 4, 12), Passage("break", 12, 16), Passage("chorus", 16, 24)]
+    passages = [
+        BeatSection("intro", 0, 4),
+        BeatSection("verse", 4, 12),
+        BeatSection("break", 12, 16),
+        BeatSection("chorus", 16, 24),
+    ]
     arrangement = Arrangement(SeededRandom(seed), passages, ["bass", "chords1", "chords2", "drums", "lead"])
-    strokes = [Stroke(beat / 2, beat / 2 + 6.0, 60, 80) for beat in range(24 * 8)]
+    strokes = [BeatNote(beat / 2, beat / 2 + 6.0, 60, 80) for beat in range(24 * 8)]
     for player, rests in arrangement.rests.items():
-        heard = arrangement.heard(player, strokes, 4)
+        heard = arrangement.apply_rests(player, strokes, 4)
         bars = {int(stroke.start // 4) for stroke in heard}
         assert bars == set(range(24)) - rests
         assert not any(stroke.start < 4 * bar < stroke.end - 1e-9 for stroke in heard for bar in rests)
@@ -293,17 +300,17 @@ def test_nobody_sounds_in_a_rest_and_the_first_player_has_none(seed):
 
 
 def test_a_push_moves_notes_and_an_arc_their_velocity():
-    grid = Grid(120.0, METRES[0], 0.0, 0.5, 30.0)
-    strokes = [Stroke(float(beat), beat + 0.5, 60, 80) for beat in range(40)]
-    plain = grid.play(SeededRandom(0), strokes, Feel(0.0, 0.0, 0.0))
+    grid = TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 30.0)
+    strokes = [BeatNote(float(beat), beat + 0.5, 60, 80) for beat in range(40)]
+    plain = grid.to_notes(SeededRandom(0), strokes, Humanization(0.0, 0.0, 0.0))
     assert [note.start for note in plain] == pytest.approx([beat / 2 for beat in range(40)])
-    late = grid.play(SeededRandom(0), strokes, Feel(0.02, 0.0, 0.0))
+    late = grid.to_notes(SeededRandom(0), strokes, Humanization(0.02, 0.0, 0.0))
     assert [note.start for note in late] == pytest.approx([beat / 2 + 0.02 for beat in range(40)])
-    loose = grid.play(SeededRandom(0), strokes, Feel(0.0, 0.02, 0.0))
+    loose = grid.to_notes(SeededRandom(0), strokes, Humanization(0.0, 0.02, 0.0))
     deviations = np.array([note.start for note in loose]) - np.arange(40) / 2
     assert np.abs(deviations[1:]).mean() > 0.002 and np.abs(deviations).max() <= 0.02
     arc = [-10.0, 0.0, 0.0, 20.0] + [0.0] * 7
-    swelling = grid.play(SeededRandom(0), strokes, Feel(0.0, 0.0, 0.0), arc)
+    swelling = grid.to_notes(SeededRandom(0), strokes, Humanization(0.0, 0.0, 0.0), arc)
     assert [note.velocity for note in swelling[:5]] == [70, 72, 75, 77, 80]
     assert [note.velocity for note in swelling[8:14]] == [80, 85, 90, 95, 100, 95]
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.data.compose.harmony import SCALES, SIGNATURES, SYMBOLS, Harmony, diatonic, names_in, roman
-from latentstem.data.compose.progressions import BLUES, LOOPS, MOVES, Taste, blues
+from latentstem.data.compose.harmony import SCALES, SIGNATURES, SYMBOLS, ChordType, diatonic, names_in, roman
+from latentstem.data.compose.progressions import BLUES, LOOPS, MOVES, HarmonyStyle, blues
 from latentstem.data.rng import SeededRandom
 
 NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -26,7 +26,7 @@ def read(symbol):
     return root, bass, tones | {bass}
 
 
-harmonies = st.builds(Harmony, st.integers(0, 11), st.sampled_from(sorted(SYMBOLS)))
+harmonies = st.builds(ChordType, st.integers(0, 11), st.sampled_from(sorted(SYMBOLS)))
 keys = st.tuples(st.integers(0, 11), st.sampled_from(sorted(SCALES)))
 
 
@@ -121,7 +121,7 @@ def test_loops_can_be_read_and_begin_in_their_key():
 @given(st.integers(0, 10_000), keys, st.integers(1, 16))
 def test_a_phrase_has_as_many_chords_as_asked_for_and_all_have_names(seed, key, count):
     tonic, mode = key
-    phrase = Taste(SeededRandom(seed)).phrase(SeededRandom(seed + 1), tonic, mode, count)
+    phrase = HarmonyStyle(SeededRandom(seed)).phrase(SeededRandom(seed + 1), tonic, mode, count)
     assert len(phrase) == count
     for harmony in phrase:
         assert read(harmony.symbol)[0] == harmony.root
@@ -132,7 +132,7 @@ def test_a_phrase_has_as_many_chords_as_asked_for_and_all_have_names(seed, key, 
 def test_phrases_stay_mostly_in_their_key(mode):
     tones = inside = 0
     for seed in range(60):
-        for harmony in Taste(SeededRandom(seed)).phrase(SeededRandom(seed + 1), 4, mode, 8):
+        for harmony in HarmonyStyle(SeededRandom(seed)).phrase(SeededRandom(seed + 1), 4, mode, 8):
             tones += len(harmony.pitch_classes)
             inside += sum((tone - 4) % 12 in SCALES[mode] for tone in harmony.pitch_classes)
     assert inside / tones > 0.85

@@ -16,12 +16,12 @@ from latentstem.data.compose.comping import Comper
 from latentstem.data.compose.drum_patterns import PATTERNS, SWUNG, WEIGHTS
 from latentstem.data.compose.drums import Drummer
 from latentstem.data.compose.groove import Groove
-from latentstem.data.compose.harmony import SCALES, SYMBOLS, Harmony, Span, diatonic
-from latentstem.data.compose.melody import lead
+from latentstem.data.compose.harmony import SCALES, SYMBOLS, BeatChord, ChordType, diatonic
+from latentstem.data.compose.melody import write_melody
 from latentstem.data.compose.patterns import onsets
 from latentstem.data.compose.programs import BASSES, CLEAR, FAMILIES, KITS, STYLES
-from latentstem.data.compose.timing import METRES, Feel, Grid
-from latentstem.data.compose.voicing import Choir
+from latentstem.data.compose.timing import TIME_SIGNATURES, Humanization, TimeMap
+from latentstem.data.compose.voicing import FourPartVoicer
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import REGISTER_BASS
 
@@ -33,7 +33,7 @@ CHORD_SHARES |= dict.fromkeys(("octaves", "pedal", "dub", "slap", "synth", "sust
 FREE = ("pedal", "moving_voice")
 
 seeds = st.integers(0, 100_000)
-metres = st.sampled_from(METRES)
+metres = st.sampled_from(TIME_SIGNATURES)
 
 
 def song(seed, metre, count=24, foreign=True):
@@ -45,13 +45,13 @@ def song(seed, metre, count=24, foreign=True):
         length = float(draw.choice([1, 1, 2, metre.beats, metre.beats, 2 * metre.beats]))
         harmony = diatonic(tonic, mode, int(draw.integers(7)), bool(draw.random() < 0.3))
         if foreign and draw.random() < 0.2:
-            harmony = Harmony(int(draw.integers(12)), list(SYMBOLS)[draw.integers(len(SYMBOLS))])
+            harmony = ChordType(int(draw.integers(12)), list(SYMBOLS)[draw.integers(len(SYMBOLS))])
         if foreign and draw.random() < 0.2:
             harmony = harmony.over(int(draw.choice([*harmony.pitch_classes, tonic])))
-        spans.append(Span(harmony, position, position + length, tonic, mode))
+        spans.append(BeatChord(harmony, position, position + length, tonic, mode))
         position += length
     cut = spans[-1].end - float(draw.uniform(0, 0.5))
-    return [*spans[:-1], Span(harmony, spans[-1].start, cut, tonic, mode)]
+    return [*spans[:-1], BeatChord(harmony, spans[-1].start, cut, tonic, mode)]
 
 
 def groove(seed, metre):
@@ -68,7 +68,7 @@ def bassist(seed, metre):
 def bass_players():
     """Seeds and metres by bass style."""
     found = {style: [] for style in STYLES}
-    for seed, metre in product(range(400), METRES):
+    for seed, metre in product(range(400), TIME_SIGNATURES):
         found[bassist(seed, metre).style].append((seed, metre))
     return found
 
@@ -101,8 +101,8 @@ def test_a_bass_is_monophonic_within_its_register_and_in_every_chord(seed, metre
     assert all(BASSES[player.program].lowest <= stroke.pitch <= REGISTER_BASS[1] for stroke in strokes)
     starts = [stroke.start for stroke in strokes]
     assert starts == sorted(set(starts))
-    grid = Grid(120.0, metre, 0.1, 0.5, 90.0)
-    notes = grid.play(SeededRandom(seed), strokes, Feel(0.0, 0.01, 4.0), monophonic=True)
+    grid = TimeMap(120.0, metre, 0.1, 0.5, 90.0)
+    notes = grid.to_notes(SeededRandom(seed), strokes, Humanization(0.0, 0.01, 4.0), monophonic=True)
     assert all(before.end < after.start for before, after in pairwise(notes))
     assert len(notes) > 0.9 * len(strokes)
 
@@ -125,7 +125,7 @@ def test_a_style_keeps_to_the_chords(style):
 
 def test_over_all_songs_a_bass_is_nearly_always_in_the_chord():
     shares = []
-    for seed, metre in product(range(60), METRES):
+    for seed, metre in product(range(60), TIME_SIGNATURES):
         spans = song(seed, metre)
         inside = {True: 0.0, False: 0.0}
         strokes = bassist(seed, metre).play(spans)
@@ -201,7 +201,7 @@ def test_a_variation_is_the_same_player_in_another_style(seed, metre):
 
 def test_most_players_sit_on_the_groove_of_their_own_band():
     own, others = [], []
-    for metre in METRES:
+    for metre in TIME_SIGNATURES:
         grooves = [groove(seed, metre) for seed in range(80)]
         for seed, (its, another) in enumerate(pairwise(grooves)):
             figure = Bassist(SeededRandom(seed), its, swung=False).figure
@@ -211,7 +211,7 @@ def test_most_players_sit_on_the_groove_of_their_own_band():
     assert np.mean(np.array(own) >= others) > 0.75
 
 
-@pytest.mark.parametrize("metre", METRES)
+@pytest.mark.parametrize("metre", TIME_SIGNATURES)
 def test_a_band_without_a_rhythm_leaves_the_choice_to_the_player(metre):
     silent = Groove.of(metre, None, [])
     assert silent.figure == "" and silent.fit("1" + "." * (SIXTEENTHS[metre.name] - 1)) == 0.0
@@ -231,7 +231,7 @@ def test_a_fit_is_a_cosine(seed, metre):
 
 
 def test_a_groove_hears_the_kick_and_doubles_the_riff_but_not_the_offbeat():
-    metre = METRES[0]
+    metre = TIME_SIGNATURES[0]
     drummer, comper = Drummer(SeededRandom(3), metre, False), Comper(SeededRandom(0), metre, complete=False)
     drums = Groove.of(metre, drummer, [])
     assert [step / 4 for step in drums.kicks] == list(drummer.kicks)
@@ -244,7 +244,7 @@ def test_a_groove_hears_the_kick_and_doubles_the_riff_but_not_the_offbeat():
 
 
 def test_every_bass_program_and_style_is_heard():
-    players = [bassist(seed, metre) for seed, metre in product(range(400), METRES)]
+    players = [bassist(seed, metre) for seed, metre in product(range(400), TIME_SIGNATURES)]
     programs = Counter(player.program for player in players)
     assert set(programs) == set(BASSES) and set(range(32, 40)) < set(BASSES)
     assert {player.style for player in players} == set(STYLES)
@@ -282,16 +282,16 @@ def test_every_program_and_role_is_heard():
     roles = {role for family in FAMILIES for role in family.roles}
     programs = [program for family in FAMILIES for program in family.programs]
     assert len(programs) == len(set(programs)) and set(CLEAR) <= set(programs)
-    players = [Comper(SeededRandom(seed), METRES[seed % 3], complete=False) for seed in range(2500)]
+    players = [Comper(SeededRandom(seed), TIME_SIGNATURES[seed % 3], complete=False) for seed in range(2500)]
     assert {player.program for player in players} == set(programs)
     assert {player.role for player in players} == roles
-    leaders = [Comper(SeededRandom(seed), METRES[seed % 3], complete=True) for seed in range(600)]
+    leaders = [Comper(SeededRandom(seed), TIME_SIGNATURES[seed % 3], complete=True) for seed in range(600)]
     assert {player.program for player in leaders} == set(CLEAR)
     assert {player.role for player in leaders} == roles - {"power", "riff"}
 
 
 def test_power_chords_are_roots_and_fifths():
-    players = [Comper(SeededRandom(seed), METRES[seed % 3], complete=False) for seed in range(400)]
+    players = [Comper(SeededRandom(seed), TIME_SIGNATURES[seed % 3], complete=False) for seed in range(400)]
     powers = [(seed, player) for seed, player in enumerate(players) if player.role == "power"]
     assert len(powers) > 5
     for seed, player in powers:
@@ -306,8 +306,8 @@ def test_a_choir_leads_its_voices():
     moves = []
     # In songs 521 and 843 two voices want the same pitch, which is rare.
     for seed in (*range(60), 521, 843):
-        choir = Choir()
-        voicings = [choir.voice(span.harmony) for span in song(seed, METRES[0])]
+        choir = FourPartVoicer()
+        voicings = [choir.voice(span.harmony) for span in song(seed, TIME_SIGNATURES[0])]
         for before, after in pairwise(voicings):
             assert len(after) >= 4 and all(low < high for low, high in pairwise(after))
             assert after[0] >= 43 and after[-1] <= 84
@@ -317,9 +317,9 @@ def test_a_choir_leads_its_voices():
 
 
 def test_strums_go_down_and_up():
-    players = [Comper(SeededRandom(seed), METRES[0], complete=True) for seed in range(200)]
+    players = [Comper(SeededRandom(seed), TIME_SIGNATURES[0], complete=True) for seed in range(200)]
     strums = [player for player in players if player.role == "strum" and "u" in player.figure and player.roll > 0.01]
-    chord = [Span(Harmony(0, (0, 4, 7)), 0.0, 4.0, 0, "major")]
+    chord = [BeatChord(ChordType(0, (0, 4, 7)), 0.0, 4.0, 0, "major")]
     for player in strums[:8]:
         bursts, last = {"down": 0, "up": 0}, None
         for stroke in player.play(chord):
@@ -336,7 +336,7 @@ def test_strums_go_down_and_up():
 @given(seeds, metres)
 def test_a_lead_is_one_voice_in_the_scale_with_chord_tones_on_the_beat(seed, metre):
     spans = song(seed, metre, foreign=False)
-    strokes = lead(SeededRandom(seed), spans, metre)
+    strokes = write_melody(SeededRandom(seed), spans, metre)
     assert_within_spans(strokes, spans)
     assert all(before.end <= after.start + 1e-6 for before, after in pairwise(strokes))
     scale = {(spans[0].tonic + step) % 12 for step in SCALES[spans[0].mode]}
@@ -346,12 +346,12 @@ def test_a_lead_is_one_voice_in_the_scale_with_chord_tones_on_the_beat(seed, met
             assert note.start % 1 > 1e-6 or note.pitch % 12 in span.harmony.pitch_classes
 
 
-@pytest.mark.parametrize("metre", METRES, ids=lambda metre: metre.name)
+@pytest.mark.parametrize("metre", TIME_SIGNATURES, ids=lambda metre: metre.name)
 def test_a_lead_says_things_again_and_breathes(metre):
     for seed in range(20):
-        spans = [Span(Harmony(0, (0, 4, 7)), 0.0, 16.0 * metre.beats, 0, "major")]
+        spans = [BeatChord(ChordType(0, (0, 4, 7)), 0.0, 16.0 * metre.beats, 0, "major")]
         bars = [[] for _ in range(16)]
-        strokes = lead(SeededRandom(seed), spans, metre)
+        strokes = write_melody(SeededRandom(seed), spans, metre)
         for stroke in strokes:
             bars[int(stroke.start // metre.beats)].append(round(stroke.start % metre.beats, 3))
         assert len({tuple(bar) for bar in bars}) <= 12
@@ -360,7 +360,7 @@ def test_a_lead_says_things_again_and_breathes(metre):
 
 
 def test_no_chords_no_lead():
-    assert lead(SeededRandom(0), [], METRES[0]) == []
+    assert write_melody(SeededRandom(0), [], TIME_SIGNATURES[0]) == []
 
 
 # --- drums
@@ -381,7 +381,7 @@ def test_bars_and_fills_stay_in_their_bar(seed, metre, swung, fill, opening):
 
 
 def test_a_fill_changes_the_end_of_the_bar_alone():
-    for seed, metre in product(range(30), METRES):
+    for seed, metre in product(range(30), TIME_SIGNATURES):
         bars = []
         for fill in (False, True):
             drummer = Drummer(SeededRandom(seed), metre, False)
@@ -394,11 +394,11 @@ def test_a_fill_changes_the_end_of_the_bar_alone():
 
 
 def test_every_drum_style_is_heard():
-    for metre, swung in product(METRES, (False, True)):
+    for metre, swung in product(TIME_SIGNATURES, (False, True)):
         table = (SWUNG if swung else WEIGHTS)[metre.name]
         assert {Drummer(SeededRandom(seed), metre, swung).style for seed in range(300)} == set(table)
         assert set(table) <= set(PATTERNS[metre.name])
-    assert {Drummer(SeededRandom(seed), METRES[0], False).kit for seed in range(100)} == set(KITS)
+    assert {Drummer(SeededRandom(seed), TIME_SIGNATURES[0], False).kit for seed in range(100)} == set(KITS)
 
 
 # --- rhythm and draws
@@ -444,7 +444,7 @@ def test_a_seed_names_what_is_played(seed, metre):
             *bassist(seed, metre).play(spans),
             *bassist(seed, metre).variation(groove(seed, metre), restyled=True).play(spans),
             *Comper(SeededRandom(seed), metre, complete=False).play(spans),
-            *lead(SeededRandom(seed), spans, metre),
+            *write_melody(SeededRandom(seed), spans, metre),
             *Drummer(SeededRandom(seed), metre, False).bar(True, True),
         ]
         for _ in range(2)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from latentstem.data.compose.composer import compose
 from latentstem.data.compose.programs import BASSES
-from latentstem.data.compose.timbre_pairs import compose_twins
+from latentstem.data.compose.timbre_pairs import compose_timbre_pair
 from latentstem.data.corpus import write_corpus
 from latentstem.data.score import REGISTER_BASS
 from latentstem.data.stems.folder import StemFolder
@@ -15,7 +15,7 @@ from latentstem.data.stems.folder import StemFolder
 
 @given(st.integers(0, 100_000))
 def test_twins_play_the_notes_of_the_songs_bass_on_another_instrument_that_goes_as_deep(seed):
-    song, twins = compose(seed, 8.0), compose_twins(seed, 8.0)
+    song, twins = compose(seed, 8.0), compose_timbre_pair(seed, 8.0)
     bass, twin = twins.parts
     assert bass == song.part("bass") and (twins.chords, twins.duration) == (song.chords, song.duration)
     assert (twin.name, twin.notes, twin.gain_db) == ("twin", bass.notes, bass.gain_db)
@@ -24,14 +24,14 @@ def test_twins_play_the_notes_of_the_songs_bass_on_another_instrument_that_goes_
 
 
 def test_every_deep_instrument_becomes_a_twin():
-    found = {compose_twins(seed, 2.0).part("twin").program for seed in range(300)}
+    found = {compose_timbre_pair(seed, 2.0).part("twin").program for seed in range(300)}
     assert found >= {program for program, voice in BASSES.items() if voice.lowest == REGISTER_BASS[0]}
     assert any(BASSES[program].lowest > REGISTER_BASS[0] for program in found)  # a voice, where the line is high enough
 
 
 @pytest.mark.fluidsynth
 def test_twins_are_written_as_two_stems_that_sound_different(tmp_path):
-    write_corpus(tmp_path, range(2), duration=4.0, workers=1, compose=compose_twins)
+    write_corpus(tmp_path, range(2), duration=4.0, workers=1, compose=compose_timbre_pair)
     for track in StemFolder(tmp_path).tracks:
         assert set(track.files) == {"bass", "twin"}
         bass, twin = (track.read(stem)[0].numpy() for stem in ("bass", "twin"))

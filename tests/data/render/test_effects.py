@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latentstem.audio.level import active_rms
 from latentstem.data.render import effects
-from latentstem.data.render.effects import band_limited, compressed, equalised, in_room, produce, saturated
+from latentstem.data.render.effects import add_room, apply_random_effects, bandpass, compress, equalize, saturate
 from latentstem.data.rng import SeededRandom
 
 RATE = 44100
@@ -29,41 +29,43 @@ def decibels(audio):
 @given(st.integers(1, 2), st.integers(1, 2), st.integers(1, 9000), st.integers(0, 2**32), st.floats(0.01, 1))
 def test_length_and_loudness_are_kept(batch, channels, samples, seed, strength):
     audio = noise(batch, channels, samples, level=0.3)
-    produced = produce(audio, seeded(seed), strength)
+    produced = apply_random_effects(audio, seeded(seed), strength)
     assert produced.shape == audio.shape and produced.isfinite().all()
     torch.testing.assert_close(active_rms(produced), active_rms(audio), rtol=1e-3, atol=1e-6)
 
 
 def test_the_generator_decides():
     audio = noise(4, 1, 20_000)
-    assert torch.equal(produce(audio, seeded(3)), produce(audio, seeded(3)))
-    assert not torch.equal(produce(audio, seeded(3)), produce(audio, seeded(4)))
+    assert torch.equal(apply_random_effects(audio, seeded(3)), apply_random_effects(audio, seeded(3)))
+    assert not torch.equal(apply_random_effects(audio, seeded(3)), apply_random_effects(audio, seeded(4)))
 
 
 def test_strength_zero_does_nothing_and_more_does_more():
     audio = noise(8, 1, 20_000)
-    assert produce(audio, seeded(0), strength=0.0) is audio
-    changes = [(produce(audio, seeded(0), strength) - audio).square().mean() for strength in (0.01, 0.3, 1.0)]
+    assert apply_random_effects(audio, seeded(0), strength=0.0) is audio
+    changes = [
+        (apply_random_effects(audio, seeded(0), strength) - audio).square().mean() for strength in (0.01, 0.3, 1.0)
+    ]
     assert changes[0] < 0.1 * changes[1] < 0.1 * changes[2]
     for strength in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="strength"):
-            produce(audio, seeded(0), strength)
+            apply_random_effects(audio, seeded(0), strength)
 
 
 def test_each_item_has_a_chain_of_its_own_and_silence_stays():
     audio = noise(1, 1, 20_000).repeat(9, 1, 1)
     audio[4] = 0
-    produced = produce(audio, seeded(0))
+    produced = apply_random_effects(audio, seeded(0))
     assert not produced[4].any()
     others = produced[[i for i in range(9) if i != 4]]
     assert len({float(item[0, 5000]) for item in others}) == 8
-    assert not produce(torch.zeros(2, 1, 100), seeded(0)).any()
+    assert not apply_random_effects(torch.zeros(2, 1, 100), seeded(0)).any()
 
 
 def test_the_input_is_not_changed():
     audio = noise(4, 1, 5000)
     before = audio.clone()
-    produce(audio, seeded(1))
+    apply_random_effects(audio, seeded(1))
     assert torch.equal(audio, before)
 
 
@@ -72,14 +74,14 @@ def test_everything_stays_where_it_was(monkeypatch):
     monkeypatch.setattr(effects, "PROBABILITY", 2.0)
     clicks = torch.zeros(40, 1, 22_050)
     clicks[..., 11_000] = 1.0
-    produced = produce(clicks, seeded(0))
+    produced = apply_random_effects(clicks, seeded(0))
     # A limit at 3 kHz makes a click 15 samples wide and saturation flattens its top: its middle may be anywhere there.
     distance = (produced.abs().argmax(-1) - 11_000).abs().float()
     assert distance.median() == 0 and distance.amax() <= 7
     # Before the click there is noise, at most 35 dB below the reference, and what zero-phase limits smear.
     assert (produced[..., :10_000].abs().amax(-1) < 0.05 * produced.abs().amax(-1)).all()
     audio = noise(8, 1, 1 << 15)
-    produced = produce(audio, seeded(1))
+    produced = apply_random_effects(audio, seeded(1))
     likeness = torch.fft.irfft(torch.fft.rfft(audio, 1 << 16).conj() * torch.fft.rfft(produced, 1 << 16))
     assert (likeness.argmax(-1) == 0).all()
 
@@ -90,7 +92,7 @@ def test_the_compressor_follows_its_curve(over, ratio):
     """Steady levels, against the static curve written out by cases."""
     threshold, knee = -26.0, 6.0
     audio = torch.full((1, 1, 8192), 10 ** ((threshold + over) / 20))
-    gain = decibels(compressed(audio, torch.tensor([threshold]), torch.tensor([ratio]), torch.tensor([100.0])) / audio)
+    gain = decibels(compress(audio, torch.tensor([threshold]), torch.tensor([ratio]), torch.tensor([100.0])) / audio)
     if 2 * over < -knee:
         expected = 0.0
     elif 2 * over <= knee:
@@ -104,7 +106,7 @@ def test_the_compressor_is_down_when_the_blow_comes_and_lets_go_at_its_pace():
     audio = torch.full((1, 1, 3 * RATE), 0.01)
     audio[..., RATE : RATE + 4410] = 1.0
     threshold, ratio, release = (torch.tensor([value]) for value in (-20.0, 2.0, 20.0))
-    gain = decibels((compressed(audio, threshold, ratio, release) / audio)[0, 0, :, None])
+    gain = decibels((compress(audio, threshold, ratio, release) / audio)[0, 0, :, None])
     assert gain[RATE : RATE + 4400].numpy() == pytest.approx(np.full(4400, -10.0), abs=0.2)
     assert gain[RATE - 1024].item() == pytest.approx(0.0, abs=1e-3)
     # The level falls by 20 dB a second, so the gain rises by 10.
@@ -116,7 +118,7 @@ def test_the_compressor_is_down_when_the_blow_comes_and_lets_go_at_its_pace():
 def test_saturation_bends_odd_harmonics_in_and_keeps_the_loudness():
     time = torch.arange(RATE) / RATE
     tone = 0.5 * torch.sin(2 * torch.pi * 441 * time)[None, None].repeat(2, 1, 1)
-    bent = saturated(tone, torch.tensor([1e-3, 5.0]))
+    bent = saturate(tone, torch.tensor([1e-3, 5.0]))
     torch.testing.assert_close(bent[0], tone[0], rtol=0, atol=1e-5)
     torch.testing.assert_close(active_rms(bent), active_rms(tone))
     spectrum = torch.fft.rfft(bent[1, 0]).abs() / RATE
@@ -130,7 +132,7 @@ def test_saturation_bends_odd_harmonics_in_and_keeps_the_loudness():
 
 def test_a_room_is_the_direct_sound_and_a_plain_convolution():
     audio, response = noise(2, 2, 700), noise(2, 300, seed=1)
-    room = in_room(audio, response)
+    room = add_room(audio, response)
     for item in range(2):
         for channel in range(2):
             dry = audio[item, channel].numpy()
@@ -164,7 +166,7 @@ def test_bands_have_butterworth_magnitudes(low, high):
     frequencies = torch.tensor([30.0, 60.0, 100.0, 1000.0, 3000.0, 5000.0, 12_000.0])
     time = torch.arange(RATE) / RATE
     tones = torch.sin(2 * torch.pi * frequencies[:, None] * time)[:, None]
-    kept = band_limited(tones, torch.full((7,), low), torch.full((7,), high))[..., 8000:-8000]
+    kept = bandpass(tones, torch.full((7,), low), torch.full((7,), high))[..., 8000:-8000]
     powers = kept.square().mean((1, 2)) / tones[..., 8000:-8000].square().mean((1, 2))
     expected = 1 / ((1 + (low / frequencies) ** 6) * (1 + (frequencies / high) ** 6))
     assert powers.numpy() == pytest.approx(expected.numpy(), abs=2e-3)
@@ -173,9 +175,9 @@ def test_bands_have_butterworth_magnitudes(low, high):
 @given(st.integers(2, 9000))
 def test_the_equaliser_is_a_filter_of_any_length(samples):
     audio, curve = noise(1, 1, samples), 3 * torch.randn(1, 6, generator=seeded(1))
-    longer = equalised(torch.nn.functional.pad(audio, (0, 20_000 - samples)), curve)[..., :samples]
+    longer = equalize(torch.nn.functional.pad(audio, (0, 20_000 - samples)), curve)[..., :samples]
     # What rings beyond the end is cut, not carried to the beginning.
-    torch.testing.assert_close(equalised(audio, curve), longer, rtol=0, atol=1e-3)
+    torch.testing.assert_close(equalize(audio, curve), longer, rtol=0, atol=1e-3)
 
 
 def test_cached_sub_mixes_are_produced_but_for_the_whole_accompaniment():

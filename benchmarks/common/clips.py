@@ -24,7 +24,7 @@ from latentstem.training.latents import cache_latents
 FIRST_SONG = 200
 """Of the validation seeds; those before serve the trainings."""
 DURATION = 20.0
-MEASURES = {"frechet": "Fréchet distance", "kernel": "kernel distance x 100"}
+METRICS = {"frechet": "Fréchet distance", "kernel": "kernel distance x 100"}
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from benchmarks.common.scores import scored, summary
 from benchmarks.common.songs import TARGET, RenderedSong, artificial_songs, sub_mixed
 from latentstem.data.compose.bassnet_sets import Dataset
 from latentstem.data.score import Song
-from latentstem.evaluation.scores import HeardStem, Score
+from latentstem.evaluation.scores import Score, StemAnalysis
 
-HearAll = Callable[[Sequence[np.ndarray], str], list[HeardStem]]
+HearAll = Callable[[Sequence[np.ndarray], str], list[StemAnalysis]]
 Generate = Callable[[Sequence[RenderedSong], str], Sequence[np.ndarray]]
 
 
@@ -56,7 +56,7 @@ def by_sub_mix(
     songs: Sequence[RenderedSong],
     generated: Sequence[Score],
     true: Sequence[Score],
-    heard_true: Sequence[HeardStem],
+    heard_true: Sequence[StemAnalysis],
     count: int,
     generate: Generate,
     hear_all: HearAll,

@@ -7,20 +7,20 @@ from rich.progress import track
 
 from benchmarks.common.report import interval
 from benchmarks.common.songs import SAMPLING_RATE, RenderedSong
-from latentstem.evaluation.scores import MEASURES, HeardStem, Score, score_stem
+from latentstem.evaluation.scores import METRICS, Score, StemAnalysis, score_stem
 
 
-def hear(audio: np.ndarray) -> HeardStem:
-    return HeardStem.of(audio, SAMPLING_RATE)
+def hear(audio: np.ndarray) -> StemAnalysis:
+    return StemAnalysis.of(audio, SAMPLING_RATE)
 
 
-def scored(basses: Sequence[HeardStem], songs: Sequence[RenderedSong], true: Sequence[HeardStem]) -> list[Score]:
+def scored(basses: Sequence[StemAnalysis], songs: Sequence[RenderedSong], true: Sequence[StemAnalysis]) -> list[Score]:
     """Each bass against its own song."""
     return [score_stem(bass, song.song, own, song.target) for bass, song, own in zip(basses, songs, true, strict=True)]
 
 
 def against_others(
-    basses: Sequence[HeardStem], songs: Sequence[RenderedSong], true: Sequence[HeardStem], description: str
+    basses: Sequence[StemAnalysis], songs: Sequence[RenderedSong], true: Sequence[StemAnalysis], description: str
 ) -> list[Score]:
     """For each song, the mean score of the basses of all other songs: what a bass that hears no mix would get."""
     means = []
@@ -30,14 +30,14 @@ def against_others(
             for other, bass in enumerate(basses)
             if other != number
         ]
-        columns = {measure: _known(scores, measure) for measure in MEASURES}
+        columns = {measure: _known(scores, measure) for measure in METRICS}
         means.append({measure: float(np.mean(known)) if known else None for measure, known in columns.items()})
     return means
 
 
 def summary(scores: Sequence[Score]) -> dict[str, dict[str, float] | None]:
     """Measure -> mean and interval over the songs that have it; None where none has."""
-    columns = {measure: _known(scores, measure) for measure in MEASURES}
+    columns = {measure: _known(scores, measure) for measure in METRICS}
     return {measure: interval(known) if known else None for measure, known in columns.items()}
 
 

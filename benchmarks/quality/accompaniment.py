@@ -28,7 +28,7 @@ from benchmarks.common.report import RESULTS, print_table, shown, write_report
 from benchmarks.common.scores import against_others, hear, paired, scored, summary
 from benchmarks.common.songs import DEFAULT_CACHE, RenderedSong, unseen_songs
 from benchmarks.quality.accompaniment_plot import harmony_picture
-from latentstem.evaluation.scores import MEASURES, HeardStem, Score
+from latentstem.evaluation.scores import METRICS, Score, StemAnalysis
 
 TRUE, TRIP, MADE, SWAPPED = "true bass", "round trip of it", "generated", "generated, swapped mix"
 REPLAYED = "another player's bass"
@@ -75,7 +75,7 @@ def main(
     }
     with processes(workers or os.cpu_count() or 1) as each:
 
-        def hear_all(basses: Sequence[np.ndarray], description: str) -> list[HeardStem]:
+        def hear_all(basses: Sequence[np.ndarray], description: str) -> list[StemAnalysis]:
             return each(hear, description, basses)
 
         heard = {row: hear_all(basses, f"hearing: {row}") for row, basses in sounds.items()}
@@ -139,15 +139,15 @@ def _by_song(unseen: list[RenderedSong], scores: dict[str, list[Score]]) -> list
 
 
 def _print(figures: dict, differences: dict, groups: Groups) -> None:
-    names = list(MEASURES)
+    names = list(METRICS)
     for title, chosen in (("harmony", names[:5]), ("rhythm", names[5:9]), ("register", names[9:])):
-        header = ["bass", *(MEASURES[measure] for measure in chosen)]
+        header = ["bass", *(METRICS[measure] for measure in chosen)]
         rows = [[row, *(_shown(figure[measure]) for measure in chosen)] for row, figure in figures.items()]
         print_table(f"Generated basses and their mixes: {title}", header, rows)
-    header = ["generated less", *(MEASURES[measure] for measure in COMPARED)]
+    header = ["generated less", *(METRICS[measure] for measure in COMPARED)]
     rows = [[row, *(shown(figure[measure]) for measure in COMPARED)] for row, figure in differences.items()]
     print_table("Generated basses and baselines, song by song", header, rows)
-    header = ["songs by", "", "number", *(MEASURES[measure] for measure in COMPARED)]
+    header = ["songs by", "", "number", *(METRICS[measure] for measure in COMPARED)]
     rows = []
     for kind, members in groups.items():
         for name, group in members.items():

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.common.groups import Groups
 from benchmarks.common.scores import summary
-from latentstem.evaluation.scores import MEASURES, Score
+from latentstem.evaluation.scores import METRICS, Score
 
 SHOWN_BY_GROUP = ("chord_share", "root_on_downbeat", "onset_f1")
 TRUTH, MODEL, OTHER = "#2e7d32", "#1565c0", "#757575"
@@ -49,10 +49,10 @@ def harmony_picture(
         axis.set(xlabel="minutes of training", ylabel="chord share", ylim=(0, 1.02), title="validation songs")
 
     middle.suptitle("by bass: mean and 95 % interval over songs")
-    axes = middle.subplots(2, -(-len(MEASURES) // 2), sharey=True).flatten()
-    for axis in axes[len(MEASURES) :]:
+    axes = middle.subplots(2, -(-len(METRICS) // 2), sharey=True).flatten()
+    for axis in axes[len(METRICS) :]:
         axis.set_visible(False)
-    for axis, (measure, name) in zip(axes, MEASURES.items(), strict=False):
+    for axis, (measure, name) in zip(axes, METRICS.items(), strict=False):
         for place, row in enumerate(rows):
             _interval(axis, place, figures[row][measure], colours[row])
         axis.set_yticks(range(len(rows)), rows)
@@ -94,7 +94,7 @@ def _by_group(axis: Axes, groups: Groups, measure: str) -> None:
             names.append(f"{name} ({len(group.generated)})")
             place += 1
     axis.set_yticks(places, names)
-    axis.set(title=MEASURES[measure], xlim=(-0.02, 1.02), ylim=(place - 0.5, -0.5))
+    axis.set(title=METRICS[measure], xlim=(-0.02, 1.02), ylim=(place - 0.5, -0.5))
     axis.grid(axis="x", alpha=0.3)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import typer
 from matplotlib.figure import Figure
 
-from benchmarks.common.clips import MEASURES, Clips, distances, draw, over_seeds, plot_means
+from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds, plot_means
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
 from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
@@ -128,7 +128,7 @@ def _heard_grid(
 
 
 def _print(figures: dict[str, Any]) -> None:
-    for measure, label in MEASURES.items():
+    for measure, label in METRICS.items():
         rows = [
             [
                 f"{scale:g}",
@@ -139,10 +139,10 @@ def _print(figures: dict[str, Any]) -> None:
         header = ["w", *(f"phi = {phi:g}" for phi in RESCALES)]
         print_table(label, header, rows, "mean and range over draws of the noise")
     rows = [
-        [name, *(shown(cell[measure], digits=2) for cell in cells.values() for measure in MEASURES)]
+        [name, *(shown(cell[measure], digits=2) for cell in cells.values() for measure in METRICS)]
         for name, cells in figures["variants"].items()
     ]
-    cells = [f"w = {w:g}, phi = {phi:g}, {measure}" for w, phi in VARIED for measure in MEASURES]
+    cells = [f"w = {w:g}, phi = {phi:g}, {measure}" for w, phi in VARIED for measure in METRICS]
     print_table("What is rescaled", ["variant", *cells], rows, "mean and range over draws of the noise")
     for measure, label in HEARD.items():
         rows = [
@@ -155,7 +155,7 @@ def _print(figures: dict[str, Any]) -> None:
 def _picture(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(11, 8))
     axes = picture.subplots(2, 2).flatten()
-    panels = [("distances", measure, label) for measure, label in MEASURES.items()]
+    panels = [("distances", measure, label) for measure, label in METRICS.items()]
     panels += [("heard", measure, label) for measure, label in HEARD.items()]
     for axis, (part, measure, label) in zip(axes, panels, strict=True):
         for phi, cells in figures[part].items():

@@ -22,7 +22,7 @@ from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, 
 from latentstem import CosineDDIMScheduler, Quality, StemAccompanimentPipeline
 from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitch
 
-MEASURES = {"chord_share": "chord share", "onset_f1": "onset F1"}
+METRICS = {"chord_share": "chord share", "onset_f1": "onset F1"}
 BEST = "DDIM, 64 (best)"
 
 
@@ -76,7 +76,7 @@ def main(
                     "value": interval(columns[measure]),
                     "less_best": interval(columns[measure] - heard[BEST][measure]),
                 }
-                for measure in MEASURES
+                for measure in METRICS
             },
         }
         for name, columns in heard.items()
@@ -85,7 +85,7 @@ def main(
         [
             name,
             f"{row['times_real_time']:.1f}",
-            *(shown(row[measure][shape]) for measure in MEASURES for shape in ("value", "less_best")),
+            *(shown(row[measure][shape]) for measure in METRICS for shape in ("value", "less_best")),
         ]
         for name, row in report.items()
     ]
@@ -97,7 +97,7 @@ def main(
 
 
 def _heard(made: np.ndarray, songs: list[RenderedSong]) -> dict[str, np.ndarray]:
-    columns: dict[str, list[float]] = {measure: [] for measure in MEASURES}
+    columns: dict[str, list[float]] = {measure: [] for measure in METRICS}
     for stem, song in zip(made, songs, strict=True):
         notes = np.array([note.start for note in song.song.part(song.target).notes])
         columns["chord_share"].append(chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords))
@@ -109,7 +109,7 @@ def _picture(report: dict[str, dict[str, Any]]) -> Figure:
     picture = Figure(figsize=(10, 4.2), layout="constrained")
     picture.suptitle("Against the best, song by song, with 95 % intervals")
     axes: Any = picture.subplots(1, 2)
-    for axis, (measure, label) in zip(axes, MEASURES.items(), strict=True):
+    for axis, (measure, label) in zip(axes, METRICS.items(), strict=True):
         for name, row in report.items():
             less = row[measure]["less_best"]
             bars = [[less["mean"] - less["low"]], [less["high"] - less["mean"]]]

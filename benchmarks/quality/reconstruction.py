@@ -28,7 +28,7 @@ from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE,
 from benchmarks.common.spectrogram_pca import PatchPCA
 from latentstem.evaluation import RoundTrip, chroma_agreement, log_mel_l1, multi_scale_distance, round_trip
 
-MEASURES = (
+METRICS = (
     "pitch_agreement",
     "pitch_ceiling",
     "voiced_ratio",
@@ -121,7 +121,7 @@ def _by_program(cases: list[dict]) -> dict[str, list[dict]]:
 
 
 def _bass_summary(cases: list[dict]) -> dict[str, dict[str, float]]:
-    figures = {measure: interval([case[measure] for case in cases]) for measure in MEASURES}
+    figures = {measure: interval([case[measure] for case in cases]) for measure in METRICS}
     # Of the means: a song that the tracker hardly hears would else count as much as any other.
     columns = ([case[measure] for case in cases] for measure in ("pitch_agreement", "pitch_ceiling"))
     return {**figures, "share_of_ceiling": interval(*columns, statistic=_ratio)}

@@ -24,7 +24,7 @@ from benchmarks.common.scores import hear, paired, summary
 from benchmarks.common.songs import DEFAULT_CACHE, RenderedSong, unseen_songs, validation_songs
 from latentstem import Quality, StemAccompanimentPipeline
 from latentstem.evaluation import onset_f1
-from latentstem.evaluation.scores import HeardStem, Score, score_stem
+from latentstem.evaluation.scores import Score, StemAnalysis, score_stem
 
 FIRST, JUDGED, MEDOID, ALIKE, ORACLE = (
     "the first",
@@ -109,7 +109,7 @@ def _drawn(
     return np.stack(fits, axis=1), torch.cdist(each, each).mean(dim=-1).numpy(), np.stack(basses, axis=1)
 
 
-def _agreement(heard: list[HeardStem]) -> np.ndarray:
+def _agreement(heard: list[StemAnalysis]) -> np.ndarray:
     """For each bass, the mean onset F1 with the others of its song."""
     agreed = np.array([[onset_f1(one.onsets, other.onsets) for other in heard] for one in heard])
     return (agreed.sum(axis=1) - agreed.diagonal()) / (len(heard) - 1)

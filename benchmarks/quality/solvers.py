@@ -13,7 +13,7 @@ import typer
 from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from matplotlib.figure import Figure
 
-from benchmarks.common.clips import MEASURES, Clips, distances, draw, over_seeds, plot_means
+from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds, plot_means
 from benchmarks.common.generation import load_pipeline, weights_folder
 from benchmarks.common.report import RESULTS, print_table, shown, write_report
 from benchmarks.common.songs import DEFAULT_CACHE
@@ -57,9 +57,9 @@ def main(
             for count in counts
         }
     figures = {"solvers": cells, "other_half_of_the_true_basses": distances(reference, others)}
-    header = ["steps", *(f"{name}, {measure}" for name in SOLVERS for measure in MEASURES)]
+    header = ["steps", *(f"{name}, {measure}" for name in SOLVERS for measure in METRICS)]
     rows = [
-        [str(count), *(shown(cells[name][str(count)][measure], digits=2) for name in SOLVERS for measure in MEASURES)]
+        [str(count), *(shown(cells[name][str(count)][measure], digits=2) for name in SOLVERS for measure in METRICS)]
         for count in counts
     ]
     print_table("Distance from true basses, in latents", header, rows, "mean and range over draws of the noise")
@@ -75,7 +75,7 @@ def main(
 
 def _picture(figures: dict[str, Any], counts: tuple[int, ...]) -> Figure:
     picture = Figure(figsize=(10, 4))
-    for axis, (measure, label) in zip(picture.subplots(1, 2), MEASURES.items(), strict=True):
+    for axis, (measure, label) in zip(picture.subplots(1, 2), METRICS.items(), strict=True):
         for name, cells in figures["solvers"].items():
             plot_means(axis, counts, [cells[str(count)][measure] for count in counts], label=name)
         axis.axhline(figures["other_half_of_the_true_basses"][measure], color="grey", linestyle=":")

@@ -45,7 +45,7 @@ from latentstem.evaluation import (
 PROGRAMS = (32, 33, 36, 38)
 TRUE_SONGS = 6
 """Songs whose basses, with each program, say what the program sounds like."""
-MEASURES = {
+METRICS = {
     "latent_movement": "movement, latents",
     "nearest": "nearest mean",
     "timbre_movement": "movement, MFCC",
@@ -221,7 +221,7 @@ def _judged(
     spread: np.ndarray,
     classifier: Any,
 ) -> dict[str, list[float]]:
-    judged: dict[str, list[float]] = {measure: [] for measure in MEASURES if measure != "chord_share"}
+    judged: dict[str, list[float]] = {measure: [] for measure in METRICS if measure != "chord_share"}
     means = {program: np.mean([one.latents.mean(0) for one in some], axis=0) for program, some in true.items()}
     for number, (sound, base) in enumerate(zip(sounds, plain, strict=True)):
         reference = references[_program(number)]
@@ -242,11 +242,11 @@ def _distance_to_the_program(sounds: list[Sound], true: dict[int, list[Sound]]) 
 
 
 def _print(figures: dict[str, Any]) -> None:
-    header = ["case", *MEASURES.values(), "change, paired", "Fréchet distance", "adherence"]
+    header = ["case", *METRICS.values(), "change, paired", "Fréchet distance", "adherence"]
     rows = [
         [
             name,
-            *(shown(figure[measure], digits=2) for measure in MEASURES),
+            *(shown(figure[measure], digits=2) for measure in METRICS),
             shown(figure["chord_share_change"]),
             f"{figure['frechet']:.1f}",
             f"{figure['adherence']:.2f}" if "adherence" in figure else "-",

@@ -25,7 +25,7 @@ from latentstem.evaluation.pitch import track_agreement
 from latentstem.evaluation.rhythm import onset_f1, onset_times
 
 NONE, TWIN, OTHER, CEILING = "its own mean", "its twin's mean", "another song's mean", "the twin's round trip"
-MEASURES = {
+METRICS = {
     "pitch": "pitch kept",
     "onsets": "onset F1",
     "timbre": "MFCCs moved",
@@ -64,11 +64,11 @@ def main(
     asked_for = {NONE: bases, TWIN: heard["twin"], OTHER: neighbours, CEILING: heard["twin"]}
     kept = {row: list(map(figures, bases, heard[NONE], heard[row], wanted)) for row, wanted in asked_for.items()}
     summary = {
-        row: {measure: interval([case[measure] for case in cases]) for measure in MEASURES}
+        row: {measure: interval([case[measure] for case in cases]) for measure in METRICS}
         for row, cases in kept.items()
     }
-    rows = [[row, *(shown(figure[measure]) for measure in MEASURES)] for row, figure in summary.items()]
-    print_table("Unseen basses decoded with exchanged means", ["played with", *MEASURES.values()], rows)
+    rows = [[row, *(shown(figure[measure]) for measure in METRICS)] for row, figure in summary.items()]
+    print_table("Unseen basses decoded with exchanged means", ["played with", *METRICS.values()], rows)
     cases = [
         {"seed": pair.song.seed, "program": pair.song.part(pair.target).program, "twin": pair.song.part("twin").program}
         | {row: kept[row][number] for row in kept}

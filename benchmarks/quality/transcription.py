@@ -23,7 +23,7 @@ from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE,
 from latentstem.data.score import Note
 from latentstem.evaluation import transcribe
 
-MEASURES = {
+METRICS = {
     "f1": "F1",
     "precision": "precision",
     "recall": "recall",
@@ -90,7 +90,7 @@ def _columns(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
 
 def _summary(cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
     lags = [1000.0 * case["lag"] for case in cases if case["lag"] is not None]
-    return {measure: interval([case[measure] for case in cases]) for measure in MEASURES} | {
+    return {measure: interval([case[measure] for case in cases]) for measure in METRICS} | {
         "lag_ms": interval(lags) if lags else None
     }
 
@@ -103,7 +103,7 @@ def _grouped(cases: Sequence[dict[str, Any]], kind: str) -> dict[str, dict[str, 
 
 
 def _print(figures: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
-    header = ["songs", "number", *MEASURES.values(), "lag, ms"]
+    header = ["songs", "number", *METRICS.values(), "lag, ms"]
     rows = [_row("all", figures)]
     for members in groups.values():
         rows += [_row(name, group) for name, group in members.items()]
@@ -111,7 +111,7 @@ def _print(figures: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
 
 
 def _row(name: str, figures: dict[str, Any]) -> list[str]:
-    measured = [shown(figures[measure], digits=2) for measure in MEASURES]
+    measured = [shown(figures[measure], digits=2) for measure in METRICS]
     lag = shown(figures["lag_ms"], digits=0) if figures["lag_ms"] else "-"
     return [name, str(figures["f1"]["songs"]), *measured, lag]
 
@@ -131,7 +131,7 @@ def _picture(figures: dict[str, Any], groups: dict[str, dict[str, Any]]) -> Figu
                 axis.plot([figure["low"], figure["high"]], [place, place], color="#1565c0", linewidth=2, alpha=0.6)
                 axis.plot(figure["mean"], place, "o", markersize=5, color="#1565c0")
         axis.set_yticks(range(len(rows)), [name for name, _ in rows])
-        axis.set(title=MEASURES[measure], xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
+        axis.set(title=METRICS[measure], xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
         axis.grid(axis="x", alpha=0.3)
     return picture
 

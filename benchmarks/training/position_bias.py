@@ -49,7 +49,7 @@ WIDTHS = (160, 256, 320)
 SEED = 31
 """Of the sub-mixes and crops."""
 INFERENCE_STEPS = 32
-MEASURES = {"chord_share": "chord share", "onset_f1": "onset F1"}
+METRICS = {"chord_share": "chord share", "onset_f1": "onset F1"}
 
 
 def main(
@@ -109,7 +109,7 @@ def main(
                 annotations = [folder / song.name for song in tracks]
                 heard = each(_judge, f"{name}, {multiple}: listening", stems, annotations)
                 columns = zip(*heard, strict=True)
-                figures[name][str(multiple)] = dict(zip(MEASURES, map(list, columns), strict=True))
+                figures[name][str(multiple)] = dict(zip(METRICS, map(list, columns), strict=True))
 
     report = {
         name: {
@@ -126,7 +126,7 @@ def main(
     }
     header = ["positions", "times the crop", "chord share", "less at 1", "onset F1", "less at 1"]
     rows = [
-        [name, multiple, *(shown(shape) for measure in MEASURES for shape in by_measure[measure].values())]
+        [name, multiple, *(shown(shape) for measure in METRICS for shape in by_measure[measure].values())]
         for name, by_multiple in report.items()
         for multiple, by_measure in by_multiple.items()
     ]
@@ -226,7 +226,7 @@ def _picture(report: dict[str, dict[str, dict[str, Any]]]) -> Figure:
     picture = Figure(figsize=(10, 4.2), layout="constrained")
     picture.suptitle("Three small nets trained alike on 12 s, and longer music; intervals over songs")
     axes: Any = picture.subplots(1, 2)
-    for axis, (measure, label) in zip(axes, MEASURES.items(), strict=True):
+    for axis, (measure, label) in zip(axes, METRICS.items(), strict=True):
         for place, (name, by_multiple) in enumerate(report.items()):
             values = [by_measure[measure]["value"] for by_measure in by_multiple.values()]
             means = [value["mean"] for value in values]

@@ -72,7 +72,7 @@ class Stroke(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Loudest:
+class PeakLevels:
     """The loudest moments of a whole recording, against which attacks and silence in its blocks are measured.
 
     Attributes:
@@ -103,7 +103,7 @@ class Loudest:
         )
 
 
-def strokes(audio: np.ndarray, loudest: Loudest) -> list[Stroke]:
+def decode_notes(audio: np.ndarray, loudest: PeakLevels) -> list[Stroke]:
     """Finds the notes of a block.
 
     Args:

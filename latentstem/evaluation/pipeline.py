@@ -16,7 +16,7 @@ from latentstem.data.stems.folder import StemFolder
 from latentstem.data.stems.track import StemTrack
 from latentstem.evaluation.frechet import frechet_distance, kernel_distance
 from latentstem.evaluation.reconstruction import round_trip
-from latentstem.evaluation.scores import MEASURES, HeardStem, Score, score_stem
+from latentstem.evaluation.scores import METRICS, Score, StemAnalysis, score_stem
 from latentstem.evaluation.spectrum import log_mel_l1
 from latentstem.evaluation.style import sounding_frames
 from latentstem.evaluation.timbre import timbre
@@ -32,7 +32,7 @@ class Evaluation:
 
     Attributes:
         tracks: names of the songs.
-        scores: kind of stem -> one score a song, see `latentstem.evaluation.scores.MEASURES`.
+        scores: kind of stem -> one score a song, see `latentstem.evaluation.scores.METRICS`.
         round_trips: one a song: see `latentstem.evaluation.RoundTrip`, and `log_mel_l1`.
         distances: of the generated stems from the true ones: Fréchet and kernel distance of the sounding latent
             frames, and of the timbres.
@@ -55,7 +55,7 @@ class Evaluation:
     def table(self) -> str:
         """The means as Markdown: a line a measure, then what the round trip keeps and the distances."""
         lines = ["| measure | " + " | ".join(self.scores) + " |", "| --- |" + " ---: |" * len(self.scores)]
-        for measure, name in MEASURES.items():
+        for measure, name in METRICS.items():
             cells = [_shown(self.mean(kind, measure)) for kind in self.scores]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         lines += ["", "| figure | mean |", "| --- | ---: |"]
@@ -122,7 +122,7 @@ def evaluate_pipeline(
         latents[MADE].append(_sounding(pipe, _encode(pipe, generated), generated))
 
     heard = {
-        kind: [HeardStem.of(audio, rate) for audio in track(some, description=f"hearing: {kind}")]
+        kind: [StemAnalysis.of(audio, rate) for audio in track(some, description=f"hearing: {kind}")]
         for kind, some in sounds.items()
     }
     heard[SWAPPED] = [*heard[MADE][1:], heard[MADE][0]]
@@ -217,9 +217,9 @@ def _distances(
 def _picture(evaluation: Evaluation) -> Figure:
     """Every measure by kind of stem: one point a song, and the mean."""
     picture = Figure(figsize=(16, 6), layout="constrained")
-    axes = picture.subplots(2, -(-len(MEASURES) // 2)).flatten()
+    axes = picture.subplots(2, -(-len(METRICS) // 2)).flatten()
     kinds = list(evaluation.scores)
-    for axis, (measure, name) in zip(axes, MEASURES.items(), strict=False):
+    for axis, (measure, name) in zip(axes, METRICS.items(), strict=False):
         for place, kind in enumerate(kinds):
             known = [figure for score in evaluation.scores[kind] if (figure := score[measure]) is not None]
             spots = place + 0.3 * (np.random.default_rng(0).random(len(known)) - 0.5)
@@ -228,7 +228,7 @@ def _picture(evaluation: Evaluation) -> Figure:
                 axis.plot([place - 0.3, place + 0.3], [np.mean(known)] * 2, color="black")
         axis.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
         axis.set(title=name)
-    for axis in axes[len(MEASURES) :]:
+    for axis in axes[len(METRICS) :]:
         axis.set_visible(False)
     return picture
 

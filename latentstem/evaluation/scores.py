@@ -11,7 +11,7 @@ from latentstem.evaluation.pitch import PitchTrack, track_pitch
 from latentstem.evaluation.register import density_ratio, median_pitch, register_distance
 from latentstem.evaluation.rhythm import beat_f1, beat_times, onset_f1, onset_times
 
-MEASURES = {
+METRICS = {
     "chord_share": "chord share",
     "root_share": "root share",
     "root_on_downbeat": "root on downbeat",
@@ -35,7 +35,7 @@ TOGETHER = 0.03
 
 
 @dataclass(frozen=True)
-class HeardStem:
+class StemAnalysis:
     """What the measures need to know of one stem.
 
     Attributes:
@@ -44,7 +44,7 @@ class HeardStem:
         beats: from `beat_times`.
 
     Example:
-        >>> heard = HeardStem.of(np.zeros(44100), 44100)
+        >>> heard = StemAnalysis.of(np.zeros(44100), 44100)
         >>> heard.pitch.voiced_share, len(heard.onsets), len(heard.beats)
         (0.0, 0, 0)
     """
@@ -54,7 +54,7 @@ class HeardStem:
     beats: np.ndarray
 
     @classmethod
-    def of(cls, audio: np.ndarray, sampling_rate: int) -> "HeardStem":
+    def of(cls, audio: np.ndarray, sampling_rate: int) -> "StemAnalysis":
         """Hears mono audio `(samples,)`."""
         return cls(
             track_pitch(audio, sampling_rate), onset_times(audio, sampling_rate), beat_times(audio, sampling_rate)
@@ -88,8 +88,8 @@ def written_onsets(part: Part) -> np.ndarray:
     return np.array(onsets)
 
 
-def score_stem(stem: HeardStem, song: Song, true: HeardStem, target: str = "bass") -> Score:
-    """Take all `MEASURES` of one stem.
+def score_stem(stem: StemAnalysis, song: Song, true: StemAnalysis, target: str = "bass") -> Score:
+    """Take all `METRICS` of one stem.
 
     Args:
         stem: the stem to judge.
@@ -105,7 +105,7 @@ def score_stem(stem: HeardStem, song: Song, true: HeardStem, target: str = "bass
 
     Example:
         >>> from latentstem.data.compose.composer import compose
-        >>> silent = HeardStem.of(np.zeros(44100), 44100)
+        >>> silent = StemAnalysis.of(np.zeros(44100), 44100)
         >>> score_stem(silent, compose(0, 10.0), silent)["register"] is None
         True
     """
@@ -125,7 +125,7 @@ def score_stem(stem: HeardStem, song: Song, true: HeardStem, target: str = "bass
         "register": median_pitch(stem.pitch),
         "register_distance": register_distance(true.pitch, stem.pitch),
     }
-    taken = UNPITCHED if part.is_drum else MEASURES
+    taken = UNPITCHED if part.is_drum else METRICS
     return {
         measure: float(figure) if measure in taken and not np.isnan(figure) else None
         for measure, figure in figures.items()

@@ -15,7 +15,7 @@ from latentstem.audio.io import MAX_DURATION, AudioReader
 from latentstem.audio.resampling import resample_blocks
 from latentstem.audio.temporary import TemporaryAudio
 from latentstem.data.score import Note
-from latentstem.evaluation.note_decoding import Loudest, Stroke, strokes
+from latentstem.evaluation.note_decoding import PeakLevels, Stroke, decode_notes
 from latentstem.evaluation.rhythm import ANALYSIS_RATE, mono_at_analysis_rate
 
 # In samples; whole frames of the pitch track, so that a block's frames are the recording's.
@@ -92,12 +92,12 @@ def _transcribe(
     read: Callable[[int, int], np.ndarray], samples: int, on_progress: Callable[[float], None] | None
 ) -> list[Note]:
     """Notes of a recording of so many samples at `ANALYSIS_RATE`, of which `read(first, stop)` gives a part."""
-    loudest = Loudest()
+    loudest = PeakLevels()
     for first, stop, begin, end in _blocks(samples):
         loudest = loudest.with_block(read(begin, end), first - begin, stop - begin)
     found: list[Stroke] = []
     for first, stop, begin, end in _blocks(samples):
-        _join(found, strokes(read(begin, end), loudest), first, begin)
+        _join(found, decode_notes(read(begin, end), loudest), first, begin)
         if on_progress is not None:
             on_progress(stop / samples)
     return _with_velocities(found)

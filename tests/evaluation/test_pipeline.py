@@ -9,7 +9,7 @@ import torch
 
 from latentstem.data.compose.composer import compose
 from latentstem.evaluation.pipeline import MADE, SWAPPED, TRIP, TRUE, Evaluation, evaluate_pipeline, write_evaluation
-from latentstem.evaluation.scores import MEASURES
+from latentstem.evaluation.scores import METRICS
 
 SEEDS = (1, 3)
 SECONDS = 6.0
@@ -70,7 +70,7 @@ def test_an_untrained_pipeline_is_judged_and_its_figures_are_written(songs, buil
     assert stored["scores"][MADE] == evaluation.scores[MADE]
     lines = files[1].read_text().splitlines()
     assert lines[0] == f"| measure | {TRUE} | {TRIP} | {MADE} | {SWAPPED} |"
-    assert all(any(line.startswith(f"| {name} |") for line in lines) for name in MEASURES.values())
+    assert all(any(line.startswith(f"| {name} |") for line in lines) for name in METRICS.values())
     assert f"| chord share | {evaluation.mean(TRUE, 'chord_share'):.3f} |" in files[1].read_text()
     assert files[2].read_bytes()[1:4] == b"PNG"
 
@@ -83,6 +83,6 @@ def test_one_song_has_no_mix_to_swap(songs, build_pipeline):
 
 
 def test_a_measure_that_no_song_has_has_no_mean():
-    evaluation = Evaluation(["a"], {MADE: [dict.fromkeys(MEASURES)]}, [], {})
+    evaluation = Evaluation(["a"], {MADE: [dict.fromkeys(METRICS)]}, [], {})
     assert evaluation.mean(MADE, "register") is None
     assert "| register, MIDI | - |" in evaluation.table()

@@ -120,9 +120,9 @@ def test_blocks_find_what_the_whole_has(play, monkeypatch, seed):
     audio = audio * level + 1e-4 * np.random.default_rng(seed).standard_normal(len(audio))
     whole = transcribe(audio, RATE)
     assert len(whole) > 20
-    heard, strokes = [], transcription.strokes
+    heard, strokes = [], transcription.decode_notes
     monkeypatch.setattr(
-        transcription, "strokes", lambda audio, *rest: heard.append(len(audio)) or strokes(audio, *rest)
+        transcription, "decode_notes", lambda audio, *rest: heard.append(len(audio)) or strokes(audio, *rest)
     )
     monkeypatch.setattr(transcription, "BLOCK", 3 * 43 * 512)
     monkeypatch.setattr(transcription, "SURROUNDINGS", 2 * 43 * 512)

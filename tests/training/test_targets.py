@@ -14,7 +14,7 @@ from latentstem.data.stems.check import check_folder
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder
 from latentstem.evaluation.pipeline import MADE, TRUE, evaluate_pipeline
-from latentstem.evaluation.scores import MEASURES, UNPITCHED, written_onsets
+from latentstem.evaluation.scores import METRICS, UNPITCHED, written_onsets
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.training.latents import cache_latents
 from latentstem.training.style_space import StyleFit, fit
@@ -71,7 +71,7 @@ def test_drums_are_scored_by_their_rhythm_alone(corpus, build_pipeline):
     evaluation = evaluate_pipeline(build_pipeline(), corpus, target="drums", num_inference_steps=1)
     assert len(evaluation.tracks) == 3
     for score in evaluation.scores[TRUE] + evaluation.scores[MADE]:
-        assert {measure for measure in MEASURES if score[measure] is not None} <= set(UNPITCHED)
+        assert {measure for measure in METRICS if score[measure] is not None} <= set(UNPITCHED)
     # The detector was made for basses: of soft cymbals beside loud drums it misses many.
     assert evaluation.mean(TRUE, "onset_f1") > 0.5
 

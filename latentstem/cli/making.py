@@ -123,6 +123,6 @@ def _until_interrupted(seeds: Iterable[int]) -> Iterator[int]:
 
 
 def _draw(picture: Path, signals: Any, sampling_rate: int) -> None:
-    from latentstem.plotting.spectrogram import draw_spectrograms
+    from latentstem.plotting.spectrogram import plot_spectrograms
 
-    draw_spectrograms(picture, signals, sampling_rate)
+    plot_spectrograms(picture, signals, sampling_rate)

@@ -37,7 +37,7 @@ _KIT = {
 }
 
 
-def song_picture(
+def plot_song(
     song: Song, mix: np.ndarray | None = None, stem: np.ndarray | None = None, target: str = "bass"
 ) -> Figure:
     """Draw a song.
@@ -57,7 +57,7 @@ def song_picture(
 
     Example:
         >>> from latentstem.data.compose.composer import compose
-        >>> figure = song_picture(compose(3, duration=8.0))
+        >>> figure = plot_song(compose(3, duration=8.0))
         >>> len(figure.axes)
         5
     """

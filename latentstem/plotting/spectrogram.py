@@ -63,7 +63,7 @@ def _window_at(audio: Tensor | TemporaryAudio, centre: int) -> Tensor:
     return torch.nn.functional.pad(inside, (before, _WINDOW - before - inside.shape[1]))
 
 
-def draw_spectrograms(
+def plot_spectrograms(
     path: str | os.PathLike[str], signals: Mapping[str, Tensor | TemporaryAudio], sampling_rate: int
 ) -> None:
     """Write one PNG with a spectrogram of each signal, on shared axes and one colour scale.
@@ -75,10 +75,10 @@ def draw_spectrograms(
 
     Example:
         >>> import tempfile, pathlib, torch
-        >>> from latentstem.plotting.spectrogram import draw_spectrograms
+        >>> from latentstem.plotting.spectrogram import plot_spectrograms
         >>> tone = torch.sin(torch.arange(44100) * 0.02)[None]
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     draw_spectrograms(f"{folder}/tone.png", {"a tone": tone}, 44100)
+        ...     plot_spectrograms(f"{folder}/tone.png", {"a tone": tone}, 44100)
         ...     pathlib.Path(f"{folder}/tone.png").read_bytes()[1:4]
         b'PNG'
     """
@@ -129,4 +129,4 @@ def write_preview(path: Path, sounds: dict[str, Tensor], sampling_rate: int) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     for name, audio in sounds.items():
         write_audio(Path(f"{path}-{name}.flac"), audio.clamp(-1, 1), sampling_rate)
-    draw_spectrograms(f"{path}.png", sounds, sampling_rate)
+    plot_spectrograms(f"{path}.png", sounds, sampling_rate)

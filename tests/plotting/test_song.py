@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from latentstem.data.compose.composer import compose
-from latentstem.plotting.song import song_picture
+from latentstem.plotting.song import plot_song
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def song():
 
 @pytest.mark.parametrize(("seed", "duration"), [(1, 24.0), (2, 24.0), (4, 60.0), (6, 2.0)])
 def test_no_text_lies_on_another_or_beyond_its_strip(seed, duration):
-    figure = song_picture(compose(seed, duration))
+    figure = plot_song(compose(seed, duration))
     renderer = FigureCanvasAgg(figure).get_renderer()
     for panel in figure.axes[:3]:
         frame = panel.get_window_extent(renderer)
@@ -28,7 +28,7 @@ def test_no_text_lies_on_another_or_beyond_its_strip(seed, duration):
 
 
 def test_all_notes_of_all_pitched_parts_are_drawn_and_every_section_is_named(song):
-    figure = song_picture(song)
+    figure = plot_song(song)
     sections, keys, chords, roll, _ = figure.axes
     drawn = sum(len(collection.get_paths()) for collection in roll.collections if collection.get_zorder() >= 2)
     assert drawn == sum(len(part.notes) for part in song.parts if not part.is_drum)
@@ -39,12 +39,12 @@ def test_all_notes_of_all_pitched_parts_are_drawn_and_every_section_is_named(son
 
 def test_audio_adds_a_spectrogram_each(song):
     audio = np.random.default_rng(0).normal(size=24 * 44100).astype(np.float32)
-    assert len(song_picture(song, mix=audio).axes) == 6
-    figure = song_picture(song, mix=audio, stem=audio)
+    assert len(plot_song(song, mix=audio).axes) == 6
+    figure = plot_song(song, mix=audio, stem=audio)
     assert [panel.get_ylabel() for panel in figure.axes[5:]] == ["mix", "bass"]
     assert all(panel.get_xlim() == (0, 24.0) for panel in figure.axes)
 
 
 def test_audio_must_have_one_channel(song):
     with pytest.raises(ValueError, match=r"mix has shape \(2, 10\), expected \(samples,\)"):
-        song_picture(song, mix=np.zeros((2, 10), dtype=np.float32))
+        plot_song(song, mix=np.zeros((2, 10), dtype=np.float32))

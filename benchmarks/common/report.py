@@ -88,13 +88,13 @@ def write_report(
         folder: where to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    report = {"benchmark": name, **_circumstances(), "settings": dict(settings), "figures": dict(figures)}
+    report = {"benchmark": name, **_environment(), "settings": dict(settings), "figures": dict(figures)}
     (folder / f"{name}.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     picture.savefig(folder / f"{name}.png", dpi=110, bbox_inches="tight")
     Console().print(f"wrote {name}.json and {name}.png in {folder}")
 
 
-def _circumstances() -> dict[str, Any]:
+def _environment() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _commit(),

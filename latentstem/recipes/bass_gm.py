@@ -31,14 +31,14 @@ from latentstem.data.stems.folder import StemFolder
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
-from latentstem.training.card import circumstances, markdown_table
+from latentstem.training.card import environment, markdown_table
 from latentstem.training.contrastive import ContrastiveTraining, contrastive_loss
 from latentstem.training.contrastive import train as train_judge
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.publish import Publication, publish
 from latentstem.training.style_space import StyleFit, fit
-from latentstem.training.style_swap import twins_distance
+from latentstem.training.style_swap import timbre_swap_loss
 from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
 from latentstem.training.unet_validation import velocity_errors
@@ -290,7 +290,7 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
         return {
             "log magnitude": float(log_magnitude_distance(played.log_magnitude, net.log_magnitude(stems))),
             "spectral distance": float(distance(played.sample, stems)),
-            "twins' distance": float(twins_distance(net, torch.cat([stems, others]), distance)),
+            "twins' distance": float(timbre_swap_loss(net, torch.cat([stems, others]), distance)),
         }
 
     untrained_losses, trained, decoded = map(losses, nets)
@@ -378,7 +378,7 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]], seeds: dict
             target=recipe.target,
             figure="chord share" if "chord_share" in denoised else "onset F1",
             generated=f"{denoised.get('chord_share', denoised.get('onset_f1')):.2f}",
-            **circumstances(Path(__file__).parent),
+            **environment(Path(__file__).parent),
         )
     )
 

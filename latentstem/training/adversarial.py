@@ -7,7 +7,7 @@ from latentstem.losses import hinge_discriminator_loss, hinge_generator_loss, r1
 from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.training.engine.run import TrainingRun
 
-CERTAIN = 0.9
+R1_CERTAINTY = 0.9
 """Certainty of the discriminator above which the penalty grows, and below which it shrinks."""
 R1_STEP = 1e-4
 """Share of its range by which it does so at every step."""
@@ -74,7 +74,7 @@ class Adversary:
         self.accelerator.backward(loss)
         self.optimizer.step()
         certainty = float((real_score.detach().mean() - fake_score.detach().mean()).clamp(0, 2) / 2)
-        self.r1_share = min(1.0, max(0.0, self.r1_share + (R1_STEP if certainty > CERTAIN else -R1_STEP)))
+        self.r1_share = min(1.0, max(0.0, self.r1_share + (R1_STEP if certainty > R1_CERTAINTY else -R1_STEP)))
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         """How well the discriminator tells decoded audio `(batch, channels, samples)` from real: the decoder's loss."""

@@ -17,12 +17,12 @@ def draw_speeds(count: int, varispeed: int) -> list[int]:
         varispeed: Greatest change, up and down.
 
     Returns:
-        One number a sound, for `augmented`.
+        One number a sound, for `augment`.
     """
     return torch.randint(-varispeed, varispeed + 1, (count,)).tolist()
 
 
-def augmented(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: float, equaliser_range: float) -> Tensor:
+def augment(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: float, equaliser_range: float) -> Tensor:
     """Sounds at a speed of their own each, a random gain and a random timbre.
 
     Args:
@@ -37,7 +37,7 @@ def augmented(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: fl
 
     Example:
         >>> audio = torch.randn(2, 1, 5000)
-        >>> augmented(audio, draw_speeds(2, 3), 4096, gain_range=6.0, equaliser_range=5.0).shape
+        >>> augment(audio, draw_speeds(2, 3), 4096, gain_range=6.0, equaliser_range=5.0).shape
         torch.Size([2, 1, 4096])
     """
     chosen = torch.stack(

@@ -24,13 +24,13 @@ from latentstem.data.stems.folder import StemFolder
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversarial import Adversary
-from latentstem.training.augmentation import augmented, draw_speeds
+from latentstem.training.augmentation import augment, draw_speeds
 from latentstem.training.autoencoder_validation import RoundTripValidation
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.budget import progress_bar
 from latentstem.training.engine.muon import muon_and_adamw
 from latentstem.training.engine.run import TrainingRun
-from latentstem.training.style_swap import exchanged, twins_distance
+from latentstem.training.style_swap import swap_style_means, timbre_swap_loss
 
 OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_carriers")
 """Layers of `AutoencoderSpectral` that touch sound: AdamW trains their matrices.
@@ -68,13 +68,13 @@ class AutoencoderTraining:
         adversarial_weight: Its weight.
         r1_weight: Greatest weight of the R1 penalty; it adapts to how certain the discriminator is.
         pitch_weight: Weight of the cross entropy with the pitch that YIN finds in the stems; mixes do not count.
-        exchanged_pitch_weight: Weight of that cross entropy where the latents took the time-mean of another stem's:
+        swap_pitch_weight: Weight of that cross entropy where the latents took the time-mean of another stem's:
             teaches the encoder to keep notes out of the mean, which style grounding exchanges, and the decoder to read
             them without it.
         twins: Folder of tracks of two stems, the target and the same notes on another instrument (songs of
             `latentstem.data.compose.timbre_pairs`): teaches the decoder to play a changed style as asked. None goes
             without.
-        twins_weight: Weight of `twins_distance`.
+        twins_weight: Weight of `timbre_swap_loss`.
         twins_after: Share of the budget after which it joins; from the beginning it slows what the net learns first.
         mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
         ema_decay: Decay of the moving average of the weights.
@@ -105,7 +105,7 @@ class AutoencoderTraining:
     adversarial_weight: float = 0.05
     r1_weight: float = 10.0
     pitch_weight: float = 0.2
-    exchanged_pitch_weight: float = 0.2
+    swap_pitch_weight: float = 0.2
     twins: Path | None = None
     twins_weight: float = 1.0
     twins_after: float = 0.2
@@ -183,7 +183,7 @@ def train(settings: AutoencoderTraining) -> Path:
         return {} if validation is None else validation(averaged, losses, preview)
 
     gain, timbre = settings.gain_range, settings.equaliser_range
-    vary = partial(augmented, samples=crop_samples, gain_range=gain, equaliser_range=timbre)
+    vary = partial(augment, samples=crop_samples, gain_range=gain, equaliser_range=timbre)
     target = settings.output / "autoencoder"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     model.train()
@@ -199,7 +199,7 @@ def train(settings: AutoencoderTraining) -> Path:
                 both = torch.cat(pair).to(run.accelerator.device, non_blocking=True)
                 both = vary(both, 2 * draw_speeds(len(pair[0]), settings.varispeed))  # both of a pair at one speed
                 with run.accelerator.autocast():
-                    distance_of_twins = twins_distance(run.accelerator.unwrap_model(run.model), both, distance)
+                    distance_of_twins = timbre_swap_loss(run.accelerator.unwrap_model(run.model), both, distance)
                 losses["twins"] = settings.twins_weight * distance_of_twins
         run.update(torch.stack(list(losses.values())).sum())
         run.show(bar, losses)
@@ -291,7 +291,7 @@ def _losses(
     mixes = round(settings.mix_share * len(audio))
     stems, some = audio[mixes:], audio[mixes:][: -(-len(audio) // 2)]
     # Without carriers the decoder names no pitch.
-    pitch_weight, exchanged_weight = settings.pitch_weight, settings.exchanged_pitch_weight
+    pitch_weight, exchanged_weight = settings.pitch_weight, settings.swap_pitch_weight
     if output.pitch is None:
         pitch_weight = exchanged_weight = 0.0
     frequency = _frequency(stems, model) if pitch_weight or exchanged_weight else None
@@ -299,7 +299,7 @@ def _losses(
         losses["pitch"] = pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
     if frequency is not None and exchanged_weight:
         with run.accelerator.autocast():
-            played = exchanged(model, some)
+            played = swap_style_means(model, some)
         if played.pitch is not None:
             losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
     if adversary is not None and run.budget.progress >= settings.adversarial_after:

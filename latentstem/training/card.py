@@ -12,7 +12,7 @@ import torch
 PACKAGES = ("torch", "diffusers", "accelerate", "numpy")
 
 
-def circumstances(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """What a card has to say of a training that its settings do not.
 
     Args:
@@ -22,7 +22,7 @@ def circumstances(folder: Path) -> dict[str, str]:
         "commit" (with `+` where the files differ from it), "machine" and "versions".
 
     Example:
-        >>> sorted(circumstances(Path()))
+        >>> sorted(environment(Path()))
         ['commit', 'machine', 'versions']
     """
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""

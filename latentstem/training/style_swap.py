@@ -8,7 +8,7 @@ from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral, AutoencoderSpectralDecoderOutput
 
 
-def exchanged(model: AutoencoderSpectral, audio: Tensor, places: int = 1) -> AutoencoderSpectralDecoderOutput:
+def swap_style_means(model: AutoencoderSpectral, audio: Tensor, places: int = 1) -> AutoencoderSpectralDecoderOutput:
     """Decode latents that took the time-mean of others in the batch, as style grounding exchanges it.
 
     The notes still ought to be those of `audio`. Unless that is trained, the mean holds much of the pitch, and a style
@@ -27,7 +27,7 @@ def exchanged(model: AutoencoderSpectral, audio: Tensor, places: int = 1) -> Aut
     return cast(AutoencoderSpectralDecoderOutput, model.decode(latents - mean + mean.roll(places, dims=0)))
 
 
-def twins_distance(model: AutoencoderSpectral, twins: Tensor, distance: MultiScaleSpectralDistance) -> Tensor:
+def timbre_swap_loss(model: AutoencoderSpectral, twins: Tensor, distance: MultiScaleSpectralDistance) -> Tensor:
     """How far a sound that took its twin's time-mean is from its twin.
 
     Two instruments that play the same notes differ in nothing but style: with its twin's mean each is to become the
@@ -46,11 +46,11 @@ def twins_distance(model: AutoencoderSpectral, twins: Tensor, distance: MultiSca
         >>> import torch
         >>> model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4)
         >>> twins = 0.1 * torch.randn(2, 1, 4 * 4096)
-        >>> twins_distance(model, twins, MultiScaleSpectralDistance(44100, (512,))).shape
+        >>> timbre_swap_loss(model, twins, MultiScaleSpectralDistance(44100, (512,))).shape
         torch.Size([])
     """
     pairs = len(twins) // 2
     wanted = twins.roll(pairs, dims=0)
-    played = exchanged(model, twins, pairs)
+    played = swap_style_means(model, twins, pairs)
     assert played.log_magnitude is not None  # only what is decoded in tiles lacks it
     return log_magnitude_distance(played.log_magnitude, model.log_magnitude(wanted)) + distance(played.sample, wanted)

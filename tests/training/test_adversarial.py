@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latentstem.training.adversarial import CERTAIN, R1_STEP, Adversary
+from latentstem.training.adversarial import R1_CERTAINTY, R1_STEP, Adversary
 from latentstem.training.engine.budget import Budget
 from latentstem.training.engine.run import TrainingRun
 
@@ -26,12 +26,12 @@ class Fixed(torch.nn.Module):
         return self.weight * audio.mean(dim=(1, 2))
 
 
-@pytest.mark.parametrize("certainty", [0.0, CERTAIN - 0.01, CERTAIN + 0.01, 1.0])
+@pytest.mark.parametrize("certainty", [0.0, R1_CERTAINTY - 0.01, R1_CERTAINTY + 0.01, 1.0])
 def test_the_penalty_grows_only_while_the_discriminator_is_certain(adversary, certainty):
     adversary.model = Fixed(2 * certainty)
     adversary.r1_share = 0.5
     adversary.step(torch.ones(2, 1, 8), torch.zeros(2, 1, 8))
-    assert adversary.r1_share == pytest.approx(0.5 + (R1_STEP if certainty > CERTAIN else -R1_STEP))
+    assert adversary.r1_share == pytest.approx(0.5 + (R1_STEP if certainty > R1_CERTAINTY else -R1_STEP))
 
 
 @pytest.mark.parametrize(("share", "distance"), [(0.0, 0.0), (1.0, 2.0)])

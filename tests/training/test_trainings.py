@@ -24,7 +24,7 @@ from latentstem.training.contrastive import train as train_judge
 from latentstem.training.engine import run as loop
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.style_space import StyleFit, fit, sounding_mean
-from latentstem.training.style_swap import exchanged, twins_distance
+from latentstem.training.style_swap import swap_style_means, timbre_swap_loss
 from latentstem.training.unet import LatentCrops, UNetTraining
 from latentstem.training.unet import train as train_unet
 
@@ -257,7 +257,7 @@ def regrouped(audio):
 def test_exchanging_asks_the_decoder_for_each_sound_with_the_mean_of_another(regrouping, places):
     audio = torch.randn(4, 1, 30)
     (latents,) = regrouping.encode(audio, return_dict=False)
-    (asked,) = regrouping.encode(exchanged(regrouping, audio, places).sample, return_dict=False)
+    (asked,) = regrouping.encode(swap_style_means(regrouping, audio, places).sample, return_dict=False)
     for item in range(4):
         own, other = latents[item], latents[item - places]
         wanted = own - own.mean(-1, keepdim=True) + other.mean(-1, keepdim=True)
@@ -270,11 +270,11 @@ def test_twins_are_told_apart_by_their_means_and_each_is_to_become_its_own(regro
     basses = torch.randn(3, 1, 120)
     instruments = torch.randn(3, 1, 3).repeat(1, 1, 40)
     twins = torch.cat([basses, basses + instruments])
-    assert float(twins_distance(regrouping, twins, distance)) < 1e-4
+    assert float(timbre_swap_loss(regrouping, twins, distance)) < 1e-4
     strangers = torch.cat([basses, (basses + instruments).roll(1, dims=0)])
-    assert float(twins_distance(regrouping, strangers, distance)) > 0.5
+    assert float(timbre_swap_loss(regrouping, strangers, distance)) > 0.5
     deaf = SimpleNamespace(**vars(regrouping) | {"decode": lambda latents: regrouped(twins)})
-    assert float(twins_distance(deaf, twins, distance)) > 0.5
+    assert float(timbre_swap_loss(deaf, twins, distance)) > 0.5
 
 
 def test_twins_join_the_training_late(stems, tmp_path):
@@ -308,7 +308,7 @@ def test_exchanged_pitches_teach_the_encoder_unless_it_is_frozen(decoder_only):
     codec = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4, carriers=128)
     for name, parameter in codec.named_parameters():
         parameter.requires_grad_(not (decoder_only and name.startswith("encoder_")))
-    played = exchanged(codec, 0.1 * torch.randn(2, 1, 8 * 4096))
+    played = swap_style_means(codec, 0.1 * torch.randn(2, 1, 8 * 4096))
     played.pitch.square().mean().backward()
     assert (codec.encoder_out.weight.grad is None) == decoder_only
     assert codec.decoder_carriers.pitch.weight.grad.abs().sum() > 0

@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-ROUNDS = (
+POLAR_EXPRESS_COEFFICIENTS = (
     (8.3019, -24.0425, 17.4700),
     (4.0090, -2.9278, 0.5427),
     (3.4962, -2.5714, 0.5039),
@@ -123,8 +123,8 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     wide = matrices.mT if tall else matrices
     wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     gram = wide @ wide.mT
-    product = factor = _factor(gram, *ROUNDS[0])
-    for coefficients in ROUNDS[1:]:
+    product = factor = _factor(gram, *POLAR_EXPRESS_COEFFICIENTS[0])
+    for coefficients in POLAR_EXPRESS_COEFFICIENTS[1:]:
         gram = factor @ gram @ factor
         factor = _factor(gram, *coefficients)
         product = factor @ product

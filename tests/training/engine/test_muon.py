@@ -31,7 +31,7 @@ def test_singular_vectors_stay_and_singular_values_come_near_one(shape, seed, sc
 
 def test_every_singular_value_from_the_stated_least_on_is_led_into_the_stated_range():
     values = torch.logspace(math.log10(0.003), 0, 1000, dtype=torch.float64)
-    for linear, cubic, quintic in muon.ROUNDS:
+    for linear, cubic, quintic in muon.POLAR_EXPRESS_COEFFICIENTS:
         values = linear * values + cubic * values**3 + quintic * values**5
     assert values.min() > 0.78 and values.max() < 1.22
 
@@ -49,7 +49,7 @@ def nets(seed: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has one to compare with since 2.9")
 def test_steps_are_those_of_torch_which_computes_them_in_bfloat16(monkeypatch):
-    monkeypatch.setattr(muon, "ROUNDS", 5 * [(3.4445, -4.7750, 2.0315)])  # torch's
+    monkeypatch.setattr(muon, "POLAR_EXPRESS_COEFFICIENTS", 5 * [(3.4445, -4.7750, 2.0315)])  # torch's
     ours, theirs = nets(0)
     start = torch.cat([parameter.detach().flatten() for parameter in ours])
     mine = Muon(ours, lr=0.1, momentum=0.9, weight_decay=0.1)

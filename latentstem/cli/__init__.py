@@ -17,8 +17,8 @@ from latentstem.cli.accompany import accompany
 from latentstem.cli.data import corpus, data_app
 from latentstem.cli.errors import UsageError, explained, one_line
 from latentstem.cli.evaluate import evaluate
-from latentstem.cli.interruption import interruptible
 from latentstem.cli.loading import choose_device, load_pipeline
+from latentstem.cli.signals import interruptible
 from latentstem.cli.train import train_app
 from latentstem.cli.ui import ui
 

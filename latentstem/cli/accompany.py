@@ -11,8 +11,8 @@ from latentstem.cli.batch import make_each
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline, target_name
 from latentstem.cli.outputs import check_outputs, is_batch, plan_jobs
-from latentstem.cli.quiet import quiet_decoders
 from latentstem.cli.report import Report
+from latentstem.cli.stderr import quiet_decoders
 
 if TYPE_CHECKING:
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
@@ -130,7 +130,7 @@ def accompany(
     """
     from latentstem.audio.io import AudioReader, read_audio
     from latentstem.audio.resampling import resample
-    from latentstem.cli.making import StemMaker
+    from latentstem.cli.session import StemMaker
     from latentstem.pipelines.init_stem import check_init_stem
     from latentstem.pipelines.quality import Quality
 

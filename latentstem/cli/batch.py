@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from latentstem.cli.errors import CommandError, explained
-from latentstem.cli.interruption import stop_if_interrupted
 from latentstem.cli.outputs import Job
 from latentstem.cli.report import Report
+from latentstem.cli.signals import stop_if_interrupted
 
 
 def make_each(

@@ -13,10 +13,10 @@ from rich.progress import Progress
 
 from latentstem.audio.formats import Bits
 from latentstem.cli.errors import library_errors
-from latentstem.cli.interruption import stop_if_interrupted
 from latentstem.cli.outputs import Job
-from latentstem.cli.quiet import quiet_decoders
 from latentstem.cli.report import MadeStem, Report
+from latentstem.cli.signals import stop_if_interrupted
+from latentstem.cli.stderr import quiet_decoders
 from latentstem.pipelines.candidates import Candidate, best_candidates, draw_candidates
 from latentstem.pipelines.file_to_file import InitStemFile, MixFile
 from latentstem.pipelines.init_stem import Ranges

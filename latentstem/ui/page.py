@@ -10,10 +10,10 @@ import gradio as gr
 from gradio.themes import Base
 
 from latentstem.pipelines.quality import Quality
+from latentstem.ui.generator import GenerationRequest, Generator
 from latentstem.ui.player import SCRIPT, STYLE, player_html
+from latentstem.ui.sessions import Sessions
 from latentstem.ui.status import error_html, message_html
-from latentstem.ui.studio import Studio, Wishes
-from latentstem.ui.visits import Visits
 
 THEME = Base(primary_hue="violet", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono="monospace")
 CSS = (files("latentstem.ui") / "page.css").read_text(encoding="utf-8")
@@ -24,20 +24,20 @@ _MOST_TAKES = 8
 _GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
 
 
-def build_page(studio: Studio, visits: Visits) -> gr.Blocks:
+def build_page(generator: Generator, sessions: Sessions) -> gr.Blocks:
     """Lay the page out.
 
     Args:
-        studio: What makes the stems.
-        visits: Who is there, and what runs for them.
+        generator: What makes the stems.
+        sessions: Who is there, and what runs for them.
 
     Returns:
         The page, to be mounted or launched with `THEME` and `CSS`.
 
     Example:
-        >>> build_page(studio, Visits(Path("/tmp/stems"))).launch(theme=THEME, css=CSS)  # doctest: +SKIP
+        >>> build_page(generator, Sessions(Path("/tmp/stems"))).launch(theme=THEME, css=CSS)  # doctest: +SKIP
     """
-    guidance_scale = float(studio.pipe.guider.guidance_scale)
+    guidance_scale = float(generator.pipe.guider.guidance_scale)
     with gr.Blocks(title="latentstem", analytics_enabled=False) as page:
         gr.HTML(_HEADING)
         with gr.Row():
@@ -76,20 +76,22 @@ def build_page(studio: Studio, visits: Visits) -> gr.Blocks:
                 return
             style_path = None if style_file is None else Path(style_file)
             quality = Quality(quality_name)
-            wishes = Wishes(Path(mix_file), style_path, quality, number, first_seed, style_strength, scale)
+            generation_request = GenerationRequest(
+                Path(mix_file), style_path, quality, number, first_seed, style_strength, scale
+            )
             yield {status: message_html("Listening to the mix"), player: "", **busy(True)}
-            with closing(visits.run(studio, wishes, _visitor(request))) as shown:
+            with closing(sessions.run(generator, generation_request, _visitor(request))) as shown:
                 for said, takes in shown:
                     yield {status: said} if takes is None else {status: said, player: player_html(takes)}
 
         def stop(request: gr.Request) -> dict[Any, Any]:
-            visits.stop(_visitor(request))
+            sessions.stop(_visitor(request))
             return {cancel: gr.update(interactive=False)}
 
         def leave(request: gr.Request) -> None:
-            visits.end(_visitor(request))
+            sessions.end(_visitor(request))
 
-        # Runs wait for each other in the studio and not in Gradio's queue, so that one which waits can be cancelled.
+        # Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
         quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         asked = [mix, style, quality, count, seed, strength, guidance]
         run = generate.click(make, asked, [status, player, generate, cancel], **quietly)

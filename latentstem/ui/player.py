@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from latentstem.ui.takes import Sound, Take
+from latentstem.ui.results import Result, Sound
 
 SCRIPT = (files("latentstem.ui") / "player.js").read_text(encoding="utf-8")
 STYLE = (files("latentstem.ui") / "player.css").read_text(encoding="utf-8")
@@ -19,7 +19,7 @@ STYLE = (files("latentstem.ui") / "player.css").read_text(encoding="utf-8")
 _VIEWS = {"both": "Mix + stem", "stem": "Stem", "mix": "Mix"}
 
 
-def player_html(takes: Sequence[Take]) -> str:
+def player_html(takes: Sequence[Result]) -> str:
     """The player of some takes of one mix; nothing where there are none.
 
     Args:
@@ -30,7 +30,7 @@ def player_html(takes: Sequence[Take]) -> str:
 
     Example:
         >>> sound = Sound(Path("/tmp/a b.wav"), Path("/tmp/a b.png"), np.zeros((2, 600)))
-        >>> take = Take(seed=7, seconds=20.0, score=None, mix=sound, stem=sound, both=sound)
+        >>> take = Result(seed=7, seconds=20.0, score=None, mix=sound, stem=sound, both=sound)
         >>> html = player_html([take])
         >>> "seed 7" in html, "/gradio_api/file=/tmp/a%20b.wav" in html
         (True, True)
@@ -52,7 +52,7 @@ def player_html(takes: Sequence[Take]) -> str:
 </section>"""
 
 
-def _card(number: int, take: Take, best: bool) -> str:
+def _card(number: int, take: Result, best: bool) -> str:
     fit = "" if take.score is None else f'<span title="Logit of the judge">fit {take.score:.2f}</span>'
     badge = '<span class="badge">fits best</span>' if best else ""
     pictures = "".join(
@@ -77,13 +77,13 @@ def _card(number: int, take: Take, best: bool) -> str:
 </article>"""
 
 
-def _best(takes: Sequence[Take]) -> int | None:
+def _best(takes: Sequence[Result]) -> int | None:
     """The take that the judge likes best; none where there is nothing to choose from."""
     scores = [take.score for take in takes if take.score is not None]
     return scores.index(max(scores)) if len(scores) > 1 and len(scores) == len(takes) else None
 
 
-def _sounds(take: Take) -> list[tuple[str, Sound]]:
+def _sounds(take: Result) -> list[tuple[str, Sound]]:
     return [("both", take.both), ("stem", take.stem), ("mix", take.mix)]
 
 

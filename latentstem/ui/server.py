@@ -17,8 +17,8 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.access import AccessControl, App, Message, Receive, Send
-from latentstem.ui.studio import Studio
-from latentstem.ui.visits import Visits
+from latentstem.ui.generator import Generator
+from latentstem.ui.sessions import Sessions
 
 # What a browser may load: what comes from this server. Gradio compiles its templates, hence 'unsafe-eval'.
 _POLICY = (
@@ -48,43 +48,43 @@ class _Policy:
 class _Server(uvicorn.Server):
     """Ends soon after the signal, though every open page holds a connection for as long as it is open."""
 
-    def __init__(self, app: FastAPI, visits: Visits):
+    def __init__(self, app: FastAPI, sessions: Sessions):
         super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-        self.visits = visits
+        self.sessions = sessions
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is cut off on purpose
-        self.visits.end_all()
+        self.sessions.end_all()
         super().handle_exit(sig, frame)
 
 
-def create_app(studio: Studio, visits: Visits, host: str) -> FastAPI:
+def create_app(generator: Generator, sessions: Sessions, host: str) -> FastAPI:
     """The page and its files as an ASGI app.
 
     Args:
-        studio: What makes the stems.
-        visits: Who is there; of their folder, and of no other, files are served, to each visitor their own.
+        generator: What makes the stems.
+        sessions: Who is there; of their folder, and of no other, files are served, to each visitor their own.
         host: The address that it will listen on.
 
     Returns:
         The app.
 
     Example:
-        >>> app = create_app(studio, Visits(Path("/tmp/stems")), "127.0.0.1")  # doctest: +SKIP
+        >>> app = create_app(generator, Sessions(Path("/tmp/stems")), "127.0.0.1")  # doctest: +SKIP
     """
-    os.environ.update(_environment(visits.folder))
+    os.environ.update(_environment(sessions.folder))
     import gradio  # it looks at these, and makes folders, as it is imported
 
     from latentstem.ui.page import CSS, THEME, build_page
 
     app = FastAPI(openapi_url=None)
-    page = build_page(studio, visits)
+    page = build_page(generator, sessions)
     page.has_launched = True  # where a file argument lies, Gradio checks only on a page that was launched, not mounted
     gradio.mount_gradio_app(
         app,
         page,
         path="/",
-        max_file_size=_HEADERS + int(_BYTES_PER_SECOND * studio.max_duration),
+        max_file_size=_HEADERS + int(_BYTES_PER_SECOND * generator.max_duration),
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -93,7 +93,7 @@ def create_app(studio: Studio, visits: Visits, host: str) -> FastAPI:
         theme=THEME,
         css=CSS,
     )
-    app.add_middleware(AccessControl, files=visits.files)
+    app.add_middleware(AccessControl, files=sessions.files)
     app.add_middleware(_Policy)
     if is_loopback(host) and ":" not in host:  # a foreign name that leads here is another site's trick
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host])
@@ -142,14 +142,14 @@ def serve(pipe: StemAccompanimentPipeline, listener: socket.socket, max_duration
     host, port = listener.getsockname()[:2]
     with tempfile.TemporaryDirectory(prefix="latentstem-ui-", ignore_cleanup_errors=True) as name:
         # Resolved: Gradio compares real paths with it, and the temporary folder may be reached by a link.
-        visits = Visits(Path(name).resolve())
-        app = create_app(Studio(pipe, max_duration), visits, host)
+        sessions = Sessions(Path(name).resolve())
+        app = create_app(Generator(pipe, max_duration), sessions, host)
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         print(f"{url}: the page; Ctrl-C ends it", flush=True)
         if open_browser:
             webbrowser.open(url)
         with suppress(KeyboardInterrupt):  # how it is meant to end
-            _Server(app, visits).run(sockets=[listener])
+            _Server(app, sessions).run(sockets=[listener])
 
 
 def is_loopback(host: str) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from latentstem.ui.studio import Sampling
-from latentstem.ui.takes import Take
+from latentstem.ui.generator import Sampling
+from latentstem.ui.results import Result
 
 
 def message_html(text: str) -> str:
@@ -31,11 +31,11 @@ def error_html(text: str) -> str:
     return f'<p class="message error" role="alert">{escape(text)}</p>'
 
 
-def progress_html(moment: Sampling, sketch: bytes | None) -> str:
+def progress_html(event: Sampling, sketch: bytes | None) -> str:
     """How far it is, and what the stem is becoming.
 
     Args:
-        moment: Now.
+        event: Now.
         sketch: The newest picture, a PNG, that there is; perhaps from an earlier step.
 
     Returns:
@@ -46,19 +46,19 @@ def progress_html(moment: Sampling, sketch: bytes | None) -> str:
         >>> "Take 1 of 2: step 3 of 8" in html
         True
     """
-    doing = f"Take {moment.take + 1} of {moment.takes}: step {moment.step} of {moment.steps}"
-    text = doing if moment.step else "Listening to the mix"
+    doing = f"Take {event.take + 1} of {event.takes}: step {event.step} of {event.steps}"
+    text = doing if event.step else "Listening to the mix"
     picture = ""
     if sketch is not None:
         data = b64encode(sketch).decode()
         picture = f'<img class="sketch" src="data:image/png;base64,{data}" alt="Spectrogram of the stem so far">'
     return (
-        f'<p class="message" role="status">{text}</p><progress value="{moment.share:.4f}" max="1">{text}</progress>'
+        f'<p class="message" role="status">{text}</p><progress value="{event.share:.4f}" max="1">{text}</progress>'
         f"{picture}"
     )
 
 
-def finished_text(takes: Sequence[Take], seconds: float) -> str:
+def finished_text(takes: Sequence[Result], seconds: float) -> str:
     """What was made, and how long that took.
 
     Args:
@@ -69,9 +69,9 @@ def finished_text(takes: Sequence[Take], seconds: float) -> str:
         One line.
 
     Example:
-        >>> from latentstem.ui.takes import Sound
+        >>> from latentstem.ui.results import Sound
         >>> sound = Sound(Path("a.wav"), Path("a.png"), None)
-        >>> finished_text([Take(0, 20.0, None, sound, sound, sound)], 3.21)
+        >>> finished_text([Result(0, 20.0, None, sound, sound, sound)], 3.21)
         '1 take of 20.0 s, made in 3.2 s'
     """
     number = f"{len(takes)} take{'s' if len(takes) > 1 else ''}"

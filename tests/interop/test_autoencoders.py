@@ -22,7 +22,7 @@ from latentstem import (
 from latentstem.cli import main
 from latentstem.models.codec import encode_audio
 from latentstem.pipelines.quality import Quality
-from latentstem.ui.studio import Sampling, Studio, Wishes
+from latentstem.ui.generator import GenerationRequest, Generator, Sampling
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 
@@ -204,7 +204,7 @@ def test_the_command_line_writes_a_stem_as_long_as_the_mix(pipe, mix, tmp_path, 
 def test_the_page_makes_a_stem_as_long_as_the_mix(pipe, mix, tmp_path):
     (tmp_path / "run").mkdir()
     pipe.register_to_config(target="strings")
-    *progress, take = Studio(pipe).generate(Wishes(mix, quality=Quality.FAST), tmp_path / "run")
+    *progress, take = Generator(pipe).generate(GenerationRequest(mix, quality=Quality.FAST), tmp_path / "run")
     stem, rate = read_audio(take.stem.file)
     assert take.stem.file.name == "my mix-strings-0.wav"
     assert (rate, stem.shape) == (22_050, (1, 12_345)) and stem.std() > 1e-4

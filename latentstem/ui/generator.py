@@ -17,12 +17,12 @@ from latentstem.pipelines.file_to_file import MixFile
 from latentstem.pipelines.quality import Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.background import in_background
-from latentstem.ui.sketch import Sketch
-from latentstem.ui.takes import Take, write_take
+from latentstem.ui.live_preview import Sketch
+from latentstem.ui.results import Result, write_result
 
 
 @dataclass(frozen=True)
-class Wishes:
+class GenerationRequest:
     """What was asked for.
 
     Attributes:
@@ -35,7 +35,7 @@ class Wishes:
         guidance_scale: How strongly the mix is followed; None: as the weights say.
 
     Example:
-        >>> Wishes(Path("mix.wav"), count=3, seed=5).seeds
+        >>> GenerationRequest(Path("mix.wav"), count=3, seed=5).seeds
         range(5, 8)
     """
 
@@ -54,11 +54,11 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """Another wish is being granted.
+class Queued:
+    """Another request is being worked on.
 
     Example:
-        >>> Waiting()
+        >>> Queued()
         Waiting()
     """
 
@@ -91,12 +91,12 @@ class Sampling:
         return (self.take + self.step / self.steps) / self.takes
 
 
-Moment = Waiting | Sampling | Take
+Event = Queued | Sampling | Result
 """What is told of the work at a time."""
 
 
-class Studio:
-    """A pipeline that makes one wish come true at a time.
+class Generator:
+    """A pipeline that works on one request at a time.
 
     Args:
         pipe: Loaded, on its device.
@@ -109,10 +109,10 @@ class Studio:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     mix = Path(folder) / "mix.wav"
         ...     latentstem.write_audio(mix, 0.1 * torch.randn(1, 44100), 44100)
-        ...     *progress, take = Studio(pipe).generate(Wishes(mix, quality=Quality.FAST), Path(folder))
+        ...     *progress, take = Generator(pipe).generate(GenerationRequest(mix, quality=Quality.FAST), Path(folder))
         ...     take.stem.file.name, latentstem.read_audio(take.stem.file)[0].shape
         ('mix-bass-0.wav', torch.Size([1, 44100]))
-        >>> [moment.step for moment in progress]
+        >>> [event.step for event in progress]
         [0, 1, 2, 3, 4, 5, 6, 7, 8]
     """
 
@@ -122,11 +122,13 @@ class Studio:
         self._lock = threading.Lock()
         pipe.set_progress_bar_config(disable=True)
 
-    def generate(self, wishes: Wishes, folder: Path, stop: threading.Event | None = None) -> Iterator[Moment]:
+    def generate(
+        self, request: GenerationRequest, folder: Path, stop: threading.Event | None = None
+    ) -> Iterator[Event]:
         """Make the stems, and tell how far it is.
 
         Args:
-            wishes: What to make.
+            request: What to make.
             folder: Where the files go; there must be one.
             stop: Set by whoever wants it to end, after the step that it is at; so does closing the iterator.
 
@@ -136,31 +138,31 @@ class Studio:
         Raises:
             ValueError: Something that the caller can mend, an `AudioError` where it is a file; one line.
         """
-        return in_background(partial(self._work, wishes, folder), stop)
+        return in_background(partial(self._work, request, folder), stop)
 
-    def _work(self, wishes: Wishes, folder: Path, emit: Callable[[Moment], None]) -> None:
+    def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event], None]) -> None:
         while not self._lock.acquire(timeout=0.2):
-            emit(Waiting())
+            emit(Queued())
         try:
-            steps = wishes.quality.apply_to(self.pipe)
-            emit(Sampling(0, wishes.count, 0, steps))
-            for path in filter(None, (wishes.mix, wishes.style)):
+            steps = request.quality.apply_to(self.pipe)
+            emit(Sampling(0, request.count, 0, steps))
+            for path in filter(None, (request.mix, request.style)):
                 check_sounding(path, self.max_duration)
-            style = None if wishes.style is None else self._read_style(wishes.style)
-            mix = MixFile.encode(self.pipe, wishes.mix, self.max_duration)
-            for take, seed in enumerate(wishes.seeds):
+            style = None if request.style is None else self._read_style(request.style)
+            mix = MixFile.encode(self.pipe, request.mix, self.max_duration)
+            for take, seed in enumerate(request.seeds):
                 (made,) = draw_candidates(
                     self.pipe,
                     [seed],
                     mix.latents,
                     style=style,
-                    style_strength=wishes.style_strength,
+                    style_strength=request.style_strength,
                     num_inference_steps=steps,
-                    guidance_scale=wishes.guidance_scale,
-                    callback_on_step_end=_watch(Sampling(take, wishes.count, 0, steps), Sketch(self.pipe, mix), emit),
+                    guidance_scale=request.guidance_scale,
+                    callback_on_step_end=_watch(Sampling(take, request.count, 0, steps), Sketch(self.pipe, mix), emit),
                     callback_on_step_end_tensor_inputs=["denoised"],
                 )
-                emit(write_take(self.pipe, mix, made.latents, seed, folder))
+                emit(write_result(self.pipe, mix, made.latents, seed, folder))
         finally:
             self._lock.release()
 
@@ -169,7 +171,7 @@ class Studio:
         return resample(audio, rate, self.pipe.sampling_rate)[None]
 
 
-def _watch(begin: Sampling, sketch: Sketch, emit: Callable[[Moment], None]) -> Callable[..., dict[str, Tensor]]:
+def _watch(begin: Sampling, sketch: Sketch, emit: Callable[[Event], None]) -> Callable[..., dict[str, Tensor]]:
     """What the pipeline calls after each step; it changes nothing."""
 
     def on_step(_: Any, step: int, __: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

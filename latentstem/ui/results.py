@@ -32,7 +32,7 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Take:
+class Result:
     """One finished stem.
 
     Attributes:
@@ -45,7 +45,7 @@ class Take:
 
     Example:
         >>> sound = Sound(Path("bass.wav"), Path("bass.png"), np.zeros((2, 600)))
-        >>> Take(seed=0, seconds=20.0, score=None, mix=sound, stem=sound, both=sound).stem.file.name
+        >>> Result(seed=0, seconds=20.0, score=None, mix=sound, stem=sound, both=sound).stem.file.name
         'bass.wav'
     """
 
@@ -57,7 +57,7 @@ class Take:
     both: Sound
 
 
-def write_take(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor, seed: int, folder: Path) -> Take:
+def write_result(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor, seed: int, folder: Path) -> Result:
     """Decode a stem and write what is to be heard and seen of it.
 
     Args:
@@ -91,4 +91,4 @@ def write_take(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor, s
 
     mix.write_stem(pipe, latents, stem, both, draw)
     score = None if pipe.judge is None else pipe.score(mix.latents, latents).item()
-    return Take(seed, mix.samples / mix.reader.sampling_rate, score, **sounds)
+    return Result(seed, mix.samples / mix.reader.sampling_rate, score, **sounds)

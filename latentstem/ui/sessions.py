@@ -4,16 +4,16 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Generator
+from collections import abc
 from dataclasses import dataclass
 from pathlib import Path
 
+from latentstem.ui.generator import GenerationRequest, Generator, Queued
+from latentstem.ui.results import Result
 from latentstem.ui.status import error_html, explain, finished_text, message_html, progress_html
-from latentstem.ui.studio import Studio, Waiting, Wishes
-from latentstem.ui.takes import Take
 from latentstem.ui.visitor_files import VisitorFiles
 
-Shown = tuple[str, list[Take] | None]
+Shown = tuple[str, list[Result] | None]
 """What the page says, as HTML, and the takes so far where there is a new one."""
 
 
@@ -23,7 +23,7 @@ class _Run:
     stop: threading.Event
 
 
-class Visits:
+class Sessions:
     """The newest run of each visitor, by the name that Gradio gives the session, which is one opened page.
 
     Args:
@@ -33,9 +33,11 @@ class Visits:
         files: Whose a file in the folder is.
 
     Example:
-        >>> visits = Visits(Path("/tmp/stems"))
-        >>> visits.stop("nobody")  # who has no run need not be known
-        >>> for html, takes in visits.run(studio, Wishes(Path("mix.wav")), "somebody"):  # doctest: +SKIP
+        >>> sessions = Sessions(Path("/tmp/stems"))
+        >>> sessions.stop("nobody")  # who has no run need not be known
+        >>> for html, takes in sessions.run(
+        ...     generator, GenerationRequest(Path("mix.wav")), "somebody"
+        ... ):  # doctest: +SKIP
         ...     print(html)
     """
 
@@ -44,12 +46,12 @@ class Visits:
         self.files = VisitorFiles(folder)
         self._runs: dict[str, _Run] = {}
 
-    def run(self, studio: Studio, wishes: Wishes, visitor: str) -> Generator[Shown, None, None]:
-        """Make what a visitor wishes; it takes the place, and the files, of what they had made before.
+    def run(self, generator: Generator, request: GenerationRequest, visitor: str) -> abc.Generator[Shown, None, None]:
+        """Make what a visitor asks for; it takes the place, and the files, of what they had made before.
 
         Args:
-            studio: What makes it.
-            wishes: What to make.
+            generator: What makes it.
+            request: What to make.
             visitor: For whom.
 
         Yields:
@@ -58,22 +60,22 @@ class Visits:
         self.end(visitor)
         run = self._runs[visitor] = _Run(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor))), threading.Event())
         began = time.perf_counter()
-        takes: list[Take] = []
+        takes: list[Result] = []
         sketch: bytes | None = None
         html = ""
         try:
-            for moment in studio.generate(wishes, run.folder, run.stop):
-                if isinstance(moment, Take):
-                    takes.append(moment)
+            for event in generator.generate(request, run.folder, run.stop):
+                if isinstance(event, Result):
+                    takes.append(event)
                     yield html, takes
-                elif isinstance(moment, Waiting):
+                elif isinstance(event, Queued):
                     yield message_html("Waiting for another run to end"), None
                 else:
-                    sketch = moment.sketch or sketch
-                    html = progress_html(moment, sketch)
+                    sketch = event.sketch or sketch
+                    html = progress_html(event, sketch)
                     yield html, None
         except Exception as error:
-            yield error_html(explain(error, [*filter(None, (wishes.mix, wishes.style))])), None
+            yield error_html(explain(error, [*filter(None, (request.mix, request.style))])), None
             return
         if run.stop.is_set():
             yield message_html("Cancelled."), None

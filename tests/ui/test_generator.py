@@ -9,16 +9,16 @@ import torch
 from latentstem import AudioError, read_audio, write_audio
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.background import in_background
+from latentstem.ui.generator import GenerationRequest, Generator, Sampling, check_sounding
+from latentstem.ui.live_preview import Sketch
 from latentstem.ui.player import player_html
-from latentstem.ui.sketch import Sketch
+from latentstem.ui.sessions import Sessions
 from latentstem.ui.status import explain
-from latentstem.ui.studio import Sampling, Studio, Wishes, check_sounding
-from latentstem.ui.visits import Visits
 
 
 @pytest.fixture
-def studio(build_pipeline):
-    return Studio(build_pipeline(carriers=8, judged=True))
+def generator(build_pipeline):
+    return Generator(build_pipeline(carriers=8, judged=True))
 
 
 @pytest.fixture
@@ -36,15 +36,15 @@ def folder(tmp_path):
 
 
 def takes_of(moments):
-    return [moment for moment in moments if not isinstance(moment, Sampling)]
+    return [event for event in moments if not isinstance(event, Sampling)]
 
 
-def test_each_take_is_what_the_pipeline_makes_of_its_seed(studio, mix, folder):
-    wishes = Wishes(mix, quality=Quality.FAST, count=2, seed=5, guidance_scale=2.0)
-    takes = takes_of(studio.generate(wishes, folder))
+def test_each_take_is_what_the_pipeline_makes_of_its_seed(generator, mix, folder):
+    request = GenerationRequest(mix, quality=Quality.FAST, count=2, seed=5, guidance_scale=2.0)
+    takes = takes_of(generator.generate(request, folder))
     assert [take.seed for take in takes] == [5, 6]
     for take in takes:
-        expected = studio.pipe(
+        expected = generator.pipe(
             read_audio(mix)[0],
             sampling_rate=44100,
             num_inference_steps=8,
@@ -61,9 +61,9 @@ def test_each_take_is_what_the_pipeline_makes_of_its_seed(studio, mix, folder):
         torch.testing.assert_close(read_audio(take.mix.file)[0], read_audio(mix)[0], rtol=0, atol=2**-22)
 
 
-def test_the_score_is_the_judges(studio, mix, folder):
-    (take,) = takes_of(studio.generate(Wishes(mix, quality=Quality.FAST), folder))
-    pipe = studio.pipe
+def test_the_score_is_the_judges(generator, mix, folder):
+    (take,) = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST), folder))
+    pipe = generator.pipe
     mix_latents, _ = pipe.encode_mix(read_audio(mix)[0].mean(0)[None, None])
     made = pipe(
         mix_latents=mix_latents,
@@ -74,32 +74,32 @@ def test_the_score_is_the_judges(studio, mix, folder):
     assert take.score == pytest.approx(pipe.score(mix_latents, made.audios).item(), abs=1e-3)
 
 
-def test_a_style_changes_the_stem_as_far_as_its_strength(studio, mix, folder, tmp_path):
+def test_a_style_changes_the_stem_as_far_as_its_strength(generator, mix, folder, tmp_path):
     style = tmp_path / "style.wav"
     write_audio(style, 0.5 * torch.sin(torch.arange(20_000) * 0.05)[None], 22050)
     stems = []
     for number, (path, strength) in enumerate([(None, 1.0), (style, 0.0), (style, 1.0)]):
         (run := folder / str(number)).mkdir()
-        wishes = Wishes(mix, style=path, style_strength=strength, quality=Quality.FAST)
-        (take,) = takes_of(studio.generate(wishes, run))
+        request = GenerationRequest(mix, style=path, style_strength=strength, quality=Quality.FAST)
+        (take,) = takes_of(generator.generate(request, run))
         stems.append(read_audio(take.stem.file)[0])
     assert torch.equal(stems[0], stems[1])
     assert (stems[0] - stems[2]).abs().max() > 1e-3
 
 
-def test_progress_counts_every_step_and_shows_the_first(studio, mix, folder):
-    moments = list(studio.generate(Wishes(mix, quality=Quality.FAST, count=2), folder))
-    progress = [moment for moment in moments if isinstance(moment, Sampling)]
-    assert [(moment.take, moment.step) for moment in progress] == [
+def test_progress_counts_every_step_and_shows_the_first(generator, mix, folder):
+    moments = list(generator.generate(GenerationRequest(mix, quality=Quality.FAST, count=2), folder))
+    progress = [event for event in moments if isinstance(event, Sampling)]
+    assert [(event.take, event.step) for event in progress] == [
         (0, 0),
         *((take, step) for take in (0, 1) for step in range(1, 9)),
     ]
-    assert [moment.share for moment in progress] == sorted(moment.share for moment in progress)
+    assert [event.share for event in progress] == sorted(event.share for event in progress)
     assert progress[-1].share == 1
     assert all(progress[first].sketch.startswith(b"\x89PNG") for first in (1, 9))
 
 
-def test_sketches_take_a_small_share_of_the_time(studio, mix, monkeypatch):
+def test_sketches_take_a_small_share_of_the_time(generator, mix, monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
 
@@ -108,10 +108,10 @@ def test_sketches_take_a_small_share_of_the_time(studio, mix, monkeypatch):
         now += 1.0  # ten times what a step takes
         return torch.zeros(1, 1, 44100)
 
-    monkeypatch.setattr(studio.pipe, "decode_latents", decode)
+    monkeypatch.setattr(generator.pipe, "decode_latents", decode)
     from latentstem.pipelines.file_to_file import MixFile
 
-    sketch = Sketch(studio.pipe, MixFile.encode(studio.pipe, mix))
+    sketch = Sketch(generator.pipe, MixFile.encode(generator.pipe, mix))
     drawn = 0
     for _ in range(1000):
         now += 0.1
@@ -119,23 +119,23 @@ def test_sketches_take_a_small_share_of_the_time(studio, mix, monkeypatch):
     assert 0.8 * 0.2 * now < drawn < 0.2 * now + 1
 
 
-def test_everything_is_written_to_the_folder_of_the_run(studio, mix, folder):
+def test_everything_is_written_to_the_folder_of_the_run(generator, mix, folder):
     before = set(mix.parent.iterdir())
-    (take,) = takes_of(studio.generate(Wishes(mix, quality=Quality.FAST), folder))
+    (take,) = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST), folder))
     assert set(mix.parent.iterdir()) == before
     made = {sound.file for sound in (take.mix, take.stem, take.both)}
     assert set(folder.iterdir()) == made | {file.with_suffix(".png") for file in made}
 
 
-def test_an_end_in_the_middle_waits_for_the_work_and_frees_the_model(studio, mix, folder):
-    moments = studio.generate(Wishes(mix, quality=Quality.BEST, count=8), folder)
+def test_an_end_in_the_middle_waits_for_the_work_and_frees_the_model(generator, mix, folder):
+    moments = generator.generate(GenerationRequest(mix, quality=Quality.BEST, count=8), folder)
     while next(moments).step < 3:
         pass
     threads = threading.active_count()
     moments.close()
     assert threading.active_count() == threads - 1
     assert list(folder.iterdir()) == []
-    assert len(takes_of(studio.generate(Wishes(mix, quality=Quality.FAST), folder))) == 1
+    assert len(takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST), folder))) == 1
 
 
 def test_what_is_raised_in_the_background_is_raised_in_front():
@@ -181,12 +181,12 @@ def opposite_channels(path):
     ],
 )
 @pytest.mark.parametrize("role", ["mix", "style"])
-def test_what_cannot_be_used_is_named_in_one_friendly_line(studio, mix, folder, tmp_path, write, says, role):
+def test_what_cannot_be_used_is_named_in_one_friendly_line(generator, mix, folder, tmp_path, write, says, role):
     bad = tmp_path / "bad one.wav"
     write(bad)
-    studio.max_duration = 2.0
-    wishes = Wishes(bad if role == "mix" else mix, bad if role == "style" else None, quality=Quality.FAST)
-    *_, (html, takes) = Visits(folder).run(studio, wishes, "somebody")
+    generator.max_duration = 2.0
+    request = GenerationRequest(bad if role == "mix" else mix, bad if role == "style" else None, quality=Quality.FAST)
+    *_, (html, takes) = Sessions(folder).run(generator, request, "somebody")
     assert takes is None
     assert says in html and 'role="alert"' in html
     assert str(tmp_path) not in html and "Traceback" not in html and "\n" not in html
@@ -210,16 +210,16 @@ def test_silence_is_refused_and_whispers_are_not(tmp_path):
         check_sounding(tmp_path / "silence.wav", 10.0)
 
 
-def test_names_of_files_are_quoted_in_the_player(studio, folder, tmp_path):
+def test_names_of_files_are_quoted_in_the_player(generator, folder, tmp_path):
     path = tmp_path / 'a&b "c" <i>.wav'
     write_audio(path, torch.rand(1, 5000) - 0.5, 44100)
-    html = player_html(takes_of(studio.generate(Wishes(path, quality=Quality.FAST), folder)))
+    html = player_html(takes_of(generator.generate(GenerationRequest(path, quality=Quality.FAST), folder)))
     assert "<i>.wav" not in html and '"c"' not in html
     assert "a%26b%20%22c%22%20%3Ci%3E-bass-0.wav" in html and "a&amp;b &quot;c&quot; &lt;i&gt;-bass-0.wav" in html
 
 
-def test_the_take_that_the_judge_likes_best_is_marked(studio, mix, folder):
-    takes = takes_of(studio.generate(Wishes(mix, quality=Quality.FAST, count=3), folder))
+def test_the_take_that_the_judge_likes_best_is_marked(generator, mix, folder):
+    takes = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST, count=3), folder))
     html = player_html(takes)
     best = max(takes, key=lambda take: take.score)
     cards = html.split("<article")[1:]

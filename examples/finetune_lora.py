@@ -166,7 +166,7 @@ def measure(stems: Path, adapter: Path, songs: int, duration: float, steps: int)
 
 @torch.no_grad()
 def sound(autoencoder: AutoencoderSpectral, bass: np.ndarray) -> np.ndarray:
-    """What a bass sounds like to the encoder: the mean of its normalised latents where it plays, `(channels,)`."""
+    """What a bass sounds like to the encoder: the mean of its normalized latents where it plays, `(channels,)`."""
     audio = torch.from_numpy(leveled(bass, REFERENCE_RMS))[None, None]
     (latents,) = autoencoder.encode(audio, return_dict=False)
     latents = normalize_latents(latents, autoencoder.config)[0].numpy()

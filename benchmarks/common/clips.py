@@ -1,6 +1,6 @@
 """Short clips of latents: what distances of distributions are taken on, without any decoding.
 
-A clip is described by the mean and the deviation over time of its normalised latents: its sound, and how much happens
+A clip is described by the mean and the deviation over time of its normalized latents: its sound, and how much happens
 in it. The true clips are basses of validation songs, rendered with the soundfonts of the training: defaults are chosen
 by these figures, so no test song is looked at.
 """

@@ -67,7 +67,7 @@ def generate(
 
 @torch.no_grad()
 def encoded(autoencoder: AutoencoderSpectral, audio: np.ndarray) -> np.ndarray:
-    """Normalised latents `(channels, frames)` of mono audio `(samples,)`, which is levelled first."""
+    """Normalized latents `(channels, frames)` of mono audio `(samples,)`, which is levelled first."""
     sound = _batch(autoencoder, leveled(audio))
     return normalize_latents(autoencoder.encode(sound).latents.float(), autoencoder.config)[0].cpu().numpy()
 

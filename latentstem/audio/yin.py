@@ -66,9 +66,9 @@ def yin(
     energy = power[..., window : window + longest] - power[..., :longest]
     difference = (energy[..., :1] + energy - 2 * correlation).clamp(min=0)
     lags = torch.arange(longest, device=audio.device)
-    normalised = difference * lags / (difference.cumsum(-1) + 1e-9)
+    normalized = difference * lags / (difference.cumsum(-1) + 1e-9)
 
-    left, middle, right = normalised[..., :-2], normalised[..., 1:-1], normalised[..., 2:]
+    left, middle, right = normalized[..., :-2], normalized[..., 1:-1], normalized[..., 2:]
     dips = (middle < threshold) & (middle < left) & (middle <= right) & (lags[1:-1] >= rate / highest)
     first = dips.int().argmax(-1, keepdim=True)
     before_dip, dip, after_dip = (side.gather(-1, first)[..., 0] for side in (left, middle, right))

@@ -183,7 +183,7 @@ def _leveled(audio: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def _encode(pipe: StemAccompanimentPipeline, audio: torch.Tensor) -> torch.Tensor:
-    """Normalised latents `(1, latent_channels, frames)` of audio `(channels, samples)`."""
+    """Normalized latents `(1, latent_channels, frames)` of audio `(channels, samples)`."""
     return encode_audio(pipe.autoencoder, audio[None].to(pipe.autoencoder.device))
 
 

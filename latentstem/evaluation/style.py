@@ -71,7 +71,7 @@ def nearest_program(latent_mean: np.ndarray, program_means: Mapping[Program, np.
     """Names the program whose mean latent is nearest, by Euclidean distance.
 
     Args:
-        latent_mean: mean latent to place, `(channels,)`, of normalised latents.
+        latent_mean: mean latent to place, `(channels,)`, of normalized latents.
         program_means: mean latent of each program, `(channels,)` each.
 
     Returns:

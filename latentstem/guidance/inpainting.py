@@ -23,7 +23,7 @@ class InpaintRegions:
 
     Args:
         latents: What is known, `(channels, frames)` for all items or `(batch, channels, frames)` with one an item;
-            normalised latents where the sampler works on those.
+            normalized latents where the sampler works on those.
         mask: `(frames,)`, 1 where a frame is kept, 0 where the net fills it in, between them part of the way.
         noise: `"rederive"` or `"keep"`, see `latentstem.on_denoised`; for pipelines that do not say it themselves.
 

@@ -27,7 +27,7 @@ class StyleGrounding:
     """A denoised hook that gives the result the average sound of a reference.
 
     Args:
-        reference: The mean to reach, `(channels,)`, or `(batch, channels)` with one an item; of normalised latents
+        reference: The mean to reach, `(channels,)`, or `(batch, channels)` with one an item; of normalized latents
             where the sampler works on those. See `from_latents` and `from_audio`.
         strength: 0 does nothing, 1 reaches the reference, between them part of the way.
         start: Share of the steps before which nothing is done.
@@ -79,7 +79,7 @@ class StyleGrounding:
         """Takes the reference from latents, averaged over time and over all references.
 
         Args:
-            latents: `(channels, frames)`, `(batch, channels, frames)`, or a sequence of either; normalised.
+            latents: `(channels, frames)`, `(batch, channels, frames)`, or a sequence of either; normalized.
             **options: Passed on to the class.
 
         Returns:
@@ -140,7 +140,7 @@ class StyleGrounding:
 
 @torch.no_grad()
 def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
-    """Mean of each item's normalised latents over its sounding frames: `(batch, channels)`."""
+    """Mean of each item's normalized latents over its sounding frames: `(batch, channels)`."""
     if (active_rms(audio) <= SILENCE_RMS).any():
         raise ValueError("the style reference is silent; give one in which the instrument plays")
     audio = audio * reference_gain(audio).reshape(-1, 1, 1)

@@ -41,7 +41,7 @@ class StyleSpace:
         """Find the space from songs whose instruments are known.
 
         Args:
-            means: Mean normalised latent of each song's stem, `(songs, channels)`.
+            means: Mean normalized latent of each song's stem, `(songs, channels)`.
             instruments: What plays each of them.
             numbers: Size of the space, below the number of instruments.
             ridge: Added to the variance among songs of one instrument: fewer songs than channels leave it singular.

@@ -2,7 +2,7 @@
 
 After the autoencoder of arXiv 2402.01412: a single encoder and decoder trained end to end, whose decoder emits a
 magnitude and a phase spectrogram that an inverse STFT turns into audio. Phase leaves the net as a pair of maps a bin,
-normalised to unit length, as in Vocos (Siuzdak 2023). Ours in three things: the encoder sees the low bins through a
+normalized to unit length, as in Vocos (Siuzdak 2023). Ours in three things: the encoder sees the low bins through a
 second, longer window, carriers (see `latentstem.nn.oscillators`) give the decoder the time, and everything is local in
 time, so that tiles equal the whole.
 """
@@ -40,7 +40,7 @@ class AutoencoderSpectralEncoderOutput(BaseOutput):
     """Output of `AutoencoderSpectral.encode`.
 
     Attributes:
-        latents: `(batch, latent_channels, frames)`, unbounded, not normalised.
+        latents: `(batch, latent_channels, frames)`, unbounded, not normalized.
     """
 
     latents: Tensor
@@ -87,7 +87,7 @@ class AutoencoderSpectral(ModelMixin, ConfigMixin):
         decoder_layers: Blocks at the STFT's rate in the decoder.
         latent_layers: Blocks at the latents' rate, in encoder and decoder each.
         carriers: Number of carriers of the decoder, shared by the audio channels; 0 leaves them out.
-        latents_mean: Per-channel mean of the latents over the training data, for pipelines to normalise with.
+        latents_mean: Per-channel mean of the latents over the training data, for pipelines to normalize with.
         latents_std: Per-channel standard deviation, likewise.
         style_readout: What of a stem's mean latent tells its instrument, `(numbers, latent_channels)`, and
         style_directions: how to change it, likewise; see `latentstem.StyleSpace`.

@@ -3,7 +3,7 @@
 `AutoencoderSpectral` and `EncodecCodec` are codecs as they are. diffusers' `AutoencoderOobleck`, or a module of your
 own whose `config` says the same, becomes one by `as_codec`, which every function here calls by itself. Audio is
 `(batch, audio_channels, samples)`, latents are `(batch, latent_channels, frames)`; frame k covers the samples
-`[k * hop_length, (k + 1) * hop_length)`. "Normalised" latents have the mean 0 and the deviation 1 that the codec's
+`[k * hop_length, (k + 1) * hop_length)`. "Normalized" latents have the mean 0 and the deviation 1 that the codec's
 `latents_mean` and `latents_std` say, see `latentstem.models.latent_scaling`.
 """
 
@@ -34,7 +34,7 @@ class CodecEncoderOutput(BaseOutput):
     """Output of a codec's `encode`.
 
     Attributes:
-        latents: `(batch, latent_channels, frames)`, unbounded, not normalised.
+        latents: `(batch, latent_channels, frames)`, unbounded, not normalized.
     """
 
     latents: Tensor
@@ -181,7 +181,7 @@ class _ConfiguredCodec:
 
 
 def encode_raw(autoencoder: Any, audio: Tensor) -> Tensor:
-    """Encode audio to latents as the autoencoder makes them, not normalised.
+    """Encode audio to latents as the autoencoder makes them, not normalized.
 
     Args:
         autoencoder: See `as_codec`.
@@ -205,14 +205,14 @@ def encode_raw(autoencoder: Any, audio: Tensor) -> Tensor:
 
 
 def encode_audio(autoencoder: Any, audio: Tensor) -> Tensor:
-    """Encode audio to normalised latents.
+    """Encode audio to normalized latents.
 
     Args:
         autoencoder: See `as_codec`.
         audio: As for `encode_raw`.
 
     Returns:
-        Normalised latents `(batch, latent_channels, ceil(samples / hop_length))`, float32.
+        Normalized latents `(batch, latent_channels, ceil(samples / hop_length))`, float32.
 
     Raises:
         ValueError: The autoencoder makes another number of frames.
@@ -221,7 +221,7 @@ def encode_audio(autoencoder: Any, audio: Tensor) -> Tensor:
 
 
 def decode_audio(autoencoder: Any, latents: Tensor, num_samples: int) -> Tensor:
-    """Decode normalised latents.
+    """Decode normalized latents.
 
     Args:
         autoencoder: See `as_codec`.
@@ -246,7 +246,7 @@ def encode_pieces(autoencoder: Any, pieces: Iterable[Tensor]) -> Iterator[Tensor
         pieces: `(batch, audio_channels, any number of samples)` float32, one after the other.
 
     Yields:
-        Normalised latents `(batch, latent_channels, frames)`, float32; one tile of the stream at a time, or all.
+        Normalized latents `(batch, latent_channels, frames)`, float32; one tile of the stream at a time, or all.
     """
     stream = getattr(autoencoder, "encode_stream", None)
     if stream is None:
@@ -261,7 +261,7 @@ def decode_pieces(autoencoder: Any, latents: Tensor, num_samples: int) -> Iterat
 
     Args:
         autoencoder: See `as_codec`.
-        latents: Normalised, `(batch, latent_channels, frames)`.
+        latents: Normalized, `(batch, latent_channels, frames)`.
         num_samples: Length of all pieces together.
 
     Yields:

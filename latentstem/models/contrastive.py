@@ -40,7 +40,7 @@ class _Tower(nn.Module):
 
 
 class ContrastiveStemModel(ModelMixin, ConfigMixin):
-    """Scores how well stems fit mixes, from normalised latents of both.
+    """Scores how well stems fit mixes, from normalized latents of both.
 
     Args:
         latent_channels: Channels of the latents.
@@ -83,7 +83,7 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
         """Embed mixes.
 
         Args:
-            latents: Normalised, `(mixes, latent_channels, frames)`.
+            latents: Normalized, `(mixes, latent_channels, frames)`.
 
         Returns:
             Embeddings of unit length, `(mixes, moments, embedding_channels)`; a moment is four frames by default.

@@ -33,7 +33,7 @@ class EncodecCodec(ModelMixin, ConfigMixin):
 
     Raises:
         ImportError: transformers is not installed.
-        ValueError: The settings are of a model that normalises audio or cuts it into chunks, as the one at 48 kHz.
+        ValueError: The settings are of a model that normalizes audio or cuts it into chunks, as the one at 48 kHz.
 
     Example:
         >>> import tempfile, torch
@@ -88,7 +88,7 @@ class EncodecCodec(ModelMixin, ConfigMixin):
             The codec, in evaluation mode.
 
         Raises:
-            ValueError: The model normalises audio or cuts it into chunks.
+            ValueError: The model normalizes audio or cuts it into chunks.
         """
         codec = cls(net.config.to_diff_dict(), latents_mean, latents_std)
         codec.encoder.load_state_dict(net.encoder.state_dict())

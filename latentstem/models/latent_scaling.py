@@ -15,7 +15,7 @@ def normalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
         config: The autoencoder's; `latents_mean` and `latents_std` where it has them, 0 and 1 where not.
 
     Returns:
-        Normalised latents of the same shape.
+        Normalized latents of the same shape.
 
     Example:
         >>> import torch
@@ -31,7 +31,7 @@ def denormalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
     """The inverse of `normalize_latents`.
 
     Args:
-        latents: `(batch, channels, frames)`, normalised.
+        latents: `(batch, channels, frames)`, normalized.
         config: The autoencoder's.
 
     Returns:

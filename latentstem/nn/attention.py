@@ -103,7 +103,7 @@ def _compiled_flex_attention() -> Callable[..., torch.Tensor]:
 
 
 class SelfAttention1D(nn.Module):
-    """Residual multi-head self-attention over the frames of a sequence, normalised frame by frame beforehand.
+    """Residual multi-head self-attention over the frames of a sequence, normalized frame by frame beforehand.
 
     `hidden + to_out(biased_attention(...))`; `to_out` starts at zero, so that the block starts as the identity.
 

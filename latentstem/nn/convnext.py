@@ -1,6 +1,6 @@
 """Blocks of the autoencoder: per-frame residual mixing with a short depthwise convolution over time.
 
-The block follows ConvNeXt (Liu et al. 2022, figure 4) in one dimension. It normalises each frame over its channels and
+The block follows ConvNeXt (Liu et al. 2022, figure 4) in one dimension. It normalizes each frame over its channels and
 never over time, so what a frame becomes depends on its neighbourhood only, whatever the length of the sequence.
 """
 

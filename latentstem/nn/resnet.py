@@ -1,6 +1,6 @@
 """One-dimensional residual blocks and changes of resolution that are local in time.
 
-Nothing here normalises over time, and nothing pads a sequence to a multiple: halving rounds up and doubling returns
+Nothing here normalizes over time, and nothing pads a sequence to a multiple: halving rounds up and doubling returns
 to the length it is told, so every length works and no frame can leak into another one's statistics. Tensors are
 `(batch, channels, frames)`; inside, a frame's channels lie side by side in memory, so that every layer is a matrix
 product over frames and transposing costs nothing.
@@ -11,7 +11,7 @@ from torch import nn
 
 
 class ChannelNorm(nn.Module):
-    """Layer normalisation of each frame over its channels, never over time.
+    """Layer normalization of each frame over its channels, never over time.
 
     Args:
         channels: Number of channels.
@@ -33,7 +33,7 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Normalises every frame on its own."""
+        """Normalizes every frame on its own."""
         frames = hidden.transpose(1, 2)
         return nn.functional.layer_norm(frames, self.weight.shape, self.weight, self.bias, self.eps).transpose(1, 2)
 

@@ -16,7 +16,7 @@ class Candidate:
 
     Attributes:
         seed: What it was drawn from.
-        latents: Normalised, `(1, latent_channels, frames)`.
+        latents: Normalized, `(1, latent_channels, frames)`.
         score: How well it fits the mix by the pipeline's judge; None where nobody asked.
 
     Example:

@@ -60,7 +60,7 @@ class StemCodecPipeline(DiffusionPipeline):
                 by a frame. It is resampled to a whole number of frames, by half a frame at most.
 
         Returns:
-            Normalised latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
+            Normalized latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
         """
         mix = mix.to(self._execution_device)
         gain = reference_gain(mix)
@@ -83,7 +83,7 @@ class StemCodecPipeline(DiffusionPipeline):
             frames: How many latent frames there will be.
 
         Returns:
-            Normalised latents `(1, latent_channels, frames)`.
+            Normalized latents `(1, latent_channels, frames)`.
         """
         pieces = (block[None].to(self._execution_device) * gain.item() for block in blocks)
         # Made beforehand: tiles that are kept one by one, between the large tensors that come and go, would keep the
@@ -106,7 +106,7 @@ class StemCodecPipeline(DiffusionPipeline):
 
         Args:
             style: `(batch, channels, samples)`; every item is a reference, and their means are averaged.
-            style_latents: In place of audio: a mean `(latent_channels,)`, or normalised latents
+            style_latents: In place of audio: a mean `(latent_channels,)`, or normalized latents
                 `(latent_channels, frames)` or `(batch, latent_channels, frames)`.
             style_strength: 0 to 1.
 
@@ -127,7 +127,7 @@ class StemCodecPipeline(DiffusionPipeline):
         """Decodes stems to the level of their mixes, scaled down as a whole where they would leave [-1, 1].
 
         Args:
-            latents: Normalised, `(batch, latent_channels, frames)`.
+            latents: Normalized, `(batch, latent_channels, frames)`.
             num_samples: Length to return.
             gain: What each mix was brought up by, `(batch,)`.
             kept: Original samples to return where they are to stay; only the rest is scaled down.
@@ -159,7 +159,7 @@ class StemCodecPipeline(DiffusionPipeline):
         """Decodes one stem piece by piece, to the level of its mix; unlike `decode_latents` it scales nothing down.
 
         Args:
-            latents: Normalised, `(1, latent_channels, frames)`.
+            latents: Normalized, `(1, latent_channels, frames)`.
             num_samples: Length of the whole.
             gain: What the mix was brought up by, `(1,)`.
 

@@ -129,7 +129,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
         Args:
             latents: Noisy latents `(batch, latent_channels, frames)`.
             timestep: The scheduler's.
-            conditions: What the net is conditioned on, by name: `(batch, channels, frames)`, such as the normalised
+            conditions: What the net is conditioned on, by name: `(batch, channels, frames)`, such as the normalized
                 latents of the mixes under `"mix"`, or `(batch, channels)` of global conditions. Empty: nothing.
             guider: With its state set to this step.
             loop: Whether the latents go on around their ends.
@@ -200,8 +200,8 @@ class StemDiffusionPipeline(StemCodecPipeline):
         Figures that are taken with this judge must never be of stems that were chosen by these scores.
 
         Args:
-            mix_latents: Normalised latents of the mixes, `(mixes, latent_channels, frames)`.
-            latents: Normalised latents of the stems, `(stems, latent_channels, frames)`, as many for each mix, all
+            mix_latents: Normalized latents of the mixes, `(mixes, latent_channels, frames)`.
+            latents: Normalized latents of the stems, `(stems, latent_channels, frames)`, as many for each mix, all
                 of the first mix first.
 
         Returns:

@@ -132,7 +132,7 @@ class MixFile:
 
         Args:
             pipe: Whose autoencoder plays it.
-            latents: Normalised, `(1, latent_channels, frames)`, as the pipeline returns them.
+            latents: Normalized, `(1, latent_channels, frames)`, as the pipeline returns them.
             path: The stem, at the level that fits the mix, scaled down as a whole where it would leave [-1, 1].
             with_mix: Where to write the mix with the stem in it, likewise scaled; None does not.
             draw: Called with mix, stem and both, and their sampling rate, to make a picture of them.

@@ -14,7 +14,7 @@ class StemPipelineOutput(BaseOutput):
 
     Attributes:
         audios: `(batch, channels, samples)` in [-1, 1], a tensor or an array as `output_type` says; with
-            `output_type="latent"` the normalised latents `(batch, latent_channels, frames)`.
+            `output_type="latent"` the normalized latents `(batch, latent_channels, frames)`.
         sampling_rate: Of the audio, in Hz.
         scores: How well each fits its mix, `(batch,)`, as the judge that chose it has it; None where none chose.
 

@@ -232,9 +232,9 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
                 its generator gives alone.
             duration: In place of a mix, the length in seconds of a stem for no mix at all; or, with `mix_latents`, the
                 length where it is not a whole number of frames.
-            mix_latents: In place of a mix, its normalised latents as `encode_mix` returns them; the stem is then at the
+            mix_latents: In place of a mix, its normalized latents as `encode_mix` returns them; the stem is then at the
                 reference loudness.
-            style_latents: In place of a style reference, its mean `(latent_channels,)` or its normalised latents.
+            style_latents: In place of a style reference, its mean `(latent_channels,)` or its normalized latents.
             conditions: What else the net is conditioned on, by the names in its config: `(mixes, channels, frames)` at
                 latent rate, or `(mixes, channels)` of global conditions; one for all mixes may have a batch of 1.
             latents: Noise to start from, `(stems, latent_channels, frames)`.
@@ -253,7 +253,7 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
             callback_on_step_end: Called with the pipeline, the step, the timestep and the tensors named next; what it
                 returns under `"latents"` replaces them.
             callback_on_step_end_tensor_inputs: Among `"latents"`, `"denoised"` and `"mix_latents"`.
-            output_type: `"pt"`, `"np"`, or `"latent"` for normalised latents.
+            output_type: `"pt"`, `"np"`, or `"latent"` for normalized latents.
             return_dict: False returns a tuple of the audio alone.
 
         Returns:

@@ -22,7 +22,7 @@ def draw_speeds(count: int, varispeed: int) -> list[int]:
     return torch.randint(-varispeed, varispeed + 1, (count,)).tolist()
 
 
-def augment(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: float, equaliser_range: float) -> Tensor:
+def augment(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: float, equalizer_range: float) -> Tensor:
     """Sounds at a speed of their own each, a random gain and a random timbre.
 
     Args:
@@ -30,14 +30,14 @@ def augment(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: floa
         speeds: In semitones, one a sound.
         samples: What is kept of each.
         gain_range: Greatest gain in dB, up and down.
-        equaliser_range: Deviation in dB of the random equaliser, at points two octaves apart.
+        equalizer_range: Deviation in dB of the random equalizer, at points two octaves apart.
 
     Returns:
         `(batch, channels, samples)`.
 
     Example:
         >>> audio = torch.randn(2, 1, 5000)
-        >>> augment(audio, draw_speeds(2, 3), 4096, gain_range=6.0, equaliser_range=5.0).shape
+        >>> augment(audio, draw_speeds(2, 3), 4096, gain_range=6.0, equalizer_range=5.0).shape
         torch.Size([2, 1, 4096])
     """
     chosen = torch.stack(
@@ -47,5 +47,5 @@ def augment(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: floa
         ]
     )
     gain = gain_range * (2 * torch.rand(len(audio), 1) - 1)
-    decibels = gain + equaliser_range * torch.randn(len(audio), 6)
+    decibels = gain + equalizer_range * torch.randn(len(audio), 6)
     return equalize(chosen, decibels.to(chosen.device))

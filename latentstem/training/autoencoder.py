@@ -38,7 +38,7 @@ OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_car
 The decoder's three were tried with Muon, once: after fifty steps the loss was a twentieth higher.
 """
 STATISTICS_CROPS = 256
-"""Crops of 16 latent frames by which the published latents are normalised."""
+"""Crops of 16 latent frames by which the published latents are normalized."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class AutoencoderTraining:
         mix_share: Share of the items that are mixes.
         learning_rate: Peak of AdamW's schedule; Muon's is `MUON_RATE` times it.
         gain_range: Random gain in dB, up and down, of every crop.
-        equaliser_range: Deviation in dB of the random equaliser of every crop, at points two octaves apart: timbres
+        equalizer_range: Deviation in dB of the random equalizer of every crop, at points two octaves apart: timbres
             that no soundfont holds.
         varispeed: Greatest change of speed of every crop in whole semitones, up and down: timbres at pitches where no
             soundfont holds them.
@@ -98,7 +98,7 @@ class AutoencoderTraining:
     mix_share: float = 0.25
     learning_rate: float = 1.2e-3
     gain_range: float = 6.0
-    equaliser_range: float = 5.0
+    equalizer_range: float = 5.0
     varispeed: int = 3
     window_lengths: tuple[int, ...] = (512, 2048, 8192, 32768)
     adversarial_after: float = 1.0
@@ -182,8 +182,8 @@ def train(settings: AutoencoderTraining) -> Path:
 
         return {} if validation is None else validation(averaged, losses, preview)
 
-    gain, timbre = settings.gain_range, settings.equaliser_range
-    vary = partial(augment, samples=crop_samples, gain_range=gain, equaliser_range=timbre)
+    gain, timbre = settings.gain_range, settings.equalizer_range
+    vary = partial(augment, samples=crop_samples, gain_range=gain, equalizer_range=timbre)
     target = settings.output / "autoencoder"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     model.train()

@@ -83,7 +83,7 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
     Each is a function of `(seed, step)` alone, so a training goes on with those that it has not seen.
 
     Args:
-        tracks: Normalised latents of whole tracks.
+        tracks: Normalized latents of whole tracks.
         batch_size: Tracks a batch, all different; all there are if fewer.
         crop_frames: Frames a crop, less than the shortest track has.
         seed: Of tracks, sub-mixes and places.

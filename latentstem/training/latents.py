@@ -28,7 +28,7 @@ one."""
 
 @dataclass(frozen=True)
 class LatentTrack:
-    """Normalised latents of one track's stem, and what a denoiser is conditioned on when it learns to make them.
+    """Normalized latents of one track's stem, and what a denoiser is conditioned on when it learns to make them.
 
     Attributes:
         name: Name of the track.

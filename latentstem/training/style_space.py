@@ -84,7 +84,7 @@ def fit(settings: StyleFit) -> Path:
 
 @torch.inference_mode()
 def sounding_mean(model: AutoencoderSpectral, stem: Tensor) -> Tensor | None:
-    """Mean normalised latent of a stem `(audio_channels, samples)` over its sounding frames; None in silence."""
+    """Mean normalized latent of a stem `(audio_channels, samples)` over its sounding frames; None in silence."""
     return StyleGrounding.from_audio(stem[None].to(model.device), model).reference.cpu() if stem.any() else None
 
 

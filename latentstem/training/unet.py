@@ -113,7 +113,7 @@ class LatentCrops(IterableDataset[tuple[Tensor, dict[str, Tensor]]]):
     Each is a function of `(seed, step)` alone, so a training goes on with those that it has not seen.
 
     Args:
-        tracks: Normalised latents of whole tracks.
+        tracks: Normalized latents of whole tracks.
         batch_frames: Frames a batch, over all its crops.
         crop_frames: Least and greatest length of a crop.
         seed: Of lengths, tracks, sub-mixes and places.
@@ -183,7 +183,7 @@ def train(
         )
     set_seed(settings.seed)
     autoencoder = load_codec(settings.autoencoder)
-    # Those of others count as normalised where they have no statistics; ours are published with them.
+    # Those of others count as normalized where they have no statistics; ours are published with them.
     if isinstance(autoencoder, AutoencoderSpectral) and autoencoder.config["latents_mean"] is None:
         raise ValueError(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
@@ -246,7 +246,7 @@ def denoising_loss(
     Args:
         run: Holds the model and its precision.
         objective: Of the training.
-        stem: Normalised latents `(batch, channels, frames)`.
+        stem: Normalized latents `(batch, channels, frames)`.
         conditions: By name, `(batch, channels, frames)` or `(batch, channels)`.
         settings: Whose `noise_emphasis` and dropouts are used.
 

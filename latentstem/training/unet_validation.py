@@ -133,7 +133,7 @@ def velocity_errors(
     Args:
         unet: In evaluation mode, on any device.
         scheduler: The schedule it was trained with.
-        tracks: Normalised latents, at least two tracks; all are cut to the length of the shortest.
+        tracks: Normalized latents, at least two tracks; all are cut to the length of the shortest.
         timesteps: At which to ask.
         frames: Cut the tracks into pieces of this length, which the net hears one by one; what is left at the end is
             dropped. None leaves them whole.

@@ -63,7 +63,7 @@ def write_result(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor,
     Args:
         pipe: Whose autoencoder plays it, and whose judge says how well it fits.
         mix: What it accompanies.
-        latents: Normalised, `(1, latent_channels, frames)`.
+        latents: Normalized, `(1, latent_channels, frames)`.
         seed: It came from; stands in the files' names.
         folder: Where the files go. The mix is written there with the first take, and used by the others.
 

@@ -88,7 +88,7 @@ def test_the_stem_is_sample_for_sample_as_long_as_the_mix(pipe, spare):
     assert stem.isfinite().all() and stem.std() > 0
 
 
-def test_without_statistics_latents_count_as_normalised(pipe):
+def test_without_statistics_latents_count_as_normalized(pipe):
     mix = 0.1 * torch.randn(2, 1, 20 * pipe.hop_length)
     with torch.no_grad():
         latents, gain = pipe.encode_mix(mix)

@@ -6,7 +6,7 @@ from latentstem.models.latent_scaling import denormalize_latents, normalize_late
 
 
 @given(st.integers(1, 6), st.integers(1, 9))
-def test_normalised_latents_have_the_stated_statistics_and_come_back(channels, frames):
+def test_normalized_latents_have_the_stated_statistics_and_come_back(channels, frames):
     mean, std = torch.randn(channels), torch.rand(channels) + 0.5
     config = {"latents_mean": mean.tolist(), "latents_std": std.tolist()}
     latents = torch.randn(2, channels, frames)

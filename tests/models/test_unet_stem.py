@@ -60,7 +60,7 @@ def test_items_of_a_batch_do_not_meet(frames):
 
 
 def test_what_follows_does_not_reach_back_beyond_the_receptive_field():
-    """Holds only if nothing is normalised over time and nothing is padded to a multiple."""
+    """Holds only if nothing is normalized over time and nothing is padded to a multiple."""
     unet = tiny(attention_levels=(False, False, False))
     noisy, mix = noisy_and_mix(1, 91)
     whole = unet(noisy, 7, {"mix": mix}).sample

@@ -231,7 +231,7 @@ def test_the_decoder_alone_can_go_on_training(stems, autoencoder, tmp_path):
         assert torch.equal(old, new) == name.startswith("encoder_"), name
 
 
-def test_the_equaliser_turns_each_frequency_by_its_gain():
+def test_the_equalizer_turns_each_frequency_by_its_gain():
     time = torch.arange(44100) / 44100
     tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (21.533203125 * 4, 22050 / 4)])[:, None]
     decibels = torch.tensor([[0.0, 6.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, -12.0, 0.0]])

@@ -1,6 +1,6 @@
 """Light production: what separates a finished mix from the sum of its instruments, as augmentation of mixes and styles.
 
-A chain of compression, equaliser, saturation, room, noise and band limits, each there by chance and drawn at random. No
+A chain of compression, equalizer, saturation, room, noise and band limits, each there by chance and drawn at random. No
 element delays: the level follower looks ahead, filters have zero phase, a room begins with the direct sound. So what
 happened at a sample still happens at it, and annotations and stems stay true.
 """
@@ -265,7 +265,7 @@ def _room(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
     answer = tail / tail.norm(dim=1, keepdim=True) + early / early.norm(dim=1, keepdim=True).clamp(min=1e-6)
     wet = rng.strength * 10 ** (rng.uniform(batch, -24.0, -6.0) / 20)
     damping = torch.linspace(0, 1, 6, device=audio.device) * rng.uniform(batch, -24.0, -3.0)[:, None]
-    # What the equaliser, of zero phase, smears to before the direct sound is left out.
+    # What the equalizer, of zero phase, smears to before the direct sound is left out.
     answer = equalize(answer[:, None], damping)[:, 0]
     return add_room(audio, wet[:, None] / math.sqrt(2) * answer)
 
@@ -289,7 +289,7 @@ def _band(audio: Tensor, rng: _Draws, sampling_rate: int) -> Tensor:
 
 ELEMENTS: dict[str, Callable[[Tensor, _Draws, int], Tensor]] = {
     "compression": _compression,
-    "equalisation": _equalization,
+    "equalization": _equalization,
     "saturation": _saturation,
     "room": _room,
     "noise": _noise,

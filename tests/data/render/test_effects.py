@@ -173,7 +173,7 @@ def test_bands_have_butterworth_magnitudes(low, high):
 
 
 @given(st.integers(2, 9000))
-def test_the_equaliser_is_a_filter_of_any_length(samples):
+def test_the_equalizer_is_a_filter_of_any_length(samples):
     audio, curve = noise(1, 1, samples), 3 * torch.randn(1, 6, generator=seeded(1))
     longer = equalize(torch.nn.functional.pad(audio, (0, 20_000 - samples)), curve)[..., :samples]
     # What rings beyond the end is cut, not carried to the beginning.

@@ -48,7 +48,7 @@ def trainings(root: Path):
             window_lengths=(512,),
             adversarial_after=0.0,
             gain_range=0.0,  # what is drawn on top of a crop would hide that two are the same
-            equaliser_range=0.0,
+            equalizer_range=0.0,
             varispeed=0,
             workers=0,
             model=AUTOENCODER,

@@ -60,7 +60,7 @@ def main() -> None:
     ]
     print("| measure | mean [95 % interval over songs] |\n| --- | --- |")
     for name, figures in table:
-        print(f"| {name} | {' / '.join(map(_shown, figures))} |")
+        print(f"| {name} | {' / '.join(map(_format_interval, figures))} |")
     print()
     # The autoencoders take an hour; denoisers, and lengths, are measured by runs of their own (`--only`, `--name`).
     codecs, denoisers, lengths = (
@@ -96,7 +96,7 @@ def _print_speed(cases: Mapping[str, Mapping[str, Any]]) -> None:
         print(f"| {name} | {' | '.join(columns)} |")
 
 
-def _shown(figure: Mapping[str, Any]) -> str:
+def _format_interval(figure: Mapping[str, Any]) -> str:
     return f"{figure['mean']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
 
 

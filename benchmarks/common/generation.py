@@ -66,7 +66,7 @@ def generate(
 
 
 @torch.no_grad()
-def encoded(autoencoder: AutoencoderSpectral, audio: np.ndarray) -> np.ndarray:
+def encode(autoencoder: AutoencoderSpectral, audio: np.ndarray) -> np.ndarray:
     """Normalized latents `(channels, frames)` of mono audio `(samples,)`, which is levelled first."""
     sound = _batch(autoencoder, leveled(audio))
     return normalize_latents(autoencoder.encode(sound).latents.float(), autoencoder.config)[0].cpu().numpy()

@@ -54,7 +54,7 @@ def interval(
     return {"mean": float(statistic(*values)), "low": float(low), "high": float(high), "songs": songs}
 
 
-def shown(figure: Mapping[str, float], unit: float = 1.0, digits: int = 3) -> str:
+def format_interval(figure: Mapping[str, float], unit: float = 1.0, digits: int = 3) -> str:
     """Writes an interval as `0.812 [0.790, 0.833]`, in units of `unit`."""
     middle, low, high = (figure[key] / unit for key in ("mean", "low", "high"))
     return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

@@ -24,7 +24,7 @@ from benchmarks.common.composers import Corpus, composer_of
 from benchmarks.common.generation import generate, load_pipeline, round_tripped, weights_folder
 from benchmarks.common.groups import Groups, by_artificial_set, by_kind, by_sub_mix
 from benchmarks.common.processes import processes
-from benchmarks.common.report import RESULTS, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, print_table, write_report
 from benchmarks.common.scores import against_others, hear, paired, scored, summary
 from benchmarks.common.songs import DEFAULT_CACHE, RenderedSong, unseen_songs
 from benchmarks.quality.accompaniment_plot import harmony_picture
@@ -145,7 +145,7 @@ def _print(figures: dict, differences: dict, groups: Groups) -> None:
         rows = [[row, *(_shown(figure[measure]) for measure in chosen)] for row, figure in figures.items()]
         print_table(f"Generated basses and their mixes: {title}", header, rows)
     header = ["generated less", *(METRICS[measure] for measure in COMPARED)]
-    rows = [[row, *(shown(figure[measure]) for measure in COMPARED)] for row, figure in differences.items()]
+    rows = [[row, *(format_interval(figure[measure]) for measure in COMPARED)] for row, figure in differences.items()]
     print_table("Generated basses and baselines, song by song", header, rows)
     header = ["songs by", "", "number", *(METRICS[measure] for measure in COMPARED)]
     rows = []
@@ -157,7 +157,7 @@ def _print(figures: dict, differences: dict, groups: Groups) -> None:
 
 
 def _shown(figure: dict[str, float] | None) -> str:
-    return shown(figure, digits=2) if figure else "-"
+    return format_interval(figure, digits=2) if figure else "-"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds, plot_means
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
-from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
 from latentstem import StemAccompanimentPipeline
 from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitch
@@ -132,21 +132,27 @@ def _print(figures: dict[str, Any]) -> None:
         rows = [
             [
                 f"{scale:g}",
-                *(shown(figures["distances"][f"{phi:g}"][f"{scale:g}"][measure], digits=2) for phi in RESCALES),
+                *(
+                    format_interval(figures["distances"][f"{phi:g}"][f"{scale:g}"][measure], digits=2)
+                    for phi in RESCALES
+                ),
             ]
             for scale in SCALES
         ]
         header = ["w", *(f"phi = {phi:g}" for phi in RESCALES)]
         print_table(label, header, rows, "mean and range over draws of the noise")
     rows = [
-        [name, *(shown(cell[measure], digits=2) for cell in cells.values() for measure in METRICS)]
+        [name, *(format_interval(cell[measure], digits=2) for cell in cells.values() for measure in METRICS)]
         for name, cells in figures["variants"].items()
     ]
     cells = [f"w = {w:g}, phi = {phi:g}, {measure}" for w, phi in VARIED for measure in METRICS]
     print_table("What is rescaled", ["variant", *cells], rows, "mean and range over draws of the noise")
     for measure, label in HEARD.items():
         rows = [
-            [f"{scale:g}", *(shown(figures["heard"][f"{phi:g}"][f"{scale:g}"][measure]) for phi in HEARD_RESCALES)]
+            [
+                f"{scale:g}",
+                *(format_interval(figures["heard"][f"{phi:g}"][f"{scale:g}"][measure]) for phi in HEARD_RESCALES),
+            ]
             for scale in HEARD_SCALES
         ]
         print_table(label, ["w", *(f"phi = {phi:g}" for phi in HEARD_RESCALES)], rows)

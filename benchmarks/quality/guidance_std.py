@@ -10,8 +10,8 @@ import numpy as np
 import typer
 from matplotlib.figure import Figure
 
-from benchmarks.common.generation import encoded, generate, load_pipeline, weights_folder
-from benchmarks.common.report import RESULTS, interval, mean, print_table, shown, write_report
+from benchmarks.common.generation import encode, generate, load_pipeline, weights_folder
+from benchmarks.common.report import RESULTS, format_interval, interval, mean, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, unseen_songs
 
 
@@ -30,7 +30,7 @@ def main(
     unseen = unseen_songs(0, songs, duration, cache)
     pipe = load_pipeline(weights, device)
     names = ("w = 1", f"w = {scale:g}, phi = 0", f"w = {scale:g}, phi = {rescale:g}")
-    spread = {"true bass": [float(encoded(pipe.autoencoder, song.stem).std()) for song in unseen]}
+    spread = {"true bass": [float(encode(pipe.autoencoder, song.stem).std()) for song in unseen]}
     for name, (w, phi) in zip(names, ((1.0, 0.0), (scale, 0.0), (scale, rescale)), strict=True):
         latents = generate(
             pipe,
@@ -51,10 +51,12 @@ def main(
         "rescaled_over_plain": interval(rescaled, plain, statistic=_ratio),
         "excess_taken_away": interval(plain, guided, rescaled, statistic=_taken_away),
     }
-    rows = [[f"std of latents, {name}", shown(value)] for name, value in figures["standard_deviation"].items()]
-    rows.append([f"ratio of {names[1]} to {names[0]}", shown(figures["guided_over_plain"])])
-    rows.append([f"ratio of {names[2]} to {names[0]}", shown(figures["rescaled_over_plain"])])
-    rows.append(["share of the excess taken away", shown(figures["excess_taken_away"])])
+    rows = [
+        [f"std of latents, {name}", format_interval(value)] for name, value in figures["standard_deviation"].items()
+    ]
+    rows.append([f"ratio of {names[1]} to {names[0]}", format_interval(figures["guided_over_plain"])])
+    rows.append([f"ratio of {names[2]} to {names[0]}", format_interval(figures["rescaled_over_plain"])])
+    rows.append(["share of the excess taken away", format_interval(figures["excess_taken_away"])])
     print_table("Guidance and the spread of latents", ["", "figure"], rows)
     settings = {
         "weights": weights_folder(weights).name,

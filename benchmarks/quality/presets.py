@@ -17,7 +17,7 @@ from diffusers import UniPCMultistepScheduler
 from matplotlib.figure import Figure
 
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
-from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
 from latentstem import CosineDDIMScheduler, Quality, StemAccompanimentPipeline
 from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitch
@@ -85,7 +85,7 @@ def main(
         [
             name,
             f"{row['times_real_time']:.1f}",
-            *(shown(row[measure][shape]) for measure in METRICS for shape in ("value", "less_best")),
+            *(format_interval(row[measure][shape]) for measure in METRICS for shape in ("value", "less_best")),
         ]
         for name, row in report.items()
     ]

@@ -23,7 +23,7 @@ from rich.progress import track
 
 from benchmarks.common.generation import load_autoencoder, round_tripped, weights_folder
 from benchmarks.common.processes import processes
-from benchmarks.common.report import RESULTS, interval, mean, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, interval, mean, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, training_songs, unseen_songs
 from benchmarks.common.spectrogram_pca import PatchPCA
 from latentstem.evaluation import RoundTrip, chroma_agreement, log_mel_l1, multi_scale_distance, round_trip
@@ -143,11 +143,11 @@ def _print(basses: dict[str, dict], mixes: dict[str, dict]) -> None:
     }
     rows = [
         [_program_name(group), str(figure["pitch_agreement"]["songs"])]
-        + [shown(figure[measure], unit, digits) for measure, unit, digits in columns.values()]
+        + [format_interval(figure[measure], unit, digits) for measure, unit, digits in columns.values()]
         for group, figure in basses.items()
     ]
     print_table("Round trip of unseen true basses", ["program", "songs", *columns], rows)
-    rows = [[row, *(shown(figure[measure]) for measure in MIX_MEASURES)] for row, figure in mixes.items()]
+    rows = [[row, *(format_interval(figure[measure]) for measure in MIX_MEASURES)] for row, figure in mixes.items()]
     print_table("Unseen mixes from codes of one size", ["mix", *MIX_MEASURES.values()], rows)
 
 

@@ -17,9 +17,9 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from benchmarks.common.generation import encoded, generate, load_pipeline, weights_folder
+from benchmarks.common.generation import encode, generate, load_pipeline, weights_folder
 from benchmarks.common.processes import processes
-from benchmarks.common.report import RESULTS, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, print_table, write_report
 from benchmarks.common.scores import hear, paired, summary
 from benchmarks.common.songs import DEFAULT_CACHE, RenderedSong, unseen_songs, validation_songs
 from latentstem import Quality, StemAccompanimentPipeline
@@ -72,7 +72,8 @@ def main(
         name: {key: paired(some, chosen["the mean of all"], key) for key in COMPARED} for name, some in chosen.items()
     }
     rows = [
-        [name, *(shown(figures[name][key]) for key in COMPARED), shown(over_mean[name]["onset_f1"])] for name in chosen
+        [name, *(format_interval(figures[name][key]) for key in COMPARED), format_interval(over_mean[name]["onset_f1"])]
+        for name in chosen
     ]
     print_table(f"{songs} songs, {count} basses each", ["kept", *COMPARED.values(), "onset F1 over the mean"], rows)
     settings = {
@@ -92,7 +93,7 @@ def _drawn(
     """The judge's scores `(songs, count)`, distances from the other basses alike, and the basses `(..., samples)`."""
     steps = Quality.FAST.apply_to(pipe)
     mixes = torch.from_numpy(
-        np.stack([encoded(pipe.autoencoder, song.mix) for song in track(songs, description="mixes")])
+        np.stack([encode(pipe.autoencoder, song.mix) for song in track(songs, description="mixes")])
     )
     fits, drawn, basses = [], [], []
     for seed in range(count):

@@ -17,8 +17,8 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from benchmarks.common.generation import encoded, generate, load_pipeline, weights_folder
-from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.generation import encode, generate, load_pipeline, weights_folder
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, unseen_songs_at
 from latentstem.evaluation import prompt_adherence, ranks, soft_assignments
 
@@ -44,7 +44,7 @@ def main(
 
     def latents(sounds: Any, description: str) -> torch.Tensor:
         return torch.from_numpy(
-            np.stack([encoded(pipe.autoencoder, sound) for sound in track(list(sounds), description=description)])
+            np.stack([encode(pipe.autoencoder, sound) for sound in track(list(sounds), description=description)])
         )
 
     with torch.inference_mode():
@@ -72,7 +72,7 @@ def main(
     print_table(
         f"{songs} mixes and {songs} basses; chance is {1 / songs:.2f}",
         header,
-        [[name, *(shown(row[key]) for key in keys), f"{row['adherence']:.3f}"] for name, row in rows.items()],
+        [[name, *(format_interval(row[key]) for key in keys), f"{row['adherence']:.3f}"] for name, row in rows.items()],
     )
     settings = {
         "weights": weights_folder(weights).name,

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds, plot_means
 from benchmarks.common.generation import load_pipeline, weights_folder
-from benchmarks.common.report import RESULTS, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE
 
 SOLVERS: dict[str, Any] = {
@@ -59,7 +59,10 @@ def main(
     figures = {"solvers": cells, "other_half_of_the_true_basses": distances(reference, others)}
     header = ["steps", *(f"{name}, {measure}" for name in SOLVERS for measure in METRICS)]
     rows = [
-        [str(count), *(shown(cells[name][str(count)][measure], digits=2) for name in SOLVERS for measure in METRICS)]
+        [
+            str(count),
+            *(format_interval(cells[name][str(count)][measure], digits=2) for name in SOLVERS for measure in METRICS),
+        ]
         for count in counts
     ]
     print_table("Distance from true basses, in latents", header, rows, "mean and range over draws of the noise")

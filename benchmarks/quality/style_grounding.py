@@ -26,8 +26,8 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from benchmarks.common.generation import encoded, generate, load_pipeline, weights_folder
-from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.generation import encode, generate, load_pipeline, weights_folder
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, RenderedSong, unseen_bass, unseen_songs
 from latentstem import ContrastiveStemModel, DenoisedStep, StemAccompanimentPipeline, StyleGrounding, StyleSpace
 from latentstem.evaluation import (
@@ -106,7 +106,7 @@ class Sound:
     @classmethod
     def of(cls, pipe: StemAccompanimentPipeline, audio: np.ndarray) -> "Sound":
         """Hears mono audio `(samples,)`."""
-        latents = encoded(pipe.autoencoder, audio)
+        latents = encode(pipe.autoencoder, audio)
         sounding = sounding_frames(audio, pipe.hop_length)
         return cls(latents[:, sounding if sounding.any() else slice(None)].T, timbre(audio, SAMPLING_RATE), latents)
 
@@ -141,7 +141,7 @@ def main(
     )
     spread = np.stack([sound.timbre for some in true.values() for sound in some]).std(axis=0)
     own = [Sound.of(pipe, song.stem) for song in unseen]
-    mixes = torch.from_numpy(np.stack([encoded(pipe.autoencoder, song.mix) for song in unseen]))
+    mixes = torch.from_numpy(np.stack([encode(pipe.autoencoder, song.mix) for song in unseen]))
 
     def pairs(judge: ContrastiveStemModel, sounds: list[Sound], turned: int = 0) -> np.ndarray:
         with torch.inference_mode():
@@ -246,8 +246,8 @@ def _print(figures: dict[str, Any]) -> None:
     rows = [
         [
             name,
-            *(shown(figure[measure], digits=2) for measure in METRICS),
-            shown(figure["chord_share_change"]),
+            *(format_interval(figure[measure], digits=2) for measure in METRICS),
+            format_interval(figure["chord_share_change"]),
             f"{figure['frechet']:.1f}",
             f"{figure['adherence']:.2f}" if "adherence" in figure else "-",
         ]

@@ -16,9 +16,9 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from benchmarks.common.generation import decoded_with_mean, encoded, load_autoencoder, round_tripped, weights_folder
+from benchmarks.common.generation import decoded_with_mean, encode, load_autoencoder, round_tripped, weights_folder
 from benchmarks.common.processes import processes
-from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, unseen_twins
 from latentstem.evaluation import style_movement, timbre, track_pitch
 from latentstem.evaluation.pitch import track_agreement
@@ -59,7 +59,7 @@ def main(
         heard = {name: each(hear, f"hearing {name}", some) for name, some in sounds.items()}
     for name, some in sounds.items():
         for sound, audio in zip(heard[name], track(some, description=f"encoding {name}"), strict=True):
-            sound["mean"] = encoded(autoencoder, audio).mean(axis=-1)
+            sound["mean"] = encode(autoencoder, audio).mean(axis=-1)
     bases, neighbours = heard["bass"], [*heard["bass"][1:], heard["bass"][0]]
     asked_for = {NONE: bases, TWIN: heard["twin"], OTHER: neighbours, CEILING: heard["twin"]}
     kept = {row: list(map(figures, bases, heard[NONE], heard[row], wanted)) for row, wanted in asked_for.items()}
@@ -67,7 +67,7 @@ def main(
         row: {measure: interval([case[measure] for case in cases]) for measure in METRICS}
         for row, cases in kept.items()
     }
-    rows = [[row, *(shown(figure[measure]) for measure in METRICS)] for row, figure in summary.items()]
+    rows = [[row, *(format_interval(figure[measure]) for measure in METRICS)] for row, figure in summary.items()]
     print_table("Unseen basses decoded with exchanged means", ["played with", *METRICS.values()], rows)
     cases = [
         {"seed": pair.song.seed, "program": pair.song.part(pair.target).program, "twin": pair.song.part("twin").program}

@@ -18,7 +18,7 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks.common.processes import processes
-from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, RenderedSong, unseen_songs
 from latentstem.data.score import Note
 from latentstem.evaluation import transcribe
@@ -111,8 +111,8 @@ def _print(figures: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
 
 
 def _row(name: str, figures: dict[str, Any]) -> list[str]:
-    measured = [shown(figures[measure], digits=2) for measure in METRICS]
-    lag = shown(figures["lag_ms"], digits=0) if figures["lag_ms"] else "-"
+    measured = [format_interval(figures[measure], digits=2) for measure in METRICS]
+    lag = format_interval(figures["lag_ms"], digits=0) if figures["lag_ms"] else "-"
     return [name, str(figures["f1"]["songs"]), *measured, lag]
 
 

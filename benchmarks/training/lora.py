@@ -14,7 +14,7 @@ import numpy as np
 import typer
 from matplotlib.figure import Figure
 
-from benchmarks.common.report import REPOSITORY, RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.report import REPOSITORY, RESULTS, format_interval, interval, print_table, write_report
 
 sys.path.append(str(REPOSITORY / "examples"))  # whoever runs the example alone needs nothing of the benchmarks
 from finetune_lora import AFTER, BEFORE, SOUNDFONT, fine_tune, measure, write_stems  # pyright: ignore[reportMissingImports]
@@ -38,8 +38,8 @@ def main(
 
     figures = {row: {key: interval(values) for key, values in some.items()} for row, some in scores.items()}
     change = {key: interval(np.subtract(scores[AFTER][key], scores[BEFORE][key])) for key in KEYS}
-    rows = [[row, *(shown(some[key]) for key in KEYS)] for row, some in figures.items()]
-    rows.append(["fine-tuned less shipped, paired", *(shown(change[key]) for key in KEYS)])
+    rows = [[row, *(format_interval(some[key]) for key in KEYS)] for row, some in figures.items()]
+    rows.append(["fine-tuned less shipped, paired", *(format_interval(change[key]) for key in KEYS)])
     print_table("Fine-tuning to a bass outside the corpus", ["", *KEYS.values()], rows)
     settings = {
         "songs": songs,

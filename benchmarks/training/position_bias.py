@@ -28,7 +28,7 @@ from rich.progress import track
 
 from benchmarks.common.generation import weights_folder
 from benchmarks.common.processes import processes
-from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline, StemUNet1DModel
 from latentstem.data.corpus import read_annotation, write_corpus
 from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
@@ -126,7 +126,7 @@ def main(
     }
     header = ["positions", "times the crop", "chord share", "less at 1", "onset F1", "less at 1"]
     rows = [
-        [name, multiple, *(shown(shape) for measure in METRICS for shape in by_measure[measure].values())]
+        [name, multiple, *(format_interval(shape) for measure in METRICS for shape in by_measure[measure].values())]
         for name, by_multiple in report.items()
         for multiple, by_measure in by_multiple.items()
     ]

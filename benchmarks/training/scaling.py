@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common.generation import weights_folder
-from benchmarks.common.report import RESULTS, interval, print_table, shown, write_report
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline, StemUNet1DModel
 from latentstem.data.corpus import write_corpus
 from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
@@ -230,15 +230,18 @@ def _print(rows: dict[str, dict[str, Any]], minutes: float) -> None:
             f"{row['parameters'] / 1e6:.1f}",
             f"{row['mflop']:.1f}",
             str(row["steps"]),
-            shown(row["velocity_error_over_bands"], digits=4),
-            shown(row["less_reference"], digits=4),
-            shown(row["chord_share"], digits=2),
+            format_interval(row["velocity_error_over_bands"], digits=4),
+            format_interval(row["less_reference"], digits=4),
+            format_interval(row["chord_share"], digits=2),
         ]
         for name, row in rows.items()
     ]
     print_table(f"{minutes:g} minutes a run, validation songs", header, cells)
     for hearing in ("mix", "none", "swapped"):
-        cells = [[name, *(shown(row["velocity_error"][hearing][band]) for band in BANDS)] for name, row in rows.items()]
+        cells = [
+            [name, *(format_interval(row["velocity_error"][hearing][band]) for band in BANDS)]
+            for name, row in rows.items()
+        ]
         print_table(f"Velocity error by timestep, {hearing}", ["run", *BANDS], cells)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from math import ldexp
 
 from latentstem.data.compose.bass_patterns import ARTICULATION, ARTICULATIONS, FIGURES, KICKS, LONGEST
+from latentstem.data.compose.beats import BeatChord
 from latentstem.data.compose.groove import Groove
-from latentstem.data.compose.harmony import BeatChord, ChordType
+from latentstem.data.compose.harmony import ChordType
 from latentstem.data.compose.melody import scale_over
 from latentstem.data.compose.patterns import CLOSE, drawn_figure, onsets
 from latentstem.data.compose.programs import BASSES, STYLES

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from latentstem.data.compose.harmony import SCALES, BeatChord, diatonic
+from latentstem.data.compose.beats import BeatChord
+from latentstem.data.compose.harmony import SCALES, diatonic
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Chord, Key, Note, Part, Section, Song
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from latentstem.data.compose.beats import BeatChord
 from latentstem.data.compose.form import BeatSection
-from latentstem.data.compose.harmony import SCALES, BeatChord, ChordType, roman
+from latentstem.data.compose.harmony import SCALES, ChordType, roman
 from latentstem.data.compose.progressions import HarmonyStyle, blues
 from latentstem.data.compose.timing import TimeMap
 from latentstem.data.rng import SeededRandom
@@ -37,7 +38,7 @@ def write_chords(rng: SeededRandom, passages: Sequence[BeatSection], grid: TimeM
     Example:
         >>> from latentstem.data.compose.timing import TIME_SIGNATURES
         >>> passages = [BeatSection("verse", 0, 4), BeatSection("chorus", 4, 8)]
-        >>> spans = write_chords(SeededRandom(0), passages, TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 20.0), blue=False)
+        >>> spans = write_chords(SeededRandom(0), passages, TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 20.0), False)
         >>> spans[0].start, spans[-1].end
         (0.0, 32.0)
     """

@@ -3,7 +3,8 @@
 Each player has one role, a way to turn a chord into strokes, and lays every chord near the last one.
 """
 
-from latentstem.data.compose.harmony import BeatChord, ChordType
+from latentstem.data.compose.beats import BeatChord
+from latentstem.data.compose.harmony import ChordType
 from latentstem.data.compose.patterns import CLOSE, drawn_figure, onsets, steps_per_bar
 from latentstem.data.compose.programs import CLEAR, FAMILIES, SPARSE
 from latentstem.data.compose.timing import BeatNote, TimeSignature

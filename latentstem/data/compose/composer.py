@@ -9,12 +9,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 from latentstem.data.compose.bass import Bassist
+from latentstem.data.compose.beats import BeatChord
 from latentstem.data.compose.chords import write_chords
 from latentstem.data.compose.comping import Comper
 from latentstem.data.compose.drums import Drummer
 from latentstem.data.compose.form import ENERGY, Arrangement, BeatSection, lay_out
 from latentstem.data.compose.groove import Groove
-from latentstem.data.compose.harmony import BeatChord
 from latentstem.data.compose.melody import write_melody
 from latentstem.data.compose.programs import LEADS
 from latentstem.data.compose.timing import TIME_SIGNATURES, BeatNote, Humanization, TimeMap, TimeSignature

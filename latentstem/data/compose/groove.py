@@ -32,7 +32,7 @@ class Groove:
 
     Example:
         >>> from latentstem.data.compose.timing import TIME_SIGNATURES
-        >>> groove = Groove(TIME_SIGNATURES[0], kicks=(0, 8), strikes=(1.0, 0, 0, 0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 0, 0, 0))
+        >>> groove = Groove(TIME_SIGNATURES[0], kicks=(0, 8), strikes=2 * (1.0, 0, 0, 0, 0, 0, 0, 0))
         >>> groove.fit("1.......1......."), groove.fit("....1.......1..."), groove.figure
         (1.0, 0.0, '1.......1.......')
     """

@@ -6,7 +6,8 @@ beat it bends to the nearest chord tone, so the same motif fits every chord.
 
 from dataclasses import dataclass, replace
 
-from latentstem.data.compose.harmony import SCALES, BeatChord
+from latentstem.data.compose.beats import BeatChord
+from latentstem.data.compose.harmony import SCALES
 from latentstem.data.compose.patterns import CLOSE, steps_per_bar
 from latentstem.data.compose.timing import BeatNote, TimeSignature
 from latentstem.data.rng import SeededRandom
@@ -51,7 +52,8 @@ def write_melody(rng: SeededRandom, spans: list[BeatChord], metre: TimeSignature
 
     Example:
         >>> from latentstem.data.compose.harmony import ChordType
-        >>> strokes = write_melody(SeededRandom(0), [BeatChord(ChordType(0, (0, 4, 7)), 0.0, 8.0, 0, "major")], TimeSignature("4/4", 4, 2))
+        >>> spans = [BeatChord(ChordType(0, (0, 4, 7)), 0.0, 8.0, 0, "major")]
+        >>> strokes = write_melody(SeededRandom(0), spans, TimeSignature("4/4", 4, 2))
         >>> all(stroke.pitch % 12 in (0, 2, 4, 5, 7, 9, 11) for stroke in strokes)
         True
     """

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from latentstem.data.compose.bass import Bassist
 from latentstem.data.compose.bass_patterns import FIGURES as BASS_FIGURES
+from latentstem.data.compose.beats import BeatChord
 from latentstem.data.compose.comping import FIGURES as COMPING_FIGURES
 from latentstem.data.compose.comping import Comper
 from latentstem.data.compose.drum_patterns import PATTERNS, SWUNG, WEIGHTS
 from latentstem.data.compose.drums import Drummer
 from latentstem.data.compose.groove import Groove
-from latentstem.data.compose.harmony import SCALES, SYMBOLS, BeatChord, ChordType, diatonic
+from latentstem.data.compose.harmony import SCALES, SYMBOLS, ChordType, diatonic
 from latentstem.data.compose.melody import write_melody
 from latentstem.data.compose.patterns import onsets
 from latentstem.data.compose.programs import BASSES, CLEAR, FAMILIES, KITS, STYLES

@@ -13,10 +13,17 @@ from latentstem.training.autoencoder import AutoencoderTraining, train
 @pytest.mark.fluidsynth
 def test_the_autoencoder_trains_on_a_stream(tmp_path, monkeypatch):
     monkeypatch.setattr(autoencoder, "BandStream", partial(BandStream, duration=2.0, soundfonts=("timgm6mb",), store=4))
-    monkeypatch.setattr(autoencoder, "STATISTICS_CROPS", 8)
     tiny = {"latent_channels": 4, "channels": 8, "latent_hidden_channels": 8, "carriers": 16}
     settings = AutoencoderTraining(
-        None, tmp_path, steps=2, batch_size=2, crop_frames=4, window_lengths=(512,), workers=0, model=tiny
+        None,
+        tmp_path,
+        steps=2,
+        batch_size=2,
+        crop_frames=4,
+        window_lengths=(512,),
+        mixed_precision="no",
+        workers=0,
+        model=tiny,
     )
     trained = AutoencoderSpectral.from_pretrained(train(settings))
     assert len(trained.config.latents_mean) == 4 and min(trained.config.latents_std) > 0

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 for profile, examples in (("dev", 20), ("ci", 20), ("thorough", 200)):
@@ -27,6 +28,26 @@ def seeds():
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - third parties draw from the global state
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory):
+    """Makes a folder once for all workers: `make_once(name, make)` has the first that asks call `make(folder)`."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def once(name, make):
+        folder, made = root / name, root / f"{name}.made"
+        with FileLock(root / f"{name}.lock"):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    return once
 
 
 @pytest.fixture(scope="session")

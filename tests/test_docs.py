@@ -114,7 +114,9 @@ def quick(monkeypatch):
         return call(self, *args, num_inference_steps=min(num_inference_steps, STEPS), **options)
 
     monkeypatch.setattr(latentstem.StemAccompanimentPipeline, "__call__", few_steps)
-    monkeypatch.setattr(unet, "train", lambda settings: train(replace(settings, steps=2, submixes=1)))
+    monkeypatch.setattr(
+        unet, "train", lambda settings: train(replace(settings, steps=2, submixes=1, mixed_precision="no"))
+    )
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)

@@ -3,6 +3,7 @@
 import pytest
 
 from latentstem.cli import main
+from latentstem.data import corpus
 
 
 @pytest.mark.parametrize("net", ["autoencoder", "unet", "contrastive"])
@@ -36,27 +37,35 @@ def test_corpus_writes_songs(capfd, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["song_000005", "song_000006"]
 
 
+def evaluate(weights, output, *words):
+    options = ["--count", "2", "--steps", "2", "--seconds", "2"]
+    return main(["evaluate", str(weights), "-o", str(output), *options, *map(str, words)])
+
+
+@pytest.fixture(scope="module")
+def evaluated(weights, tmp_path_factory):
+    """Where the tiny weights were evaluated, on songs that are no longer than what is used of them."""
+    folder, write_corpus = tmp_path_factory.mktemp("evaluated"), corpus.write_corpus
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "write_corpus", lambda *a, **_: write_corpus(*a, duration=3.0, workers=1))
+        assert evaluate(weights, folder) == 0
+    return folder
+
+
 @pytest.mark.fluidsynth
-def test_evaluate_writes_figures_and_goes_on_with_its_songs(capfd, tmp_path, weights):
-    words = ["evaluate", str(weights), "-o", str(tmp_path), "--count", "2", "--steps", "2", "--seconds", "2"]
-    assert main(words) == 0
+def test_evaluate_writes_figures_and_goes_on_with_its_songs(capfd, tmp_path, weights, evaluated):
+    assert {"songs", "evaluation.json", "evaluation.md", "evaluation.png"} == {p.name for p in evaluated.iterdir()}
+    assert evaluate(weights, tmp_path, "--songs", evaluated / "songs") == 0
     assert "chord share" in capfd.readouterr().out
-    assert {"songs", "evaluation.json", "evaluation.md", "evaluation.png"} == {p.name for p in tmp_path.iterdir()}
-    written = (tmp_path / "evaluation.json").read_text()
-    assert main([*words, "--songs", str(tmp_path / "songs")]) == 0
-    assert (tmp_path / "evaluation.json").read_text() == written
+    assert (tmp_path / "evaluation.json").read_text() == (evaluated / "evaluation.json").read_text()
 
 
 @pytest.mark.fluidsynth
-def test_evaluate_judges_the_net_with_its_adapter(capfd, tmp_path, weights, adapter, is_one_error):
-    words = ["evaluate", str(weights), "-o", str(tmp_path), "--count", "2", "--steps", "2", "--seconds", "2"]
-    assert main(words) == 0
-    plain = (tmp_path / "evaluation.json").read_text()
-    again = [*words, "--songs", str(tmp_path / "songs"), "--adapter", str(adapter)]
-    assert main(again) == 0
-    assert (tmp_path / "evaluation.json").read_text() != plain
+def test_evaluate_judges_the_net_with_its_adapter(capfd, tmp_path, weights, evaluated, adapter, is_one_error):
+    assert evaluate(weights, tmp_path, "--songs", evaluated / "songs", "--adapter", adapter) == 0
+    assert (tmp_path / "evaluation.json").read_text() != (evaluated / "evaluation.json").read_text()
     capfd.readouterr()
-    assert main([*again[:-1], str(tmp_path)]) == 2
+    assert evaluate(weights, tmp_path, "--songs", evaluated / "songs", "--adapter", tmp_path) == 2
     assert is_one_error(capfd.readouterr().err.splitlines())
 
 

@@ -46,7 +46,7 @@ def test_it_learns_to_tell_real_from_decoded_and_says_so_in_the_decoders_loss(ad
     real = torch.sin(2 * torch.pi * 220 * time).expand(2, 1, -1)
     fake = 0.3 * torch.randn(2, 1, 8192)
     before = adversary.generator_loss(fake).item()
-    for _ in range(20):
+    for _ in range(40):
         adversary.step(real, fake)
     assert adversary.generator_loss(fake).item() > before + 0.1
     fake = fake.requires_grad_()

@@ -195,7 +195,7 @@ def test_the_command_line_takes_the_rank(settings, tmp_path, capsys):
     names = ("data", "autoencoder", "init_from")
     words = [word for name in names for word in (f"--{name.replace('_', '-')}", str(getattr(settings, name)))]
     words += ["--output", str(tmp_path), "--lora-rank", "2", "--steps", "1", "--batch-frames", "16"]
-    assert main(["train", "unet", *words, "--crop-frames", "8", "8", "--submixes", "1"]) == 0
+    assert main(["train", "unet", *words, *"--crop-frames 8 8 --submixes 1 --mixed-precision no".split()]) == 0
     assert f"{tmp_path / 'adapter'}: trained weights" in capsys.readouterr().out
     assert (
         load_file(tmp_path / "adapter" / "pytorch_lora_weights.safetensors")["conv_in.taps.lora_A.weight"].shape[0] == 2

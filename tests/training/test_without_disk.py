@@ -14,7 +14,6 @@ from latentstem.training.autoencoder import AutoencoderTraining, train
 @pytest.mark.parametrize("target", ["bass", "drums"])
 def test_the_autoencoder_trains_on_a_stream(tmp_path, monkeypatch, target):
     monkeypatch.setattr(autoencoder, "BandStream", partial(BandStream, duration=2.0, soundfonts=("timgm6mb",), store=4))
-    monkeypatch.setattr(autoencoder, "STATISTICS_CROPS", 8)
     tiny = {"latent_channels": 4, "channels": 8, "latent_hidden_channels": 8, "carriers": 16}
     settings = AutoencoderTraining(
         None,
@@ -24,6 +23,7 @@ def test_the_autoencoder_trains_on_a_stream(tmp_path, monkeypatch, target):
         batch_size=2,
         crop_frames=4,
         window_lengths=(512,),
+        mixed_precision="no",
         workers=0,
         model=tiny,
     )

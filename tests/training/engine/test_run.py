@@ -140,9 +140,22 @@ def test_a_kill_while_saving_leaves_a_good_state(tmp_path, moment):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is asked before the processor")
-@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "no")])
-def test_half_precision_is_taken_where_the_processor_computes_in_it(tmp_path, monkeypatch, native, precision):
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: native)
+@pytest.mark.parametrize(
+    ("supported", "capability", "instructions", "precision"),
+    [
+        (True, "AVX512", True, "bf16"),
+        (True, "AVX512", False, "no"),
+        (True, "DEFAULT", False, "bf16"),  # an ARM processor has no instructions of Intel's
+        (False, "AVX512", True, "no"),
+        (False, "AVX2", False, "no"),
+    ],
+)
+def test_half_precision_is_taken_where_the_processor_computes_in_it(
+    tmp_path, monkeypatch, supported, capability, instructions, precision
+):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: supported)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
     model = torch.nn.Linear(3, 3)
     run = TrainingRun(model, [torch.optim.AdamW(model.parameters())], Budget(1), tmp_path)
     assert run.accelerator.mixed_precision == precision

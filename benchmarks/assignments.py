@@ -49,7 +49,7 @@ def main(
 
     with torch.inference_mode():
         mixes = model.embed_mix(latents((song.mix for song in unseen), "mixes"))
-        basses = {"true bass": [model.embed_stem(latents((song.bass for song in unseen), "true basses"))]}
+        basses = {"true bass": [model.embed_stem(latents((song.stem for song in unseen), "true basses"))]}
         basses["shuffled"] = [basses["true bass"][0][_dealt(songs, seed)] for seed in range(seeds)]
         basses["generated"] = []
         for seed in range(seeds):

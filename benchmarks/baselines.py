@@ -12,7 +12,7 @@ import numpy as np
 import scipy.signal
 from composers import CURRENT, INTRO, Composer
 from rich.progress import track
-from songs import SAMPLING_RATE, TRAINING_SOUNDFONT, RenderedSong, bass_alone, leveled
+from songs import SAMPLING_RATE, TARGET, TRAINING_SOUNDFONT, RenderedSong, leveled, stem_alone
 
 from latentstem.data.composer import TRAIN_SEEDS, Song
 from latentstem.data.score import Key
@@ -32,7 +32,7 @@ def copied(mix: np.ndarray) -> np.ndarray:
 def replayed(song: RenderedSong, cache: Path) -> np.ndarray:
     """What another bass player plays to the same song, `(samples,)`: as good as a guess from the mix gets."""
     other = song.composer.compose(song.song.seed, song.song.duration, bass_player=1)
-    return bass_alone(other, cache, composer=song.composer)
+    return stem_alone(other, cache, composer=song.composer)
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,13 @@ class Retrieval:
         """The bass `(samples,)` of the nearest song, from the first bar in which it plays, on the first downbeat."""
         near = nearest(song.song, self.library)
         # Its chords are not asked for; only its notes are heard, from a soundfont that is trained on.
-        audio = bass_alone(near, self.cache, TRAINING_SOUNDFONT, self.composer)
-        entry = near.bass.notes[0].start if near.bass.notes else 0.0
+        audio = stem_alone(near, self.cache, TRAINING_SOUNDFONT, self.composer)
+        notes = near.part(TARGET).notes
+        entry = notes[0].start if notes else 0.0
         start = max((bar for bar in near.bars if bar <= entry + 0.05), default=near.bars[0])
         shift = round((start - song.song.bars[0]) * SAMPLING_RATE)
         audio = audio[shift:] if shift >= 0 else np.pad(audio, (-shift, 0))
-        samples = len(song.bass)
+        samples = len(song.stem)
         return leveled(np.pad(audio[:samples], (0, max(0, samples - len(audio)))))
 
 

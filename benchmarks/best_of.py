@@ -52,7 +52,7 @@ def main(
     fits, spread, basses = _drawn(pipe, rendered, count, batch)
     with processes(workers) as each:
         flat = each(hear, "hearing", [bass for some in basses for bass in some])
-        true = each(hear, "hearing true basses", [song.bass for song in rendered])
+        true = each(hear, "hearing true basses", [song.stem for song in rendered])
     heard = [flat[count * number : count * (number + 1)] for number in range(songs)]
     scores = [
         [score_stem(one, song.song, own) for one in some] for song, own, some in zip(rendered, true, heard, strict=True)

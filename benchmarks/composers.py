@@ -143,7 +143,8 @@ class KeptSongs:
             ValueError: if the archive holds no such song.
         """
         song = self.compose(seed, duration)
-        return replace(song, parts=(replace(song.bass, name="twin", program=self._kept["twins"][str(seed)]),))
+        bass = song.part("bass")
+        return replace(song, parts=(bass, replace(bass, name="twin", program=self._kept["twins"][str(seed)])))
 
     def effects(self, seed: int) -> SynthEffects:
         """Give the effects that the song of a seed was rendered with."""
@@ -190,12 +191,11 @@ def keep(archive: Path) -> int:
             for seed in JUDGED_SEEDS[:SETS]
         },
         "library": {
-            f"{seed} {DURATION + INTRO:g}": replace(compose(seed, DURATION + INTRO), parts=())
-            for seed in track(library)
+            f"{seed} {DURATION + INTRO:g}": _bass_alone(compose(seed, DURATION + INTRO)) for seed in track(library)
         },
     }
     text = {group: {name: song.to_dict() for name, song in songs.items()} for group, songs in kept.items()}
-    text["twins"] = {str(seed): compose_twins(seed, DURATION).parts[0].program for seed in judged}
+    text["twins"] = {str(seed): compose_twins(seed, DURATION).part("twin").program for seed in judged}
     text["effects"] = {str(seed): asdict(SynthEffects.draw(seed)) for seed in (*judged, *library)}
     partial = archive.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_LZMA) as file:
@@ -204,6 +204,10 @@ def keep(archive: Path) -> int:
         file.writestr(entry, json.dumps(text, separators=(",", ":")), zipfile.ZIP_LZMA)
     partial.rename(archive)
     return archive.stat().st_size
+
+
+def _bass_alone(song: Song) -> Song:
+    return replace(song, parts=(song.part("bass"),))
 
 
 def main(archive: Annotated[Path, typer.Argument(help="File to write.")]) -> None:

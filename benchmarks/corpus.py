@@ -35,9 +35,9 @@ def main(
         "changes_key": float(np.mean([len(song.keys) > 1 for song in written])),
         "chords_over_another_bass": float(np.mean([chord.bass != chord.root for chord in chords])),
         "sections": float(np.mean([len(song.sections) for song in written])),
-        "parts": _shares(len(song.parts) for song in written),
+        "parts": _shares(len(song.others("bass")) for song in written),
         "bass_style": _shares(song.bass_style for song in written),
-        "bass_program": _shares(program_to_instrument_name(song.bass.program) for song in written),
+        "bass_program": _shares(program_to_instrument_name(song.part("bass").program) for song in written),
         "bass_sounds": float(covered[0] / (duration * songs)),
         "bass_in_chord": float(covered[1] / covered[0]),
     }
@@ -61,7 +61,7 @@ def _in_tens(tempos: Iterable[float]) -> dict[str, float]:
 def _bass_time(song: Song) -> tuple[float, float]:
     """Seconds in which the bass sounds, and those of them in which it sounds a tone of the chord."""
     sounding = in_chord = 0.0
-    for note in song.bass.notes:
+    for note in song.part("bass").notes:
         sounding += note.end - note.start
         in_chord += sum(
             _overlap(chord, note.start, note.end) for chord in song.chords if note.pitch % 12 in chord.pitch_classes

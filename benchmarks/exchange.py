@@ -46,7 +46,7 @@ def main(
 ) -> None:
     pairs = unseen_twins(songs, duration, cache)
     autoencoder = load_autoencoder(weights, device)
-    basses, twins = [pair.bass for pair in pairs], [pair.mix for pair in pairs]
+    basses, twins = [pair.stem for pair in pairs], [pair.mix for pair in pairs]
     others = [*basses[1:], basses[0]]
     played = {
         NONE: [round_tripped(autoencoder, bass) for bass in track(basses, description="round trips")],
@@ -70,7 +70,7 @@ def main(
     rows = [[row, *(shown(figure[measure]) for measure in MEASURES)] for row, figure in summary.items()]
     print_table("Unseen basses decoded with exchanged means", ["played with", *MEASURES.values()], rows)
     cases = [
-        {"seed": pair.song.seed, "program": pair.song.bass.program, "twin": pair.song.parts[0].program}
+        {"seed": pair.song.seed, "program": pair.song.part(pair.target).program, "twin": pair.song.part("twin").program}
         | {row: kept[row][number] for row in kept}
         for number, pair in enumerate(pairs)
     ]

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 from composers import CURRENT, Composer
 from hearing import scored, summary
-from songs import RenderedSong, artificial_songs, sub_mixed
+from songs import TARGET, RenderedSong, artificial_songs, sub_mixed
 
 from latentstem.data.bassnet import Dataset
 from latentstem.data.score import Song
@@ -39,7 +39,7 @@ def by_kind(songs: Sequence[RenderedSong], generated: Sequence[Score], true: Seq
     kinds: dict[str, Callable[[Song], str]] = {
         "style": lambda song: song.bass_style,
         "metre": lambda song: song.metre,
-        "stems": lambda song: str(len(song.parts)),
+        "stems": lambda song: str(len(song.others(TARGET))),
     }
     groups: Groups = {}
     for kind, name_of in kinds.items():
@@ -66,7 +66,9 @@ def by_sub_mix(
 
     The first `count` songs serve that have drums, a chord instrument and a third part.
     """
-    numbers = [number for number, song in enumerate(songs) if _has_drums(song.song) and len(song.song.parts) > 2]
+    numbers = [
+        number for number, song in enumerate(songs) if _has_drums(song.song) and len(song.song.others(TARGET)) > 2
+    ]
     numbers = numbers[:count]
     if not numbers:
         return {}
@@ -89,7 +91,7 @@ def by_artificial_set(
     for dataset in get_args(Dataset):
         songs = artificial_songs(dataset, count, duration, cache, composer)
         made = hear_all(generate(songs, f"generating for {dataset}"), f"hearing {dataset}")
-        true = hear_all([song.bass for song in songs], f"hearing true basses of {dataset}")
+        true = hear_all([song.stem for song in songs], f"hearing true basses of {dataset}")
         members[dataset] = Group(scored(made, songs, true), scored(true, songs, true))
     return {"set": members}
 
@@ -103,4 +105,4 @@ def _drums(song: Song) -> str:
 
 
 def _chords(song: Song) -> str:
-    return song.parts[0].name  # it sounds every chord whole
+    return song.part("chords1").name  # it sounds every chord whole

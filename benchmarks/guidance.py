@@ -29,7 +29,7 @@ def main(
     unseen = unseen_songs(0, songs, duration, cache)
     pipe = load_pipeline(weights, device)
     names = ("w = 1", f"w = {scale:g}, phi = 0", f"w = {scale:g}, phi = {rescale:g}")
-    spread = {"true bass": [float(encoded(pipe.autoencoder, song.bass).std()) for song in unseen]}
+    spread = {"true bass": [float(encoded(pipe.autoencoder, song.stem).std()) for song in unseen]}
     for name, (w, phi) in zip(names, ((1.0, 0.0), (scale, 0.0), (scale, rescale)), strict=True):
         latents = generate(
             pipe,

@@ -115,7 +115,7 @@ def _heard_grid(
         stems = generate(pipe, songs, batch, f"whole songs, w = {scale:g}, phi = {rescale:g}", **call)
         shares, onsets = [], []
         for stem, song in zip(stems, songs, strict=True):
-            notes = np.unique([note.start for note in song.song.bass.notes])
+            notes = np.unique([note.start for note in song.song.part(song.target).notes])
             shares.append(chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords))
             onsets.append(onset_f1(notes, onset_times(stem, SAMPLING_RATE)))
         return {"chord_share": interval(shares), "onset_f1": interval(onsets)}

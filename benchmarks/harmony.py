@@ -66,8 +66,8 @@ def main(
         return list(generate(pipe, some, batch, description, num_inference_steps=steps))
 
     sounds = {
-        TRUE: [song.bass for song in unseen],
-        TRIP: [round_tripped(pipe.autoencoder, song.bass) for song in track(unseen, description="round trips")],
+        TRUE: [song.stem for song in unseen],
+        TRIP: [round_tripped(pipe.autoencoder, song.stem) for song in track(unseen, description="round trips")],
         REPLAYED: [replayed(song, cache) for song in track(unseen, description="other players")],
         MADE: accompany(unseen, "generating"),
         COPY: [copied(song.mix) for song in unseen],
@@ -128,10 +128,10 @@ def _by_song(unseen: list[RenderedSong], scores: dict[str, list[Score]]) -> list
         {
             "seed": song.song.seed,
             "bass_style": song.song.bass_style,
-            "program": song.song.bass.program,
+            "program": song.song.part(song.target).program,
             "metre": song.song.metre,
             "tempo": song.song.tempo,
-            "stems": len(song.song.parts),
+            "stems": len(song.song.others(song.target)),
         }
         | {row: cases[number] for row, cases in scores.items()}
         for number, song in enumerate(unseen)

@@ -16,7 +16,7 @@ def hear(audio: np.ndarray) -> HeardStem:
 
 def scored(basses: Sequence[HeardStem], songs: Sequence[RenderedSong], true: Sequence[HeardStem]) -> list[Score]:
     """Each bass against its own song."""
-    return [score_stem(bass, song.song, own) for bass, song, own in zip(basses, songs, true, strict=True)]
+    return [score_stem(bass, song.song, own, song.target) for bass, song, own in zip(basses, songs, true, strict=True)]
 
 
 def against_others(
@@ -26,7 +26,9 @@ def against_others(
     means = []
     for number in track(range(len(songs)), description=description):
         scores = [
-            score_stem(bass, songs[number].song, true[number]) for other, bass in enumerate(basses) if other != number
+            score_stem(bass, songs[number].song, true[number], songs[number].target)
+            for other, bass in enumerate(basses)
+            if other != number
         ]
         columns = {measure: _known(scores, measure) for measure in MEASURES}
         means.append({measure: float(np.mean(known)) if known else None for measure, known in columns.items()})

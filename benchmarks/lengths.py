@@ -214,7 +214,7 @@ def _accompany(
 def _judge(stem: np.ndarray, song: Path) -> tuple[float, float]:
     """Chord share, and onset F1 against the notes of the annotation, of a bass `(samples,)`."""
     annotation, rate = read_annotation(song).beginning(len(stem) / 44100), 44100
-    notes = np.array([note.start for note in annotation.bass.notes])
+    notes = np.array([note.start for note in annotation.part("bass").notes])
     return chord_share(track_pitch(stem, rate), annotation.chords), onset_f1(notes, onset_times(stem, rate))
 
 

@@ -99,7 +99,7 @@ def main(
 def _heard(made: np.ndarray, songs: list[RenderedSong]) -> dict[str, np.ndarray]:
     columns: dict[str, list[float]] = {measure: [] for measure in MEASURES}
     for stem, song in zip(made, songs, strict=True):
-        notes = np.array([note.start for note in song.song.bass.notes])
+        notes = np.array([note.start for note in song.song.part(song.target).notes])
         columns["chord_share"].append(chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords))
         columns["onset_f1"].append(onset_f1(notes, onset_times(stem, SAMPLING_RATE)))
     return {measure: np.array(column) for measure, column in columns.items()}

@@ -58,7 +58,7 @@ def main(
 ) -> None:
     unseen = unseen_songs(0, songs, duration, cache)
     autoencoder = load_autoencoder(weights, device)
-    basses, mixes = [song.bass for song in unseen], [song.mix for song in unseen]
+    basses, mixes = [song.stem for song in unseen], [song.mix for song in unseen]
     basses_back = [round_tripped(autoencoder, bass) for bass in track(basses, description="round trips of basses")]
     linear = PatchPCA([song.mix for song in training_songs(pca_songs, duration, cache)], autoencoder)
     mixes_back = {
@@ -73,7 +73,7 @@ def main(
         kept = {row: each(mix_figures, f"hearing mixes: {row}", mixes, back) for row, back in mixes_back.items()}
 
     cases = [
-        {"seed": song.song.seed, "program": song.song.bass.program, **_measures(figures)}
+        {"seed": song.song.seed, "program": song.song.part(song.target).program, **_measures(figures)}
         | {row: of_mixes[number] for row, of_mixes in kept.items()}
         for number, (song, figures) in enumerate(zip(unseen, trips, strict=True))
     ]

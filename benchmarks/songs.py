@@ -27,6 +27,7 @@ from latentstem.data.composer import TRAIN_SEEDS, VALIDATION_SEEDS, Song, compos
 from latentstem.data.corpus import SynthEffects, render_song
 from latentstem.data.synthesis import SAMPLING_RATE
 
+TARGET = "bass"
 SOUNDFONT = "timgm6mb"
 TRAINING_SOUNDFONT = "fluidr3"
 DEFAULT_CACHE = Path(tempfile.gettempdir()) / "latentstem-benchmark-songs"
@@ -56,23 +57,27 @@ class RenderedSong:
 
     Attributes:
         song: what is played.
-        mix: everything but the bass, `(samples,)`, levelled.
-        bass: the bass, `(samples,)`, levelled.
+        mix: everything but the target, `(samples,)`, levelled.
+        stem: the target, `(samples,)`, levelled.
         composer: who wrote the song.
+        target: name of the part that is the stem.
     """
 
     song: Song
     mix: np.ndarray
-    bass: np.ndarray
+    stem: np.ndarray
     composer: Composer = CURRENT
+    target: str = TARGET
 
 
 def unseen_songs(
-    first: int, count: int, duration: float, cache: Path, composer: Composer = CURRENT
+    first: int, count: int, duration: float, cache: Path, composer: Composer = CURRENT, target: str = TARGET
 ) -> list[RenderedSong]:
-    """Composes and renders the test songs number `first` to `first + count - 1`."""
-    songs = [composer.compose(seed, duration) for seed in JUDGED_SEEDS[first : first + count]]
-    return _all_rendered(partial(_rendered, cache=cache, composer=composer), songs, f"rendering {count} songs")
+    """Composes and renders the test songs number `first` to `first + count - 1` of those that have the target."""
+    songs = (composer.compose(seed, duration) for seed in JUDGED_SEEDS)
+    some = list(islice((song for song in songs if target in song.names), first, first + count))
+    render = partial(_rendered, cache=cache, composer=composer, target=target)
+    return _all_rendered(render, some, f"rendering {count} songs")
 
 
 def unseen_songs_at(
@@ -111,7 +116,7 @@ def artificial_songs(
             song,
             song=song.song.beginning(duration),
             mix=leveled(song.mix[:samples]),
-            bass=leveled(song.bass[:samples]),
+            stem=leveled(song.stem[:samples]),
         )
         for song in _all_rendered(render, songs, f"rendering {count} songs of {dataset}")
     ]
@@ -123,9 +128,12 @@ def sub_mixed(song: RenderedSong, names: Collection[str], cache: Path) -> Render
     return replace(song, mix=leveled(sum(stems[name] for name in names)))
 
 
-def bass_alone(song: Song, cache: Path, soundfont: str = SOUNDFONT, composer: Composer = CURRENT) -> np.ndarray:
-    """Renders a song's bass and nothing else, `(samples,)`, levelled."""
-    return leveled(_render(replace(song, parts=()), cache, soundfont, composer.effects(song.seed))["bass"])
+def stem_alone(
+    song: Song, cache: Path, soundfont: str = SOUNDFONT, composer: Composer = CURRENT, target: str = TARGET
+) -> np.ndarray:
+    """Renders one part of a song and nothing else, `(samples,)`, levelled."""
+    alone = replace(song, parts=(song.part(target),))
+    return leveled(_render(alone, cache, soundfont, composer.effects(song.seed))[target])
 
 
 def unseen_twins(count: int, duration: float, cache: Path, composer: Composer = CURRENT) -> list[RenderedSong]:
@@ -138,7 +146,8 @@ def unseen_twins(count: int, duration: float, cache: Path, composer: Composer = 
 def unseen_bass(number: int, program: int, duration: float, cache: Path, composer: Composer = CURRENT) -> np.ndarray:
     """Renders the bass of test song `number` alone with another General MIDI program, `(samples,)`, levelled."""
     song = composer.compose(JUDGED_SEEDS[number], duration)
-    return bass_alone(replace(song, bass=replace(song.bass, program=program)), cache, composer=composer)
+    bass = replace(song.part(TARGET), program=program)
+    return stem_alone(replace(song, parts=(bass,)), cache, composer=composer)
 
 
 def leveled(audio: Any) -> np.ndarray:
@@ -153,10 +162,12 @@ def _all_rendered(render: Callable[[Song], Any], songs: Sequence[Song], descript
         return list(track(pool.map(render, songs), description=description, total=len(songs)))
 
 
-def _rendered(song: Song, cache: Path, soundfont: str = SOUNDFONT, composer: Composer = CURRENT) -> RenderedSong:
+def _rendered(
+    song: Song, cache: Path, soundfont: str = SOUNDFONT, composer: Composer = CURRENT, target: str = TARGET
+) -> RenderedSong:
     stems = _render(song, cache, soundfont, composer.effects(song.seed))
-    mix = sum(audio for name, audio in stems.items() if name != "bass")
-    return RenderedSong(song, leveled(mix), leveled(stems["bass"]), composer)
+    stem = stems.pop(target)
+    return RenderedSong(song, leveled(sum(stems.values())), leveled(stem), composer, target)
 
 
 def _render(
@@ -185,8 +196,8 @@ __all__ = [
     "SAMPLING_RATE",
     "RenderedSong",
     "artificial_songs",
-    "bass_alone",
     "leveled",
+    "stem_alone",
     "sub_mixed",
     "training_songs",
     "unseen_bass",

@@ -140,7 +140,7 @@ def main(
         [sound.timbre for some in true.values() for sound in some], [p for p, some in true.items() for _ in some]
     )
     spread = np.stack([sound.timbre for some in true.values() for sound in some]).std(axis=0)
-    own = [Sound.of(pipe, song.bass) for song in unseen]
+    own = [Sound.of(pipe, song.stem) for song in unseen]
     mixes = torch.from_numpy(np.stack([encoded(pipe.autoencoder, song.mix) for song in unseen]))
 
     def pairs(judge: ContrastiveStemModel, sounds: list[Sound], turned: int = 0) -> np.ndarray:

@@ -22,6 +22,7 @@ from rich.progress import track
 from latentstem import StyleSpace
 from latentstem.data.composer import TRAIN_SEEDS
 from latentstem.data.corpus import ANNOTATION, write_corpus
+from latentstem.data.score import Song
 from latentstem.data.stems import StemFolder
 from latentstem.training.style import StyleFit, sounding_mean
 
@@ -45,7 +46,9 @@ def main(
         mean = sounding_mean(model, one.read("bass"))
         if mean is not None:
             annotation = json.loads((corpus / one.name / ANNOTATION).read_text())
-            members.setdefault((annotation["song"]["bass"]["program"], annotation["soundfont"]), []).append(mean)
+            members.setdefault(
+                (Song.from_dict(annotation["song"]).part("bass").program, annotation["soundfont"]), []
+            ).append(mean)
     members = {instrument: means for instrument, means in members.items() if len(means) >= LEAST}
 
     # Every second song of each instrument is kept back.

@@ -40,9 +40,9 @@ def main(
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    unseen = [song for song in unseen_songs(0, songs, duration, cache) if song.song.bass.notes]
+    unseen = [song for song in unseen_songs(0, songs, duration, cache) if song.song.part(song.target).notes]
     with processes(workers or os.cpu_count() or 1) as each:
-        heard = each(written_down, "writing down", [song.bass for song in unseen])
+        heard = each(written_down, "writing down", [song.stem for song in unseen])
     cases = [_case(song, notes) for song, notes in zip(unseen, heard, strict=True)]
     figures = _summary(cases)
     groups = {kind: _grouped(cases, kind) for kind in KINDS}
@@ -62,7 +62,7 @@ def written_down(audio: np.ndarray) -> list[Note]:
 
 
 def _case(song: RenderedSong, heard: Sequence[Note]) -> dict[str, Any]:
-    bass = song.song.bass
+    bass = song.song.part(song.target)
     true, found = _columns(bass.notes), _columns(heard)
     precision, recall, f1, _ = mir_eval.transcription.precision_recall_f1_overlap(*true, *found, offset_ratio=None)
     matched = mir_eval.transcription.match_notes(*true, *found, offset_ratio=None)

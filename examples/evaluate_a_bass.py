@@ -33,7 +33,7 @@ print(f"{'':24} this song  the other")
 for name, measure in (
     ("notes of the chord", lambda song: chord_share(track, song.chords)),
     ("root on the downbeats", lambda song: root_on_downbeat(track, song.chords, song.bars)),
-    ("onsets of the true bass", lambda song: onset_f1([note.start for note in song.bass.notes], onsets)),
+    ("onsets of the true bass", lambda song: onset_f1([note.start for note in song.part("bass").notes], onsets)),
 ):
     print(f"{name:24} {measure(song):9.2f}  {measure(other):9.2f}")
 

@@ -83,7 +83,7 @@ def rendered(seed: int, duration: float) -> tuple[Song, dict[str, np.ndarray]]:
     """A song and its stems `(samples,)`, the bass as loud as FluidSynth's would be, but frequency-modulated."""
     song = compose(seed, duration)
     stems = render_song(song, SOUNDFONT)
-    stems["bass"] = leveled(frequency_modulated_bass(song.bass.notes, duration), _level(stems["bass"]))
+    stems["bass"] = leveled(frequency_modulated_bass(song.part("bass").notes, duration), _level(stems["bass"]))
     return song, stems
 
 

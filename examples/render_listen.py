@@ -81,7 +81,7 @@ def read_mix(number: int, sampling_rate: int) -> Tensor:
 
 def reference(seed: int) -> Tensor:
     """The bass of a song, `(1, samples)` at the reference loudness."""
-    (audio,) = render_parts([compose(seed, DURATION).bass], "musescore", DURATION)
+    (audio,) = render_parts([compose(seed, DURATION).part("bass")], "musescore", DURATION)
     audio = torch.from_numpy(audio[: round(REFERENCE_DURATION * SAMPLING_RATE)])[None]
     return audio * reference_gain(audio[None])
 

@@ -9,6 +9,7 @@ the same command goes on: what is finished is not done again, what is not resume
 where it would have ended. Where the time goes, and the command line for a large machine: `docs/pages/training.md`.
 """
 
+import functools
 import json
 import shlex
 from collections.abc import Callable
@@ -74,7 +75,8 @@ class Recipe:
     """Render the corpus, train the nets, publish the weights.
 
     Args:
-        output: Folder of the corpus, the states and, in `bass-gm/`, the weights.
+        output: Folder of the corpus, the states and, in `bass-gm/` where the target is the bass, the weights.
+        target: Part of the songs to learn: "bass", "drums", "lead" or "chords1".
         songs: Songs to train on.
         duration: Seconds a song.
         validation_songs: Songs to validate on, of seeds never trained on.
@@ -99,6 +101,7 @@ class Recipe:
     """
 
     output: Path
+    target: str = "bass"
     songs: int = 2000
     duration: float = 20.0
     validation_songs: int = 24
@@ -131,29 +134,33 @@ def main(recipe: Recipe) -> None:
         (validation, VALIDATION_SEEDS[: recipe.validation_songs], min(20.0, recipe.duration)),
     ):
         write_corpus(folder, seeds, duration=duration, workers=recipe.render_workers)
-        write_corpus(_twins(folder), seeds, duration=duration, workers=recipe.render_workers, compose=compose_twins)
+        twins = functools.partial(compose_twins, target=recipe.target)
+        write_corpus(_twins(folder), seeds, duration=duration, workers=recipe.render_workers, compose=twins)
     trainings = _settings(recipe, train, validation)
     for training, settings in trainings.items():
         if training == "unet":
-            _fit_style(train, _trained(recipe, "decoder"), recipe.workers)
+            _fit_style(train, _trained(recipe, "decoder"), recipe.target, recipe.workers)
         _finish(settings, TRAIN[training])
     moved = _moved(recipe, validation)
     card = recipe.output / "card.md"
     card.write_text(_card(recipe, command, moved, {name: settings.seed for name, settings in trainings.items()}))
     size = publish(
-        Publication(
-            _trained(recipe, "unet"), recipe.output / "bass-gm", card, recipe.shard_mebibytes, _trained(recipe, "judge")
-        )
+        Publication(_trained(recipe, "unet"), _weights(recipe), card, recipe.shard_mebibytes, _trained(recipe, "judge"))
     )
     table = Table("training", "loss", "before", "after", title="validation songs")
     for row in moved:
         table.add_row(row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}")
     Console().print(table)
-    print(f"{recipe.output / 'bass-gm'}: {size / 1e6:.1f} MB of weights")
+    print(f"{_weights(recipe)}: {size / 1e6:.1f} MB of weights")
+
+
+def _weights(recipe: Recipe) -> Path:
+    """Where the published weights go."""
+    return recipe.output / f"{recipe.target}-gm"
 
 
 def _twins(folder: Path) -> Path:
-    """Where the basses of a folder's songs lie, each with its twin."""
+    """Where the targets of a folder's songs lie, each with its twin."""
     return folder.with_name(f"{folder.name}-twins")
 
 
@@ -194,6 +201,7 @@ def _settings(recipe: Recipe, train: Path, validation: Path) -> dict[str, Any]:
             "data": train,
             "output": recipe.output / training,
             "validation": validation,
+            "target": recipe.target,
             "save_minutes": recipe.save_minutes,
             "validations": recipe.validations,
             "seed": SEED,
@@ -245,10 +253,10 @@ def _finish(settings: Any, train: Callable[[Any], Path]) -> None:
         end.touch()
 
 
-def _fit_style(train: Path, autoencoder: Path, workers: int) -> None:
+def _fit_style(train: Path, autoencoder: Path, target: str, workers: int) -> None:
     """Write the style space into the autoencoder's config, unless it is there; the denoiser's pipeline takes it on."""
     if AutoencoderSpectral.load_config(autoencoder).get("style_readout") is None:
-        fit(StyleFit(train, autoencoder, workers=workers))
+        fit(StyleFit(train, autoencoder, target, workers=workers))
 
 
 @torch.no_grad()
@@ -256,7 +264,7 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
     """What each training did to its losses on validation songs: the net it found, and the net it left."""
     set_seed(SEED)
     untrained = AutoencoderSpectral(**(recipe.autoencoder or {}))
-    crops = StemCrops(StemFolder(_twins(validation)), 24 * untrained.config["hop_length"], seed=0)
+    crops = StemCrops(StemFolder(_twins(validation), recipe.target), 24 * untrained.config["hop_length"], seed=0)
     others, stems = (
         torch.stack(part) for part in zip(*(crops[n] for n in range(recipe.validation_songs)), strict=True)
     )
@@ -283,7 +291,12 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
     ]
     pipe = StemAccompanimentPipeline.from_pretrained(_trained(recipe, "unet"))
     latents = cache_latents(
-        validation, "bass", pipe.autoencoder, recipe.output / "unet" / "latents" / "validation", submixes=1, seed=0
+        validation,
+        recipe.target,
+        pipe.autoencoder,
+        recipe.output / "unet" / "latents" / "validation",
+        submixes=1,
+        seed=0,
     )
     denoisers: tuple[Any, ...] = (StemUNet1DModel.from_config(pipe.unet.config), pipe.unet)
     before, after = (
@@ -304,7 +317,7 @@ def _moved(recipe: Recipe, validation: Path) -> list[dict[str, Any]]:
 
 
 def _judge_moved(recipe: Recipe, latents: list[LatentTrack]) -> dict[str, Any]:
-    """What its training did to the judge: pairs of whole songs, and each song's bass half a song off."""
+    """What its training did to the judge: pairs of whole songs, and each song's stem half a song off."""
     judge: Any = ContrastiveStemModel.from_pretrained(str(_trained(recipe, "judge")))
     untrained: Any = ContrastiveStemModel.from_config(judge.config)
     frames = min(track.stem.shape[-1] for track in latents)
@@ -352,7 +365,9 @@ def _card(recipe: Recipe, command: str, moved: list[dict[str, Any]], seeds: dict
                 [[row["training"], row["loss"], f"{row['before']:.4f}", f"{row['after']:.4f}"] for row in moved],
             ),
             pitch_agreement=f"{last['decoder']['pitch_agreement']:.2f}",
-            chord_share=f"{denoised['chord_share']:.2f}",
+            target=recipe.target,
+            figure="chord share" if "chord_share" in denoised else "onset F1",
+            generated=f"{denoised.get('chord_share', denoised.get('onset_f1')):.2f}",
             **circumstances(Path(__file__).parent),
         )
     )

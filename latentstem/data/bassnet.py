@@ -149,8 +149,7 @@ def compose_artificial(
         ),
         keys=(Key(0.0, beats[-1], tonic, mode),),
         chords=tuple(_chord(chord, beats) for chord in struck),
-        parts=(*chords, drums),
-        bass=Part("bass", BASS, False, tuple(bass_notes), 0.0),
+        parts=(Part("bass", BASS, False, tuple(bass_notes), 0.0), *chords, drums),
         bass_style=Counter(styles).most_common(1)[0][0],
     )
 

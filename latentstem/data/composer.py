@@ -50,7 +50,7 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
 
     Returns:
         The song. Its chords, keys and sections tile [0, duration], its bass is monophonic and follows the chords,
-        and its first part sounds every chord whole.
+        and its part "chords1" sounds every chord whole.
 
     Raises:
         ValueError: if `duration` is not positive.
@@ -129,8 +129,7 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
         sections=sections,
         keys=_keys(spans, grid),
         chords=_chords(spans, grid),
-        parts=tuple(parts),
-        bass=bass,
+        parts=(bass, *parts),
         bass_style=_prevailing(sections),
     )
 

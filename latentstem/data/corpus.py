@@ -76,9 +76,9 @@ def render_song(
         SynthesisError: if FluidSynth or the soundfont is missing, or FluidSynth fails.
     """
     effects = effects or SynthEffects.draw(song.seed)
-    sounds = render_parts(song.stems, soundfont, song.duration, effects.reverb, effects.chorus, scratch)
+    sounds = render_parts(song.parts, soundfont, song.duration, effects.reverb, effects.chorus, scratch)
     stems = {}
-    for part, sound in zip(song.stems, sounds, strict=True):
+    for part, sound in zip(song.parts, sounds, strict=True):
         level = float(sounding_rms(torch.from_numpy(sound)[None, None]))
         gain = REFERENCE_RMS * 10 ** (part.gain_db / 20) / level if level else 0.0
         stems[part.name] = sound * np.float32(gain)

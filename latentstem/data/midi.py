@@ -14,7 +14,11 @@ RESOLUTION = 960
 
 
 def write_midi(
-    notes: Iterable[Note], path: str | os.PathLike[str], tempo: float = 120.0, program: int = ELECTRIC_BASS
+    notes: Iterable[Note],
+    path: str | os.PathLike[str],
+    tempo: float = 120.0,
+    program: int = ELECTRIC_BASS,
+    name: str = "bass",
 ) -> None:
     """Writes notes to a MIDI file, whole or not at all.
 
@@ -26,6 +30,7 @@ def write_midi(
         path: of the file; one that is there is replaced.
         tempo: in beats a minute, written to the file.
         program: General MIDI program, 0 to 127.
+        name: of the track in the file.
 
     Raises:
         ImportError: pretty_midi is not installed.
@@ -50,7 +55,7 @@ def write_midi(
         raise ValueError(f"tempo {tempo} given, expected 4 to 1000 beats a minute")
     if program not in range(128):
         raise ValueError(f"program {program} given, expected 0 to 127")
-    instrument = pretty_midi.Instrument(program, name="bass")
+    instrument = pretty_midi.Instrument(program, name=name)
     for note in notes:
         if not (0.0 <= note.start < note.end < float("inf") and 0 <= note.pitch <= 127 and 1 <= note.velocity <= 127):
             raise ValueError(f"{note} is no MIDI note: expected 0 <= start < end, pitch 0 to 127, velocity 1 to 127")

@@ -16,8 +16,8 @@ from latentstem.data.synthesis import SAMPLING_RATE
 from latentstem.preview import log_frequency_spectrogram
 
 _LEFT, _RIGHT = 0.95, 0.35  # inches beside the time axis
-_BASS = "#c1121f"
-_PARTS = {"chords1": "#3a6ea5", "chords2": "#4f9d69", "chords3": "#8d6cab", "lead": "#e09f3e"}
+_TARGET = "#c1121f"
+_PARTS = {"bass": "#7f5539", "chords1": "#3a6ea5", "chords2": "#4f9d69", "chords3": "#8d6cab", "lead": "#e09f3e"}
 _OTHER, _INK, _DRUMS, _PLAIN = "#6c757d", "#22252a", "#5c636a", "#ececec"
 _SECTIONS = {
     "intro": "#dfe7ef",
@@ -37,16 +37,19 @@ _KIT = {
 }
 
 
-def song_picture(song: Song, mix: np.ndarray | None = None, bass: np.ndarray | None = None) -> Figure:
+def song_picture(
+    song: Song, mix: np.ndarray | None = None, stem: np.ndarray | None = None, target: str = "bass"
+) -> Figure:
     """Draw a song.
 
     Args:
         song: from `compose` or `read_annotation`.
-        mix: `(samples,)` at 44.1 kHz, everything but the bass; with it comes its spectrogram.
-        bass: `(samples,)` at 44.1 kHz; with it comes its spectrogram.
+        mix: `(samples,)` at 44.1 kHz, everything but the target; with it comes its spectrogram.
+        stem: `(samples,)` at 44.1 kHz, the target; with it comes its spectrogram.
+        target: name of the part that is drawn in red and on top.
 
     Returns:
-        The figure, to save with `savefig`: sections and keys, chords, the notes of all parts (the bass in red, the
+        The figure, to save with `savefig`: sections and keys, chords, the notes of all parts (the target in red, the
         drums below), and the spectrograms, over one time axis in seconds with the bar lines drawn through.
 
     Raises:
@@ -58,7 +61,7 @@ def song_picture(song: Song, mix: np.ndarray | None = None, bass: np.ndarray | N
         >>> len(figure.axes)
         5
     """
-    sounds = {name: audio for name, audio in (("mix", mix), ("bass", bass)) if audio is not None}
+    sounds = {name: audio for name, audio in (("mix", mix), (target, stem)) if audio is not None}
     for name, audio in sounds.items():
         if np.ndim(audio) != 1:
             raise ValueError(f"{name} has shape {np.shape(audio)}, expected (samples,): average its channels")
@@ -91,8 +94,8 @@ def song_picture(song: Song, mix: np.ndarray | None = None, bass: np.ndarray | N
     named = [(key.start, key.end, f"{names_in(key.tonic, key.mode)[key.tonic]} {key.mode}") for key in song.keys]
     _draw_strip(keys, "key", [(*key, shades[number % 2]) for number, key in enumerate(named)], inches)
     _draw_strip(chords, "chord", [(*chord, shades[number % 2]) for number, chord in enumerate(_merged(song))], inches)
-    _draw_roll(roll, song)
-    _draw_drums(kit, drums[0] if drums else None)
+    _draw_roll(roll, song, target)
+    _draw_drums(kit, drums[0] if drums else None, target)
     for panel, (name, audio) in zip(spectrograms, sounds.items(), strict=True):
         _draw_spectrogram(panel, name, audio, song)
     shown = [panel for panel in panels if panel is not kit or drums]
@@ -103,15 +106,15 @@ def song_picture(song: Song, mix: np.ndarray | None = None, bass: np.ndarray | N
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)
     shown[-1].set_xlabel("time [s]")
-    _draw_title(figure, song, width, total)
+    _draw_title(figure, song, target, width, total)
     return figure
 
 
-def _draw_title(figure: Figure, song: Song, width: float, total: float) -> None:
+def _draw_title(figure: Figure, song: Song, target: str, width: float, total: float) -> None:
     swing = f", swing {song.swing:.2f}" if song.swing > 0.5 else ""
     title = f"Song {song.seed}   {song.metre}, {song.tempo:g} beats a minute{swing}"
     figure.text(_LEFT / width, 1 - 0.30 / total, title, fontsize=14, fontweight="bold", color=_INK, va="center")
-    keys = [Line2D([], [], color=_colour(part), linewidth=5, label=_label(part)) for part in song.stems]
+    keys = [Line2D([], [], color=_colour(part, target), linewidth=5, label=_label(part)) for part in song.parts]
     figure.legend(
         handles=keys,
         loc="center left",
@@ -131,10 +134,10 @@ def _label(part: Part) -> str:
     return f"{part.name}: {pretty_midi.program_to_instrument_name(part.program).lower()}"
 
 
-def _colour(part: Part) -> str:
-    if part.is_drum:
-        return _DRUMS
-    return _BASS if part.name == "bass" else _PARTS.get(part.name, _OTHER)
+def _colour(part: Part, target: str) -> str:
+    if part.name == target:
+        return _TARGET
+    return _DRUMS if part.is_drum else _PARTS.get(part.name, _OTHER)
 
 
 def _merged(song: Song) -> list[tuple[float, float, str]]:
@@ -171,18 +174,21 @@ def _draw_strip(panel: Axes, title: str, cells: list[tuple[float, float, str, st
     panel.spines[["left", "bottom"]].set_visible(False)
 
 
-def _draw_roll(panel: Axes, song: Song) -> None:
-    """The notes of all pitched parts, the bass on top; louder notes are more opaque."""
-    pitched = [part for part in (*song.parts, song.bass) if not part.is_drum]
+def _draw_roll(panel: Axes, song: Song, target: str) -> None:
+    """The notes of all pitched parts, the target on top; louder notes are more opaque."""
+    pitched = [part for part in song.parts if not part.is_drum]
     pitches = [note.pitch for part in pitched for note in part.notes] or [48]
     low, high = min(pitches) - 2, max(pitches) + 2
     _draw_grid(panel, song)
     for part in pitched:
-        is_bass = part.name == "bass"
-        height = 1.15 if is_bass else 0.8
+        is_target = part.name == target
+        height = 1.15 if is_target else 0.8
         bars = [Rectangle((note.start, note.pitch - height / 2), note.end - note.start, height) for note in part.notes]
-        faces = [to_rgba(_colour(part), 1.0 if is_bass else 0.25 + 0.6 * note.velocity / 127) for note in part.notes]
-        order = 3 if is_bass else 2
+        faces = [
+            to_rgba(_colour(part, target), 1.0 if is_target else 0.25 + 0.6 * note.velocity / 127)
+            for note in part.notes
+        ]
+        order = 3 if is_target else 2
         panel.add_collection(PatchCollection(bars, facecolors=faces, edgecolors="white", linewidths=0.3, zorder=order))
     panel.set_ylim(low, high)
     octaves = [pitch for pitch in range(low, high + 1) if pitch % 12 == 0]
@@ -199,13 +205,13 @@ def _draw_grid(panel: Axes, song: Song) -> None:
     panel.vlines([section.start for section in song.sections[1:]], 0, 127, color="#777777", linewidth=1.2, zorder=1)
 
 
-def _draw_drums(panel: Axes, part: Part | None) -> None:
+def _draw_drums(panel: Axes, part: Part | None, target: str) -> None:
     if part is None:
         panel.set_axis_off()
         return
     rows = {key: row for row, keys in enumerate(_KIT.values()) for key in keys}
     places = np.array([rows.get(note.pitch, len(_KIT)) for note in part.notes])
-    colours = [to_rgba(_DRUMS, 0.3 + 0.7 * note.velocity / 127) for note in part.notes]
+    colours = [to_rgba(_colour(part, target), 0.3 + 0.7 * note.velocity / 127) for note in part.notes]
     starts = [note.start for note in part.notes]
     panel.vlines(starts, places - 0.38, places + 0.38, colors=colours, linewidth=1.6)
     names = [*_KIT, "other"] if any(note.pitch not in rows for note in part.notes) else list(_KIT)

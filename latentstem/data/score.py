@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-SCHEMA_VERSION = 2
-"""Version of the JSON form; it grows when a field changes its name or its meaning."""
+SCHEMA_VERSION = 3
+"""Version of the JSON form; it grows when a field changes its name or its meaning.
+
+In version 2 the bass stood apart from `parts`, under `bass`; it is still read.
+"""
 REGISTER_BASS = (28, 52)
 """Lowest and highest MIDI pitch of a composed bass: the low E of a bass guitar to the E two octaves above."""
 
@@ -32,7 +35,7 @@ class Part:
     """What one instrument plays.
 
     Attributes:
-        name: the stem's file name without suffix ("bass", "drums", "chords1", "lead").
+        name: of its own in the song, and the stem's file name without suffix ("bass", "drums", "chords1", "lead").
         program: General MIDI program 0-127; for drums, the kit.
         is_drum: whether the notes are drum keys.
         notes: in order of their start.
@@ -109,8 +112,8 @@ class Song:
         sections: they tile [0, duration] without gaps.
         keys: they tile [0, duration]; neighbours differ.
         chords: they tile [0, duration]; neighbours may be the same chord.
-        parts: everything but the bass; the first one sounds every chord whole.
-        bass: a monophonic line.
+        parts: what the instruments play, each under a name of its own. The composer's bands have a "bass", a
+            monophonic line, and "chords1", which sounds every chord whole.
         bass_style: the pattern that the bass follows in most of the song.
 
     Example:
@@ -131,13 +134,27 @@ class Song:
     keys: tuple[Key, ...]
     chords: tuple[Chord, ...]
     parts: tuple[Part, ...]
-    bass: Part
     bass_style: str
 
+    def part(self, name: str) -> Part:
+        """Find a part by its name.
+
+        Raises:
+            ValueError: if the song has no such part.
+        """
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise ValueError(f"song {self.seed} has no part {name!r}, expected one of {', '.join(self.names)}")
+
+    def others(self, target: str) -> tuple[Part, ...]:
+        """Give every part but the one of that name: what a mix without the target holds."""
+        return tuple(part for part in self.parts if part.name != target)
+
     @property
-    def stems(self) -> tuple[Part, ...]:
-        """Every part of the song, the bass first."""
-        return (self.bass, *self.parts)
+    def names(self) -> tuple[str, ...]:
+        """Names of the parts, in their order."""
+        return tuple(part.name for part in self.parts)
 
     def beginning(self, duration: float) -> "Song":
         """The first `duration` seconds of the song: what starts later is left out, what lasts longer is cut."""
@@ -154,7 +171,6 @@ class Song:
             keys=kept(self.keys),
             chords=kept(self.chords),
             parts=tuple(replace(part, notes=kept(part.notes)) for part in self.parts),
-            bass=replace(self.bass, notes=kept(self.bass.notes)),
         )
 
     def to_dict(self) -> dict:
@@ -165,15 +181,19 @@ class Song:
     def from_dict(cls, data: dict) -> "Song":
         """Rebuild a song from `to_dict`, also after a trip through JSON (where tuples become lists).
 
+        Args:
+            data: written in the present version of the schema or in version 2.
+
         Raises:
             ValueError: if the data were written in another version of the schema.
         """
         version = data.get("schema", 1)
-        if version != SCHEMA_VERSION:
+        if version not in (2, SCHEMA_VERSION):
             raise ValueError(
-                f"the song is written in schema {version}, expected {SCHEMA_VERSION}: render the corpus again"
+                f"the song is written in schema {version}, expected 2 or {SCHEMA_VERSION}: render the corpus again"
             )
-        fields = {name: value for name, value in data.items() if name != "schema"}
+        fields = {name: value for name, value in data.items() if name not in ("schema", "bass")}
+        parts = [data["bass"], *data["parts"]] if version == 2 else data["parts"]
         return cls(
             **{
                 **fields,
@@ -184,8 +204,7 @@ class Song:
                 "chords": tuple(
                     Chord(**{**chord, "pitch_classes": tuple(chord["pitch_classes"])}) for chord in data["chords"]
                 ),
-                "parts": tuple(_part(part) for part in data["parts"]),
-                "bass": _part(data["bass"]),
+                "parts": tuple(_part(part) for part in parts),
             }
         )
 

@@ -16,7 +16,9 @@ from latentstem.data.score import Song
 from latentstem.data.synthesis import soundfont_path, synthesizer_path
 
 REDRAWS = 8
-"""How often a crop without bass is drawn again."""
+"""How often a crop in which the target rests is drawn again."""
+SONGS_WITHOUT = 100
+"""Songs in a row without the target after which none is expected to come."""
 
 
 class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
@@ -37,7 +39,8 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         store: crops that wait to be drawn; more of them, from more songs, make a batch more varied.
         full_mix_share: share of the crops whose mix holds all other stems; the rest hold one to all of them.
         gain_range: a stem's gain in the mix is drawn from this range.
-        rest_share: share of the crops that stay as first drawn, whether the bass sounds in them or not.
+        rest_share: share of the crops that stay as first drawn, whether the target sounds in them or not.
+        target: name of the part that is the stem; songs without it are passed over.
 
     Raises:
         SynthesisError: if FluidSynth or a soundfont is missing.
@@ -64,6 +67,7 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         full_mix_share: float = 0.5,
         gain_range: tuple[float, float] = (0.5, 1.0),
         rest_share: float = 0.1,
+        target: str = "bass",
     ):
         if crop_samples < 1:
             raise ValueError(f"crop_samples is {crop_samples}, expected at least 1")
@@ -74,6 +78,7 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         self.duration, self.soundfonts, self.compose = duration, soundfonts, compose
         self.crops_per_song, self.store = crops_per_song, store
         self.full_mix_share, self.gain_range, self.rest_share = full_mix_share, gain_range, rest_share
+        self.target = target
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         worker = get_worker_info()
@@ -94,27 +99,40 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
             number: of the song in the stream, from 0; its crops are a function of `(seed, number)` alone.
 
         Returns:
-            Mix and bass, `(1, crop_samples)` each.
+            Mix and stem, `(1, crop_samples)` each.
+
+        Raises:
+            ValueError: if a hundred songs in a row have no part of the target's name.
         """
         rng = SeededRandom(self.seed).child(f"song {number}")
-        song = self.compose(rng.child("seed").choice(self.seeds), self.duration)
+        song = self._song(rng.child("seed"))
         rendered = render_song(song, rng.child("soundfont").choice(self.soundfonts))
         missing = max(0, self.crop_samples - round(song.duration * 44100))
         stems = {name: pad(torch.from_numpy(audio), (0, missing)) for name, audio in rendered.items()}
-        bass = _levelled(stems.pop(song.bass.name))
-        return [self._crop(rng.child(f"crop {place}"), bass, stems) for place in range(self.crops_per_song)]
+        target = _levelled(stems.pop(self.target))
+        return [self._crop(rng.child(f"crop {place}"), target, stems) for place in range(self.crops_per_song)]
 
-    def _crop(self, rng: SeededRandom, bass: Tensor, others: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _song(self, rng: SeededRandom) -> Song:
+        """The first song of those drawn that has the target."""
+        for _ in range(SONGS_WITHOUT):
+            song = self.compose(rng.choice(self.seeds), self.duration)
+            if self.target in song.names:
+                return song
+        raise ValueError(
+            f"none of {SONGS_WITHOUT} songs has a part {self.target!r}, expected one of {', '.join(song.names)}"
+        )
+
+    def _crop(self, rng: SeededRandom, target: Tensor, others: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         names, draws = list(others), rng.child("mix")
         count = len(names) if draws.bernoulli(self.full_mix_share) else 1 + draws.integer(len(names))
         chosen = [names.pop(draws.integer(len(names))) for _ in range(count)]
         gained = (draws.uniform(*self.gain_range) * others[name] for name in chosen)
-        mix = _levelled(sum(gained, torch.zeros_like(bass)))
+        mix = _levelled(sum(gained, torch.zeros_like(target)))
         rng = rng.child("place")
         for redraws in range(0 if rng.bernoulli(self.rest_share) else REDRAWS, -1, -1):
-            start = rng.integer(bass.shape[-1] - self.crop_samples + 1)
-            stem = bass[start : start + self.crop_samples]
-            # The bass sounds if it comes within 40 dB of the level of its sounding parts.
+            start = rng.integer(target.shape[-1] - self.crop_samples + 1)
+            stem = target[start : start + self.crop_samples]
+            # The target sounds if it comes within 40 dB of the level of its sounding parts.
             if redraws == 0 or stem.square().mean() > 1e-4 * REFERENCE_RMS**2:
                 break
         # Copies: a view would keep, and send between processes, the whole song.

@@ -81,7 +81,7 @@ def render_parts(
     """Render each part to mono audio of its own.
 
     Args:
-        parts: at most 15 melodic ones and one of drums.
+        parts: at most 15 melodic ones, and any number of drums.
         soundfont: a name for `soundfont_path`.
         duration: seconds of audio a part; what rings on afterwards is cut.
         reverb: FluidSynth's reverberation.
@@ -96,8 +96,15 @@ def render_parts(
         SynthesisError: if FluidSynth or the soundfont is missing, or FluidSynth fails.
         ValueError: if there are more melodic parts than MIDI has channels.
     """
-    if sum(not part.is_drum for part in parts) > 15 or sum(part.is_drum for part in parts) > 1:
-        raise ValueError(f"{len(parts)} parts given, expected at most 15 melodic ones and one of drums")
+    if sum(not part.is_drum for part in parts) > 15:
+        raise ValueError(f"{len(parts)} parts given, expected at most 15 that are no drums")
+    drums = [order for order, part in enumerate(parts) if part.is_drum]
+    if len(drums) > 1:
+        # MIDI has one channel of drums, which plays one kit: the last drums are played in a run of their own.
+        last = drums[-1]
+        others = render_parts([*parts[:last], *parts[last + 1 :]], soundfont, duration, reverb, chorus, scratch)
+        (sound,) = render_parts(parts[last : last + 1], soundfont, duration, reverb, chorus, scratch)
+        return [*others[:last], sound, *others[last:]]
     program, font = synthesizer_path(), soundfont_path(soundfont)
     slot = duration + GAP
     with tempfile.TemporaryDirectory(prefix="latentstem-", dir=scratch) as folder:

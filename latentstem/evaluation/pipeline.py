@@ -77,8 +77,8 @@ def evaluate_pipeline(
 
     Args:
         pipe: the pipeline, with its own guidance.
-        root: folder of annotated songs, from `latentstem.data.corpus.write_corpus`, at least two of them.
-        target: name of the stem.
+        root: folder of annotated songs, from `latentstem.data.corpus.write_corpus`, at least two with the target.
+        target: name of the stem, and of the part in the annotations.
         num_inference_steps: steps of the sampler.
         seconds: length that is used of each song; all of it if absent.
 
@@ -131,7 +131,7 @@ def evaluate_pipeline(
     return Evaluation(
         [one.name for one in tracks],
         {
-            kind: [score_stem(*case) for case in zip(some, songs, heard[TRUE], strict=True)]
+            kind: [score_stem(*case, target) for case in zip(some, songs, heard[TRUE], strict=True)]
             for kind, some in heard.items()
         },
         [

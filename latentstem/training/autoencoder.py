@@ -130,7 +130,8 @@ def train(settings: AutoencoderTraining) -> Path:
     Raises:
         latentstem.data.stems.StemError: If the folder holds no usable track.
         latentstem.data.synthesis.SynthesisError: If there is no folder and FluidSynth or a soundfont is missing.
-        ValueError: If there is no folder and the target is not the bass, or a track of the twins is not two stems.
+        ValueError: If there is no folder and composed songs have no such target, or a track of the twins is not two
+            stems.
     """
     set_seed(settings.seed)
     if settings.init_from is not None:
@@ -156,7 +157,7 @@ def train(settings: AutoencoderTraining) -> Path:
     set_seed(settings.seed, device_specific=True)
     run.resume()
     if run.budget.step == 0 and settings.init_from is None:
-        background = torch.stack(_stems(_crops(folder, crop_samples, settings.seed), 32, settings.workers))
+        background = torch.stack(_stems(_crops(settings, folder, crop_samples, settings.seed), 32, settings.workers))
         background = background.to(run.accelerator.device)
         run.accelerator.unwrap_model(run.model).set_background(background)
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
@@ -206,11 +207,7 @@ def train(settings: AutoencoderTraining) -> Path:
 
 
 def _folder(settings: AutoencoderTraining) -> StemFolder | None:
-    if settings.data is not None:
-        return StemFolder(settings.data, settings.target)
-    if settings.target != "bass":
-        raise ValueError(f"target is {settings.target!r}, expected 'bass' where songs are composed: name a data folder")
-    return None
+    return None if settings.data is None else StemFolder(settings.data, settings.target)
 
 
 def _pairs(settings: AutoencoderTraining) -> StemFolder | None:
@@ -226,9 +223,13 @@ def _pairs(settings: AutoencoderTraining) -> StemFolder | None:
     return folder
 
 
-def _crops(folder: StemFolder | None, samples: int, seed: int) -> Dataset[tuple[Tensor, Tensor]]:
+def _crops(
+    settings: AutoencoderTraining, folder: StemFolder | None, samples: int, seed: int
+) -> Dataset[tuple[Tensor, Tensor]]:
     """Crops of a folder's tracks, or of songs rendered on the way: both a function of the seed."""
-    return BandStream(samples, seed) if folder is None else StemCrops(folder, samples, seed)
+    if folder is None:
+        return BandStream(samples, seed, target=settings.target)
+    return StemCrops(folder, samples, seed)
 
 
 def _stems(crops: Dataset[tuple[Tensor, Tensor]], count: int, workers: int) -> list[Tensor]:
@@ -241,7 +242,7 @@ def _loader(
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """Batches of crops from a step on; those of a folder are a function of the seed and the step."""
     # A stream cannot be entered in its middle: there a resumed run draws songs that it has not heard.
-    crops = _crops(folder, samples, seed if folder is not None else seed + 1_000_003 * step)
+    crops = _crops(settings, folder, samples, seed if folder is not None else seed + 1_000_003 * step)
     order = None if folder is None else range(step * size, len(cast(StemCrops, crops)))
     # A generator of its own: the loader would draw from the random state that a resumed run has taken up.
     return DataLoader(
@@ -305,7 +306,7 @@ def _pitch_loss(logits: Tensor, frequency: Tensor, model: AutoencoderSpectral) -
 def _publish(model: AutoencoderSpectral, settings: AutoencoderTraining, folder: StemFolder | None, path: Path) -> None:
     """Save the model with the statistics of the stem's latents."""
     if not settings.decoder_only:
-        crops = _crops(folder, 16 * model.config["hop_length"], settings.seed + 1)
+        crops = _crops(settings, folder, 16 * model.config["hop_length"], settings.seed + 1)
         stems = _stems(crops, STATISTICS_CROPS, settings.workers)
         batches = torch.stack(stems).split(16)
         encoded = [model.encode(some.to(model.device), return_dict=False)[0] for some in batches]

@@ -121,7 +121,7 @@ def cache_latents(
     Returns:
         One entry a track.
     """
-    key = hashlib.sha256(f"{submixes} {seed} {production}".encode())
+    key = hashlib.sha256(f"{target} {submixes} {seed} {production}".encode())
     for name, weight in autoencoder.state_dict().items():
         # A decoder that goes on training leaves the latents as they are.
         if name.startswith("encoder_"):

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from latentstem.data.corpus import ANNOTATION
+from latentstem.data.score import Song
 from latentstem.data.stems import StemFolder
 from latentstem.guidance.grounding import StyleGrounding
 from latentstem.guidance.style_space import StyleSpace
@@ -68,7 +69,8 @@ def fit(settings: StyleFit) -> Path:
         if mean is not None:
             means.append(mean)
             annotation = json.loads((settings.data / track.name / ANNOTATION).read_text())
-            instruments.append((annotation["song"]["bass"]["program"], annotation.get("soundfont")))
+            part = Song.from_dict(annotation["song"]).part(settings.target)
+            instruments.append((part.program, annotation.get("soundfont")))
     numbers = min(settings.numbers, len(set(instruments)) - 1)
     space = StyleSpace.fit(torch.stack(means), instruments, numbers)
     model.register_to_config(**space.to_config())

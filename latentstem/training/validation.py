@@ -1,9 +1,10 @@
-"""Is the mix heard, and what is played to it: the U-Net's validation on whole tracks that it never trains on.
+"""U-Net validation: velocity error with matched and swapped mixes, and chord share or onset F1 of generated stems.
 
-Two figures. Chord share judges generated basses, and is what counts, but a dozen songs give it an interval of a tenth.
-The error of the predicted velocity (Salimans and Ho 2022, arXiv 2202.00512) at fixed noise is far less noisy, since
-every net is asked the very same questions; at high noise its distance from the error with a swapped mix says how much
-the mix tells the net. A net that is deaf to it scores alike in both.
+Chord share judges generated stems, and is what counts, but a dozen songs give it an interval of a tenth; drums, which
+play no chords, are judged by the F measure of their onsets instead. The error of the predicted velocity (Salimans and
+Ho 2022, arXiv 2202.00512) at fixed noise is far less noisy, since every net is asked the very same questions; at high
+noise its distance from the error with a swapped mix says how much the mix tells the net. A net that ignores the mix
+scores alike in both.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from latentstem.data.corpus import read_annotation
 from latentstem.data.stems import StemFolder, StemTrack
 from latentstem.evaluation.harmony import chord_share
 from latentstem.evaluation.pitch import track_pitch
+from latentstem.evaluation.rhythm import onset_f1, onset_times
+from latentstem.evaluation.stem import written_onsets
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.unet_stem import StemUNet1DModel
@@ -70,14 +73,19 @@ class UNetValidation:
             preview: Path of the preview's files, without a suffix.
 
         Returns:
-            `chord_share`, and, where there are tracks to swap mixes among, `velocity_error` and
-            `velocity_error_swapped`, both at `HIGH_NOISE`.
+            `chord_share`, or `onset_f1` where the target is played on drums, and, where there are tracks to swap mixes
+            among, `velocity_error` and `velocity_error_swapped`, both at `HIGH_NOISE`.
         """
         pipeline = build_pipeline(unet, self.autoencoder, self.scheduler)
         mixes, stems = accompany(pipeline, self.tracks, self.target)
         rate = self.autoencoder.config["sampling_rate"]
         write_preview(preview, {"mix": mixes[0], "stem": stems[0], "both": mixes[0] + stems[0]}, rate)
-        figures = {"chord_share": float(np.mean(chord_shares(stems, rate, self.root, self.tracks)))}
+        songs = [read_annotation(self.root / track.name) for track in self.tracks]
+        if all(self.target in song.names and song.part(self.target).is_drum for song in songs):
+            onsets = [written_onsets(song.part(self.target)) for song in songs]
+            figures = {"onset_f1": float(np.mean(onset_f1s(stems, rate, onsets)))}
+        else:
+            figures = {"chord_share": float(np.mean(chord_shares(stems, rate, self.root, self.tracks)))}
         if len(self.latents) > 1:
             errors = velocity_errors(unet, self.scheduler, self.latents, HIGH_NOISE)
             figures["velocity_error"] = float(errors["mix"].mean())
@@ -227,6 +235,30 @@ def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence
     return [
         chord_share(track_pitch(stem[0].numpy(), sampling_rate), read_annotation(root / track.name).chords)
         for stem, track in zip(stems, tracks, strict=True)
+    ]
+
+
+def onset_f1s(stems: Tensor, sampling_rate: int, onsets: Sequence[np.ndarray]) -> list[float]:
+    """F measure of the onsets of stems; see `latentstem.evaluation.onset_f1`.
+
+    Args:
+        stems: `(tracks, channels, samples)`; the first channel is analysed.
+        sampling_rate: In Hz.
+        onsets: Written ones of each track in seconds; what lies beyond the stems is left out.
+
+    Returns:
+        One figure a track.
+
+    Example:
+        >>> time = torch.arange(22050) / 44100
+        >>> strokes = (torch.sin(2 * torch.pi * 110 * time) * torch.exp(-8 * time)).repeat(4)
+        >>> onset_f1s(strokes[None, None], 44100, [np.array([0.0, 0.5, 1.0, 1.5, 7.0])])
+        [1.0]
+    """
+    seconds = stems.shape[-1] / sampling_rate
+    return [
+        onset_f1(written[written < seconds], onset_times(stem[0].numpy(), sampling_rate))
+        for stem, written in zip(stems, onsets, strict=True)
     ]
 
 

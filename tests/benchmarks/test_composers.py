@@ -31,7 +31,7 @@ def digest(song):
     """Of everything that sounds, the bass first, and of all that is known about time, keys and chords."""
     parts = [
         [part.name, part.program, part.is_drum, part.gain_db, [astuple(note) for note in part.notes]]
-        for part in song.stems
+        for part in song.parts
     ]
     tiles = [astuple(tile) for tiles in (song.keys, song.chords) for tile in tiles]
     text = json.dumps([parts, [song.tempo, song.metre, song.swing, song.beats, song.bars, tiles]])

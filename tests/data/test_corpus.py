@@ -43,7 +43,7 @@ def song_with_drums(duration):
 def test_rendering_is_bit_equal_and_as_long_as_the_song(soundfont):
     song = song_with_drums(1.2345)
     first, second = render_song(song, soundfont), render_song(song, soundfont)
-    assert list(first) == [part.name for part in song.stems]
+    assert list(first) == [part.name for part in song.parts]
     for name, audio in first.items():
         assert audio.shape == (round(1.2345 * 44100),) and audio.dtype == np.float32
         assert np.array_equal(audio, second[name])
@@ -55,7 +55,7 @@ def test_rendering_is_bit_equal_and_as_long_as_the_song(soundfont):
 def test_stems_have_the_loudness_their_parts_ask_for():
     song = song_with_drums(6.0)
     stems = render_song(song, "timgm6mb")
-    parts = [part for part in song.stems if part.notes]
+    parts = [part for part in song.parts if part.notes]
     levels = [float(sounding_rms(torch.from_numpy(stems[part.name])[None, None])) for part in parts]
     wanted = [REFERENCE_RMS * 10 ** (part.gain_db / 20) for part in parts]
     ratios = np.array(levels) / np.array(wanted)
@@ -213,9 +213,9 @@ def test_a_track_holds_its_stems_and_its_annotation(tmp_path):
     annotation = json.loads((track / "song.json").read_text())
     song = Song.from_dict(annotation["song"])
     assert song == compose(7, 2.0) and annotation["soundfont"] == "timgm6mb"
-    assert {path.stem for path in track.glob("*.wav")} == {part.name for part in song.stems}
+    assert {path.stem for path in track.glob("*.wav")} == {part.name for part in song.parts}
     rendered = render_song(song, "timgm6mb")
-    for part in song.stems:
+    for part in song.parts:
         info = soundfile.info(track / f"{part.name}.wav")
         assert (info.samplerate, info.channels, info.frames, info.subtype) == (44100, 1, 88200, "PCM_16")
         audio, _ = soundfile.read(track / f"{part.name}.wav", dtype="float32")
@@ -253,4 +253,4 @@ def test_a_damaged_soundfont_is_an_error_and_not_silence(monkeypatch, tmp_path):
     (tmp_path / "bad.sf2").write_bytes(b"not a soundfont")
     monkeypatch.setitem(synthesis.SOUNDFONTS, "timgm6mb", ("timgm6mb-soundfont", f"{tmp_path}/bad.sf2"))
     with pytest.raises(SynthesisError, match="silence: reinstall Debian package timgm6mb-soundfont"):
-        render_parts(compose(0, 1.0).stems, "timgm6mb", 1.0)
+        render_parts(compose(0, 1.0).parts, "timgm6mb", 1.0)

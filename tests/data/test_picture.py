@@ -31,7 +31,7 @@ def test_all_notes_of_all_pitched_parts_are_drawn_and_every_section_is_named(son
     figure = song_picture(song)
     sections, keys, chords, roll, _ = figure.axes
     drawn = sum(len(collection.get_paths()) for collection in roll.collections if collection.get_zorder() >= 2)
-    assert drawn == sum(len(part.notes) for part in song.stems if not part.is_drum)
+    assert drawn == sum(len(part.notes) for part in song.parts if not part.is_drum)
     assert [text.get_text() for text in sections.texts] == [section.name for section in song.sections]
     assert [text.get_text() for text in keys.texts] == ["D minor"]
     assert {text.get_text() for text in chords.texts} == {chord.symbol for chord in song.chords}
@@ -40,7 +40,7 @@ def test_all_notes_of_all_pitched_parts_are_drawn_and_every_section_is_named(son
 def test_audio_adds_a_spectrogram_each(song):
     audio = np.random.default_rng(0).normal(size=24 * 44100).astype(np.float32)
     assert len(song_picture(song, mix=audio).axes) == 6
-    figure = song_picture(song, mix=audio, bass=audio)
+    figure = song_picture(song, mix=audio, stem=audio)
     assert [panel.get_ylabel() for panel in figure.axes[5:]] == ["mix", "bass"]
     assert all(panel.get_xlim() == (0, 24.0) for panel in figure.axes)
 

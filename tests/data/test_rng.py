@@ -76,7 +76,7 @@ def test_children_are_not_correlated():
 
 
 def parts_of(song):
-    return {part.name: part for part in song.stems}
+    return {part.name: part for part in song.parts}
 
 
 @given(songs)

@@ -29,7 +29,7 @@ def composed(monkeypatch):
     monkeypatch.setattr(streaming, "render_song", render)
 
     def compose(seed, duration):
-        return SimpleNamespace(seed=seed, duration=duration, bass=SimpleNamespace(name="bass"))
+        return SimpleNamespace(seed=seed, duration=duration, names=("bass", "low", "high"))
 
     def stream(**options):
         options = {"crop_samples": 8192, "seeds": range(50), "duration": 2.0, "compose": compose, **options}

@@ -16,15 +16,15 @@ from latentstem.data.twins import compose_twins
 @given(st.integers(0, 100_000))
 def test_twins_play_the_notes_of_the_songs_bass_on_another_instrument_that_goes_as_deep(seed):
     song, twins = compose(seed, 8.0), compose_twins(seed, 8.0)
-    bass, twin = twins.stems
-    assert bass == song.bass and (twins.chords, twins.duration) == (song.chords, song.duration)
+    bass, twin = twins.parts
+    assert bass == song.part("bass") and (twins.chords, twins.duration) == (song.chords, song.duration)
     assert (twin.name, twin.notes, twin.gain_db) == ("twin", bass.notes, bass.gain_db)
     assert twin.program != bass.program and twin.program in BASSES
     assert all(note.pitch >= BASSES[twin.program].lowest for note in twin.notes)
 
 
 def test_every_deep_instrument_becomes_a_twin():
-    found = {compose_twins(seed, 2.0).parts[0].program for seed in range(300)}
+    found = {compose_twins(seed, 2.0).part("twin").program for seed in range(300)}
     assert found >= {program for program, voice in BASSES.items() if voice.lowest == REGISTER_BASS[0]}
     assert any(BASSES[program].lowest > REGISTER_BASS[0] for program in found)  # a voice, where the line is high enough
 

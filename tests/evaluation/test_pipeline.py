@@ -22,7 +22,7 @@ def songs(tmp_path, play):
         song = compose(seed, SECONDS)
         folder = tmp_path / "songs" / f"song_{seed}"
         folder.mkdir(parents=True)
-        bass = play([(note.start, note.end, note.pitch) for note in song.bass.notes], SECONDS)
+        bass = play([(note.start, note.end, note.pitch) for note in song.part("bass").notes], SECONDS)
         soundfile.write(folder / "bass.wav", bass, 44100)
         soundfile.write(folder / "chords1.wav", 0.01 * np.random.default_rng(seed).standard_normal(len(bass)), 44100)
         (folder / "song.json").write_text(json.dumps({"soundfont": "none", "song": song.to_dict()}))

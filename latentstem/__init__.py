@@ -84,13 +84,13 @@ def pretrained_path(name: str) -> str:
     """Folder of weights shipped with the package, for `from_pretrained`.
 
     Args:
-        name: name of the weights; `"bass-gm"` is the default that the command line uses.
+        name: Name of the weights; `"bass-gm"` is the default that the command line uses.
 
     Returns:
         Path of the folder as a string.
 
     Raises:
-        ValueError: no such weights are shipped; the message names those that are.
+        ValueError: No such weights are shipped; the message names those that are.
 
     Example:
         >>> from latentstem import pretrained_path

@@ -36,7 +36,7 @@ class StyleGrounding:
         space: What of the mean is style; None takes all of it, as the paper does.
 
     Raises:
-        ValueError: the reference is not finite or has another number of dimensions, or the window is out of order.
+        ValueError: The reference is not finite or has another number of dimensions, or the window is out of order.
 
     Example:
         >>> import torch
@@ -110,7 +110,7 @@ class StyleGrounding:
             The hook.
 
         Raises:
-            ValueError: a reference is silent.
+            ValueError: A reference is silent.
 
         Example:
             >>> import torch

@@ -111,7 +111,7 @@ class MultiScaleSpectralDistance(nn.Module):
             A scalar.
 
         Raises:
-            ValueError: If the shapes differ.
+            ValueError: The shapes differ.
         """
         if estimate.shape != target.shape:
             raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import set_seed
-from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.utils.data import IterableDataset
@@ -25,14 +24,15 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
-from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.budget import progress_bar
 from latentstem.training.engine.muon import muon_and_adamw
 from latentstem.training.engine.run import TrainingRun
 from latentstem.training.latents import LatentBank, LatentTrack, TrackCondition, cache_for_training
 from latentstem.training.lora import add_lora, save_lora
-from latentstem.training.unet_validation import UNetValidation, build_pipeline
+from latentstem.training.pipeline import build_pipeline
+from latentstem.training.schedules import training_scheduler
+from latentstem.training.unet_validation import UNetValidation
 
 EMBEDDINGS = ("time_embedding", "position_biases")
 """Small nets in `StemUNet1DModel` that hear no latents, timesteps and distances alone: AdamW trains their matrices."""
@@ -266,24 +266,6 @@ def denoising_loss(
             objective.add_noise(stem, noise, timesteps), timesteps, conditions, dropped, return_dict=False
         )
     return mse_loss(predicted.float(), objective.target(stem, noise, timesteps))
-
-
-def training_scheduler(prediction_type: str) -> Any:
-    """The scheduler whose noise levels a net with this prediction is trained on, by default.
-
-    Args:
-        prediction_type: See `UNetTraining`.
-
-    Raises:
-        ValueError: It is none of the four.
-
-    Example:
-        >>> training_scheduler("flow_prediction").config.num_train_timesteps
-        1024
-    """
-    if prediction_type == "flow_prediction":
-        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1024)
-    return CosineDDIMScheduler(prediction_type=prediction_type)  # pyright: ignore[reportArgumentType]
 
 
 def condition_channels(conditions: Mapping[str, TrackCondition], data: Path, target: str) -> dict[str, dict[str, int]]:

@@ -21,13 +21,13 @@ from latentstem.evaluation.harmony import chord_share
 from latentstem.evaluation.pitch import track_pitch
 from latentstem.evaluation.rhythm import onset_f1, onset_times
 from latentstem.evaluation.scores import written_onsets
-from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
 from latentstem.models.codec import as_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.plotting.spectrogram import write_preview
 from latentstem.sampling.objectives import Objective
 from latentstem.training.latents import LatentTrack
+from latentstem.training.pipeline import build_pipeline
 
 HIGH_NOISE = (832, 960)
 """Timesteps of the noisiest quarter of 1024, at which the mix decides what will be played."""
@@ -94,26 +94,6 @@ class UNetValidation:
             figures["velocity_error"] = float(errors["mix"].mean())
             figures["velocity_error_swapped"] = float(errors["swapped"].mean())
         return {name: round(figure, 4) for name, figure in figures.items()}
-
-
-def build_pipeline(
-    unet: StemUNet1DModel, autoencoder: Any, scheduler: Any, target: str = "bass"
-) -> StemAccompanimentPipeline:
-    """The pipeline that a trained U-Net is published in.
-
-    Args:
-        unet: The denoiser.
-        autoencoder: Whose latents it was trained on.
-        scheduler: Whose schedule it was trained with.
-        target: Name of the stem it was trained on.
-
-    Returns:
-        A pipeline with the default guidance.
-
-    Example:
-        >>> build_pipeline(unet, autoencoder, scheduler).save_pretrained("pipeline")  # doctest: +SKIP
-    """
-    return StemAccompanimentPipeline(autoencoder, unet, scheduler, RescaledClassifierFreeGuidance(), target=target)
 
 
 @torch.inference_mode()

@@ -53,6 +53,22 @@ def reference_gain(audio: torch.Tensor) -> torch.Tensor:
     return level.gain
 
 
+def normalize_level(audio: torch.Tensor) -> torch.Tensor:
+    """Bring audio to the reference loudness, 0.1 by `active_rms`; silence stays silence.
+
+    Args:
+        audio: `(batch, channels, samples)`; each item has a gain of its own.
+
+    Returns:
+        Shaped as `audio`.
+
+    Example:
+        >>> normalize_level(torch.full((1, 1, 8192), 0.5)).unique()
+        tensor([0.1000])
+    """
+    return audio * reference_gain(audio)[:, None, None]
+
+
 class ActiveLevelMeter:
     """`active_rms` of audio that comes in pieces, however it is divided.
 

@@ -14,12 +14,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from latentstem.audio.level import reference_gain
+from latentstem.audio.level import normalize_level
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.render.effects import apply_random_effects
+from latentstem.data.rng import SeededRandom
 from latentstem.data.stems.folder import StemFolder, StemTrack
+from latentstem.data.stems.submix import SubmixSampler
 from latentstem.models.codec import as_codec, encode_raw
 from latentstem.models.latent_scaling import normalize_latents
+
+SUBMIX_VERSION = 2
+"""Part of a cache's key, to be raised whenever one seed draws other sub-mixes than before."""
 
 TrackCondition = Callable[[StemTrack, int], Tensor]
 """Makes a condition from a track and its number of latent frames: `(channels, frames)`, or `(channels,)` of a global
@@ -167,7 +172,8 @@ def cache_latents(
     """
     codec = as_codec(autoencoder)
     channels, rate = codec.audio_channels, codec.sampling_rate
-    key = hashlib.sha256(f"{target} {submixes} {seed} {production} {rate} {channels} {codec.hop_length}".encode())
+    words = (SUBMIX_VERSION, target, submixes, seed, production, rate, channels, codec.hop_length)
+    key = hashlib.sha256(" ".join(map(str, words)).encode())
     for name, weight in autoencoder.state_dict().items():
         # A decoder that goes on training leaves the latents as they are.
         if not name.startswith("decoder"):
@@ -271,18 +277,18 @@ class TrackSounds(Dataset[Tensor]):
         return len(self.tracks)
 
     def __getitem__(self, order: int) -> Tensor:
-        rng, track = np.random.default_rng((self.seed, order)), self.tracks[order]
-        mixes = (self._submix(track, rng, variant == 0) for variant in range(self.submixes))
+        track, rng = self.tracks[order], SeededRandom(self.seed).child(f"track {order}")
+        mixes = (self._submix(track, rng, variant) for variant in range(self.submixes))
         return torch.stack([self._read(track, self.target), *mixes])
 
     def _read(self, track: StemTrack, name: str) -> Tensor:
         return track.read(name, channels=self.channels, sampling_rate=self.sampling_rate)
 
-    def _submix(self, track: StemTrack, rng: np.random.Generator, whole: bool) -> Tensor:
-        others = [name for name in track.files if name != self.target]
-        chosen = others if whole else rng.permutation(others)[: rng.integers(1, len(others) + 1)]
+    def _submix(self, track: StemTrack, rng: SeededRandom, variant: int) -> Tensor:
+        sampler = SubmixSampler(full_mix_share=float(variant == 0))
+        gains = sampler.draw(rng.child(f"submix {variant}"), [name for name in track.files if name != self.target])
         silence = torch.zeros(self.channels, track.length(self.sampling_rate))
-        return sum((rng.uniform(0.5, 1.0) * self._read(track, name) for name in chosen), silence)
+        return sum((gain * self._read(track, name) for name, gain in gains.items()), silence)
 
 
 def _produced(mixes: Tensor, production: float, seed: tuple[int, ...], sampling_rate: int) -> Tensor:
@@ -299,4 +305,4 @@ def _produced(mixes: Tensor, production: float, seed: tuple[int, ...], sampling_
 @torch.inference_mode()
 def _encode(autoencoder: Any, audio: Tensor) -> Tensor:
     """Latents of sounds `(n, channels, samples)`, each at the reference loudness, in half precision on the CPU."""
-    return encode_raw(autoencoder, audio * reference_gain(audio)[:, None, None]).cpu().half()
+    return encode_raw(autoencoder, normalize_level(audio)).cpu().half()

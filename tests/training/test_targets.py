@@ -1,4 +1,4 @@
-"""Any part of the songs can be the target: the same corpus, read, checked and validated for its drums."""
+"""Any part of the songs can be the target: one corpus, read, checked and validated for the drums."""
 
 import numpy as np
 import pytest
@@ -62,9 +62,9 @@ def test_a_net_is_validated_by_the_onsets_of_the_drums(corpus, build_pipeline, t
     (bass,) = (track for track in basses if track.name == latents[0].name)
     assert not torch.equal(bass.stem, latents[0].stem)  # one cache, two targets
     validation = UNetValidation(corpus, "drums", pipe.autoencoder, pipe.scheduler, latents)
-    figures = validation(pipe.unet, tmp_path / "preview")
-    assert figures.keys() == {"onset_f1", "velocity_error", "velocity_error_swapped"}
-    assert 0 <= figures["onset_f1"] <= 1 and figures["velocity_error"] > 0
+    metrics = validation(pipe.unet, tmp_path / "preview")
+    assert metrics.keys() == {"onset_f1", "prediction_error", "prediction_error_swapped"}
+    assert 0 <= metrics["onset_f1"] <= 1 and metrics["prediction_error"] > 0
 
 
 def test_drums_are_scored_by_their_rhythm_alone(corpus, build_pipeline):
@@ -88,7 +88,7 @@ def test_the_style_space_is_fitted_to_the_programs_of_the_target(corpus, autoenc
     class Taken(Exception):
         pass
 
-    def take(means, instruments, numbers):
+    def take(means, instruments, dimensions):
         raise Taken(instruments)
 
     monkeypatch.setattr(StyleSpace, "fit", take)
@@ -122,8 +122,8 @@ def test_songs_without_the_target_are_passed_over_in_a_stream():
     having = next(seed for seed in range(60) if seed not in without and len(compose(seed, 2.0).part("lead").notes) > 2)
     options = {"seeds": [*without[:3], having], "duration": 2.0, "soundfonts": ("timgm6mb",), "crops_per_song": 1}
     stream = BandStream(8192, target="lead", rest_share=0.0, **options)
-    for number in range(3):
-        ((mix, stem),) = stream.crops(number)
+    for index in range(3):
+        ((mix, stem),) = stream.crops(index)
         assert stem.any() and mix.any()
 
 

@@ -8,4 +8,4 @@ from latentstem.training.lora import add_lora as add_lora
 from latentstem.training.lora import save_lora as save_lora
 from latentstem.training.unet import UNetTraining as UNetTraining
 from latentstem.training.unet_validation import UNetValidation as UNetValidation
-from latentstem.training.unet_validation import velocity_errors as velocity_errors
+from latentstem.training.unet_validation import prediction_errors as prediction_errors

@@ -103,7 +103,7 @@ class StyleGrounding:
         Args:
             audio: `(batch, channels, samples)` or a sequence of such, in [-1, 1], at the autoencoder's rate, number of
                 channels and device. Every item of a batch is a reference.
-            autoencoder: An `AutoencoderSpectral`, or what `latentstem.as_codec` takes.
+            autoencoder: An `AutoencoderSpectral`, or what `latentstem.models.as_codec` takes.
             **options: Passed on to the class.
 
         Returns:

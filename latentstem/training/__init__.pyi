@@ -2,6 +2,7 @@ from latentstem.training.autoencoder import AutoencoderTraining as AutoencoderTr
 from latentstem.training.autoencoder_validation import RoundTripValidation as RoundTripValidation
 from latentstem.training.contrastive import ContrastiveTraining as ContrastiveTraining
 from latentstem.training.latents import LatentBank as LatentBank
+from latentstem.training.latents import LatentOptions as LatentOptions
 from latentstem.training.latents import LatentTrack as LatentTrack
 from latentstem.training.latents import cache_latents as cache_latents
 from latentstem.training.lora import add_lora as add_lora

@@ -290,9 +290,9 @@ def ours_files(minutes: float) -> Work:
             with latentstem.AudioWriter(f"{folder}/mix.wav", RATE, channels=2) as writer:
                 for _ in range(round(60 * minutes)):
                     writer.write(audio(1.0, channels=2)[0].clamp(-1, 1))
-            mix = latentstem.MixFile.encode(pipe, f"{folder}/mix.wav")
+            mix = latentstem.encode_mix_file(pipe, f"{folder}/mix.wav")
             made = pipe(mix_latents=mix.latents, num_inference_steps=steps, output_type="latent").audios
-            mix.write_stem(pipe, made, f"{folder}/stem.wav")
+            latentstem.write_stem_file(pipe, mix, made, f"{folder}/stem.wav")
 
     return Work(run, pipe.unet, "diffusers", 60 * minutes)
 

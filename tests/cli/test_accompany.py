@@ -5,7 +5,14 @@ import weakref
 import pytest
 import torch
 
-from latentstem import MixFile, StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
+from latentstem import (
+    StemAccompanimentPipeline,
+    StemPipelineOutput,
+    encode_mix_file,
+    read_audio,
+    write_audio,
+    write_stem_file,
+)
 from latentstem.cli import main
 
 
@@ -80,7 +87,7 @@ def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, rer
     assert code == 0
     pipe = StemAccompanimentPipeline.from_pretrained(reranker_weights)
     pipe.set_progress_bar_config(disable=True)
-    heard = MixFile.encode(pipe, mix).latents
+    heard = encode_mix_file(pipe, mix).latents
     scores = {}
     for seed in range(3, 8):
         generator = torch.Generator().manual_seed(seed)
@@ -114,7 +121,7 @@ def test_the_one_best_has_the_plain_name_and_no_other_candidate_is_held(
 
 
 def test_ranking_without_a_reranker_is_refused_before_anything_is_drawn(accompany, monkeypatch, is_one_error):
-    monkeypatch.setattr(MixFile, "encode", None)
+    monkeypatch.setattr("latentstem.cli.session.encode_mix_file", None)
     code, out, err = accompany("--count", 2, "--keep-best", 1)
     assert code == 2 and out == []
     assert is_one_error(err) and "reranker" in err[0]
@@ -167,10 +174,10 @@ def test_a_loop_is_what_the_pipeline_makes_and_nothing_of_it_is_kept(
     assert accompany("--loop")[0] == 0
     pipe = StemAccompanimentPipeline.from_pretrained(weights)
     pipe.set_progress_bar_config(disable=True)
-    heard = MixFile.encode_loop(pipe, mix)
+    heard = encode_mix_file(pipe, mix, loop=True)
     generator = torch.Generator().manual_seed(0)
     call = {"num_inference_steps": 2, "generator": generator, "output_type": "latent", "loop": True}
-    heard.write_stem(pipe, pipe(mix_latents=heard.latents, **call).audios, tmp_path / "expected.wav")
+    write_stem_file(pipe, heard, pipe(mix_latents=heard.latents, **call).audios, tmp_path / "expected.wav")
     assert torch.equal(read_audio(tmp_path / "bass.wav")[0], read_audio(tmp_path / "expected.wav")[0])
     code, _, err = accompany("--loop", "--init", stem, "--keep", "0:0.1")
     assert code == 2 and is_one_error(err) and "--keep" in err[0]

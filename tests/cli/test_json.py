@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import latentstem
-from latentstem import MixFile, StemAccompanimentPipeline, read_audio, write_audio
+from latentstem import StemAccompanimentPipeline, encode_mix_file, read_audio, write_audio
 
 
 def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mix, tmp_path):
@@ -29,7 +29,7 @@ def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mi
         pipe = StemAccompanimentPipeline.from_pretrained(reranker_weights)
         pipe.set_progress_bar_config(disable=True)
         call = {"num_inference_steps": 2, "guidance_scale": 3.0, "output_type": "latent"}
-        heard = MixFile.encode(pipe, mix).latents
+        heard = encode_mix_file(pipe, mix).latents
         drawn = pipe(mix_latents=heard, generator=torch.Generator().manual_seed(stem["seed"]), **call).audios
         assert stem["score"] == pytest.approx(pipe.score(heard, drawn).item(), rel=1e-4)
     assert first["score"] >= second["score"]
@@ -46,7 +46,7 @@ def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mi
 
 
 def test_silence_has_no_peak_and_no_nan(accompany, mix, tmp_path, monkeypatch):
-    monkeypatch.setattr(MixFile, "write_stem", lambda self, *args: 0.0)
+    monkeypatch.setattr("latentstem.cli.session.write_temporary_audio", lambda *args: 0.0)
     code, out, _ = accompany("--json")
     assert code == 0
     (stem,) = json.loads("\n".join(out), parse_constant=pytest.fail)["stems"]

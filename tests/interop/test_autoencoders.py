@@ -12,12 +12,13 @@ from transformers import EncodecConfig, EncodecModel
 import latentstem
 from latentstem import (
     EncodecCodec,
-    MixFile,
     StemAccompanimentPipeline,
     StyleGrounding,
+    encode_mix_file,
     read_audio,
     resample,
     write_audio,
+    write_stem_file,
 )
 from latentstem.cli import main
 from latentstem.models.codec import encode_audio
@@ -169,12 +170,12 @@ def test_an_autoencoder_with_another_hop_than_it_says_is_refused():
 @pytest.mark.parametrize("samples", [4001, 20_000])
 def test_from_file_to_file_it_is_the_call(pipe, tmp_path, rate, samples):
     write_audio(tmp_path / "mix.wav", 0.1 * torch.randn(2, samples), rate)
-    mix = MixFile.encode(pipe, tmp_path / "mix.wav")
+    mix = encode_mix_file(pipe, tmp_path / "mix.wav")
     audio = resample(read_audio(tmp_path / "mix.wav")[0].mean(0, keepdim=True), rate, pipe.sampling_rate)
     torch.testing.assert_close(mix.latents, pipe.encode_mix(audio[None])[0].detach(), rtol=0, atol=1e-4)
     call = {"num_inference_steps": 2, "generator": torch.Generator().manual_seed(0)}
     made = pipe(mix_latents=mix.latents, output_type="latent", **call).audios
-    mix.write_stem(pipe, made, tmp_path / "stem.wav")
+    write_stem_file(pipe, mix, made, tmp_path / "stem.wav")
     stem, stem_rate = read_audio(tmp_path / "stem.wav")
     whole = resample(pipe.decode_latents(made, audio.shape[1], mix.gain)[0].detach(), pipe.sampling_rate, rate, samples)
     assert (stem_rate, stem.shape) == (rate, (1, samples)) and stem.std() > 1e-4

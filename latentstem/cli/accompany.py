@@ -215,8 +215,9 @@ def accompany(
     latentstem accompany mix.wav --style my_bass.wav --midi --preview
     writes bass.wav, bass.mid, bass-with-mix.wav and bass.png.
 
-    Of several mixes, one that fails does not stop the others, and stems that are already there are skipped. With
-    --keep-best the reranker of the weights chooses; never evaluate these stems with the same reranker.
+    Of several mixes, one that fails does not stop the others, and stems that are already there are skipped.
+
+    The reranker of the weights chooses for --keep-best; never evaluate these stems with the same reranker.
     """
     from latentstem.audio.io import AudioReader, read_audio
     from latentstem.audio.resampling import resample

@@ -5,13 +5,12 @@ A stem that a reranker chose scores well by that reranker. Evaluate such stems w
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.pipelines.diffusion import StemDiffusionPipeline
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Candidate:
 
 
 def draw_candidates(
-    pipe: "StemAccompanimentPipeline", seeds: Iterable[int], mix_latents: Tensor, **call: Any
+    pipe: StemDiffusionPipeline, seeds: Iterable[int], mix_latents: Tensor, **call: Any
 ) -> Iterator[Candidate]:
     """Generate one stem for each seed, each when it is asked for.
 
@@ -52,8 +51,9 @@ def draw_candidates(
     Yields:
         A candidate for each seed, the same whatever the other seeds are.
     """
+    generate: Any = pipe  # the base class has no call of its own
     for seed in seeds:
-        result: Any = pipe(
+        result = generate(
             mix_latents=mix_latents,
             generator=torch.Generator().manual_seed(seed),
             output_type="latent",
@@ -63,7 +63,7 @@ def draw_candidates(
 
 
 def best_candidates(
-    pipe: "StemAccompanimentPipeline", mix_latents: Tensor, candidates: Iterable[Candidate], keep_best: int
+    pipe: StemDiffusionPipeline, mix_latents: Tensor, candidates: Iterable[Candidate], keep_best: int
 ) -> list[Candidate]:
     """Score candidates with the pipeline's reranker and return the best, holding no more than these.
 

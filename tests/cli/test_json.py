@@ -29,9 +29,9 @@ def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mi
         pipe = StemAccompanimentPipeline.from_pretrained(reranker_weights)
         pipe.set_progress_bar_config(disable=True)
         call = {"num_inference_steps": 2, "guidance_scale": 3.0, "output_type": "latent"}
-        heard = encode_mix_file(pipe, mix).latents
-        drawn = pipe(mix_latents=heard, generator=torch.Generator().manual_seed(stem["seed"]), **call).audios
-        assert stem["score"] == pytest.approx(pipe.score(heard, drawn).item(), rel=1e-4)
+        mix_latents = encode_mix_file(pipe, mix).latents
+        drawn = pipe(mix_latents=mix_latents, generator=torch.Generator().manual_seed(stem["seed"]), **call).audios
+        assert stem["score"] == pytest.approx(pipe.score(mix_latents, drawn).item(), rel=1e-4)
     assert first["score"] >= second["score"]
     settings = document["settings"]
     assert (settings["weights"], settings["quality"], settings["steps"]) == (str(reranker_weights), "best", 2)

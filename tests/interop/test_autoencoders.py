@@ -100,8 +100,8 @@ def test_without_statistics_latents_count_as_normalized(pipe):
 
 def test_the_mix_is_heard_and_a_style_sets_the_mean(pipe):
     mix, style = (0.1 * torch.randn(2, 1, 1, 40 * pipe.hop_length)).unbind()
-    heard, swapped = (generate(pipe, each, output_type="latent") for each in (mix, style))
-    assert not torch.allclose(heard, swapped, atol=1e-3)
+    matched, swapped = (generate(pipe, each, output_type="latent") for each in (mix, style))
+    assert not torch.allclose(matched, swapped, atol=1e-3)
     hook = StyleGrounding.from_audio(style, pipe.autoencoder)
     styled = generate(pipe, mix, style=style, output_type="latent")
     torch.testing.assert_close(styled.mean(-1)[0], hook.reference, atol=1e-3, rtol=0)

@@ -50,8 +50,8 @@ def test_the_kept_are_those_with_the_highest_scores_and_the_best_comes_first(pip
     kept = run(pipe, mix, num_waveforms_per_prompt=6, keep_best=keep_best, output_type="latent")
     assert torch.equal(kept.audios, drawn.audios[best])
     torch.testing.assert_close(kept.scores, scores[best])
-    heard, all_heard = (run(pipe, mix, num_waveforms_per_prompt=6, keep_best=each).audios for each in (keep_best, None))
-    torch.testing.assert_close(heard, all_heard[best], rtol=0, atol=1e-5)
+    some, every = (run(pipe, mix, num_waveforms_per_prompt=6, keep_best=each).audios for each in (keep_best, None))
+    torch.testing.assert_close(some, every[best], rtol=0, atol=1e-5)
 
 
 def test_each_mix_has_its_own_best_at_its_own_level(pipe):
@@ -77,10 +77,10 @@ def test_a_stem_is_scored_by_its_own_mix(pipe):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_reranker_gets_its_own_dtype_whatever_that_of_the_others(pipe, mix, dtype):
     pipe.reranker.to(dtype)
-    heard = []
-    pipe.reranker.register_forward_pre_hook(lambda reranker, latents: heard.extend(each.dtype for each in latents))
+    dtypes = []
+    pipe.reranker.register_forward_pre_hook(lambda reranker, latents: dtypes.extend(each.dtype for each in latents))
     kept = run(pipe, mix, num_waveforms_per_prompt=3, keep_best=1)
-    assert heard == [dtype] * 2
+    assert dtypes == [dtype] * 2
     assert kept.scores.dtype == torch.float32 and kept.audios.isfinite().all()
 
 

@@ -120,7 +120,7 @@ def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None
 
     Raises:
         UsageError: An output is also an input, or the output of another mix.
-        latentstem.AudioFileError: A file cannot be written, or not with this sample format.
+        latentstem.audio.AudioFileError: A file cannot be written, or not with this sample format.
     """
     sources = {path.resolve() for path in (*inputs, *(job.mix for job in jobs))}
     mix_of: dict[Path, Path] = {}

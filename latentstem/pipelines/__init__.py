@@ -1,6 +1,5 @@
 """Pipelines from audio to audio, and from file to file."""
 
-from latentstem.pipelines.output import StemPipelineOutput
-from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem._exports import export_lazily
 
-__all__ = ["StemAccompanimentPipeline", "StemPipelineOutput"]
+export_lazily(__name__)

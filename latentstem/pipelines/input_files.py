@@ -37,7 +37,8 @@ class EncodedMix:
 
     Example:
         >>> import latentstem
-        >>> from latentstem import StemAccompanimentPipeline, write_stem_file
+        >>> from latentstem import StemAccompanimentPipeline
+        >>> from latentstem.pipelines import write_stem_file
         >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
         >>> mix = encode_mix_file(pipe, "hours.flac")  # doctest: +SKIP
         >>> latents = pipe(mix_latents=mix.latents, output_type="latent").audios  # doctest: +SKIP
@@ -122,7 +123,8 @@ class LoadedInitStem:
 
     Example:
         >>> import latentstem
-        >>> from latentstem import StemAccompanimentPipeline, write_stem_file
+        >>> from latentstem import StemAccompanimentPipeline
+        >>> from latentstem.pipelines import write_stem_file
         >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
         >>> mix = encode_mix_file(pipe, "mix.flac")  # doctest: +SKIP
         >>> stem = read_init_stem_file(pipe, "bass.flac", mix, keep=[(0.0, 8.0)])  # doctest: +SKIP

@@ -50,7 +50,7 @@ def write_stem_file(
         Peak of the stem.
 
     Raises:
-        latentstem.AudioFileError: A file cannot be written.
+        latentstem.audio.AudioFileError: A file cannot be written.
     """
     rate, tags = mix.reader.sampling_rate, file_tags(mix)
     with decode_stem(pipe, mix, latents, Path(path).parent, init_stem) as stem:
@@ -154,7 +154,7 @@ def write_temporary_audio(
         Factor that the audio was scaled by, at most 1.
 
     Raises:
-        latentstem.AudioFileError: The file cannot be written.
+        latentstem.audio.AudioFileError: The file cannot be written.
     """
     scale = 1 / max(audio.peak, 1.0)
     with AudioWriter(path, sampling_rate, audio.channels, bits, tags) as writer:

@@ -71,7 +71,7 @@ def write_result(pipe: StemAccompanimentPipeline, mix: EncodedMix, latents: Tens
         The take.
 
     Raises:
-        latentstem.AudioFileError: A file cannot be written.
+        latentstem.audio.AudioFileError: A file cannot be written.
     """
     mix_name, rate = mix.reader.path.stem, mix.reader.sampling_rate
     stem_name = f"{mix_name}-{pipe.config['target']}-{seed}"

@@ -7,15 +7,9 @@ import weakref
 import pytest
 import torch
 
-from latentstem import (
-    StemAccompanimentPipeline,
-    StemPipelineOutput,
-    encode_mix_file,
-    read_audio,
-    write_audio,
-    write_stem_file,
-)
+from latentstem import StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
 from latentstem.cli import main
+from latentstem.pipelines import encode_mix_file, write_stem_file
 
 
 @pytest.mark.parametrize("sampling_rate", [8000, 44100, 48000, 96000])

@@ -10,18 +10,10 @@ from diffusers import AutoencoderOobleck, DiffusionPipeline
 from transformers import EncodecConfig, EncodecModel
 
 import latentstem
-from latentstem import (
-    EncodecCodec,
-    StemAccompanimentPipeline,
-    StyleGrounding,
-    encode_mix_file,
-    read_audio,
-    resample,
-    write_audio,
-    write_stem_file,
-)
+from latentstem import EncodecCodec, StemAccompanimentPipeline, StyleGrounding, read_audio, resample, write_audio
 from latentstem.cli import main
 from latentstem.models.codec import encode_audio
+from latentstem.pipelines import encode_mix_file, write_stem_file
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.generator import GenerationRequest, Generator, Sampling
 

@@ -7,18 +7,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem import (
-    AudioContentError,
-    encode_mix_file,
-    read_audio,
-    read_init_stem_file,
-    resample,
-    resample_periodic,
-    resampled_length,
-    write_audio,
-    write_stem_file,
-)
-from latentstem.audio import io
+from latentstem import read_audio, resample, resample_periodic, write_audio
+from latentstem.audio import AudioContentError, io, resampled_length
+from latentstem.pipelines import encode_mix_file, read_init_stem_file, write_stem_file
 from latentstem.pipelines.output_files import add_to_mix, decode_stem
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

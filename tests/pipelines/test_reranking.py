@@ -8,14 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem import (
-    Candidate,
-    ContrastiveStemModel,
-    StemAccompanimentPipeline,
-    best_candidates,
-    draw_candidates,
-)
+from latentstem import ContrastiveStemModel, StemAccompanimentPipeline
 from latentstem.cli import load_pipeline
+from latentstem.pipelines import Candidate, best_candidates, draw_candidates
 from latentstem.pipelines.reranking import rank_scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -109,7 +109,7 @@ def test_previews_take_a_small_fraction_of_the_time(generator, mix, monkeypatch)
         return torch.zeros(1, 1, 44100)
 
     monkeypatch.setattr(generator.pipe, "decode_latents", decode)
-    from latentstem import encode_mix_file
+    from latentstem.pipelines import encode_mix_file
 
     preview = LivePreview(generator.pipe, encode_mix_file(generator.pipe, mix))
     drawn = 0

@@ -1,4 +1,4 @@
-"""Named streams: what one of them draws, no other can notice."""
+"""Named random streams: draws from one stream change no other stream."""
 
 import hashlib
 import subprocess
@@ -84,18 +84,18 @@ def parts_of(song):
 def test_more_draws_of_the_drummer_change_the_drums_alone(seed):
     song = compose(seed, 15.0)
     with pytest.MonkeyPatch.context() as patch:
-        begin, bar = Drummer.__init__, Drummer.bar
+        init, bar = Drummer.__init__, Drummer.bar
 
-        def begun(self, rng, *arguments):
+        def init_and_draw(self, rng, *arguments):
             rng.uniform(0.0, 1.0)
-            begin(self, rng, *arguments)
+            init(self, rng, *arguments)
 
-        def played(self, **what):
+        def draw_and_write(self, **what):
             self.rng.uniform(0.0, 1.0)
             return bar(self, **what)
 
-        patch.setattr(Drummer, "__init__", begun)
-        patch.setattr(Drummer, "bar", played)
+        patch.setattr(Drummer, "__init__", init_and_draw)
+        patch.setattr(Drummer, "bar", draw_and_write)
         other = compose(seed, 15.0)
     before, after = parts_of(song), parts_of(other)
     assert before.keys() == after.keys()
@@ -114,7 +114,7 @@ def test_a_further_part_leaves_the_others_as_they_are(seed, name):
         other = compose(seed, 15.0)
     before, after = parts_of(song), parts_of(other)
     assert after.keys() == before.keys() | {name}
-    # The bass goes with the figures of the chord instruments: one more of these is one more to go with.
+    # The bass depends on the patterns of the chord instruments.
     same = before.keys() - ({"bass"} if name == "chords3" else set())
     assert {part: after[part] for part in same} == {part: before[part] for part in same}
     assert (song.chords, song.keys, song.beats) == (other.chords, other.keys, other.beats)

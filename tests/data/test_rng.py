@@ -57,16 +57,16 @@ def test_a_child_leaves_the_parent_as_it_is(seed, name, other):
 
 
 @given(seeds, st.lists(names, min_size=2, max_size=6, unique=True))
-def test_names_seeds_and_generations_give_other_streams(seed, some):
-    root, first, second = SeededRandom(seed), *some[:2]
-    streams = [root, SeededRandom(seed + 1).child(first), *(root.child(name) for name in some)]
+def test_names_seeds_and_generations_give_other_streams(seed, children):
+    root, first, second = SeededRandom(seed), *children[:2]
+    streams = [root, SeededRandom(seed + 1).child(first), *(root.child(name) for name in children)]
     streams += [root.child(first).child(second), root.child(second).child(first)]
     drawn = [tuple(draws(stream)) for stream in streams]
     assert len(set(drawn)) == len(drawn)
 
 
 def test_children_are_not_correlated():
-    columns = np.array([draws(SeededRandom(0).child(f"part {number}"), 2000) for number in range(20)])
+    columns = np.array([draws(SeededRandom(0).child(f"part {index}"), 2000) for index in range(20)])
     columns = np.vstack([columns, draws(SeededRandom(0), 2000), draws(SeededRandom(1).child("part 0"), 2000)])
     others = np.corrcoef(columns)[np.triu_indices(len(columns), 1)]
     assert np.abs(others).max() < 0.1  # 4.5 standard deviations

@@ -15,7 +15,7 @@ PAIRED_PART = "twin"
 def compose_timbre_pair(seed: int, duration: float = 30.0, target: str = "bass") -> Song:
     """Compose a song of one part and a copy of it on another instrument, without the rest of the band.
 
-    Rendered by `write_corpus`, the two stems are what `AutoencoderTraining.twins` reads.
+    Rendered by `write_corpus`, such songs are the data of the autoencoder's timbre swap loss.
 
     Args:
         seed: Seed of the song; one seed, duration and target give one song on every machine.

@@ -1,1 +1,1 @@
-"""Songs to sound: FluidSynth, effects, and MIDI files of their notes."""
+"""Rendering of songs: FluidSynth, effects on the audio, and MIDI files."""

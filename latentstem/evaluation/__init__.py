@@ -1,6 +1,6 @@
-"""Figures of merit for generated stems: functions on numpy arrays, mono audio as `(samples,)`.
+"""Metrics of generated stems: functions on numpy arrays, mono audio as `(samples,)`.
 
-Each is exact on synthesised tones (the tests hold it to that). The benchmarks only call these functions.
+The tests hold each of them to exact results on synthesized tones.
 """
 
 from latentstem.evaluation.clap import ClapEmbedding
@@ -8,7 +8,7 @@ from latentstem.evaluation.frechet import GaussianStatistics, frechet_distance, 
 from latentstem.evaluation.harmony import SoundingChord, chord_share, root_on_downbeat, root_share
 from latentstem.evaluation.key import SoundingKey, key_agreement, line_key, prevailing_key
 from latentstem.evaluation.pitch import PitchTrack, pitch_agreement, track_agreement, track_pitch
-from latentstem.evaluation.reconstruction import RoundTrip, retouched, round_trip
+from latentstem.evaluation.reconstruction import RoundTrip, perturb, round_trip
 from latentstem.evaluation.register import density_ratio, median_pitch, register_distance
 from latentstem.evaluation.retrieval import mean_diagonal, prompt_adherence, ranks, soft_assignments, top_k
 from latentstem.evaluation.rhythm import beat_f1, beat_times, onset_f1, onset_lag, onset_times
@@ -42,13 +42,13 @@ __all__ = [
     "onset_f1",
     "onset_lag",
     "onset_times",
+    "perturb",
     "pitch_agreement",
     "prevailing_key",
     "program_classifier",
     "prompt_adherence",
     "ranks",
     "register_distance",
-    "retouched",
     "root_on_downbeat",
     "root_share",
     "round_trip",

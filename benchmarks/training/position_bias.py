@@ -36,8 +36,8 @@ from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitc
 from latentstem.nn.attention import SelfAttention1D
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.latents import LatentTrack, cache_latents
+from latentstem.training.pipeline import build_pipeline
 from latentstem.training.unet import UNetTraining, train
-from latentstem.training.unet_validation import build_pipeline
 
 MULTIPLES = (1, 2, 4, 8)
 CROP_FRAMES = (32, 128)

@@ -338,7 +338,7 @@ def _picture(figures: dict[str, Any]) -> Figure:
 
 def _curve(history: list[dict[str, float]]) -> tuple[list[float], list[float]]:
     """Steps, and what the validations found after them."""
-    figure = "velocity_error" if "velocity_error" in history[0] else "validation_loss"
+    figure = next(name for name in ("prediction_error", "velocity_error", "validation_loss") if name in history[0])
     return [record["step"] for record in history], [record[figure] for record in history]
 
 

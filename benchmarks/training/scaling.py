@@ -29,7 +29,7 @@ from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.data.stems.folder import StemFolder
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.unet import UNetTraining, train
-from latentstem.training.unet_validation import accompany, chord_shares, velocity_errors
+from latentstem.training.unet_validation import accompany, chord_shares, prediction_errors
 
 WIDTHS = {"small": (128, 192, 224), "shipped": (160, 256, 320), "large": (256, 384, 448)}
 """Size -> widths. The large one has twice the parameters of the shipped one, the small one six tenths."""
@@ -144,7 +144,7 @@ def judge(pipe: StemAccompanimentPipeline, validation: Path, latents: list[Laten
         and `mflop` of the net.
     """
     timesteps = [timestep for band in BANDS.values() for timestep in band]
-    errors = velocity_errors(pipe.unet.eval(), pipe.scheduler, latents, timesteps)
+    errors = prediction_errors(pipe.unet.eval(), pipe.scheduler, latents, timesteps)
     tracks = StemFolder(validation).tracks
     shares = []
     for first in range(0, len(tracks), BATCH):

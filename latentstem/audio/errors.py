@@ -1,4 +1,4 @@
-"""What is wrong with an audio file or signal: each error is one line that says why, and what to do."""
+"""Errors of audio files and signals: each is one line that says what is wrong and what to do."""
 
 
 class AudioError(ValueError):
@@ -10,7 +10,7 @@ class AudioFileError(AudioError):
 
 
 class AudioLengthError(AudioError):
-    """A file whose header promises more than the limit."""
+    """A file that is longer, by its header, than the limit."""
 
 
 class AudioContentError(AudioError):

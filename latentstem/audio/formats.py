@@ -1,4 +1,4 @@
-"""Files that audio is written to: the suffix says which kind, and the kind how a sample can be stored."""
+"""Formats of audio files to write: from the suffix of a path to libsndfile's name of how samples are stored."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Literal
 from latentstem.audio.errors import AudioFileError
 
 Bits = Literal["16", "24", "32f"]
-"""How a sample is stored: as a whole number of 16 or 24 bits, or as a float of 32."""
+"""Storage of a sample: an integer of 16 or 24 bits, or a float of 32."""
 
-# libsndfile's names. What is compressed with losses stores no samples, and has no bits to choose.
+# libsndfile's names. Formats of lossy compression store no samples, and have no bits to choose.
 _SUBTYPES: dict[str, dict[str | None, str]] = {
     ".wav": {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"},
     ".flac": {"16": "PCM_16", "24": "PCM_24"},
@@ -18,39 +18,47 @@ _SUBTYPES: dict[str, dict[str | None, str]] = {
 }
 
 SUFFIXES = tuple(_SUBTYPES)
-"""Of the files that can be written, in lower case."""
+"""Suffixes of the files that can be written, in lower case."""
 
 
 def storage(path: str | os.PathLike[str], bits: Bits | None = None) -> str:
-    """How samples are stored in a file, as libsndfile names it.
+    """Return how samples are stored in a file, as libsndfile names it.
 
     Args:
-        path: the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the kind.
-        bits: of a sample; None is 24, or what the kind has where it stores no samples.
+        path: Path of the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
+        bits: Storage of a sample; None is 24 bits, or the only one of a format of lossy compression.
 
     Raises:
-        AudioFileError: the suffix is unknown, or its files cannot have these bits.
+        AudioFileError: The suffix is unknown, or its format cannot have these bits.
     """
     suffix = Path(path).suffix
-    kinds = _SUBTYPES.get(suffix.lower())
-    if kinds is None:
+    subtypes = _SUBTYPES.get(suffix.lower())
+    if subtypes is None:
         raise AudioFileError(f"{path}: suffix {suffix!r} is not known; expected .wav, .flac, .ogg or .mp3")
     if bits is None:
-        bits = "24" if "24" in kinds else None
-    if bits not in kinds:
-        possible = ", ".join(kind for kind in kinds if kind) or "no choice of bits"
+        bits = "24" if "24" in subtypes else None
+    if bits not in subtypes:
+        possible = ", ".join(name for name in subtypes if name) or "no choice of bits"
         raise AudioFileError(
             f"{path}: a {suffix.lower()} file cannot hold samples of {bits} bits, it has {possible}; "
             "leave the bits out, or write a .wav"
         )
-    return kinds[bits]
+    return subtypes[bits]
 
 
 def check_writable(path: str | os.PathLike[str], bits: Bits | None = None) -> None:
-    """Raise `AudioFileError` now where `write_audio` would refuse the path later: for work that takes long.
+    """Raise now, before work that takes long, where `write_audio` would refuse a path later.
+
+    Args:
+        path: Path of the file to write.
+        bits: Storage of a sample, see `storage`.
+
+    Raises:
+        AudioFileError: The suffix is unknown or its format cannot have these bits, the path is a folder, or the folder
+            that it names is missing or cannot be written to.
 
     Example:
-        >>> from latentstem import check_writable
+        >>> from latentstem.audio import check_writable
         >>> check_writable("bass.wav")
     """
     path = Path(path)

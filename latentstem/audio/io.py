@@ -1,8 +1,8 @@
-"""Audio files in and out, whole or block by block: soundfile for wav, flac, mp3 and ogg.
+"""Reader and writer of wav, flac, mp3 and ogg files, whole or block by block, through soundfile.
 
-What comes from outside is hostile until checked: the length in the header is held against a limit before anything
-is read, reading goes by blocks, and NaN, Inf, empty and cut files are refused. Every error is one line that says
-what was found, what was expected and what to do.
+Files from outside are hostile until checked: the length in the header is compared with a limit before anything is read,
+reading goes by blocks, and NaN, Inf, empty and cut files are refused. Every error is one line that says what was found,
+what was expected and what to do.
 """
 
 import os
@@ -34,27 +34,28 @@ _LONGEST_TAG = 2000  # characters; of a wav libsndfile reads no longer ones, nor
 class AudioReader:
     """A wav, flac, mp3 or ogg file of one or two channels at any sampling rate, read block by block.
 
-    It can be gone through as often as wanted; nothing but a block is held. The header is checked at once, the samples
-    while they are read.
+    It can be iterated any number of times; nothing but a block is held. The header is checked at once, the samples as
+    they are read.
 
     Args:
-        path: the file.
-        max_duration: greatest duration in seconds that is read; held against the header before reading.
+        path: Path of the file.
+        max_duration: Greatest duration in seconds that is read; compared with the header before reading.
 
     Attributes:
-        sampling_rate: in Hz.
-        channels: 1 or 2.
-        tags: what the file says of itself, such as title, artist, album, date, genre, tracknumber, comment, copyright,
-            license and software, as far as it does.
+        sampling_rate: Sampling rate in Hz.
+        channels: Number of channels, 1 or 2.
+        tags: Metadata of the file by name: title, artist, album, date, genre, tracknumber, comment, copyright, license
+            and software, as far as the file has them.
 
     Raises:
-        AudioFileError: there is no such file, it is not audio, or, while reading, it ends before its header says.
-        AudioLengthError: the header promises more than `max_duration`.
-        AudioContentError: more than two channels, or, while reading, no samples, NaN or Inf.
+        AudioFileError: There is no such file, it is not audio, or, while reading, it ends before its header says.
+        AudioLengthError: The file is longer, by its header, than `max_duration`.
+        AudioContentError: More than two channels, or, while reading, no samples, NaN or Inf.
 
     Example:
         >>> import tempfile, torch
-        >>> from latentstem import AudioReader, write_audio
+        >>> from latentstem import write_audio
+        >>> from latentstem.audio import AudioReader
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_audio(f"{folder}/tone.wav", torch.full((1, 300_000), 0.5), 48000)
         ...     reader = AudioReader(f"{folder}/tone.wav")
@@ -79,7 +80,7 @@ class AudioReader:
             self.tags: dict[str, str] = {name: text for name, text in file.copy_metadata().items() if text}
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yields float32 blocks `(channels, samples)`."""
+        """Yield float32 blocks `(channels, samples)`."""
         frames = 0
         with self._open() as file:
             while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
@@ -112,19 +113,19 @@ class AudioReader:
 
 
 def read_audio(path: str | os.PathLike[str], max_duration: float = MAX_DURATION) -> tuple[Tensor, int]:
-    """Read a whole file, see `AudioReader`.
+    """Read a whole wav, flac, mp3 or ogg file.
 
     Args:
-        path: the file.
-        max_duration: greatest duration in seconds that is read; held against the header before reading.
+        path: Path of the file.
+        max_duration: Greatest duration in seconds that is read; compared with the header before reading.
 
     Returns:
         `(audio, sampling_rate)`: float32 audio of shape `(channels, samples)`, and its rate in Hz.
 
     Raises:
-        AudioFileError: there is no such file, it is not audio, or it ends before its header says.
-        AudioLengthError: the header promises more than `max_duration`.
-        AudioContentError: no samples, NaN or Inf, or more than two channels.
+        AudioFileError: There is no such file, it is not audio, or it ends before its header says.
+        AudioLengthError: The file is longer, by its header, than `max_duration`.
+        AudioContentError: No samples, NaN or Inf, or more than two channels.
 
     Example:
         >>> import tempfile, torch
@@ -160,7 +161,7 @@ def _check_header(path: Path, file: soundfile.SoundFile, max_duration: float) ->
 
 
 def _check_whole(path: Path, file: soundfile.SoundFile, frames: int) -> None:
-    """Raise where the file ends before its header says, which libsndfile does not always tell."""
+    """Raise where the file ends before its header says, which libsndfile does not always report."""
     expected = file.frames
     if file.format in ("MP3", "MPEG"):
         # Without a Xing header the length is an estimate, off by up to two blocks of 1152 and some rounding.
@@ -186,24 +187,25 @@ def _ogg_ends(path: Path) -> bool:
 
 
 class AudioWriter:
-    """Writes a wav, flac, ogg or mp3 file block by block, whole or not at all.
+    """Write a wav, flac, ogg or mp3 file block by block, whole or not at all.
 
     The samples go to a temporary name in the same folder, which takes the place of `path` at the end of the context;
     an exception inside leaves what was there before.
 
     Args:
-        path: the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
-        sampling_rate: in Hz.
-        channels: 1 or 2.
-        bits: how wav and flac files store a sample: "16" (without dither), "24" or, wav alone, "32f"; None is "24".
-        tags: what the file is to say of itself, under the names that `AudioReader.tags` has.
+        path: Path of the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
+        sampling_rate: Sampling rate in Hz.
+        channels: Number of channels, 1 or 2.
+        bits: Storage of a sample in wav and flac files: "16" (without dither), "24" or, wav alone, "32f"; None is "24".
+        tags: Metadata of the file, under the names that `AudioReader.tags` has.
 
     Raises:
-        AudioFileError: the folder is missing, the suffix unknown or without these bits, or the disk refused.
+        AudioFileError: The folder is missing, the suffix unknown or without these bits, or the disk refused.
 
     Example:
         >>> import tempfile, torch
-        >>> from latentstem import AudioWriter, read_audio
+        >>> from latentstem import read_audio
+        >>> from latentstem.audio import AudioWriter
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with AudioWriter(f"{folder}/tone.wav", 48000, channels=1) as writer:
         ...         for _ in range(3):
@@ -230,7 +232,7 @@ class AudioWriter:
         self._frames = 0
 
     def __enter__(self) -> Self:
-        """Opens the temporary file."""
+        """Open the temporary file."""
         with self._refusals():
             try:
                 file = soundfile.SoundFile(self._partial, "w", self.sampling_rate, self.channels, self._storage)
@@ -250,8 +252,8 @@ class AudioWriter:
             audio: `(channels, samples)`, finite and within [-1, 1].
 
         Raises:
-            AudioContentError: the audio has another shape, is not finite, or leaves [-1, 1].
-            AudioFileError: the disk refused.
+            AudioContentError: The audio has another shape, is not finite, or leaves [-1, 1].
+            AudioFileError: The disk refused.
         """
         if self._file is None:
             raise ValueError(f"{self.path}: is not open; write inside the context, with AudioWriter(...) as writer")
@@ -272,7 +274,7 @@ class AudioWriter:
         self._frames += audio.shape[1]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Moves the finished file into place, or removes the unfinished one."""
+        """Move the finished file into place, or remove the unfinished one."""
         try:
             with self._refusals():
                 if self._file is not None:
@@ -296,17 +298,17 @@ class AudioWriter:
 
 
 def write_audio(path: str | os.PathLike[str], audio: Tensor, sampling_rate: int, bits: Bits | None = None) -> None:
-    """Write a whole file, see `AudioWriter`.
+    """Write a whole wav, flac, ogg or mp3 file, or none.
 
     Args:
-        path: the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
+        path: Path of the file; its suffix (.wav, .flac, .ogg, .mp3) chooses the format.
         audio: `(channels, samples)`, finite and within [-1, 1].
-        sampling_rate: in Hz.
-        bits: how wav and flac files store a sample, see `AudioWriter`.
+        sampling_rate: Sampling rate in Hz.
+        bits: Storage of a sample in wav and flac files, see `AudioWriter`.
 
     Raises:
-        AudioContentError: the audio has another shape, is empty, not finite, or leaves [-1, 1].
-        AudioFileError: the folder is missing, the suffix unknown or without these bits, or the disk refused.
+        AudioContentError: The audio has another shape, is empty, not finite, or leaves [-1, 1].
+        AudioFileError: The folder is missing, the suffix unknown or without these bits, or the disk refused.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Loudness of the part that sounds: the one measure by which every level of the project is set.
+"""Active level of audio: the root mean square over the blocks that sound, by which every level of the project is set.
 
 Silence between notes must not change how loud an instrument counts as, so the root mean square is taken over
 the blocks within 40 dB of the loudest block only.
@@ -7,7 +7,7 @@ the blocks within 40 dB of the loudest block only.
 import torch
 
 REFERENCE_RMS = 0.1
-"""The level, -20 dB below full scale, at which the nets hear mixes and stems."""
+"""The level, -20 dB below full scale, at which the nets are given mixes and stems."""
 
 SILENCE_RMS = 1e-6
 """The level, -120 dB below full scale, up to which audio is silence: there is no loudness to bring up."""
@@ -17,7 +17,7 @@ ACTIVITY_RANGE_DB = 40.0
 
 
 def active_rms(audio: torch.Tensor) -> torch.Tensor:
-    """Root mean square over the blocks of 4096 samples within 40 dB of the loudest block.
+    """Compute the root mean square over the blocks of 4096 samples within 40 dB of the loudest block.
 
     Args:
         audio: `(batch, channels, samples)`; samples after the last whole block count as a shorter block.
@@ -36,7 +36,7 @@ def active_rms(audio: torch.Tensor) -> torch.Tensor:
 
 
 def reference_gain(audio: torch.Tensor) -> torch.Tensor:
-    """Factor that brings audio to the reference loudness, 0.1 by `active_rms`.
+    """Compute the factor that brings audio to the reference loudness, 0.1 by `active_rms`.
 
     Args:
         audio: `(batch, channels, samples)`.
@@ -70,7 +70,7 @@ def normalize_level(audio: torch.Tensor) -> torch.Tensor:
 
 
 class ActiveLevelMeter:
-    """`active_rms` of audio that comes in pieces, however it is divided.
+    """Measure the active level of audio that comes in pieces, however it is divided.
 
     Example:
         >>> level = ActiveLevelMeter()
@@ -81,13 +81,13 @@ class ActiveLevelMeter:
     """
 
     def __init__(self):
-        # Of whole blocks, one list an item. Plain numbers: small tensors, left between the large ones that come and go,
-        # would keep the freed memory of these from being used again (tried: 8 MB a minute).
+        # Energies of whole blocks, one list an item. Plain numbers: small tensors, left between the large ones that come
+        # and go, would keep the freed memory of these from being used again (tried: 8 MB a minute).
         self._energies: list[list[float]] = []
         self._rest: torch.Tensor | None = None  # squares of the samples after them, (batch, samples)
 
     def update(self, audio: torch.Tensor) -> None:
-        """Count in the next piece, `(batch, channels, samples)`."""
+        """Add the next piece, `(batch, channels, samples)`."""
         squares = audio.float().square().mean(dim=1)
         if self._rest is not None:
             squares = torch.cat([self._rest, squares], dim=-1)
@@ -99,13 +99,13 @@ class ActiveLevelMeter:
 
     @property
     def rms(self) -> torch.Tensor:
-        """What `active_rms` of the whole is, `(batch,)`.
+        """Level of all pieces together, `(batch,)`, as `active_rms` measures it.
 
         Raises:
-            ValueError: If nothing was counted in.
+            ValueError: No piece was added.
         """
         if self._rest is None:
-            raise ValueError("got no audio to take the level of, expected at least one piece")
+            raise ValueError("got no audio to measure the level of, expected at least one piece")
         whole = torch.tensor(self._energies, dtype=self._rest.dtype, device=self._rest.device)
         energy = torch.cat([whole, self._rest.sum(dim=-1, keepdim=True)], dim=-1)
         counts = torch.full(energy.shape[-1:], BLOCK, dtype=torch.float32, device=energy.device)
@@ -117,5 +117,5 @@ class ActiveLevelMeter:
 
     @property
     def gain(self) -> torch.Tensor:
-        """What `reference_gain` of the whole is, `(batch,)`."""
+        """Gain of all pieces together, `(batch,)`, as `reference_gain` computes it."""
         return torch.where(self.rms > SILENCE_RMS, REFERENCE_RMS / self.rms.clamp(min=SILENCE_RMS), 1.0)

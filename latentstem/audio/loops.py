@@ -1,4 +1,4 @@
-"""Sequences that repeat: continued around their ends, resampled as one turn, and closed without a seam."""
+"""Periodic sequences: circular padding, resampling by the Fourier series, and a crossfade over the seam of a loop."""
 
 import math
 
@@ -8,11 +8,11 @@ from torch import Tensor
 
 
 def circular_pad(sequence: Tensor, context: int) -> Tensor:
-    """Continue one turn of a loop by what comes before its beginning and after its end.
+    """Pad one period of a loop with what comes before its beginning and after its end.
 
     Args:
-        sequence: `(..., length)`, of at least one element.
-        context: Elements to add on each side; more than a turn are several turns.
+        sequence: One period, `(..., length)`, of at least one element.
+        context: Number of elements to add on each side; more than `length` are several periods.
 
     Returns:
         `(..., length + 2 * context)`.
@@ -27,20 +27,21 @@ def circular_pad(sequence: Tensor, context: int) -> Tensor:
 
 
 def resample_periodic(audio: Tensor, num_samples: int) -> Tensor:
-    """Resample one turn of a loop to another number of samples, so that it still closes: by its Fourier series.
+    """Resample one period of a loop to another number of samples, by its Fourier series, so that it still repeats.
 
     Args:
-        audio: `(..., samples)`.
-        num_samples: Of the result; where there are fewer, what they cannot hold is left out.
+        audio: One period, `(..., samples)`.
+        num_samples: Number of samples of the result; where they are fewer, frequencies that they cannot hold are left
+            out.
 
     Returns:
         `(..., num_samples)`, in the dtype of the audio. To more samples and back is the identity.
 
     Example:
         >>> import torch
-        >>> turn = torch.sin(2 * torch.pi * 3 * torch.arange(100) / 100)
+        >>> period = torch.sin(2 * torch.pi * 3 * torch.arange(100) / 100)
         >>> torch.allclose(
-        ...     resample_periodic(turn, 110), torch.sin(2 * torch.pi * 3 * torch.arange(110) / 110), atol=1e-5
+        ...     resample_periodic(period, 110), torch.sin(2 * torch.pi * 3 * torch.arange(110) / 110), atol=1e-5
         ... )
         True
     """
@@ -58,17 +59,18 @@ def resample_periodic(audio: Tensor, num_samples: int) -> Tensor:
 
 
 def crossfade_seam(turn: Tensor, beyond: Tensor) -> Tensor:
-    """Make the end of a turn lead into its beginning, by fading what would come next into the beginning.
+    """Make the end of a loop lead into its beginning, by crossfading what would come next into the beginning.
+
+    The fade keeps the power, whatever the two signals have in common: equal ones pass unchanged, and uncorrelated ones
+    by the sine and cosine law. (Signals of opposite sign cancel in the middle; they are raised by 3 dB at most.)
 
     Args:
-        turn: `(..., samples)`.
-        beyond: What follows the last sample, `(..., any number of samples)`; it fades out over all of them, or over
-            the turn if that is shorter. The power stays what it is, whatever the two have in common: the same sound
-            comes through unchanged, and unlike sounds by the sine and cosine law. (Sounds of opposite sign cancel in
-            the middle; they are raised by 3 dB at most.)
+        turn: One period, `(..., samples)`.
+        beyond: Continuation after the last sample, `(..., any number of samples)`; it fades out over all of them, or
+            over the period if that is shorter.
 
     Returns:
-        The turn, whose first sample continues its last.
+        The period, `(..., samples)`, whose first sample continues its last.
 
     Example:
         >>> import torch
@@ -76,8 +78,8 @@ def crossfade_seam(turn: Tensor, beyond: Tensor) -> Tensor:
         tensor([0.9239, 0.3827, 1.0000, 1.0000])
     """
     fade = min(turn.shape[-1], beyond.shape[-1])
-    coming, going = turn[..., :fade], beyond[..., :fade]
+    fading_in, fading_out = turn[..., :fade], beyond[..., :fade]
     angle = (torch.arange(fade, device=turn.device, dtype=turn.dtype) + 0.5) / fade * (math.pi / 2)
-    common = F.cosine_similarity(coming, going, dim=-1).clamp(min=-0.5).unsqueeze(-1)
-    beginning = (angle.sin() * coming + angle.cos() * going) / (1 + common * (2 * angle).sin()).sqrt()
+    correlation = F.cosine_similarity(fading_in, fading_out, dim=-1).clamp(min=-0.5).unsqueeze(-1)
+    beginning = (angle.sin() * fading_in + angle.cos() * fading_out) / (1 + correlation * (2 * angle).sin()).sqrt()
     return torch.cat([beginning, turn[..., fade:]], dim=-1)

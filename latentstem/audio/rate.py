@@ -1,4 +1,4 @@
-"""The sampling rate that everything has where nothing else says one: the shipped nets, the composed songs."""
+"""The default sampling rate: that of the shipped nets and of the composed songs."""
 
 SAMPLING_RATE = 44100
-"""In Hz."""
+"""Default sampling rate in Hz."""

@@ -1,4 +1,4 @@
-"""Change of sampling rate at any ratio of rates, by soxr: of whole signals, and of blocks that come one by one."""
+"""Resampling at any ratio of rates by soxr, of whole signals and of signals that come in blocks."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,9 +13,9 @@ def resample(audio: Tensor, from_rate: int, to_rate: int, num_samples: int | Non
 
     Args:
         audio: `(channels, samples)` float32.
-        from_rate: rate of `audio` in Hz.
-        to_rate: wanted rate in Hz.
-        num_samples: length of the result; by default `ceil(samples * to_rate / from_rate)`. Resampling there and
+        from_rate: Sampling rate of `audio` in Hz.
+        to_rate: Sampling rate of the result in Hz.
+        num_samples: Length of the result; None is `ceil(samples * to_rate / from_rate)`. Resampling there and
             back with the first length given here returns a signal of exactly that length.
 
     Returns:
@@ -23,7 +23,7 @@ def resample(audio: Tensor, from_rate: int, to_rate: int, num_samples: int | Non
         length differs.
 
     Raises:
-        ValueError: a rate is not positive.
+        ValueError: A rate is not positive.
 
     Example:
         >>> import torch
@@ -39,10 +39,15 @@ def resample(audio: Tensor, from_rate: int, to_rate: int, num_samples: int | Non
 
 
 def resampled_length(samples: int, from_rate: int, to_rate: int) -> int:
-    """Samples that `resample` makes of so many, `ceil(samples * to_rate / from_rate)`.
+    """Return the length of what `resample` returns, `ceil(samples * to_rate / from_rate)`.
+
+    Args:
+        samples: Number of samples before.
+        from_rate: Sampling rate before, in Hz.
+        to_rate: Sampling rate after, in Hz.
 
     Raises:
-        ValueError: a rate is not positive.
+        ValueError: A rate is not positive.
 
     Example:
         >>> resampled_length(1000, 48000, 44100)
@@ -55,19 +60,19 @@ def resampled_length(samples: int, from_rate: int, to_rate: int) -> int:
 def resample_blocks(
     blocks: Iterable[Tensor], from_rate: int, to_rate: int, num_samples: int | None = None
 ) -> Iterator[Tensor]:
-    """`resample` of a signal that comes, and leaves, in blocks.
+    """Resample a signal that comes and leaves in blocks; together they equal what `resample` returns of the whole.
 
     Args:
-        blocks: `(channels, any number of samples)` float32.
-        from_rate: rate of the blocks in Hz.
-        to_rate: wanted rate in Hz.
-        num_samples: length of the result, as for `resample`.
+        blocks: Blocks of the signal in order, `(channels, any number of samples)` float32.
+        from_rate: Sampling rate of the blocks in Hz.
+        to_rate: Sampling rate of the result in Hz.
+        num_samples: Length of all that is yielded; None is `ceil(samples * to_rate / from_rate)`.
 
     Yields:
         Blocks `(channels, samples)` float32, on the CPU.
 
     Raises:
-        ValueError: a rate is not positive.
+        ValueError: A rate is not positive.
 
     Example:
         >>> import torch
@@ -89,15 +94,15 @@ def resample_blocks(
         given += block.shape[1]
         if block.shape[1]:
             yield block
-    wanted = resampled_length(taken, from_rate, to_rate) if num_samples is None else num_samples
+    target = resampled_length(taken, from_rate, to_rate) if num_samples is None else num_samples
     if stream is not None:
         block = _from_frames(stream.resample_chunk(np.zeros((0, channels), dtype=np.float32), last=True))
-        block = block[:, : wanted - given]
+        block = block[:, : target - given]
         given += block.shape[1]
         if block.shape[1]:
             yield block
-    if given < wanted:
-        yield torch.zeros(channels, wanted - given)
+    if given < target:
+        yield torch.zeros(channels, target - given)
 
 
 def _check_rates(from_rate: int, to_rate: int) -> None:

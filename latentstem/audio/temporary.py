@@ -1,4 +1,4 @@
-"""Audio laid aside on the disk until something about the whole of it is known, such as its peak."""
+"""Temporary audio file, for what has to be measured whole, such as its peak, before it is written."""
 
 import os
 import tempfile
@@ -16,19 +16,19 @@ class TemporaryAudio:
     """A nameless temporary file of float32 audio, gone when it is closed or the process ends.
 
     Args:
-        folder: Where there is room for it, such as the folder of the file that is to be written in the end.
-        channels: Of the audio.
+        folder: Folder with room for it, such as that of the file to be written in the end.
+        channels: Number of channels of the audio.
 
     Attributes:
-        samples: How many a channel were appended.
-        peak: Greatest magnitude among them.
+        samples: Number of samples that were appended, in each channel.
+        peak: Greatest magnitude of the samples that were appended.
 
     Example:
         >>> import torch
-        >>> with TemporaryAudio(".", channels=1) as spool:
-        ...     spool.append(torch.full((1, 3), 0.5))
-        ...     spool.append(torch.full((1, 2), -2.0))
-        ...     spool.samples, spool.peak, [block / spool.peak for block in spool.blocks()]
+        >>> with TemporaryAudio(".", channels=1) as audio:
+        ...     audio.append(torch.full((1, 3), 0.5))
+        ...     audio.append(torch.full((1, 2), -2.0))
+        ...     audio.samples, audio.peak, [block / audio.peak for block in audio.blocks()]
         (5, 2.0, [tensor([[ 0.2500,  0.2500,  0.2500, -1.0000, -1.0000]])])
     """
 
@@ -39,11 +39,11 @@ class TemporaryAudio:
         self._file = tempfile.TemporaryFile(dir=folder, prefix=".latentstem-")  # noqa: SIM115  (`__exit__` closes it)
 
     def __enter__(self) -> Self:
-        """Nothing to be done: the file is open."""
+        """Return the open file."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes and with that removes the file."""
+        """Close the file, which removes it."""
         self._file.close()
 
     def append(self, audio: Tensor) -> None:
@@ -56,7 +56,7 @@ class TemporaryAudio:
             self.peak = max(self.peak, frames.abs().max().item())
 
     def blocks(self) -> Iterator[Tensor]:
-        """Yields all samples from the first on, `(channels, samples)` a block."""
+        """Yield all samples from the first on, in blocks `(channels, samples)`."""
         for first in range(0, self.samples, _BLOCK_FRAMES):
             yield self.read(first, min(_BLOCK_FRAMES, self.samples - first))
 

@@ -1,37 +1,9 @@
-"""Piecewise evaluation of a local map: overlapping tiles in, their undisturbed middles out, at once or as a stream."""
+"""Piecewise evaluation of a local map: overlapping tiles in, their undisturbed middles out, as a stream."""
 
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
-
-
-def tiled(
-    function: Callable[[Tensor, int], Tensor],
-    sequence: Tensor,
-    tile_frames: int,
-    context_frames: int,
-    hops: tuple[int, int],
-) -> Tensor:
-    """Apply a local map tile by tile; equal to applying it once, if a frame sees no further than `context_frames`
-    frames.
-
-    Args:
-        function: Takes a piece of the sequence and the index of its first frame; returns the mapped piece.
-        sequence: `(..., frames * hops[0])`.
-        tile_frames: Frames a tile, without the overlap.
-        context_frames: Frames of overlap on each side.
-        hops: Elements of the last axis a frame, before and after the map: `(4096, 1)` for an encoder.
-
-    Returns:
-        `(..., frames * hops[1])`.
-
-    Example:
-        >>> import torch
-        >>> tiled(lambda piece, start: 2 * piece, torch.arange(5.0), tile_frames=2, context_frames=1, hops=(1, 1))
-        tensor([0., 2., 4., 6., 8.])
-    """
-    return torch.cat(list(tile_stream(function, [sequence], tile_frames, context_frames, hops)), dim=-1)
 
 
 def tile_stream(
@@ -41,23 +13,25 @@ def tile_stream(
     context_frames: int,
     hops: tuple[int, int],
 ) -> Iterator[Tensor]:
-    """Apply a local map to a sequence that comes, and leaves, in pieces: `tiled` for what does not fit in memory.
+    """Apply a local map, tile by tile, to a sequence that comes and leaves in pieces.
 
-    The same tiles are mapped however the sequence was divided, so the result is the same to the bit. No more than a
-    tile with its overlaps, and the piece that completes it, is held.
+    The result equals that of applying the map once, if a frame depends on no frame further away than
+    `context_frames`. The same tiles are mapped however the sequence was divided, so the result is the same to the bit.
+    No more than a tile with its overlaps, and the piece that completes it, is held.
 
     Args:
-        function: As for `tiled`.
-        pieces: Of the sequence, `(..., any length)`, together `(..., frames * hops[0])`.
-        tile_frames: Frames a tile, without the overlap.
+        function: Local map, called with a piece of the sequence and the index of its first frame; returns the mapped
+            piece.
+        pieces: Pieces of the sequence, `(..., any length)`, together `(..., frames * hops[0])`.
+        tile_frames: Frames of a tile, without the overlap.
         context_frames: Frames of overlap on each side.
-        hops: Elements of the last axis a frame, before and after the map.
+        hops: Elements of the last axis in a frame, before and after the map: `(4096, 1)` for an encoder.
 
     Yields:
         Tiles of the mapped sequence, in order, `(..., tile_frames * hops[1])` but for the last, which may be shorter.
 
     Raises:
-        ValueError: If the pieces end within a frame.
+        ValueError: The pieces end within a frame.
 
     Example:
         >>> import torch

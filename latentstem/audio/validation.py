@@ -1,4 +1,4 @@
-"""Checks of audio from outside: its shape, rate, channels and samples, as an autoencoder takes them."""
+"""Validation of audio from outside: shape, sampling rate, channels and samples, as an autoencoder takes them."""
 
 import functools
 import logging
@@ -11,7 +11,7 @@ from latentstem.audio.level import active_rms
 
 logger = logging.getLogger(__name__)
 
-# Below this share of its channels' level, the mean of a stereo pair counts as cancelled.
+# Below this fraction of its channels' level, the mean of a stereo pair counts as cancelled.
 _CANCELLED = 1e-4
 
 
@@ -25,22 +25,22 @@ def prepare_audio(
 ) -> Tensor:
     """Check audio and bring it to `(batch, channels, samples)` float32 with the channels of the model.
 
-    A mono model takes the mean of stereo channels and says so once. Nothing is resampled, cut or repeated.
+    A mono model takes the mean of stereo channels, and a warning is logged once. Nothing is resampled, cut or repeated.
 
     Args:
         audio: Floating point, `(batch, channels, samples)`, `(channels, samples)` or `(samples,)`.
-        sampling_rate: Of the audio, in Hz.
-        name: What to call the audio in errors.
-        expected_rate: The model's sampling rate, in Hz.
-        expected_channels: The model's channels, 1 or 2.
+        sampling_rate: Sampling rate of the audio in Hz.
+        name: Name of the audio in errors.
+        expected_rate: Sampling rate of the model in Hz.
+        expected_channels: Number of channels of the model, 1 or 2.
 
     Returns:
         The audio for the model.
 
     Raises:
-        TypeError: not an array or not of floating point.
-        ValueError: empty, of more than three dimensions or two channels, not finite, at another rate, mono for a stereo
-            model, or stereo whose channels cancel.
+        TypeError: The audio is no array, or not of floating point.
+        ValueError: The audio is empty, of more than three dimensions or two channels, not finite, at another rate, mono
+            for a stereo model, or stereo whose channels cancel.
 
     Example:
         >>> import torch
@@ -77,12 +77,12 @@ def prepare_audio(
 def match_channels(audio: Tensor, channels: int, name: str) -> Tensor:
     """Bring audio, or a block of it, to the channels of a model: mono is the mean of stereo.
 
-    The mean may cancel; whoever has the whole audio asks `check_not_cancelled`.
+    The mean may cancel: where the whole audio is known, call `check_not_cancelled`.
 
     Args:
         audio: `(..., channels, samples)`.
-        channels: The model's, 1 or 2.
-        name: What to call the audio in errors.
+        channels: Number of channels of the model, 1 or 2.
+        name: Name of the audio in errors.
 
     Returns:
         `(..., channels, samples)`; the audio itself where it has as many.
@@ -105,24 +105,24 @@ def match_channels(audio: Tensor, channels: int, name: str) -> Tensor:
 
 
 def check_not_cancelled(name: str, stereo_level: Tensor, mono_level: Tensor) -> None:
-    """Refuse stereo whose channels cancel in their mean, and otherwise say once that the mean is what is encoded.
+    """Refuse stereo whose channels cancel in their mean, and otherwise warn once that the mean is what is encoded.
 
     Args:
-        name: What to call the audio in the error.
-        stereo_level: Loudness of the channels, `(batch,)`, see `latentstem.active_rms`.
-        mono_level: Loudness of their mean.
+        name: Name of the audio in the error.
+        stereo_level: Level of the channels, `(batch,)`, see `latentstem.audio.active_rms`.
+        mono_level: Level of the channels' mean, `(batch,)`.
 
     Raises:
-        ValueError: nothing is left of an item.
+        ValueError: The mean of an item is silent.
     """
     if ((stereo_level > 0) & (mono_level <= _CANCELLED * stereo_level)).any():
         raise ValueError(
             f"{name} is anti-phase stereo: its channels cancel to silence in the mean that a mono model takes; "
             "pass one channel, or flip the sign of one"
         )
-    _say_once("stereo input: this mono model takes, and makes, the mean of the two channels")
+    _warn_once("stereo input: this mono model takes, and makes, the mean of the two channels")
 
 
 @functools.cache
-def _say_once(message: str) -> None:
+def _warn_once(message: str) -> None:
     logger.warning(message)

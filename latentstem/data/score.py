@@ -51,7 +51,7 @@ class Part:
         program: General MIDI program 0-127; for drums, the kit.
         is_drum: Whether the notes are drum keys.
         notes: Notes in order of their start.
-        gain_db: Loudness of the part in dB over the reference loudness, by `latentstem.active_rms`.
+        gain_db: Loudness of the part in dB over the reference loudness, by `latentstem.audio.active_rms`.
 
     Example:
         >>> Part("bass", program=33, is_drum=False, notes=(Note(0.0, 1.0, 33, 90),), gain_db=-3.0).name

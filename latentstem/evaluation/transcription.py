@@ -83,7 +83,7 @@ def transcribe_file(
         The notes in order of their start, none overlapping another.
 
     Raises:
-        latentstem.AudioError: If the file cannot be used, see `latentstem.AudioReader`.
+        latentstem.AudioError: If the file cannot be used, see `latentstem.audio.AudioReader`.
 
     Example:
         >>> from latentstem.data.render.midi import write_midi

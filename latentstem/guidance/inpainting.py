@@ -28,7 +28,7 @@ class InpaintRegions:
         noise: `"rederive"` or `"keep"`, see `latentstem.on_denoised`; for pipelines that do not say it themselves.
 
     Raises:
-        ValueError: the latents are not finite or of another number of dimensions, or the mask does not fit them or
+        ValueError: The latents are not finite or of another number of dimensions, or the mask does not fit them or
             leaves 0 to 1.
 
     Example:

@@ -50,7 +50,7 @@ class StyleSpace:
             The space.
 
         Raises:
-            ValueError: If the counts differ, or there are not more instruments than numbers, or no instrument plays
+            ValueError: The counts differ, or there are not more instruments than numbers, or no instrument plays
                 two songs.
         """
         kinds = list(dict.fromkeys(instruments))

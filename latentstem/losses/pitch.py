@@ -21,7 +21,7 @@ def pitch_cross_entropy(logits: Tensor, frequency: Tensor, grid: Tensor) -> Tens
         A scalar, 0 where no frame counts.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: The shapes do not belong together.
 
     Example:
         >>> import torch

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from latentstem.audio.fourier import stft
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.audio.stft import stft
 
 WINDOW_LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 
@@ -111,7 +111,7 @@ class MultiScaleSpectralDistance(nn.Module):
             A scalar.
 
         Raises:
-            ValueError: If the shapes differ.
+            ValueError: The shapes differ.
         """
         if estimate.shape != target.shape:
             raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")

@@ -1,12 +1,13 @@
-"""Two encoders that tell which stem belongs to which mix: the judge of arXiv 2402.01412, figure 3.
+"""Contrastive model of mixes and stems that ranks which stem fits which mix (arXiv 2402.01412, figure 3).
 
 The paper says what it is for, not how it is made. Here both encoders read latents, at a rate at which notes and chords
 can still be told apart, and a pair is compared moment by moment: a stem of the right notes at the wrong time does not
-fit. The loss is the symmetric cross entropy of Radford et al. (2021); the bilinear head is COCOLA's (arXiv 2404.16969).
+fit. The loss is the symmetric cross entropy of Radford et al. (2021, arXiv 2103.00020).
 """
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +19,8 @@ import latentstem._diffusers  # noqa: F401  (registers the package with diffuser
 from latentstem.nn.convnext import ConvNeXtBlock1D
 
 
-class _Tower(nn.Module):
-    """One recording's encoder: blocks at the rate of the latents, then at half and at a quarter of it."""
+class _Encoder(nn.Module):
+    """Encoder of a recording: blocks at the rate of the latents, then at half and at a quarter of it."""
 
     def __init__(self, in_channels: int, channels: int, embedding_channels: int, layers: tuple[int, ...]):
         super().__init__()
@@ -32,31 +33,27 @@ class _Tower(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         hidden = self.project_in(latents.transpose(1, 2))
-        for number, stage in enumerate(self.stages):
-            if number:
+        for index, stage in enumerate(self.stages):
+            if index:
                 hidden = F.avg_pool1d(hidden.transpose(1, 2), 2, ceil_mode=True).transpose(1, 2)
             hidden = stage(hidden)
         return F.normalize(self.project_out(self.norm(hidden)), dim=-1)
 
 
 class ContrastiveStemModel(ModelMixin, ConfigMixin):
-    """Scores how well stems fit mixes, from normalized latents of both.
+    """Score how well stems fit mixes, from normalized latents of both.
 
     Args:
         latent_channels: Channels of the latents.
         channels: Width of the encoders.
         embedding_channels: Width of an embedding.
-        layers: Blocks of each stage; from one stage to the next the rate is halved.
-        head: `"cosine"` compares embeddings directly, `"bilinear"` through a learned matrix.
-
-    Raises:
-        ValueError: If the head is unknown.
+        layers: Number of blocks of each stage; from one stage to the next the rate is halved.
 
     Example:
         >>> import torch
-        >>> judge = ContrastiveStemModel(latent_channels=8, channels=16, embedding_channels=4).eval()
+        >>> model = ContrastiveStemModel(latent_channels=8, channels=16, embedding_channels=4).eval()
         >>> mixes, stems = torch.randn(3, 8, 20), torch.randn(5, 8, 20)
-        >>> judge(mixes, stems).shape
+        >>> model(mixes, stems).shape
         torch.Size([3, 5])
     """
 
@@ -67,17 +64,29 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
         channels: int = 192,
         embedding_channels: int = 64,
         layers: tuple[int, ...] = (2, 2, 2),
-        head: Literal["cosine", "bilinear"] = "cosine",
     ):
         super().__init__()
-        if head not in ("cosine", "bilinear"):
-            raise ValueError(f"got head={head!r}; expected 'cosine' or 'bilinear'")
-        self.mix_encoder = _Tower(latent_channels, channels, embedding_channels, tuple(layers))
-        self.stem_encoder = _Tower(latent_channels, channels, embedding_channels, tuple(layers))
+        self.mix_encoder = _Encoder(latent_channels, channels, embedding_channels, tuple(layers))
+        self.stem_encoder = _Encoder(latent_channels, channels, embedding_channels, tuple(layers))
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.bilinear = nn.Linear(embedding_channels, embedding_channels, bias=False) if head == "bilinear" else None
-        if self.bilinear is not None:
-            nn.init.eye_(self.bilinear.weight)
+
+    @classmethod
+    def extract_init_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> Any:
+        """Split a saved config into arguments and others, without the `head` that 0.1.0 saved.
+
+        Args:
+            config_dict: Saved config.
+            **kwargs: Values that replace saved ones.
+
+        Raises:
+            ValueError: The config is of a model that compares embeddings through a learned matrix.
+        """
+        if config_dict.get("head", "cosine") != "cosine":
+            raise ValueError(
+                f"got a ContrastiveStemModel saved with head={config_dict['head']!r}, expected 'cosine', the one that "
+                "versions after 0.1.0 have; train the model again"
+            )
+        return super().extract_init_dict({k: v for k, v in config_dict.items() if k != "head"}, **kwargs)
 
     def embed_mix(self, latents: Tensor) -> Tensor:
         """Embed mixes.
@@ -87,39 +96,49 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
 
         Returns:
             Embeddings of unit length, `(mixes, moments, embedding_channels)`; a moment is four frames by default.
+
+        Raises:
+            ValueError: The latents have another shape.
         """
         return self.mix_encoder(self._checked(latents))
 
     def embed_stem(self, latents: Tensor) -> Tensor:
-        """Embed stems, as `embed_mix` embeds mixes."""
+        """Embed stems.
+
+        Args:
+            latents: Normalized, `(stems, latent_channels, frames)`.
+
+        Returns:
+            Embeddings of unit length, `(stems, moments, embedding_channels)`.
+
+        Raises:
+            ValueError: The latents have another shape.
+        """
         return self.stem_encoder(self._checked(latents))
 
     def compare(self, mixes: Tensor, stems: Tensor) -> Tensor:
-        """Compare embeddings of equal length, each mix with each stem.
+        """Compare each mix with each stem, from embeddings of equal length.
 
         Args:
             mixes: From `embed_mix`, `(mixes, moments, embedding_channels)`.
             stems: From `embed_stem`, `(stems, moments, embedding_channels)`.
 
         Returns:
-            Logits `(mixes, stems)`, float32: the mean over time of the cosines, or of the bilinear forms, over the
-            temperature.
+            Logits `(mixes, stems)`, float32: the mean over time of the cosines, over the temperature.
 
         Raises:
-            ValueError: If the lengths differ.
+            ValueError: The lengths differ.
         """
         if mixes.shape[1] != stems.shape[1]:
             raise ValueError(
                 f"got {mixes.shape[1]} and {stems.shape[1]} moments; expected mixes and stems of one length"
             )
-        if self.bilinear is not None:
-            mixes = self.bilinear(mixes)
         # A sum over minutes, in which stems that are nearly equal differ by little: half precision has too few digits.
         scale = self.log_scale.float().exp().clamp(max=100.0)
         return scale * torch.einsum("mtd, ntd -> mn", mixes.float(), stems.float()) / mixes.shape[1]
 
     def forward(self, mixes: Tensor, stems: Tensor) -> Tensor:
-        """Logits `(mixes, stems)` of latents `(mixes or stems, latent_channels, frames)`."""
+        """Return logits `(mixes, stems)` of latents `(mixes or stems, latent_channels, frames)`."""
         return self.compare(self.embed_mix(mixes), self.embed_stem(stems))
 
     def _checked(self, latents: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class EncodecCodec(ModelMixin, ConfigMixin):
         latents_std: Standard deviation of the latents over the training data, one number a channel; None counts as 1.
 
     Raises:
-        ImportError: transformers is not installed.
+        ImportError: Transformers is not installed.
         ValueError: The settings are of a model that normalizes audio or cuts it into chunks, as the one at 48 kHz.
 
     Example:

@@ -45,7 +45,7 @@ def biased_attention(
         query, key, value `(batch, heads, n, head_dim)`; table `(heads, 2n - 1)`.
 
     Raises:
-        ValueError: If the table does not fit the heads and the length.
+        ValueError: The table does not fit the heads and the length.
 
     Example:
         >>> query, key, value = torch.randn(3, 2, 4, 10, 8).unbind()

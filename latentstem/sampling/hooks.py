@@ -192,7 +192,7 @@ def on_denoised(scheduler: Any, *hooks: DenoisedHook, noise: NoiseMode | None = 
             so the edit acts earlier and harder; DDIM-type schedulers only. None: what each hook says of itself.
 
     Raises:
-        TypeError: in `step`, where the scheduler is not supported.
+        TypeError: In `step`, where the scheduler is not supported.
         ValueError: `noise` is neither of the two.
 
     Example:

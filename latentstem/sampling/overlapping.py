@@ -23,7 +23,7 @@ class OverlappingWindows:
         overlap: Frames that two neighbours share, over which one fades into the other; at most half of `frames`.
 
     Raises:
-        ValueError: If the lengths do not fit each other.
+        ValueError: The lengths do not fit each other.
 
     Example:
         >>> windows = OverlappingWindows(frames=8, overlap=4)

@@ -72,7 +72,7 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         min_signal_rate: The least signal rate.
 
     Raises:
-        ValueError: rates out of order, an unknown prediction type, or a stored value other than the ones above.
+        ValueError: Rates out of order, an unknown prediction type, or a stored value other than the ones above.
 
     Example:
         >>> import torch
@@ -154,7 +154,7 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
             device: Where `timesteps` is put.
 
         Raises:
-            ValueError: the number of steps is out of range.
+            ValueError: The number of steps is out of range.
         """
         total = self.config["num_train_timesteps"]
         if not 1 <= num_inference_steps <= total:

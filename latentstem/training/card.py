@@ -1,4 +1,4 @@
-"""Where trained weights come from, for their model card: what trained them, on which machine, from which code."""
+"""Provenance of trained weights for a model card: commit, machine and versions."""
 
 import os
 import platform
@@ -13,13 +13,13 @@ PACKAGES = ("torch", "diffusers", "accelerate", "numpy")
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What a card has to say of a training that its settings do not.
+    """Describe the environment of a training.
 
     Args:
-        folder: Of the code.
+        folder: Folder of the code.
 
     Returns:
-        "commit" (with `+` where the files differ from it), "machine" and "versions".
+        "commit" (with `+` if files differ from it), "machine" and "versions".
 
     Example:
         >>> sorted(environment(Path()))
@@ -35,14 +35,14 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of text.
+    """Format a table in Markdown.
 
     Args:
         header: Names of the columns.
-        rows: As many cells each.
+        rows: Cells of each row, one per column.
 
     Returns:
-        Its lines, without a newline at the end.
+        Lines of the table, without a newline at the end.
 
     Example:
         >>> print(markdown_table(["loss", "before"], [["velocity", "1.0"]]))

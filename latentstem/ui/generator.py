@@ -59,7 +59,7 @@ class Queued:
 
     Example:
         >>> Queued()
-        Waiting()
+        Queued()
     """
 
 

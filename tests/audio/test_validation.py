@@ -23,7 +23,7 @@ def test_every_shape_means_the_same(samples, batch):
 
 
 def test_a_mono_model_takes_the_mean_of_stereo_and_says_so_once(caplog):
-    validation._say_once.cache_clear()
+    validation._warn_once.cache_clear()
     stereo = torch.randn(2, 2, 100)
     with caplog.at_level(logging.WARNING, logger=validation.__name__):
         for _ in range(3):

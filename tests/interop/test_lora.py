@@ -29,7 +29,7 @@ def unet():
 def run(net):
     noisy, mix = torch.randn(2, 2, 4, 13, generator=torch.Generator().manual_seed(3)).unbind()
     with torch.no_grad():
-        return net(noisy, 500, mix).sample
+        return net(noisy, 500, {"mix": mix}).sample
 
 
 @pytest.fixture

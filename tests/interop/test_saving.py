@@ -1,6 +1,7 @@
 """What diffusers saves and loads of ours: in fresh processes, alone, swapped, and as the hub checks it."""
 
 import hashlib
+import importlib
 import json
 import subprocess
 import sys
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def saved(build_pipeline, tmp_path_factory):
     """A tiny pipeline, the folder it was saved to, and what it makes of a fixed mix."""
     guidance = {"guidance_scale": 2.5, "guidance_rescale": 0.3, "per_channel": True}
-    pipe = build_pipeline(carriers=4, max_signal_rate=0.99, judged=True, **guidance)
+    pipe = build_pipeline(carriers=4, max_signal_rate=0.99, with_reranker=True, **guidance)
     folder = tmp_path_factory.mktemp("saved")
     pipe.save_pretrained(folder)
     return pipe, folder, digest(pipe)
@@ -67,7 +68,7 @@ def test_the_saved_folder_names_the_package_and_passes_the_check_of_the_hub(save
     _, folder, _ = saved
     index = json.loads((folder / "model_index.json").read_text())
     libraries = {name: value[0] for name, value in index.items() if isinstance(value, list)}
-    assert libraries == dict.fromkeys(("autoencoder", "unet", "scheduler", "guider", "judge"), "latentstem")
+    assert libraries == dict.fromkeys(("autoencoder", "unet", "scheduler", "guider", "reranker"), "latentstem")
     files = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
     custom, folders = _get_custom_components_and_folders(str(folder), index, files)
     assert custom == {}
@@ -105,13 +106,13 @@ def test_a_component_swapped_in_while_loading_is_used_and_held_against_the_train
 def test_importing_any_class_that_diffusers_loads_registers_the_package():
     bases = (ModelMixin, SchedulerMixin, BaseGuidance, DiffusionPipeline)
     assert set(LOADABLE_CLASSES["latentstem"]) == {base.__name__ for base in bases}
-    public = [getattr(latentstem, name) for name in latentstem.__all__]
-    loadable = [
-        value
-        for value in public
-        if isinstance(value, type) and issubclass(value, bases) and value.__module__.startswith("latentstem")
+    rooms = [
+        importlib.import_module(f"latentstem.{room}") for room in ("models", "schedulers", "guidance", "pipelines")
     ]
-    assert len(loadable) >= 5
+    exported = {name: getattr(room, name) for room in rooms for name in room.__all__}
+    loadable = [value for value in exported.values() if isinstance(value, type) and issubclass(value, bases)]
+    assert len(loadable) >= 10
     for kind in loadable:
         source = Path(sys.modules[kind.__module__].__file__).read_text()
         assert "import latentstem._diffusers" in source or "from latentstem._diffusers" in source, kind.__name__
+        assert getattr(latentstem, kind.__name__) is kind  # diffusers asks the package, and a warning would be an error

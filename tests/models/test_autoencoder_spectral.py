@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from latentstem import AutoencoderSpectral, SpectralDiscriminator
+from latentstem import AutoencoderSpectral
+from latentstem.models import SpectralDiscriminator
+from latentstem.models.spectral_scale import to_log, to_magnitude
 
 
 def tiny(**changes):
@@ -66,7 +68,7 @@ def test_what_is_longer_than_a_tile_is_tiled_by_itself(monkeypatch):
     monkeypatch.setattr(model, "_encode", lambda audio: lengths.append(audio.shape[-1]) or encode(audio))
     with torch.no_grad():
         model.encode(torch.zeros(1, 1, 1200 * 4096))
-    assert max(lengths) <= (512 + 2 * model.encoder_reach) * 4096
+    assert max(lengths) <= (512 + 2 * model.encoder_context_frames) * 4096
 
 
 def test_a_piece_decoded_at_its_place_equals_the_whole():
@@ -75,7 +77,7 @@ def test_a_piece_decoded_at_its_place_equals_the_whole():
     with torch.no_grad():
         whole = model.decode(latents).sample
         piece = model.decode(latents[..., 10:30], start_frame=10).sample
-    reach = model.decoder_reach * 4096
+    reach = model.decoder_context_frames * 4096
     assert (piece[..., reach:-reach] - whole[..., 10 * 4096 : 30 * 4096][..., reach:-reach]).abs().max() < 1e-5
 
 
@@ -86,12 +88,14 @@ def test_nothing_sees_further_than_its_reach_and_training_crops_are_twice_as_lon
     with torch.no_grad():
         latents = model.encode(audio).latents
         difference = (latents - model.encode(changed).latents).abs().amax((0, 1))
-        assert difference[20 + model.encoder_reach :].max() == 0
+        assert difference[20 + model.encoder_context_frames :].max() == 0
         other = torch.cat([torch.randn(1, 4, 20), latents[..., 20:]], dim=-1)
         difference = (model.decode(latents).sample - model.decode(other).sample).abs().flatten()
-        assert difference[(20 + model.decoder_reach) * 4096 :].max() == 0
+        assert difference[(20 + model.decoder_context_frames) * 4096 :].max() == 0
     default = AutoencoderSpectral()
-    assert default.encoder_reach + default.decoder_reach < 12  # half of the 24 frames of a training crop
+    assert (
+        default.encoder_context_frames + default.decoder_context_frames < 12
+    )  # half of the 24 frames of a training crop
 
 
 def test_constant_latents_hold_a_pitch_that_no_period_of_the_latents_allows():
@@ -124,7 +128,7 @@ def test_the_longer_window_tells_low_neighbours_apart_where_the_first_does_not()
     time = torch.arange(20 * 4096) / 44100
     tones = torch.stack([sum(torch.sin(2 * torch.pi * h * f * time) / h for h in range(1, 9)) for f in (41.2, 43.65)])
     with torch.no_grad():
-        assert without.encoder_low is None and without.encoder_reach < model.encoder_reach
+        assert without.encoder_low is None and without.encoder_context_frames < model.encoder_context_frames
         short = model.log_magnitude(0.1 * tones[:, None])[:, 0, : int(1000 * 2048 / 44100) + 1, 32:-32]
         long = model.log_magnitude(0.1 * tones[:, None], 8192, 2048)[:, 0, : model.low_bins, 8:-8]
         apart = [float((view[0] - view[1]).norm() / (view - view.mean()).norm()) for view in (short, long)]
@@ -152,12 +156,10 @@ def test_gradients_reach_every_parameter():
 
 
 def test_magnitudes_invert_log_magnitudes_and_keep_a_gradient_everywhere():
-    from latentstem.models.autoencoder_spectral import FLOOR, UNIT, _magnitude
-
     magnitude = torch.logspace(-6, 0.3, 100, dtype=torch.float64)
-    assert torch.allclose(_magnitude(torch.log1p(magnitude / FLOOR) / UNIT), magnitude, rtol=1e-6)
+    assert torch.allclose(to_magnitude(to_log(magnitude)), magnitude, rtol=1e-6)
     values = torch.linspace(-3, 50, 200, dtype=torch.float64, requires_grad=True)
-    result = _magnitude(values)
+    result = to_magnitude(values)
     result.sum().backward()
     assert result.isfinite().all() and (values.grad > 0).all() and (result.diff() > 0).all()
 

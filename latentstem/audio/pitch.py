@@ -1,7 +1,7 @@
-"""Pitch of a batch of waveforms by YIN (de Cheveigné and Kawahara 2002), in torch: what a decoder is taught by.
+"""Pitch of a batch of waveforms by YIN (de Cheveigné and Kawahara 2002), in torch: the target of a decoder's pitch.
 
 The difference function is taken through an FFT, the dip is the first under the threshold, refined by a parabola. It is
-fast and has no memory from frame to frame; `latentstem.evaluation` judges with another tracker.
+fast and has no memory from frame to frame; `latentstem.evaluation` measures with another tracker.
 """
 
 import torch
@@ -19,27 +19,27 @@ def yin(
     threshold: float = 0.15,
     silence_db: float = 40.0,
 ) -> Tensor:
-    """Fundamental frequency of each frame.
+    """Estimate the fundamental frequency of each frame.
 
     `d(tau) = sum_j (x_j - x_{j+tau})^2` over a window, `d'(tau) = d(tau) tau / sum_{k<=tau} d(k)` (equations 6 and 8);
     the period is the first local minimum of d' below the threshold. Works on every second sample.
 
     Args:
         audio: `(batch, samples)`.
-        sampling_rate: In Hz.
-        hop_length: Samples a frame, even.
-        lowest: Lowest frequency looked for in Hz.
-        highest: Highest, likewise.
-        window_length: Samples that are compared with those a period later.
-        threshold: Greatest share of aperiodic power in a voiced frame.
-        silence_db: Frames this far below the loudest of their item are unvoiced.
+        sampling_rate: Sampling rate of the audio in Hz.
+        hop_length: Even number of samples of a frame.
+        lowest: Lowest frequency in Hz that is found.
+        highest: Highest frequency in Hz that is found.
+        window_length: Number of samples that are compared with those a period later.
+        threshold: Greatest fraction of aperiodic power in a voiced frame.
+        silence_db: Level in decibels below the loudest frame of an item, beyond which a frame is unvoiced.
 
     Returns:
         `(batch, samples // hop_length)` in Hz, 0 where unvoiced; frame k is centred on the middle of samples
         `[k * hop_length, (k + 1) * hop_length)`.
 
     Raises:
-        ValueError: If the audio has no whole frame or the hop is odd.
+        ValueError: The audio has no whole frame or the hop is odd.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Short-time Fourier transform on a grid that tiles: frame m is centred on the m-th hop, and nothing is reflected.
+"""Short-time Fourier transform and its inverse on a grid that tiles: frame m is centred on the m-th hop.
 
 The signal is padded with (window - hop) / 2 zeros on both sides and analysed without centring, so that N samples
 (a multiple of the hop) give exactly N / hop frames, and a frame depends on its own neighbourhood only. torch's own
@@ -37,7 +37,7 @@ def stft(audio: Tensor, window_length: int, hop_length: int) -> Tensor:
         Complex64 spectrum, `(..., window_length // 2 + 1, samples // hop_length)`.
 
     Raises:
-        ValueError: If the sample count is no positive multiple of the hop, or the window does not fit the hop.
+        ValueError: The sample count is no positive multiple of the hop, or the window does not fit the hop.
 
     Example:
         >>> import torch
@@ -59,14 +59,14 @@ def istft(spectrum: Tensor, window_length: int, hop_length: int) -> Tensor:
 
     Args:
         spectrum: Complex spectrum, `(..., window_length // 2 + 1, frames)`.
-        window_length: As given to `stft`.
-        hop_length: As given to `stft`.
+        window_length: Length of the periodic Hann window that `stft` was given, in samples.
+        hop_length: Distance of neighbouring frames in samples.
 
     Returns:
         Float32 signal, `(..., frames * hop_length)`.
 
     Raises:
-        ValueError: If the bins do not belong to `window_length`, or the window does not fit the hop.
+        ValueError: The bins do not belong to `window_length`, or the window does not fit the hop.
 
     Example:
         >>> import torch
@@ -91,7 +91,7 @@ def overlap_add(pieces: Tensor, hop_length: int) -> Tensor:
     """Sum overlapping pieces.
 
     Args:
-        pieces: `(batch, frames, window_length)`.
+        pieces: Windowed pieces of a signal, `(batch, frames, window_length)`.
         hop_length: Distance of neighbouring pieces in samples.
 
     Returns:

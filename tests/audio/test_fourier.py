@@ -1,4 +1,4 @@
-"""The STFT frames on the latent grid, inverts exactly, and neighbouring tiles agree."""
+"""The STFT frames on the latent grid, and inverts exactly."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.audio.stft import istft, overlap_add, stft
-from latentstem.audio.tiling import tile_stream, tiled
+from latentstem.audio.fourier import istft, overlap_add, stft
 
 framings = st.sampled_from([(1024, 256), (2048, 512), (4096, 1024), (512, 256)])
 
@@ -69,48 +68,3 @@ def test_overlap_add_equals_a_loop(frames, hop_length, window_length):
 def test_bad_framings_are_named(samples, window, hop):
     with pytest.raises(ValueError, match="expected"):
         stft(torch.zeros(samples), window, hop)
-
-
-@given(st.integers(1, 60), st.integers(1, 20), st.integers(3, 6))
-def test_tiles_equal_the_whole_for_a_local_map(frames, tile_frames, context_frames):
-    kernel = torch.randn(1, 1, 7)  # sees three frames to each side
-
-    def blur(piece, start):
-        return torch.nn.functional.conv1d(piece, kernel, padding=3).repeat_interleave(2, dim=-1)
-
-    sequence = torch.randn(1, 1, frames)
-    assert torch.allclose(tiled(blur, sequence, tile_frames, context_frames, (1, 2)), blur(sequence, 0), atol=1e-6)
-
-
-def test_tiles_tell_where_they_start():
-    starts = []
-    tiled(
-        lambda piece, start: starts.append(start) or piece,
-        torch.zeros(10),
-        tile_frames=4,
-        context_frames=1,
-        hops=(1, 1),
-    )
-    assert starts == [0, 3, 7]
-
-
-@given(st.integers(0, 60), st.integers(1, 20), st.integers(0, 6), st.lists(st.integers(0, 100), max_size=6))
-def test_a_stream_is_the_same_tiles_to_the_bit_however_it_is_divided(frames, tile_frames, context_frames, places):
-    kernel = torch.randn(1, 1, 7)
-
-    def blur(piece, start):
-        assert piece.shape[-1] <= 2 * (tile_frames + 2 * context_frames)
-        halves = torch.nn.functional.conv1d(piece, kernel, padding=3)
-        return halves.unflatten(-1, (-1, 2)).sum(-1) + start
-
-    sequence = torch.randn(1, 1, 2 * frames)
-    pieces = torch.tensor_split(sequence, sorted(min(place, 2 * frames) for place in places), dim=-1)
-    streamed = list(tile_stream(blur, pieces, tile_frames, context_frames, (2, 1)))
-    assert all(tile.shape[-1] == tile_frames for tile in streamed[:-1])
-    if frames:
-        assert torch.equal(torch.cat(streamed, dim=-1), tiled(blur, sequence, tile_frames, context_frames, (2, 1)))
-
-
-def test_a_stream_that_ends_within_a_frame_is_refused():
-    with pytest.raises(ValueError, match="1 elements into a frame"):
-        list(tile_stream(lambda piece, start: piece, [torch.zeros(4), torch.zeros(3)], 1, 1, (2, 2)))

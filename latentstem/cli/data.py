@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
+from latentstem.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from latentstem.data.stems.check import FolderReport
@@ -58,8 +59,8 @@ def corpus(
     else:
         composer, length, sound = partial(compose_artificial, preset), 60.0, ("fluidr3",)
     try:
-        with library_errors():
-            tracks = write_corpus(root, seeds, soundfont or sound, duration or length, workers, composer)
+        with library_errors(), progress_bar("songs") as on_progress:
+            tracks = write_corpus(root, seeds, soundfont or sound, duration or length, workers, composer, on_progress)
     except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
         raise UsageError(str(error)) from error
     print(f"{root}: {len(tracks)} songs")

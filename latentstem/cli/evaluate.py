@@ -9,6 +9,7 @@ from rich.markdown import Markdown
 
 from latentstem.cli.errors import UsageError, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline
+from latentstem.cli.progress import progress_bar
 
 
 def evaluate(
@@ -39,13 +40,13 @@ def evaluate(
     if songs is None:
         songs = output / "songs"
         try:
-            with library_errors():
-                write_corpus(songs, VALIDATION_SEEDS[100 : 100 + count], duration=20.0)
+            with library_errors(), progress_bar("songs") as on_progress:
+                write_corpus(songs, VALIDATION_SEEDS[100 : 100 + count], duration=20.0, on_progress=on_progress)
         except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
             raise UsageError(str(error)) from error
     try:
-        with library_errors():
-            evaluation = evaluate_pipeline(pipe, songs, num_inference_steps=steps, seconds=seconds)
+        with library_errors(), progress_bar("evaluating") as on_progress:
+            evaluation = evaluate_pipeline(pipe, songs, None, steps, seconds, on_progress)
     except FileNotFoundError as error:
         raise UsageError(f"{songs}: {error}; expected songs that `latentstem corpus` rendered") from error
     files = write_evaluation(evaluation, output)

@@ -13,7 +13,7 @@ from latentstem.data.score import Note, Part
 from latentstem.data.stems.check import check_folder
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder
-from latentstem.evaluation.pipeline import MADE, TRUE, evaluate_pipeline
+from latentstem.evaluation.pipeline import GENERATED, TRUE, evaluate_pipeline
 from latentstem.evaluation.scores import METRICS, UNPITCHED, written_onsets
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.training.latents import cache_latents
@@ -70,7 +70,7 @@ def test_a_net_is_validated_by_the_onsets_of_the_drums(corpus, build_pipeline, t
 def test_drums_are_scored_by_their_rhythm_alone(corpus, build_pipeline):
     evaluation = evaluate_pipeline(build_pipeline(), corpus, target="drums", num_inference_steps=1)
     assert len(evaluation.tracks) == 3
-    for score in evaluation.scores[TRUE] + evaluation.scores[MADE]:
+    for score in evaluation.scores[TRUE] + evaluation.scores[GENERATED]:
         assert {measure for measure in METRICS if score[measure] is not None} <= set(UNPITCHED)
     # The detector is tuned to basses, and misses many soft cymbals beside loud drums.
     assert evaluation.mean(TRUE, "onset_f1") > 0.5

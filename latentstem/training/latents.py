@@ -187,8 +187,8 @@ def cache_latents(
     Args:
         root: Folder of tracks.
         target: Name of the stem.
-        autoencoder: Any codec that `latentstem.models.as_codec` takes. The tracks are read at the sampling rate and in the
-            channels of the codec, and the weights of its encoder are part of the key of the cache.
+        autoencoder: Any codec that `latentstem.models.as_codec` takes. The tracks are read at the sampling rate and in
+            the channels of the codec, and the weights of its encoder are part of the key of the cache.
         cache: Folder of the cache, created if absent.
         submixes: Number of sub-mixes per track.
         seed: Seed of the sub-mixes.

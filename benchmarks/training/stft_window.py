@@ -44,7 +44,7 @@ def main(
             settings = AutoencoderTraining(
                 corpus / "train",
                 output,
-                corpus / "validation",
+                validation=corpus / "validation",
                 steps=steps,
                 mix_share=0.0,
                 save_minutes=2.0,

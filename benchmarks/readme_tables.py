@@ -92,7 +92,7 @@ def fill_tables(text: str, results: Results) -> str:
     for name, table in TABLES.items():
         lines = "\n".join(table(results))
         pattern = rf"(^<!-- table: {name} -->\n).*?(^<!-- end -->$)"
-        text = re.sub(pattern, lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", text, flags=re.M | re.S)
+        text = re.sub(pattern, lambda found, lines=lines: f"{found[1]}\n{lines}\n\n{found[2]}", text, flags=re.M | re.S)
     return text
 
 

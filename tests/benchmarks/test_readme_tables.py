@@ -54,7 +54,7 @@ def test_a_changed_report_fails_the_check(copies):
 def test_what_stands_around_the_tables_is_left_alone():
     empty = "\n".join(f"before {name}\n<!-- table: {name} -->\n<!-- end -->\nafter" for name in TABLES)
     filled = fill_tables(empty, reports)
-    assert [line for line in filled.splitlines() if not line.startswith("|")] == empty.splitlines()
+    assert [line for line in filled.splitlines() if line and not line.startswith("|")] == empty.splitlines()
     assert fill_tables(filled, reports) == filled
 
 

@@ -37,9 +37,9 @@ def main(
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     pipe = load_pipeline(weights, device)
-    model: Any = pipe.judge
+    model: Any = pipe.reranker
     if model is None:
-        raise typer.BadParameter(f"{weights_folder(weights)} has no judge: `latentstem train contrastive` makes one")
+        raise typer.BadParameter(f"{weights_folder(weights)} has no judge: `latentstem train reranker` makes one")
     unseen = unseen_songs_at(TEMPOS, songs, duration, cache)
 
     def latents(sounds: Any, description: str) -> torch.Tensor:

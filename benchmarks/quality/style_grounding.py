@@ -165,9 +165,9 @@ def main(
             np.subtract(cases[name]["chord_share"], cases["no style"]["chord_share"])
         )
         figures[name]["frechet"] = _distance_to_the_program(sounds, true)
-        if pipe.judge is not None:
-            truth = pairs(pipe.judge, own), pairs(pipe.judge, own, turned=1)
-            figures[name]["adherence"] = prompt_adherence(pairs(pipe.judge, sounds), *truth)
+        if pipe.reranker is not None:
+            truth = pairs(pipe.reranker, own), pairs(pipe.reranker, own, turned=1)
+            figures[name]["adherence"] = prompt_adherence(pairs(pipe.reranker, sounds), *truth)
     _print(figures)
     settings = {
         "weights": weights_folder(weights).name,

@@ -153,7 +153,7 @@ def accompany(
     console = Console(stderr=True)
     with console.status("loading the weights"):
         pipe = load_pipeline(weights, adapter).to(chosen_device)
-    if keep_best is not None and pipe.judge is None:
+    if keep_best is not None and pipe.reranker is None:
         raise UsageError(f"--keep-best needs a judge to choose by, and the weights {weights} have none; leave it out")
     progress = console.is_terminal and not batch
     pipe.set_progress_bar_config(disable=not progress)

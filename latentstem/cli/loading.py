@@ -36,7 +36,6 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
             another net, or peft is missing.
     """
     from diffusers.utils import logging
-    from safetensors import safe_open
     from torch import nn
 
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
@@ -55,14 +54,11 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
     try:
         pipe = StemAccompanimentPipeline.from_pretrained(folder, local_files_only=True)
         for name, component in pipe.components.items():
-            if isinstance(component, nn.Module):
-                stored: set[str] = set()
-                for file in (folder / name).glob("*.safetensors"):
-                    with safe_open(file, framework="pt") as tensors:
-                        stored.update(tensors.keys())
-                # diffusers only warns, and leaves such a layer at random values.
-                if missing := sorted(component.state_dict().keys() - stored):
-                    raise ValueError(f"{name} lacks {len(missing)} tensors, the first {missing[0]}")
+            if not isinstance(component, nn.Module):
+                continue
+            # diffusers only warns of a missing tensor, and leaves such a layer at random values.
+            if missing := sorted(component.state_dict().keys() - _stored_tensors(pipe, folder, name)):
+                raise ValueError(f"{name} lacks {len(missing)} tensors, the first {missing[0]}")
     except Exception as error:
         reason = " ".join(str(error).split())
         raise UsageError(
@@ -112,6 +108,20 @@ def _folder(weights: str) -> Path:
         return Path(latentstem.pretrained_path(weights))
     except ValueError as error:
         raise UsageError(f"{error}; or give a folder that exists") from error
+
+
+def _stored_tensors(pipe: "StemAccompanimentPipeline", folder: Path, name: str) -> set[str]:
+    """Return the names of the tensors in a component's files, as the component calls them today."""
+    from safetensors import safe_open
+
+    renamed_weights = getattr(getattr(pipe, name), "_renamed_weights", {})
+    earlier_names = [earlier for earlier, today in pipe._renamed_components.items() if today == name]
+    stored: set[str] = set()
+    for subfolder in (name, *earlier_names):
+        for file in (folder / subfolder).glob("*.safetensors"):
+            with safe_open(file, framework="pt") as tensors:
+                stored.update(renamed_weights.get(tensor, tensor) for tensor in tensors.keys())  # noqa: SIM118
+    return stored
 
 
 def _add_adapter(pipe: "StemAccompanimentPipeline", folder: Path) -> None:

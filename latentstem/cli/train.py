@@ -38,13 +38,14 @@ def train_unet(context: typer.Context) -> None:
     print(f"{folder}: trained weights; hear them: latentstem accompany MIX {option} {shlex.quote(str(folder))}")
 
 
-@train_app.command("contrastive", context_settings=_ALL_WORDS, add_help_option=False)
-def train_contrastive(context: typer.Context) -> None:
-    """Train the judge of which stem belongs to which mix; --help lists the options."""
-    require_extras("train contrastive", "training", "latentstem.training.contrastive")
+@train_app.command("reranker", context_settings=_ALL_WORDS, add_help_option=False)
+@train_app.command("contrastive", context_settings=_ALL_WORDS, add_help_option=False, hidden=True)  # the earlier name
+def train_reranker(context: typer.Context) -> None:
+    """Train the reranker, which scores how well stems fit mixes; --help lists the options."""
+    require_extras("train reranker", "training", "latentstem.training.contrastive")
     from latentstem.training.contrastive import ContrastiveTraining, train
     from latentstem.training.engine.arguments import parse_settings
 
-    settings = parse_settings(ContrastiveTraining, context.args, prog="latentstem train contrastive")
+    settings = parse_settings(ContrastiveTraining, context.args, prog="latentstem train reranker")
     with library_errors():
         print(f"{train(settings)}: trained weights")

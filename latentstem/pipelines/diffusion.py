@@ -19,7 +19,7 @@ from latentstem.sampling.overlapping import OverlappingWindows
 
 
 class StemDiffusionPipeline(StemCodecPipeline):
-    """A pipeline with a conditioned denoiser, a scheduler, a guider, and perhaps a judge of what was drawn.
+    """A pipeline with a conditioned denoiser, a scheduler, a guider, and optionally a reranker of the generated stems.
 
     A base class: it has no call of its own. `StemAccompanimentPipeline` is one of its kind.
 
@@ -39,7 +39,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
 
     unet: Any  # a StemUNet1DModel, or what is called as it is
     scheduler: Any
-    judge: Any  # a ContrastiveStemModel or None
+    reranker: Any  # a ContrastiveStemModel or None
     windows: OverlappingWindows | None = OverlappingWindows()
     split_guidance: bool = False
 
@@ -211,13 +211,15 @@ class StemDiffusionPipeline(StemCodecPipeline):
         Raises:
             ValueError: there is no judge, or the stems are not as many for each mix.
         """
-        if self.judge is None:
-            raise ValueError("the pipeline has no judge to score stems; set one with pipe.register_modules(judge=...)")
+        if self.reranker is None:
+            raise ValueError(
+                "the pipeline has no reranker to score stems; set one with pipe.register_modules(reranker=...)"
+            )
         count, mixes = len(latents), len(mix_latents)
         if count % mixes:
             raise ValueError(f"got {count} stems for {mixes} mixes; pass as many for each, all of the first mix first")
-        heard, stems = (each.to(self._execution_device, self.judge.dtype) for each in (mix_latents, latents))
-        scores = self.judge(heard, stems)[torch.arange(mixes).repeat_interleave(count // mixes), torch.arange(count)]
+        heard, stems = (each.to(self._execution_device, self.reranker.dtype) for each in (mix_latents, latents))
+        scores = self.reranker(heard, stems)[torch.arange(mixes).repeat_interleave(count // mixes), torch.arange(count)]
         return torch.where(scores.isnan(), -torch.inf, scores)
 
 

@@ -24,8 +24,8 @@ def check_keep_best(keep_best: int | None, num_waveforms_per_prompt: int, judged
         return
     if not judged:
         raise ValueError(
-            "got keep_best, and the pipeline has no judge to choose by; load one with "
-            "ContrastiveStemModel.from_pretrained and set it with pipe.register_modules(judge=...)"
+            "got keep_best, and the pipeline has no reranker to choose by; load one with "
+            "ContrastiveStemModel.from_pretrained and set it with pipe.register_modules(reranker=...)"
         )
     if not has_mix:
         raise ValueError("got keep_best without a mix that stems could fit; pass one, or leave keep_best out")

@@ -12,7 +12,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
-import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._diffusers import RenamedComponents
 from latentstem.guidance.inpainting import InpaintRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec
@@ -28,12 +28,12 @@ from latentstem.sampling.hooks import DenoisedHook, step_from_denoised
 from latentstem.sampling.objectives import schedule_of
 
 
-class StemAccompanimentPipeline(StemDiffusionPipeline):
+class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
     """Generates a stem, such as a bass line, that accompanies a mix.
 
     The mix may be of any length and level; the stem comes back sample for sample as long and at the level that fits.
     Given a stem to start from, it makes a variation of it, fills in what is missing, or continues an opening. With a
-    judge it draws several stems and keeps the best.
+    reranker it generates several stems and keeps the best.
 
     Args:
         autoencoder: Between audio and latents, for the mix, the style reference and the stem: an `AutoencoderSpectral`,
@@ -46,9 +46,10 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         trained_schedule: The schedule that the net was trained on, as `latentstem.sampling.objectives.schedule_of`
             reads it from a scheduler. None takes it from `scheduler`; it is saved with the pipeline, and a scheduler
             that is swapped in later is held against it.
-        judge: Scores how well stems fit mixes, to keep the best of several; None cannot choose. Figures that are taken
-            with this judge must never be of stems that it chose.
+        reranker: Scores how well stems fit mixes, to keep the best of several; None cannot rank. Never evaluate stems
+            with the reranker that chose them.
         target: Name of the stem that the net was trained on, e.g. "bass"; files of its stems are named after it.
+        judge: Deprecated name of `reranker`, under which version 0.1.0 saved it.
 
     Raises:
         TypeError: The trained schedule is not given and cannot be read from `scheduler`, or `autoencoder` is no codec.
@@ -80,8 +81,9 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         True
     """
 
-    model_cpu_offload_seq = "autoencoder->unet->judge"
-    _optional_components = ["judge"]
+    model_cpu_offload_seq = "autoencoder->unet->reranker"
+    _optional_components = ["reranker", "judge"]
+    _renamed_components = {"judge": "reranker"}
     _callback_tensor_inputs = ["latents", "denoised", "mix_latents"]
 
     def __init__(
@@ -91,12 +93,14 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
         scheduler: SchedulerMixin,
         guider: BaseGuidance,
         trained_schedule: dict | None = None,
-        judge: ContrastiveStemModel | None = None,
+        reranker: ContrastiveStemModel | None = None,
         target: str = "bass",
+        judge: ContrastiveStemModel | None = None,
     ):
         super().__init__()
         check_target(target)
-        self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider, judge=judge)
+        reranker = self._resolve_renamed("judge", judge, reranker)
+        self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider, reranker=reranker)
         self.register_to_config(
             trained_schedule=upgraded_schedule(trained_schedule or schedule_of(scheduler)), target=target
         )
@@ -106,6 +110,12 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
             codec.audio_channels,
             codec.hop_length,
         )
+
+    @property
+    def judge(self) -> ContrastiveStemModel | None:
+        """Deprecated name of `reranker`."""
+        self._warn_of_renamed("judge")
+        return self.reranker
 
     def check_inputs(
         self,
@@ -178,7 +188,7 @@ class StemAccompanimentPipeline(StemDiffusionPipeline):
                 "leave out loop"
             )
         has_mix = mix is not None or mix_latents is not None
-        check_keep_best(keep_best, num_waveforms_per_prompt, self.judge is not None, has_mix)
+        check_keep_best(keep_best, num_waveforms_per_prompt, self.reranker is not None, has_mix)
         self._check_scheduler()
 
     @torch.no_grad()

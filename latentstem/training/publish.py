@@ -45,7 +45,7 @@ def publish(settings: Publication) -> int:
     """
     pipe = StemAccompanimentPipeline.from_pretrained(settings.pipeline)
     if settings.judge is not None:
-        pipe.register_modules(judge=ContrastiveStemModel.from_pretrained(str(settings.judge)))
+        pipe.register_modules(reranker=ContrastiveStemModel.from_pretrained(str(settings.judge)))
     for component in pipe.components.values():
         if isinstance(component, torch.nn.Module):
             for parameter in component.parameters():

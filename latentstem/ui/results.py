@@ -90,5 +90,5 @@ def write_result(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor,
             sounds[what] = Sound(files[what], picture, waveform_outline(spool))
 
     mix.write_stem(pipe, latents, stem, both, draw)
-    score = None if pipe.judge is None else pipe.score(mix.latents, latents).item()
+    score = None if pipe.reranker is None else pipe.score(mix.latents, latents).item()
     return Result(seed, mix.samples / mix.reader.sampling_rate, score, **sounds)

@@ -75,10 +75,10 @@ def test_candidates_count_their_seeds_up(accompany, tmp_path):
     assert torch.equal(read_audio(tmp_path / "bass.wav")[0], candidates[1])
 
 
-def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, judged_weights, mix, tmp_path):
-    code, out, _ = accompany("--count", 5, "--seed", 3, "--keep-best", 2, weights=judged_weights)
+def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, reranker_weights, mix, tmp_path):
+    code, out, _ = accompany("--count", 5, "--seed", 3, "--keep-best", 2, weights=reranker_weights)
     assert code == 0
-    pipe = StemAccompanimentPipeline.from_pretrained(judged_weights)
+    pipe = StemAccompanimentPipeline.from_pretrained(reranker_weights)
     pipe.set_progress_bar_config(disable=True)
     heard = MixFile.encode(pipe, mix).latents
     scores = {}
@@ -86,7 +86,7 @@ def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, jud
         generator = torch.Generator().manual_seed(seed)
         drawn = pipe(mix_latents=heard, num_inference_steps=2, generator=generator, output_type="latent").audios
         with torch.no_grad():
-            scores[seed] = pipe.judge(heard, drawn).item()
+            scores[seed] = pipe.reranker(heard, drawn).item()
     first, second = sorted(scores, key=scores.get, reverse=True)[:2]
     assert [line.split()[2].rstrip(",") for line in out] == [str(first), str(second)]
     assert out[0].endswith("best of 5") and out[1].endswith("number 2 of 5")
@@ -97,7 +97,7 @@ def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, jud
 
 
 def test_the_one_best_has_the_plain_name_and_no_other_candidate_is_held(
-    accompany, judged_weights, tmp_path, monkeypatch
+    accompany, reranker_weights, tmp_path, monkeypatch
 ):
     scores, seen = iter([2.0, 5.0, 5.0, 1.0]), []
 
@@ -107,17 +107,17 @@ def test_the_one_best_has_the_plain_name_and_no_other_candidate_is_held(
         return torch.tensor([next(scores)])
 
     monkeypatch.setattr(StemAccompanimentPipeline, "score", score)
-    code, out, _ = accompany("--count", 4, "--keep-best", 1, weights=judged_weights)
+    code, out, _ = accompany("--count", 4, "--keep-best", 1, weights=reranker_weights)
     assert code == 0 and len(seen) == 4
     assert out == [f"{tmp_path / 'bass.wav'}: {out[0].partition(': ')[2]}"]
     assert "seed 1," in out[0] and out[0].endswith(", best of 4")
 
 
-def test_choosing_without_a_judge_is_refused_before_anything_is_drawn(accompany, monkeypatch, is_one_error):
+def test_ranking_without_a_reranker_is_refused_before_anything_is_drawn(accompany, monkeypatch, is_one_error):
     monkeypatch.setattr(MixFile, "encode", None)
     code, out, err = accompany("--count", 2, "--keep-best", 1)
     assert code == 2 and out == []
-    assert is_one_error(err) and "judge" in err[0]
+    assert is_one_error(err) and "reranker" in err[0]
 
 
 @pytest.fixture

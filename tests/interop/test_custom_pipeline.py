@@ -28,7 +28,7 @@ print(type(pipe).__module__, hashlib.sha256(out.audios.numpy().tobytes()).hexdig
 @pytest.fixture(scope="module")
 def saved(build_pipeline, tmp_path_factory):
     """The folder of a tiny pipeline, and what it makes of nothing."""
-    pipe = build_pipeline(carriers=4, judged=True)
+    pipe = build_pipeline(carriers=4, with_reranker=True)
     folder = tmp_path_factory.mktemp("saved")
     pipe.save_pretrained(folder)
     out = pipe(duration=0.2, num_inference_steps=2, generator=torch.Generator().manual_seed(0))

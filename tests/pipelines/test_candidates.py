@@ -10,7 +10,7 @@ from latentstem import Candidate, best_candidates, draw_candidates
 
 @pytest.fixture
 def pipe(build_pipeline):
-    return build_pipeline(judged=True)
+    return build_pipeline(with_reranker=True)
 
 
 def test_each_is_what_its_seed_gives_alone_and_none_is_drawn_before_it_is_asked_for(pipe):

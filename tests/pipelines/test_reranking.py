@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 @pytest.fixture
 def pipe(build_pipeline):
-    return build_pipeline(judged=True)
+    return build_pipeline(with_reranker=True)
 
 
 def seeds(*numbers):
@@ -27,16 +27,16 @@ def run(pipe, mix, **options):
     return pipe(mix, sampling_rate=44100, **{"num_inference_steps": 2, "generator": seeds(0)[0], **options})
 
 
-def judged_one_by_one(judge, mix_latents, latents):
+def score_one_by_one(reranker, mix_latents, latents):
     """The logit of each stem alone with one mix."""
     with torch.no_grad():
-        return torch.cat([judge(mix_latents, stem[None])[0] for stem in latents])
+        return torch.cat([reranker(mix_latents, stem[None])[0] for stem in latents])
 
 
 @pytest.mark.parametrize("keep_best", [1, 3, 6])
-def test_the_kept_are_those_that_the_judge_likes_best_and_the_best_comes_first(pipe, mix, keep_best):
+def test_the_kept_are_those_with_the_highest_scores_and_the_best_comes_first(pipe, mix, keep_best):
     drawn = run(pipe, mix, num_waveforms_per_prompt=6, output_type="latent")
-    scores = judged_one_by_one(pipe.judge, pipe.encode_mix(mix[None])[0], drawn.audios)
+    scores = score_one_by_one(pipe.reranker, pipe.encode_mix(mix[None])[0], drawn.audios)
     best = scores.sort(descending=True).indices[:keep_best]
     assert drawn.scores is None and scores.std() > 1e-3
 
@@ -61,17 +61,17 @@ def test_each_mix_has_its_own_best_at_its_own_level(pipe):
 
 def test_a_stem_is_scored_by_its_own_mix(pipe):
     mixes, stems = torch.randn(2, 4, 9), torch.randn(6, 4, 9)
-    expected = torch.cat([judged_one_by_one(pipe.judge, mixes[i : i + 1], stems[3 * i : 3 * i + 3]) for i in (0, 1)])
+    expected = torch.cat([score_one_by_one(pipe.reranker, mixes[i : i + 1], stems[3 * i : 3 * i + 3]) for i in (0, 1)])
     torch.testing.assert_close(pipe.score(mixes, stems), expected)
     swapped = pipe.score(mixes.flip(0), stems)
     assert (swapped - expected).abs().min() > 1e-4
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_the_judge_hears_its_own_dtype_whatever_that_of_the_others(pipe, mix, dtype):
-    pipe.judge.to(dtype)
+def test_the_reranker_gets_its_own_dtype_whatever_that_of_the_others(pipe, mix, dtype):
+    pipe.reranker.to(dtype)
     heard = []
-    pipe.judge.register_forward_pre_hook(lambda judge, latents: heard.extend(each.dtype for each in latents))
+    pipe.reranker.register_forward_pre_hook(lambda reranker, latents: heard.extend(each.dtype for each in latents))
     kept = run(pipe, mix, num_waveforms_per_prompt=3, keep_best=1)
     assert heard == [dtype] * 2
     assert kept.scores.dtype == torch.float32 and kept.audios.isfinite().all()
@@ -124,44 +124,45 @@ def test_refuses_numbers_that_cannot_be_kept(pipe, mix, options, message):
         run(pipe, mix, num_waveforms_per_prompt=4, **options)
 
 
-def test_refuses_to_choose_without_a_judge_or_without_a_mix(pipe, build_pipeline, mix):
+def test_refuses_to_rank_without_a_reranker_or_without_a_mix(pipe, build_pipeline, mix):
     with pytest.raises(ValueError, match="keep_best without a mix"):
         pipe(duration=0.1, num_waveforms_per_prompt=2, keep_best=1)
-    with pytest.raises(ValueError, match=r"no judge to choose by.*register_modules"):
+    with pytest.raises(ValueError, match=r"no reranker to choose by.*register_modules"):
         run(build_pipeline(), mix, num_waveforms_per_prompt=2, keep_best=1)
-    with pytest.raises(ValueError, match="no judge to score"):
+    with pytest.raises(ValueError, match="no reranker to score"):
         build_pipeline().score(torch.randn(1, 4, 9), torch.randn(1, 4, 9))
     with pytest.raises(ValueError, match="3 stems for 2 mixes"):
         pipe.score(torch.randn(2, 4, 9), torch.randn(3, 4, 9))
 
 
-def test_folders_without_a_judge_load_whether_they_say_so_or_know_of_none(build_pipeline, mix, tmp_path):
+def test_folders_without_a_reranker_load_whether_they_say_so_or_know_of_none(build_pipeline, mix, tmp_path):
     plain = build_pipeline()
     plain.save_pretrained(tmp_path)
     index = tmp_path / "model_index.json"
     stated = json.loads(index.read_text())
-    assert stated.pop("judge") == [None, None]
-    for content in (index.read_text(), json.dumps(stated)):
+    assert stated.pop("reranker") == [None, None]
+    earlier = {**stated, "judge": [None, None]}
+    for content in (index.read_text(), json.dumps(stated), json.dumps(earlier)):
         index.write_text(content)
         for loaded in (StemAccompanimentPipeline.from_pretrained(tmp_path), load_pipeline(str(tmp_path))):
-            assert loaded.judge is None
+            assert loaded.reranker is None
             loaded.set_progress_bar_config(disable=True)
             assert torch.equal(run(loaded, mix).audios, run(plain, mix).audios)
 
 
-def test_a_judge_that_is_added_is_saved_and_loaded(build_pipeline, pipe, mix, tmp_path):
+def test_a_reranker_that_is_added_is_saved_and_loaded(build_pipeline, pipe, mix, tmp_path):
     plain = build_pipeline()
-    plain.register_modules(judge=pipe.judge)
+    plain.register_modules(reranker=pipe.reranker)
     plain.save_pretrained(tmp_path)
     best = {"num_waveforms_per_prompt": 3, "keep_best": 1}
     for loaded in (StemAccompanimentPipeline.from_pretrained(tmp_path), load_pipeline(str(tmp_path))):
-        assert isinstance(loaded.judge, ContrastiveStemModel) and not loaded.judge.training
+        assert isinstance(loaded.reranker, ContrastiveStemModel) and not loaded.reranker.training
         loaded.set_progress_bar_config(disable=True)
         assert torch.equal(run(loaded, mix, **best).audios, run(pipe, mix, **best).audios)
 
 
-def test_a_judge_takes_its_turn_after_the_net_when_nets_are_offloaded(pipe):
+def test_a_reranker_takes_its_turn_after_the_net_when_nets_are_offloaded(pipe):
     turns = StemAccompanimentPipeline.model_cpu_offload_seq.split("->")
     nets = {name for name, component in pipe.components.items() if isinstance(component, torch.nn.Module)}
     assert set(turns) == nets
-    assert turns.index("judge") > turns.index("unet")
+    assert turns.index("reranker") > turns.index("unet")

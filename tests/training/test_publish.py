@@ -10,7 +10,7 @@ from latentstem.training.publish import Publication, publish
 
 @pytest.mark.parametrize("judged", [False, True])
 def test_published_weights_are_halves_and_name_no_folder(build_pipeline, tmp_path, judged):
-    pipe = build_pipeline(carriers=8, judged=judged)
+    pipe = build_pipeline(carriers=8, with_reranker=judged)
     pipe.save_pretrained(tmp_path / "trained")
     card = tmp_path / "card.md"
     card.write_text("# card\n")
@@ -43,7 +43,7 @@ def test_a_judge_that_was_trained_apart_is_published_with_it(build_pipeline, tmp
     judge = ContrastiveStemModel(latent_channels=4, channels=8, embedding_channels=4)
     judge.save_pretrained(tmp_path / "judge")
     publish(Publication(tmp_path / "trained", tmp_path / "published", judge=tmp_path / "judge"))
-    loaded = StemAccompanimentPipeline.from_pretrained(tmp_path / "published").judge
+    loaded = StemAccompanimentPipeline.from_pretrained(tmp_path / "published").reranker
     assert all(torch.equal(loaded.state_dict()[name], w.half().float()) for name, w in judge.state_dict().items())
     publish(Publication(tmp_path / "published", tmp_path / "again"))
-    assert StemAccompanimentPipeline.from_pretrained(tmp_path / "again").judge is not None
+    assert StemAccompanimentPipeline.from_pretrained(tmp_path / "again").reranker is not None

@@ -18,7 +18,7 @@ from latentstem.ui.status import explain
 
 @pytest.fixture
 def generator(build_pipeline):
-    return Generator(build_pipeline(carriers=8, judged=True))
+    return Generator(build_pipeline(carriers=8, with_reranker=True))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_each_take_is_what_the_pipeline_makes_of_its_seed(generator, mix, folder
         torch.testing.assert_close(read_audio(take.mix.file)[0], read_audio(mix)[0], rtol=0, atol=2**-22)
 
 
-def test_the_score_is_the_judges(generator, mix, folder):
+def test_the_score_is_the_rerankers(generator, mix, folder):
     (take,) = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST), folder))
     pipe = generator.pipe
     mix_latents, _ = pipe.encode_mix(read_audio(mix)[0].mean(0)[None, None])
@@ -218,7 +218,7 @@ def test_names_of_files_are_quoted_in_the_player(generator, folder, tmp_path):
     assert "a%26b%20%22c%22%20%3Ci%3E-bass-0.wav" in html and "a&amp;b &quot;c&quot; &lt;i&gt;-bass-0.wav" in html
 
 
-def test_the_take_that_the_judge_likes_best_is_marked(generator, mix, folder):
+def test_the_take_with_the_highest_score_is_marked(generator, mix, folder):
     takes = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST, count=3), folder))
     html = player_html(takes)
     best = max(takes, key=lambda take: take.score)

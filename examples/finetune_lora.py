@@ -23,7 +23,8 @@ from rich.progress import track
 from rich.table import Table
 
 import latentstem
-from latentstem import REFERENCE_RMS, AutoencoderSpectral, StemAccompanimentPipeline, active_rms
+from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
+from latentstem.audio import REFERENCE_RMS, active_rms
 from latentstem.data.compose.composer import Song, compose
 from latentstem.data.render.fluidsynth import SAMPLING_RATE
 from latentstem.data.render.song import render_song

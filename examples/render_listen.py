@@ -19,7 +19,8 @@ from rich.progress import track
 from torch import Tensor
 
 import latentstem
-from latentstem import StemAccompanimentPipeline, read_audio, reference_gain, resample
+from latentstem import StemAccompanimentPipeline, read_audio, resample
+from latentstem.audio import reference_gain
 from latentstem.data.compose.composer import compose
 from latentstem.data.render.fluidsynth import SAMPLING_RATE, render_parts
 from latentstem.plotting.spectrogram import log_frequency_spectrogram

@@ -1,91 +1,83 @@
 """Diffusion building blocks for music stem accompaniment, in PyTorch, speaking diffusers.
 
-Every public name lives here and is imported when it is first used (PEP 562), so `import latentstem` costs
-nothing and a layer of `latentstem.nn` never loads diffusers. Saved folders name `latentstem` and a class, never
-a file: moving a file does not break them.
+The names that most programs need are here; every room exports its own (`from latentstem.audio import AudioReader`). All
+are imported when they are first used, so `import latentstem` costs nothing and a layer of `latentstem.nn` never loads
+diffusers. Saved folders name `latentstem` and a class, never a file: moving a file does not break them.
 """
 
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from latentstem._exports import export_lazily
+
 __version__ = "0.1.0"
 
-# The four diffusers base classes are here because diffusers looks them up on the library a class belongs to.
-_NAMES_BY_MODULE = {
-    "diffusers.guiders.guider_utils": ("BaseGuidance",),
-    "diffusers.models.modeling_utils": ("ModelMixin",),
-    "diffusers.pipelines.pipeline_utils": ("DiffusionPipeline",),
-    "diffusers.schedulers.scheduling_utils": ("SchedulerMixin",),
-    "latentstem.audio.errors": ("AudioContentError", "AudioError", "AudioFileError", "AudioLengthError"),
-    "latentstem.audio.formats": ("check_writable",),
-    "latentstem.audio.io": ("AudioReader", "AudioWriter", "read_audio", "write_audio"),
-    "latentstem.audio.level": ("REFERENCE_RMS", "ActiveLevelMeter", "reference_gain", "active_rms"),
-    "latentstem.audio.loops": ("crossfade_seam", "resample_periodic", "circular_pad"),
-    "latentstem.audio.resampling": ("resample", "resample_blocks", "resampled_length"),
-    "latentstem.audio.stft": ("istft", "overlap_add", "stft"),
-    "latentstem.audio.temporary": ("TemporaryAudio",),
-    "latentstem.audio.tiling": ("tile_stream", "tiled"),
-    "latentstem.audio.validation": ("match_channels", "prepare_audio"),
-    "latentstem.audio.yin": ("yin",),
-    "latentstem.guidance.functional": ("classifier_free_guidance", "rescale_std"),
-    "latentstem.guidance.inpainting": ("InpaintRegions",),
-    "latentstem.guidance.rescaled_cfg": ("RescaledClassifierFreeGuidance",),
-    "latentstem.guidance.style_grounding": ("StyleGrounding",),
-    "latentstem.guidance.style_space": ("StyleSpace",),
-    "latentstem.losses.adversarial": ("hinge_discriminator_loss", "hinge_generator_loss", "r1_penalty"),
-    "latentstem.losses.pitch": ("pitch_cross_entropy",),
-    "latentstem.losses.spectral": (
-        "MultiScaleSpectralDistance",
-        "log_frequency_bands",
-        "log_magnitude_distance",
-        "multi_scale_spectral_distance",
-    ),
-    "latentstem.models.autoencoder_spectral": (
-        "AutoencoderSpectral",
-        "AutoencoderSpectralDecoderOutput",
-        "AutoencoderSpectralEncoderOutput",
-    ),
-    "latentstem.models.codec": ("Codec", "as_codec", "load_codec"),
-    "latentstem.models.contrastive": ("ContrastiveStemModel",),
-    "latentstem.models.discriminator": ("SpectralDiscriminator",),
-    "latentstem.models.encodec": ("EncodecCodec",),
-    "latentstem.models.latent_scaling": ("denormalize_latents", "normalize_latents"),
-    "latentstem.models.unet_stem": ("StemUNet1DModel", "StemUNet1DOutput", "StemUNetStage"),
-    "latentstem.nn.attention": ("SelfAttention1D", "biased_attention"),
-    "latentstem.nn.convnext": ("ConvNeXtBlock1D",),
-    "latentstem.nn.embeddings": ("TimestepEmbedding", "sinusoidal_embedding"),
-    "latentstem.nn.oscillators": ("OscillatorBank",),
-    "latentstem.nn.position": ("DynamicPositionBias", "reuse_position_tables"),
-    "latentstem.nn.resnet": ("ChannelNorm", "Downsample1D", "FrameConv1d", "ResnetBlock1D", "Upsample1D"),
-    "latentstem.pipelines.candidates": ("Candidate", "best_candidates", "draw_candidates"),
-    "latentstem.pipelines.codec": ("StemCodecPipeline",),
-    "latentstem.pipelines.diffusion": ("StemDiffusionPipeline",),
-    "latentstem.pipelines.file_to_file": ("InitStemFile", "MixFile"),
-    "latentstem.pipelines.init_stem": ("InitStem", "KeptRegions"),
-    "latentstem.pipelines.output": ("StemPipelineOutput",),
-    "latentstem.pipelines.quality": ("Quality",),
-    "latentstem.pipelines.stem_accompaniment": ("StemAccompanimentPipeline",),
-    "latentstem.sampling.denoised": ("DenoisedCoefficients", "denoised_coefficients"),
-    "latentstem.sampling.hooks": ("DenoisedHook", "DenoisedStep", "on_denoised"),
-    "latentstem.sampling.overlapping": ("OverlappingWindows",),
-    "latentstem.schedulers.cosine_ddim": ("CosineDDIMScheduler", "CosineDDIMSchedulerOutput"),
+# diffusers looks these names up on the package that saved folders name: its own base classes, and ours beside those in
+# `__init__.pyi`. `_diffusers.py` has more.
+_LOADED_BY_NAME = {
+    "BaseGuidance": "diffusers.guiders.guider_utils",
+    "DiffusionPipeline": "diffusers.pipelines.pipeline_utils",
+    "ModelMixin": "diffusers.models.modeling_utils",
+    "SchedulerMixin": "diffusers.schedulers.scheduling_utils",
+    "SpectralDiscriminator": "latentstem.models",
+    "StemCodecPipeline": "latentstem.pipelines",
+    "StemDiffusionPipeline": "latentstem.pipelines",
 }
-_MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
-__all__ = ["__version__", "pretrained_path", *sorted(_MODULE_OF)]  # pyright: ignore[reportUnsupportedDunderAll]
+# What 0.1.0 had here, by the room that has it now.
+_MOVED = {
+    "latentstem.audio": """
+        AudioContentError AudioFileError AudioLengthError AudioReader AudioWriter REFERENCE_RMS check_writable istft
+        overlap_add prepare_audio reference_gain resample_blocks resampled_length stft tile_stream yin
+    """,
+    "latentstem.losses": """
+        MultiScaleSpectralDistance hinge_discriminator_loss hinge_generator_loss log_frequency_bands
+        log_magnitude_distance pitch_cross_entropy r1_penalty
+    """,
+    "latentstem.models": """
+        AutoencoderSpectralDecoderOutput AutoencoderSpectralEncoderOutput StemUNet1DOutput StemUNetStage
+        denormalize_latents normalize_latents
+    """,
+    "latentstem.nn": """
+        ChannelNorm ConvNeXtBlock1D Downsample1D FrameConv1d ResnetBlock1D TimestepEmbedding Upsample1D
+        reuse_position_tables sinusoidal_embedding
+    """,
+    "latentstem.pipelines": "Candidate InitStem InitStemFile MixFile best_candidates draw_candidates",
+    "latentstem.sampling": "DenoisedCoefficients DenoisedHook DenoisedStep",
+    "latentstem.schedulers": "CosineDDIMSchedulerOutput",
+}
+_ROOM_OF = {name: room for room, names in _MOVED.items() for name in names.split()}
+_RENAMED = {
+    "CarrierBank": ("latentstem.nn", "OscillatorBank"),
+    "KeepRegions": ("latentstem.guidance", "InpaintRegions"),
+    "KeptAudio": ("latentstem.pipelines", "KeptRegions"),
+    "SoundingLevel": ("latentstem.audio", "ActiveLevelMeter"),
+    "Spool": ("latentstem.audio", "TemporaryAudio"),
+    "Windows": ("latentstem.sampling", "OverlappingWindows"),
+    "close_turn": ("latentstem.audio", "crossfade_seam"),
+    "resample_turn": ("latentstem.audio", "resample_periodic"),
+    "sounding_rms": ("latentstem.audio", "active_rms"),
+    "wrap_turn": ("latentstem.audio", "circular_pad"),
+}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
+def _load_unlisted(name: str) -> Any:
+    if name in _LOADED_BY_NAME:
+        return getattr(import_module(_LOADED_BY_NAME[name]), name)
+    if name not in _ROOM_OF and name not in _RENAMED:
         raise AttributeError(f"module 'latentstem' has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
+    room, today = _RENAMED.get(name) or (_ROOM_OF[name], name)
+    warnings.warn(
+        f"latentstem.{name} has moved and will be removed here; write: from {room} import {today}",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return getattr(import_module(room), today)
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+export_lazily(__name__, _load_unlisted)
 
 
 def pretrained_path(name: str) -> str:

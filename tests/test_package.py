@@ -2,6 +2,9 @@
 
 import ast
 import functools
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
 import tomllib
@@ -26,7 +29,6 @@ EXTRA_OF = {
 }
 AUDIO_EXTRA = ("io.py", "resampling.py")  # of latentstem.audio, the rest of which needs torch alone
 MODULE_OF_PACKAGE = {"scikit-learn": "sklearn"}
-CORE = {"nn", "audio", "losses", "conditioning", "models", "schedulers", "sampling", "guidance", "pipelines"}
 
 
 def room_of(path):
@@ -121,33 +123,79 @@ def test_the_command_line_loads_the_page_only_where_it_is_opened():
     assert run_fresh(code).split() == ["no", "more"]
 
 
-@pytest.mark.parametrize("name", latentstem.__all__)
-def test_every_public_name_is_there(name):
-    assert name in dir(latentstem)
-    value = getattr(latentstem, name)
-    if isinstance(value, type) and value.__module__.startswith("latentstem"):
-        assert value.__name__ == name
+ROOMS = sorted(".".join(stub.parent.relative_to(ROOT).parts) for stub in (ROOT / "latentstem").rglob("__init__.pyi"))
+
+ROOT_OF_0_1_0 = """
+    AudioContentError AudioError AudioFileError AudioLengthError AudioReader AudioWriter AutoencoderSpectral
+    AutoencoderSpectralDecoderOutput AutoencoderSpectralEncoderOutput BaseGuidance Candidate CarrierBank ChannelNorm
+    ContrastiveStemModel ConvNeXtBlock1D CosineDDIMScheduler CosineDDIMSchedulerOutput DenoisedCoefficients DenoisedHook
+    DenoisedStep DiffusionPipeline Downsample1D DynamicPositionBias FrameConv1d InitStem InitStemFile KeepRegions
+    KeptAudio MixFile ModelMixin MultiScaleSpectralDistance Quality REFERENCE_RMS RescaledClassifierFreeGuidance
+    ResnetBlock1D SchedulerMixin SelfAttention1D SoundingLevel SpectralDiscriminator Spool StemAccompanimentPipeline
+    StemCodecPipeline StemDiffusionPipeline StemPipelineOutput StemUNet1DModel StemUNet1DOutput StemUNetStage
+    StyleGrounding StyleSpace TimestepEmbedding Upsample1D Windows best_candidates biased_attention check_writable
+    classifier_free_guidance close_turn denoised_coefficients denormalize_latents draw_candidates
+    hinge_discriminator_loss hinge_generator_loss istft log_frequency_bands log_magnitude_distance
+    multi_scale_spectral_distance normalize_latents on_denoised overlap_add pitch_cross_entropy prepare_audio r1_penalty
+    read_audio reference_gain resample resample_blocks resample_turn resampled_length rescale_std reuse_position_tables
+    sinusoidal_embedding sounding_rms stft tile_stream wrap_turn write_audio yin
+""".split()
 
 
-def test_what_the_core_shows_an_example_of_is_a_public_name():
-    shown = {
-        node.name
-        for path in SOURCES
-        if room_of(path) in CORE
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef)
-        and not node.name.startswith("_")
-        and "Example:" in (ast.get_docstring(node) or "")
-    }
-    assert shown - set(latentstem.__all__) == set()
+def test_the_rooms_that_users_import_from_have_a_stub():
+    rooms = "audio data data.compose data.render data.stems evaluation guidance losses models nn pipelines plotting"
+    rooms = [*rooms.split(), "sampling", "schedulers", "training"]
+    assert ["latentstem", *(f"latentstem.{room}" for room in rooms)] == ROOMS
 
 
-def test_the_stub_for_type_checkers_says_the_same():
-    stub = ast.parse((ROOT / "latentstem" / "__init__.pyi").read_text())
-    stated = {
-        alias.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
-    assert stated == latentstem._MODULE_OF
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_exports_sorted_names_that_exist_and_are_documented(room):
+    module = importlib.import_module(room)
+    assert module.__all__ == sorted(set(module.__all__)) and set(module.__all__) <= set(dir(module))
+    for name in module.__all__:
+        value = getattr(module, name)
+        if isinstance(value, type) or inspect.isfunction(value):
+            assert value.__name__ == name and value.__module__.startswith(f"{room}."[:-1])
+            assert inspect.getdoc(value), f"{room}.{name}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_export_has_the_name_of_a_module_beside_it(room):
+    """Importing the module would put it in the place of the export."""
+    module = importlib.import_module(room)
+    beside = {entry.name for entry in pkgutil.iter_modules(module.__path__)}
+    assert beside & set(module.__all__) == set()
+
+
+@pytest.mark.parametrize("room", ROOMS[1:])
+def test_a_room_exports_what_stands_in_it_and_the_stub_says_where(room):
+    folder = ROOT.joinpath(*room.split("."))
+    for node in ast.parse((folder / "__init__.pyi").read_text()).body:
+        (alias,) = node.names
+        assert node.module.rpartition(".")[0] == room and alias.asname == alias.name
+        assert getattr(importlib.import_module(room), alias.name) is getattr(
+            importlib.import_module(node.module), alias.name
+        )
+
+
+def test_the_root_exports_about_thirty_names_which_rooms_export_too():
+    assert 25 <= len(latentstem.__all__) <= 36
+    in_rooms = {name for room in ROOMS[1:] for name in importlib.import_module(room).__all__}
+    assert set(latentstem.__all__) - in_rooms == {"__version__", "pretrained_path"}
+
+
+@pytest.mark.parametrize("name", ROOT_OF_0_1_0)
+def test_what_the_root_had_in_0_1_0_is_there_and_names_its_room(name):
+    if name in latentstem.__all__ or name in latentstem._LOADED_BY_NAME:
+        getattr(latentstem, name)  # a warning would be an error
+        return
+    with pytest.warns(DeprecationWarning, match=rf"latentstem\.{name} has moved") as caught:
+        value = getattr(latentstem, name)
+    assert {Path(warning.filename) for warning in caught} == {Path(__file__)}
+    statement = str(caught[0].message).partition("write: ")[2]
+    namespace = {}
+    exec(statement, namespace)
+    assert namespace[statement.split()[-1]] is value
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -13,7 +13,8 @@ import torch
 from einops import rearrange
 from sklearn.decomposition import PCA
 
-from latentstem import AutoencoderSpectral, istft, stft
+from latentstem import AutoencoderSpectral
+from latentstem.audio import istft, stft
 
 ITERATIONS, MOMENTUM = 32, 0.99
 FLOOR = 1e-3

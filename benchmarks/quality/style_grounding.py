@@ -29,7 +29,7 @@ from rich.progress import track
 from benchmarks.common.generation import encode, generate, load_pipeline, weights_folder
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, RenderedSong, unseen_bass, unseen_songs
-from latentstem import ContrastiveStemModel, DenoisedStep, StemAccompanimentPipeline, StyleGrounding, StyleSpace
+from latentstem import ContrastiveStemModel, StemAccompanimentPipeline, StyleGrounding, StyleSpace
 from latentstem.evaluation import (
     chord_share,
     frechet_distance,
@@ -41,6 +41,7 @@ from latentstem.evaluation import (
     timbre,
     track_pitch,
 )
+from latentstem.sampling import DenoisedStep
 
 PROGRAMS = (32, 33, 36, 38)
 TRUE_SONGS = 6

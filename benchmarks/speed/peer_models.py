@@ -280,6 +280,8 @@ def ours_files(minutes: float) -> Work:
     import tempfile
 
     import latentstem
+    from latentstem.audio import AudioWriter
+    from latentstem.pipelines import MixFile
 
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
     pipe.set_progress_bar_config(disable=True)
@@ -287,10 +289,10 @@ def ours_files(minutes: float) -> Work:
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            with latentstem.AudioWriter(f"{folder}/mix.wav", RATE, channels=2) as writer:
+            with AudioWriter(f"{folder}/mix.wav", RATE, channels=2) as writer:
                 for _ in range(round(60 * minutes)):
                     writer.write(audio(1.0, channels=2)[0].clamp(-1, 1))
-            mix = latentstem.MixFile.encode(pipe, f"{folder}/mix.wav")
+            mix = MixFile.encode(pipe, f"{folder}/mix.wav")
             made = pipe(mix_latents=mix.latents, num_inference_steps=steps, output_type="latent").audios
             mix.write_stem(pipe, made, f"{folder}/stem.wav")
 

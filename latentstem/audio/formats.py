@@ -50,7 +50,7 @@ def check_writable(path: str | os.PathLike[str], bits: Bits | None = None) -> No
     """Raise `AudioFileError` now where `write_audio` would refuse the path later: for work that takes long.
 
     Example:
-        >>> from latentstem import check_writable
+        >>> from latentstem.audio import check_writable
         >>> check_writable("bass.wav")
     """
     path = Path(path)

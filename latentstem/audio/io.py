@@ -54,7 +54,8 @@ class AudioReader:
 
     Example:
         >>> import tempfile, torch
-        >>> from latentstem import AudioReader, write_audio
+        >>> from latentstem import write_audio
+        >>> from latentstem.audio import AudioReader
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_audio(f"{folder}/tone.wav", torch.full((1, 300_000), 0.5), 48000)
         ...     reader = AudioReader(f"{folder}/tone.wav")
@@ -203,7 +204,8 @@ class AudioWriter:
 
     Example:
         >>> import tempfile, torch
-        >>> from latentstem import AudioWriter, read_audio
+        >>> from latentstem import read_audio
+        >>> from latentstem.audio import AudioWriter
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with AudioWriter(f"{folder}/tone.wav", 48000, channels=1) as writer:
         ...         for _ in range(3):

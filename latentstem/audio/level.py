@@ -53,6 +53,22 @@ def reference_gain(audio: torch.Tensor) -> torch.Tensor:
     return level.gain
 
 
+def normalize_level(audio: torch.Tensor) -> torch.Tensor:
+    """Bring audio to the reference loudness, 0.1 by `active_rms`.
+
+    Args:
+        audio: `(batch, channels, samples)`.
+
+    Returns:
+        Each item times its `reference_gain`, in the shape of `audio`; silence stays silence.
+
+    Example:
+        >>> normalize_level(torch.stack([torch.full((1, 8192), 0.5), torch.zeros(1, 8192)])).amax(dim=(1, 2))
+        tensor([0.1000, 0.0000])
+    """
+    return audio * reference_gain(audio)[:, None, None].to(audio.dtype)
+
+
 class ActiveLevelMeter:
     """`active_rms` of audio that comes in pieces, however it is divided.
 

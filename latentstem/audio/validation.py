@@ -109,7 +109,7 @@ def check_not_cancelled(name: str, stereo_level: Tensor, mono_level: Tensor) -> 
 
     Args:
         name: What to call the audio in the error.
-        stereo_level: Loudness of the channels, `(batch,)`, see `latentstem.active_rms`.
+        stereo_level: Loudness of the channels, `(batch,)`, see `latentstem.audio.active_rms`.
         mono_level: Loudness of their mean.
 
     Raises:

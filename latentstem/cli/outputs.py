@@ -99,7 +99,7 @@ def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None
 
     Raises:
         UsageError: an output is an input too, or that of another mix.
-        latentstem.AudioFileError: it cannot be written, or not with these bits.
+        latentstem.audio.AudioFileError: it cannot be written, or not with these bits.
     """
     sources = {path.resolve() for path in (*inputs, *(job.mix for job in jobs))}
     makers: dict[Path, Path] = {}

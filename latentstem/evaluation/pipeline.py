@@ -15,11 +15,11 @@ from latentstem.data.corpus import read_annotation
 from latentstem.data.stems.folder import StemFolder
 from latentstem.data.stems.track import StemTrack
 from latentstem.evaluation.frechet import frechet_distance, kernel_distance
+from latentstem.evaluation.mfcc import timbre
 from latentstem.evaluation.reconstruction import round_trip
 from latentstem.evaluation.scores import METRICS, Score, StemAnalysis, score_stem
 from latentstem.evaluation.spectrum import log_mel_l1
 from latentstem.evaluation.style import sounding_frames
-from latentstem.evaluation.timbre import timbre
 from latentstem.models.codec import decode_audio, encode_audio
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 

@@ -100,7 +100,7 @@ def multi_scale_distance(reference_audio: np.ndarray, estimate_audio: np.ndarray
         sampling_rate: of both, in Hz.
 
     Returns:
-        The distance, see `latentstem.MultiScaleSpectralDistance`.
+        The distance, see `latentstem.losses.MultiScaleSpectralDistance`.
 
     Raises:
         ValueError: if an array is not one-dimensional, or the lengths differ.
@@ -120,7 +120,7 @@ def chroma_agreement(reference_audio: np.ndarray, estimate_audio: np.ndarray, sa
     """Mean cosine of two recordings' chroma over the frames in which the reference sounds.
 
     Chroma are the 12 pitch classes of a constant-Q transform over seven octaves from C1 (librosa), every 23 ms. A frame
-    sounds within 40 dB of the loudest one, as in `latentstem.active_rms`; where the estimate is silent the cosine
+    sounds within 40 dB of the loudest one, as in `latentstem.audio.active_rms`; where the estimate is silent the cosine
     counts 0. Chroma are never negative, so that music without relation still scores about a half: hold the figure
     against that of another song.
 

@@ -24,7 +24,7 @@ def sounding_frames(audio: np.ndarray, hop_length: int = 4096) -> np.ndarray:
 
     Returns:
         Booleans `(frames,)`, frames = ceil(samples / hop_length): true where the frame's power is within 40 dB
-        of the loudest frame's, as in `latentstem.active_rms`. All false in silence.
+        of the loudest frame's, as in `latentstem.audio.active_rms`. All false in silence.
 
     Raises:
         ValueError: if the audio is not one-dimensional.

@@ -74,7 +74,7 @@ def transcribe_file(
         The notes.
 
     Raises:
-        latentstem.AudioError: the file cannot be used, see `latentstem.AudioReader`.
+        latentstem.AudioError: the file cannot be used, see `latentstem.audio.AudioReader`.
 
     Example:
         >>> from latentstem.data.render.midi import write_midi

@@ -17,7 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from latentstem.audio.level import ACTIVITY_RANGE_DB, SILENCE_RMS, active_rms, reference_gain
+from latentstem.audio.level import ACTIVITY_RANGE_DB, SILENCE_RMS, active_rms, normalize_level
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.codec import as_codec, encode_audio
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
@@ -103,7 +103,7 @@ class StyleGrounding:
         Args:
             audio: `(batch, channels, samples)` or a sequence of such, in [-1, 1], at the autoencoder's rate, number of
                 channels and device. Every item of a batch is a reference.
-            autoencoder: An `AutoencoderSpectral`, or what `latentstem.as_codec` takes.
+            autoencoder: An `AutoencoderSpectral`, or what `latentstem.models.as_codec` takes.
             **options: Passed on to the class.
 
         Returns:
@@ -143,7 +143,7 @@ def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     """Mean of each item's normalized latents over its sounding frames: `(batch, channels)`."""
     if (active_rms(audio) <= SILENCE_RMS).any():
         raise ValueError("the style reference is silent; give one in which the instrument plays")
-    audio = audio * reference_gain(audio).reshape(-1, 1, 1)
+    audio = normalize_level(audio)
     latents = encode_audio(autoencoder, audio)
 
     hop, frames = as_codec(autoencoder).hop_length, latents.shape[-1]

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from latentstem.audio.fourier import stft
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.audio.stft import stft
 
 WINDOW_LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 

@@ -21,8 +21,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem.audio.fourier import istft, stft
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.audio.stft import istft, stft
 from latentstem.audio.tiling import tile_stream
 from latentstem.nn.convnext import ConvNeXtBlock1D
 from latentstem.nn.oscillators import OscillatorBank

@@ -10,7 +10,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.audio.stft import stft
+from latentstem.audio.fourier import stft
 
 
 class _ResidualDown(nn.Module):

@@ -1,6 +1,5 @@
 """Whole chains from audio to audio."""
 
-from latentstem.pipelines.output import StemPipelineOutput
-from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem._exports import export_lazily
 
-__all__ = ["StemAccompanimentPipeline", "StemPipelineOutput"]
+export_lazily(__name__)

@@ -33,7 +33,8 @@ class StemCodecPipeline(DiffusionPipeline):
 
     Example:
         >>> import latentstem
-        >>> from latentstem import StemAccompanimentPipeline, StemCodecPipeline
+        >>> from latentstem import StemAccompanimentPipeline
+        >>> from latentstem.pipelines import StemCodecPipeline
         >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
         >>> isinstance(pipe, StemCodecPipeline)
         True
@@ -42,7 +43,7 @@ class StemCodecPipeline(DiffusionPipeline):
         (torch.Size([1, 64, 11]), torch.Size([1, 1, 44100]))
     """
 
-    autoencoder: Any  # an AutoencoderSpectral, or what `latentstem.as_codec` takes
+    autoencoder: Any  # an AutoencoderSpectral, or what `latentstem.models.as_codec` takes
     sampling_rate: int
     audio_channels: int
     hop_length: int

@@ -25,7 +25,8 @@ class StemDiffusionPipeline(StemCodecPipeline):
 
     Example:
         >>> import latentstem
-        >>> from latentstem import StemAccompanimentPipeline, StemDiffusionPipeline
+        >>> from latentstem import StemAccompanimentPipeline
+        >>> from latentstem.pipelines import StemDiffusionPipeline
         >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
         >>> isinstance(pipe, StemDiffusionPipeline)
         True

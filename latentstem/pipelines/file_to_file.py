@@ -144,7 +144,7 @@ class MixFile:
             Greatest magnitude of the stem.
 
         Raises:
-            latentstem.AudioFileError: A file cannot be written.
+            latentstem.audio.AudioFileError: A file cannot be written.
         """
         rate = self.reader.sampling_rate
         folder = Path(path).parent
@@ -190,7 +190,8 @@ class InitStemFile:
 
     Example:
         >>> import latentstem
-        >>> from latentstem import MixFile, StemAccompanimentPipeline
+        >>> from latentstem import StemAccompanimentPipeline
+        >>> from latentstem.pipelines import MixFile
         >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
         >>> mix = MixFile.encode(pipe, "mix.flac")  # doctest: +SKIP
         >>> stem = InitStemFile.read(pipe, "bass.flac", mix, keep=[(0.0, 8.0)])  # doctest: +SKIP
@@ -268,7 +269,7 @@ def write_temporary_audio(
         What it was scaled by, at most 1.
 
     Raises:
-        latentstem.AudioFileError: The file cannot be written.
+        latentstem.audio.AudioFileError: The file cannot be written.
     """
     down = 1 / max(spool.peak, 1.0)
     with AudioWriter(path, sampling_rate, spool.channels, bits, tags) as writer:

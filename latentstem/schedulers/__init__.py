@@ -1,5 +1,5 @@
 """Noise schedules and solvers."""
 
-from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler, CosineDDIMSchedulerOutput
+from latentstem._exports import export_lazily
 
-__all__ = ["CosineDDIMScheduler", "CosineDDIMSchedulerOutput"]
+export_lazily(__name__)

@@ -16,8 +16,8 @@ from accelerate.utils import set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from latentstem.audio.pitch import yin
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.audio.yin import yin
 from latentstem.data.corpus_stream import BandStream
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder

@@ -152,8 +152,8 @@ def cache_latents(
     Args:
         root: Folder of tracks.
         target: Name of the stem.
-        autoencoder: An `AutoencoderSpectral`, or what `latentstem.as_codec` takes. The tracks are read at its rate, in
-            its channels; its encoder's weights are part of the cache's key.
+        autoencoder: An `AutoencoderSpectral`, or what `latentstem.models.as_codec` takes. The tracks are read at its
+            rate, in its channels; its encoder's weights are part of the cache's key.
         cache: Folder of the cache, made if absent.
         submixes: Sub-mixes a track.
         seed: Of the sub-mixes.

@@ -46,7 +46,7 @@ class UNetTraining:
         data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
         output: Folder for the state, the latents, the previews and, in `pipeline/` or, of LoRA, `adapter/`, the
             published weights.
-        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.as_codec` takes.
+        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.models.as_codec` takes.
         validation: Folder of annotated tracks (with `song.json`) to validate on; None validates on nothing.
         latents: Folder of the encoded tracks, which runs on the same tracks may share; None is one in the output.
         target: Name of the stem.

@@ -39,7 +39,7 @@ class UNetValidation:
     Args:
         root: Folder of annotated tracks (with `song.json`).
         target: Name of the stem.
-        autoencoder: An `AutoencoderSpectral`, or what `latentstem.as_codec` takes.
+        autoencoder: An `AutoencoderSpectral`, or what `latentstem.models.as_codec` takes.
         scheduler: The schedule that is trained.
         latents: Of the same tracks, in their order, each with its whole accompaniment first.
         songs: Tracks to accompany; the velocity error is taken over all there are.

@@ -71,7 +71,7 @@ def write_result(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor,
         The take.
 
     Raises:
-        latentstem.AudioFileError: A file cannot be written.
+        latentstem.audio.AudioFileError: A file cannot be written.
     """
     name = mix.reader.path.stem
     made = f"{name}-{pipe.config['target']}-{seed}"

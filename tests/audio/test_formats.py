@@ -6,7 +6,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem import AudioFileError, AudioReader, AudioWriter, check_writable, write_audio
+from latentstem import write_audio
+from latentstem.audio import AudioFileError, AudioReader, AudioWriter, check_writable
 
 TAGS = {
     "title": "Süße Töne 🎸",

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.audio.stft import istft, overlap_add, stft
+from latentstem.audio.fourier import istft, overlap_add, stft
 from latentstem.audio.tiling import tile_stream, tiled
 
 framings = st.sampled_from([(1024, 256), (2048, 512), (4096, 1024), (512, 256)])

@@ -5,8 +5,9 @@ import weakref
 import pytest
 import torch
 
-from latentstem import MixFile, StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
+from latentstem import StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
 from latentstem.cli import main
+from latentstem.pipelines import MixFile
 
 
 @pytest.mark.parametrize("sampling_rate", [8000, 44100, 48000, 96000])

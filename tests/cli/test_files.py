@@ -9,7 +9,8 @@ import soundfile
 import torch
 
 import latentstem
-from latentstem import AudioReader, AudioWriter, active_rms, read_audio, write_audio
+from latentstem import read_audio, write_audio
+from latentstem.audio import AudioReader, AudioWriter, active_rms
 from latentstem.cli import main
 
 TAGS = {"title": "A song", "artist": "Somebody", "album": "Something", "date": "2024", "genre": "Jazz", "comment": "Hm"}

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import latentstem
-from latentstem import MixFile, StemAccompanimentPipeline, read_audio, write_audio
+from latentstem import StemAccompanimentPipeline, read_audio, write_audio
+from latentstem.pipelines import MixFile
 
 
 def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mix, tmp_path):

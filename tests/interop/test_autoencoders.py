@@ -10,17 +10,10 @@ from diffusers import AutoencoderOobleck, DiffusionPipeline
 from transformers import EncodecConfig, EncodecModel
 
 import latentstem
-from latentstem import (
-    EncodecCodec,
-    MixFile,
-    StemAccompanimentPipeline,
-    StyleGrounding,
-    read_audio,
-    resample,
-    write_audio,
-)
+from latentstem import EncodecCodec, StemAccompanimentPipeline, StyleGrounding, read_audio, resample, write_audio
 from latentstem.cli import main
 from latentstem.models.codec import encode_audio
+from latentstem.pipelines import MixFile
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.generator import GenerationRequest, Generator, Sampling
 

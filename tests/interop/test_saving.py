@@ -1,6 +1,7 @@
 """What diffusers saves and loads of ours: in fresh processes, alone, swapped, and as the hub checks it."""
 
 import hashlib
+import importlib
 import json
 import subprocess
 import sys
@@ -105,13 +106,13 @@ def test_a_component_swapped_in_while_loading_is_used_and_held_against_the_train
 def test_importing_any_class_that_diffusers_loads_registers_the_package():
     bases = (ModelMixin, SchedulerMixin, BaseGuidance, DiffusionPipeline)
     assert set(LOADABLE_CLASSES["latentstem"]) == {base.__name__ for base in bases}
-    public = [getattr(latentstem, name) for name in latentstem.__all__]
-    loadable = [
-        value
-        for value in public
-        if isinstance(value, type) and issubclass(value, bases) and value.__module__.startswith("latentstem")
+    rooms = [
+        importlib.import_module(f"latentstem.{room}") for room in ("models", "schedulers", "guidance", "pipelines")
     ]
-    assert len(loadable) >= 5
+    exported = {name: getattr(room, name) for room in rooms for name in room.__all__}
+    loadable = [value for value in exported.values() if isinstance(value, type) and issubclass(value, bases)]
+    assert len(loadable) >= 10
     for kind in loadable:
         source = Path(sys.modules[kind.__module__].__file__).read_text()
         assert "import latentstem._diffusers" in source or "from latentstem._diffusers" in source, kind.__name__
+        assert getattr(latentstem, kind.__name__) is kind  # diffusers asks the package, and a warning would be an error

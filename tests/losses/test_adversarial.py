@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem import hinge_discriminator_loss, hinge_generator_loss, r1_penalty
+from latentstem.losses import hinge_discriminator_loss, hinge_generator_loss, r1_penalty
 
 scores = st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=8)
 

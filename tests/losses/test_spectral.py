@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem import MultiScaleSpectralDistance, log_magnitude_distance, multi_scale_spectral_distance
+from latentstem import multi_scale_spectral_distance
+from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance
 from latentstem.losses.spectral import log_frequency_bands
 
 

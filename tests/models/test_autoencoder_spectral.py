@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from latentstem import AutoencoderSpectral, SpectralDiscriminator
+from latentstem import AutoencoderSpectral
+from latentstem.models import SpectralDiscriminator
 
 
 def tiny(**changes):

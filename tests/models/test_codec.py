@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from latentstem import AutoencoderSpectral, as_codec, load_codec
+from latentstem import AutoencoderSpectral
+from latentstem.models import as_codec, load_codec
 from latentstem.models.codec import decode_audio, decode_pieces, encode_audio, encode_pieces, encode_raw
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")

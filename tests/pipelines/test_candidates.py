@@ -5,7 +5,7 @@ import weakref
 import pytest
 import torch
 
-from latentstem import Candidate, best_candidates, draw_candidates
+from latentstem.pipelines import Candidate, best_candidates, draw_candidates
 
 
 @pytest.fixture

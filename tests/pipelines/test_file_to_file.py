@@ -5,17 +5,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem import (
-    AudioContentError,
-    InitStemFile,
-    MixFile,
-    read_audio,
-    resample,
-    resample_periodic,
-    resampled_length,
-    write_audio,
-)
-from latentstem.audio import io
+from latentstem import read_audio, resample, resample_periodic, write_audio
+from latentstem.audio import AudioContentError, io, resampled_length
+from latentstem.pipelines import InitStemFile, MixFile
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -6,7 +6,8 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem import CosineDDIMScheduler, active_rms, denoised_coefficients
+from latentstem import CosineDDIMScheduler, denoised_coefficients
+from latentstem.audio import active_rms
 from latentstem.pipelines.init_stem import KeptRegions, first_step, kept_samples
 from latentstem.sampling import signal_and_noise_rates
 

@@ -13,7 +13,8 @@ from diffusers import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem import CosineDDIMScheduler, StemAccompanimentPipeline, StyleGrounding, active_rms, on_denoised
+from latentstem import CosineDDIMScheduler, StemAccompanimentPipeline, StyleGrounding, on_denoised
+from latentstem.audio import active_rms
 from latentstem.models.latent_scaling import normalize_latents
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -2,7 +2,7 @@
 
 import torch
 
-from latentstem.audio.yin import yin
+from latentstem.audio.pitch import yin
 from latentstem.training.augmentation import augment, draw_speeds
 
 

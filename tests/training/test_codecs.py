@@ -10,16 +10,11 @@ from accelerate.state import AcceleratorState
 from diffusers import AutoencoderOobleck
 from transformers import EncodecConfig, EncodecModel
 
-from latentstem import (
-    AutoencoderSpectral,
-    EncodecCodec,
-    StemAccompanimentPipeline,
-    denormalize_latents,
-    reference_gain,
-    resample,
-)
+from latentstem import AutoencoderSpectral, EncodecCodec, StemAccompanimentPipeline, resample
+from latentstem.audio import reference_gain
 from latentstem.data.compose.composer import compose
 from latentstem.evaluation.pipeline import evaluate_pipeline
+from latentstem.models import denormalize_latents
 from latentstem.training import autoencoder as autoencoder_training
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentstem.audio.yin import yin
+from latentstem.audio.pitch import yin
 
 RATE, HOP = 44100, 512
 

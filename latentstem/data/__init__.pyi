@@ -1,0 +1,13 @@
+from latentstem.data.corpus import read_annotation as read_annotation
+from latentstem.data.corpus import write_corpus as write_corpus
+from latentstem.data.corpus_stream import BandStream as BandStream
+from latentstem.data.rng import SeededRandom as SeededRandom
+from latentstem.data.score import Chord as Chord
+from latentstem.data.score import Key as Key
+from latentstem.data.score import Note as Note
+from latentstem.data.score import Part as Part
+from latentstem.data.score import Section as Section
+from latentstem.data.score import Song as Song
+from latentstem.data.splits import TEST_SEEDS as TEST_SEEDS
+from latentstem.data.splits import TRAIN_SEEDS as TRAIN_SEEDS
+from latentstem.data.splits import VALIDATION_SEEDS as VALIDATION_SEEDS

@@ -1,0 +1,3 @@
+from latentstem.data.compose.bassnet_sets import compose_artificial as compose_artificial
+from latentstem.data.compose.composer import compose as compose
+from latentstem.data.compose.timbre_pairs import compose_timbre_pair as compose_timbre_pair

@@ -1,0 +1,6 @@
+from latentstem.guidance.functional import classifier_free_guidance as classifier_free_guidance
+from latentstem.guidance.functional import rescale_std as rescale_std
+from latentstem.guidance.inpainting import InpaintRegions as InpaintRegions
+from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance as RescaledClassifierFreeGuidance
+from latentstem.guidance.style_grounding import StyleGrounding as StyleGrounding
+from latentstem.guidance.style_space import StyleSpace as StyleSpace

@@ -1,0 +1,14 @@
+from latentstem.models.autoencoder_spectral import AutoencoderSpectral as AutoencoderSpectral
+from latentstem.models.autoencoder_spectral import AutoencoderSpectralDecoderOutput as AutoencoderSpectralDecoderOutput
+from latentstem.models.autoencoder_spectral import AutoencoderSpectralEncoderOutput as AutoencoderSpectralEncoderOutput
+from latentstem.models.codec import Codec as Codec
+from latentstem.models.codec import as_codec as as_codec
+from latentstem.models.codec import load_codec as load_codec
+from latentstem.models.contrastive import ContrastiveStemModel as ContrastiveStemModel
+from latentstem.models.discriminator import SpectralDiscriminator as SpectralDiscriminator
+from latentstem.models.encodec import EncodecCodec as EncodecCodec
+from latentstem.models.latent_scaling import denormalize_latents as denormalize_latents
+from latentstem.models.latent_scaling import normalize_latents as normalize_latents
+from latentstem.models.unet_stem import StemUNet1DModel as StemUNet1DModel
+from latentstem.models.unet_stem import StemUNet1DOutput as StemUNet1DOutput
+from latentstem.models.unet_stem import StemUNetStage as StemUNetStage

@@ -1,0 +1,12 @@
+from latentstem.pipelines.candidates import Candidate as Candidate
+from latentstem.pipelines.candidates import best_candidates as best_candidates
+from latentstem.pipelines.candidates import draw_candidates as draw_candidates
+from latentstem.pipelines.codec import StemCodecPipeline as StemCodecPipeline
+from latentstem.pipelines.diffusion import StemDiffusionPipeline as StemDiffusionPipeline
+from latentstem.pipelines.file_to_file import InitStemFile as InitStemFile
+from latentstem.pipelines.file_to_file import MixFile as MixFile
+from latentstem.pipelines.init_stem import InitStem as InitStem
+from latentstem.pipelines.init_stem import KeptRegions as KeptRegions
+from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
+from latentstem.pipelines.quality import Quality as Quality
+from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline as StemAccompanimentPipeline

@@ -1,0 +1,12 @@
+from latentstem.sampling.denoised import DenoisedCoefficients as DenoisedCoefficients
+from latentstem.sampling.denoised import HasRates as HasRates
+from latentstem.sampling.denoised import denoised_coefficients as denoised_coefficients
+from latentstem.sampling.denoised import signal_and_noise_rates as signal_and_noise_rates
+from latentstem.sampling.hooks import DenoisedHook as DenoisedHook
+from latentstem.sampling.hooks import DenoisedStep as DenoisedStep
+from latentstem.sampling.hooks import on_denoised as on_denoised
+from latentstem.sampling.hooks import step_from_denoised as step_from_denoised
+from latentstem.sampling.objectives import Objective as Objective
+from latentstem.sampling.objectives import check_schedule as check_schedule
+from latentstem.sampling.objectives import schedule_of as schedule_of
+from latentstem.sampling.overlapping import OverlappingWindows as OverlappingWindows

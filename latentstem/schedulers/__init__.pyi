@@ -1,0 +1,2 @@
+from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler as CosineDDIMScheduler
+from latentstem.schedulers.cosine_ddim import CosineDDIMSchedulerOutput as CosineDDIMSchedulerOutput

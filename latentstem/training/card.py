@@ -28,8 +28,8 @@ def environment(folder: Path) -> dict[str, str]:
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     return {
-        "commit": _commit(folder),
-        "machine": f"{os.cpu_count()} cores of {_processor()}{gpu}",
+        "commit": commit(folder),
+        "machine": f"{os.cpu_count()} cores of {processor()}{gpu}",
         "versions": f"Python {platform.python_version()}, {versions}",
     }
 
@@ -54,7 +54,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _commit(folder: Path) -> str:
+def commit(folder: Path) -> str:
+    """Return the commit of a folder's repository, with `+` if files differ from it."""
+
     def git(*words: str) -> str:
         return subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True, text=True).stdout.strip()
 
@@ -64,7 +66,8 @@ def _commit(folder: Path) -> str:
         return "outside a repository"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():

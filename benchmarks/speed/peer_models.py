@@ -281,7 +281,7 @@ def ours_files(minutes: float) -> Work:
 
     import latentstem
     from latentstem.audio import AudioWriter
-    from latentstem.pipelines import MixFile
+    from latentstem.pipelines import encode_mix_file, write_stem_file
 
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
     pipe.set_progress_bar_config(disable=True)
@@ -292,9 +292,9 @@ def ours_files(minutes: float) -> Work:
             with AudioWriter(f"{folder}/mix.wav", RATE, channels=2) as writer:
                 for _ in range(round(60 * minutes)):
                     writer.write(audio(1.0, channels=2)[0].clamp(-1, 1))
-            mix = MixFile.encode(pipe, f"{folder}/mix.wav")
+            mix = encode_mix_file(pipe, f"{folder}/mix.wav")
             made = pipe(mix_latents=mix.latents, num_inference_steps=steps, output_type="latent").audios
-            mix.write_stem(pipe, made, f"{folder}/stem.wav")
+            write_stem_file(pipe, mix, made, f"{folder}/stem.wav")
 
     return Work(run, pipe.unet, "diffusers", 60 * minutes)
 

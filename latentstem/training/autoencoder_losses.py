@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from latentstem.audio.yin import yin
+from latentstem.audio.pitch import yin
 from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.style_swap import swap_style_means

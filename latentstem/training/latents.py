@@ -151,7 +151,7 @@ class LatentOptions(RunOptions):
     """Options of every training on cached latents.
 
     Args:
-        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.as_codec` takes.
+        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.models.as_codec` takes.
         latents: Folder of the cached latents, which trainings on the same tracks may share; without it they go to
             `latents/` in the output folder.
         submixes: Number of random sub-mixes encoded per track.
@@ -187,8 +187,8 @@ def cache_latents(
     Args:
         root: Folder of tracks.
         target: Name of the stem.
-        autoencoder: Any codec that `latentstem.as_codec` takes. The tracks are read at the sampling rate and in the
-            channels of the codec, and the weights of its encoder are part of the key of the cache.
+        autoencoder: Any codec that `latentstem.models.as_codec` takes. The tracks are read at the sampling rate and in
+            the channels of the codec, and the weights of its encoder are part of the key of the cache.
         cache: Folder of the cache, created if absent.
         submixes: Number of sub-mixes per track.
         seed: Seed of the sub-mixes.
@@ -248,7 +248,7 @@ def cache_for_training(
 
     Args:
         settings: Settings of the training.
-        autoencoder: Any codec that `latentstem.as_codec` takes; moved to the device of the accelerator.
+        autoencoder: Any codec that `latentstem.models.as_codec` takes; moved to the device of the accelerator.
         accelerator: Accelerator of the training.
         conditions: Functions that make further conditions, by name.
 

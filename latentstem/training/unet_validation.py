@@ -39,7 +39,7 @@ class UNetValidation:
     Args:
         root: Folder of annotated tracks (with `song.json`).
         target: Name of the stem.
-        autoencoder: Any codec that `latentstem.as_codec` takes.
+        autoencoder: Any codec that `latentstem.models.as_codec` takes.
         scheduler: Scheduler that the net is trained with.
         latents: Latents of these tracks in order of name, each with the whole accompaniment as first mix.
         songs: Number of tracks to generate stems for; the prediction error is computed over all tracks.

@@ -53,7 +53,7 @@ def is_one_error():
 
 @pytest.fixture
 def adapter(weights, tmp_path):
-    """An adapter beside the tiny weights that is heard."""
+    """An adapter of the tiny weights that changes their output."""
     pytest.importorskip("peft")
     from latentstem.training.lora import add_lora, save_lora
 

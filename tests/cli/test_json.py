@@ -10,7 +10,7 @@ import torch
 
 import latentstem
 from latentstem import StemAccompanimentPipeline, read_audio, write_audio
-from latentstem.pipelines import MixFile
+from latentstem.pipelines import encode_mix_file
 
 
 def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mix, tmp_path):
@@ -30,9 +30,9 @@ def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mi
         pipe = StemAccompanimentPipeline.from_pretrained(reranker_weights)
         pipe.set_progress_bar_config(disable=True)
         call = {"num_inference_steps": 2, "guidance_scale": 3.0, "output_type": "latent"}
-        heard = MixFile.encode(pipe, mix).latents
-        drawn = pipe(mix_latents=heard, generator=torch.Generator().manual_seed(stem["seed"]), **call).audios
-        assert stem["score"] == pytest.approx(pipe.score(heard, drawn).item(), rel=1e-4)
+        mix_latents = encode_mix_file(pipe, mix).latents
+        drawn = pipe(mix_latents=mix_latents, generator=torch.Generator().manual_seed(stem["seed"]), **call).audios
+        assert stem["score"] == pytest.approx(pipe.score(mix_latents, drawn).item(), rel=1e-4)
     assert first["score"] >= second["score"]
     settings = document["settings"]
     assert (settings["weights"], settings["quality"], settings["steps"]) == (str(reranker_weights), "best", 2)
@@ -47,7 +47,7 @@ def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mi
 
 
 def test_silence_has_no_peak_and_no_nan(accompany, mix, tmp_path, monkeypatch):
-    monkeypatch.setattr(MixFile, "write_stem", lambda self, *args: 0.0)
+    monkeypatch.setattr("latentstem.cli.session.write_temporary_audio", lambda *args: 0.0)
     code, out, _ = accompany("--json")
     assert code == 0
     (stem,) = json.loads("\n".join(out), parse_constant=pytest.fail)["stems"]

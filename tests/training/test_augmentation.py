@@ -1,8 +1,8 @@
 """Varispeed shifts crops by whole semitones and keeps their length; the equalizer applies its gains."""
 
 import torch
-from latentstem.audio.yin import yin
 
+from latentstem.audio.pitch import yin
 from latentstem.data.render.effects import equalize
 from latentstem.training.augmentation import augment, draw_speeds
 

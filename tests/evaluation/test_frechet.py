@@ -100,7 +100,7 @@ def test_the_default_bandwidth_is_the_median_distance_of_the_reference():
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
 @pytest.mark.parametrize(
-    ("one", "other", "said"),
+    ("first", "second", "said"),
     [
         (np.ones(3), np.ones((2, 3)), "expected .embeddings, dimensions."),
         (np.eye(3), np.eye(2), "3 and 2 dimensions"),

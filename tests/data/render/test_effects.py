@@ -190,7 +190,7 @@ def test_the_equalizer_is_a_filter_of_any_length(samples):
 def test_effects_are_applied_to_cached_sub_mixes_but_not_to_the_whole_accompaniment():
     from latentstem.training.latents import _apply_effects
 
-    mixes = noise(41, 5000)
+    mixes = noise(41, 1, 5000)
     assert torch.equal(_apply_effects(mixes.clone(), 0.0, (0, 1), RATE), mixes)
     processed = _apply_effects(mixes.clone(), 0.5, (0, 1), RATE)
     assert torch.equal(processed[0], mixes[0])

@@ -83,7 +83,7 @@ export_lazily(__name__, _load_unlisted)
 
 
 def pretrained_path(name: str) -> str:
-    """Folder of weights shipped with the package, for `from_pretrained`.
+    """Return the folder of weights shipped with the package, for `from_pretrained`.
 
     Args:
         name: Name of the weights; `"bass-gm"` is the default that the command line uses.

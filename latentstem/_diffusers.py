@@ -1,4 +1,4 @@
-"""Makes diffusers load classes of this package from saved folders: the one file that knows private names of diffusers.
+"""Registration of this package with diffusers, and every use of a private name of diffusers.
 
 `model_index.json` then says `["latentstem", "StemUNet1DModel"]`, whatever file the class is in. Every module that
 subclasses a diffusers class imports this one, so that importing any such name is enough.
@@ -20,7 +20,7 @@ except ImportError as error:
         'different; install a fitting one: pip install "diffusers>=0.42,<0.44"'
     ) from error
 
-# diffusers looks these names up on the package itself, so `latentstem/__init__.py` holds them too.
+# diffusers looks these names up on the package itself, so `latentstem/__init__.py` resolves them too.
 LOADABLE_CLASSES.setdefault(
     "latentstem",
     {
@@ -30,22 +30,22 @@ LOADABLE_CLASSES.setdefault(
 )
 
 
-def _is_worth_saying(record: logging.LogRecord) -> bool:
+def _is_not_repeated(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Guiders are currently an experimental feature")
 
 
-# diffusers says it each time a guider is built, and a pipeline builds one a call.
-logging.getLogger("diffusers.guiders.guider_utils").addFilter(_is_worth_saying)
+# diffusers logs it each time a guider is built, and a pipeline builds one a call.
+logging.getLogger("diffusers.guiders.guider_utils").addFilter(_is_not_repeated)
 
 
 class RenamedWeights:
-    """A mixin for models whose weights had other names when earlier versions saved them.
+    """Mixin for models whose weights had other names when earlier versions saved them.
 
     A subclass of `ModelMixin` names this class first among its bases.
     """
 
     _renamed_weights: Mapping[str, str] = {}
-    """From each earlier name of a weight to today's."""
+    """Name of each renamed weight today, by its earlier name."""
 
     def _fix_state_dict_keys_on_load(self, state_dict: dict[str, Any]) -> None:
         """Rename in place; diffusers calls this before it compares names."""

@@ -1,4 +1,4 @@
-"""Steering a sampler: towards the mix (guidance), a reference's sound (grounding), and audio to keep (inpainting)."""
+"""Guidance of a sampler: towards its conditions, a reference's sound (style grounding), or known audio (inpainting)."""
 
 from latentstem._exports import export_lazily
 

@@ -1,4 +1,4 @@
-"""The branches of guidance: which conditions each evaluation of the net keeps, for our guiders and for diffusers'."""
+"""Branches of guidance: which conditions each evaluation of the net keeps, for our guiders and diffusers' own."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ from latentstem._diffusers import make_skippable
 
 
 def guidance_branches(guider: BaseGuidance, names: Sequence[str]) -> list[Any]:
-    """Ask a guider which evaluations of the net it needs at this step.
+    """Return the evaluations of the net that a guider needs at this step.
 
     Args:
-        guider: With its state set to the step. One with a method `prepare_conditions` says for itself which conditions
-            each evaluation keeps; any other is given the pair of all conditions and none.
-        names: Of the conditions that are given.
+        guider: Guider with its state set to the step. A method `prepare_conditions` returns the conditions that each
+            evaluation keeps; a guider without one is given the pair of all conditions and none.
+        names: Names of the conditions that are given.
 
     Returns:
-        A branch an evaluation, whose attribute `kept` is the set of names that it keeps, and whose `noise_pred` is to
+        One branch an evaluation, whose attribute `kept` is the set of names that it keeps, and whose `noise_pred` is to
         be set for the guider's call.
 
     Example:
@@ -38,15 +38,15 @@ def guidance_branches(guider: BaseGuidance, names: Sequence[str]) -> list[Any]:
 
 
 def dropped_in(branch: Any, conditions: dict[str, Tensor], dropped: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Masks of the conditions for one branch.
+    """Return the masks of the conditions for one branch.
 
     Args:
-        branch: As `guidance_branches` returns it.
+        branch: Branch that `guidance_branches` returned.
         conditions: All conditions that are given, by name.
         dropped: Masks of what is dropped in every branch, by name.
 
     Returns:
-        A mask for every condition: all true for those that the branch does not keep.
+        Mask of every condition, by name: all true for those that the branch does not keep.
 
     Example:
         >>> from types import SimpleNamespace
@@ -62,7 +62,7 @@ def dropped_in(branch: Any, conditions: dict[str, Tensor], dropped: dict[str, Te
 
 
 def changes_net(guider: BaseGuidance) -> bool:
-    """Whether a guider changes the net for some of its branches, which must then be evaluated one by one.
+    """Return whether a guider changes the net between branches, which must then be evaluated one by one.
 
     Example:
         >>> from diffusers import ClassifierFreeGuidance, LayerSkipConfig, SkipLayerGuidance
@@ -75,17 +75,17 @@ def changes_net(guider: BaseGuidance) -> bool:
 
 @contextmanager
 def changed_net(guider: BaseGuidance, net: nn.Module, branch: Any, earlier: Sequence[Any]) -> Iterator[None]:
-    """Within the context, the net is as the guider wants it for a branch.
+    """Change the net as a guider asks for a branch, within the context.
 
     Args:
-        guider: Whose `prepare_models` and `cleanup_models` are called.
-        net: The denoiser; guiders find its blocks by name, such as `fqn="mid_block.attentions"`.
-        branch: About to be evaluated.
-        earlier: The branches of this step that were evaluated before.
+        guider: Guider whose `prepare_models` and `cleanup_models` are called.
+        net: Denoiser; guiders find its blocks by name, such as `fqn="mid_block.attentions"`.
+        branch: Branch about to be evaluated.
+        earlier: Branches of this step that were evaluated before.
 
     Raises:
-        ValueError: The branch should differ from the others by a change of the net, and there is none: the guider would
-            be without effect.
+        ValueError: The branch should differ from the others by a change of the net, and there is none, so that the
+            guider would be without effect.
     """
     blocks = {type(block) for stack in net.modules() if isinstance(stack, nn.ModuleList) for block in stack}
     make_skippable(*(block for block in blocks if "hidden_states" in inspect.signature(block.forward).parameters))
@@ -106,7 +106,7 @@ def changed_net(guider: BaseGuidance, net: nn.Module, branch: Any, earlier: Sequ
 
 
 def _hooks(net: nn.Module) -> set[tuple[str, str]]:
-    """Names of the hooks of diffusers that sit on the modules of a net."""
+    """Return the names of diffusers' hooks on the modules of a net."""
     found = set()
     for name, module in net.named_modules():
         registry = getattr(module, "_diffusers_hook", None)

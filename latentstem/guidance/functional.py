@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def classifier_free_guidance(cond: Tensor, uncond: Tensor, scale: float) -> Tensor:
-    """Moves a prediction from the unconditional one through the conditional one: `uncond + scale * (cond - uncond)`.
+    """Extrapolate from the unconditional prediction through the conditional one: `uncond + scale * (cond - uncond)`.
 
     Args:
         cond: Prediction with the condition.
-        uncond: Prediction without it, of the same shape.
-        scale: 0 gives `uncond`, 1 gives `cond` itself, above 1 goes beyond it.
+        uncond: Prediction without the condition, shaped like `cond`.
+        scale: Weight of the difference: 0 returns `uncond`, 1 returns `cond` itself, above 1 goes beyond `cond`.
 
     Returns:
         The guided prediction.
@@ -37,18 +37,18 @@ def rescale_std(
     dim: int | Sequence[int] | None = None,
     eps: float = 1e-6,
 ) -> Tensor:
-    """Takes a share of the spread that guidance added away again (arXiv 2305.08891, eq. 15 and 16).
+    """Reduce the standard deviation that guidance added, by a fraction (arXiv 2305.08891, eq. 15 and 16).
 
     Statistics are computed in float32. Where the guided prediction is constant, as it is for silence, there is no
-    spread to take away and the result stays finite.
+    deviation to reduce and the result stays finite.
 
     Args:
-        guided: The guided prediction, `(batch, ...)`.
-        cond: The conditional prediction, whose standard deviation is the goal.
-        amount: 0 leaves `guided` as it is, 1 gives it the standard deviation of `cond`.
-        dim: Dimensions that a standard deviation is taken over; None: all but the batch. `-1` rescales each channel of
-            `(batch, channels, frames)` by itself.
-        eps: Least standard deviation that is divided by.
+        guided: Guided prediction, `(batch, ...)`.
+        cond: Conditional prediction, whose standard deviation is the target.
+        amount: Fraction of the rescaling: 0 leaves `guided` as it is, 1 gives it the standard deviation of `cond`.
+        dim: Dimensions over which a standard deviation is taken; None is all but the batch, `-1` rescales each channel
+            of `(batch, channels, frames)` by itself.
+        eps: Least standard deviation by which is divided.
 
     Returns:
         The rescaled prediction, in the dtype of `guided`.
@@ -61,8 +61,8 @@ def rescale_std(
     """
     if dim is None:
         dim = range(1, guided.ndim)
-    over = (dim,) if isinstance(dim, int) else tuple(dim)
-    goal = cond.float().std(over, correction=0, keepdim=True)
-    spread = guided.float().std(over, correction=0, keepdim=True)
-    ratio = (goal.clamp(min=eps) / spread.clamp(min=eps)) * amount + (1 - amount)
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    target = cond.float().std(dims, correction=0, keepdim=True)
+    spread = guided.float().std(dims, correction=0, keepdim=True)
+    ratio = (target.clamp(min=eps) / spread.clamp(min=eps)) * amount + (1 - amount)
     return (guided.float() * ratio).to(guided.dtype)

@@ -1,4 +1,4 @@
-"""Classifier-free guidance with latent rescaling, as a diffusers guider: w and phi of arXiv 2402.01412, figure 2."""
+"""Classifier-free guidance with latent rescaling (w and phi of arXiv 2402.01412, figure 2), as a diffusers guider."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,29 +12,31 @@ from latentstem.guidance.functional import classifier_free_guidance, rescale_std
 
 
 class RescaledClassifierFreeGuidance(BaseGuidance):
-    """Guide towards the conditions and take back the spread that this adds.
+    """Guide towards the conditions and reduce the standard deviation that this adds.
 
     Conditions that `condition_scales` names have weights of their own. They are added one after the other to those that
     it does not name, and each difference is weighted (as in InstructPix2Pix, Brooks et al. 2023, arXiv 2211.09800,
     eq. 3): `none + w (rest - none) + w_1 (rest+1 - rest) + w_2 (rest+1+2 - rest+1)`, an evaluation of the net for each
-    set of conditions. Neighbours of equal weight share one.
+    set of conditions. Neighbours of equal weight take one together.
 
     A component that pipelines save and load, for diffusers' own pipelines with a guider too. Rescaling is not linear,
-    so it matters what is rescaled: `space` tells the pipeline whether to hand over clean samples or raw model outputs.
-    A pipeline that does not ask hands over model outputs.
+    so it matters what is rescaled: by `space` a pipeline knows whether to give clean samples or raw model outputs.
+    A pipeline that does not read it gives model outputs.
 
     Args:
-        guidance_scale: The weight w: 1 is the conditional prediction itself, and the net runs half as often.
-        condition_scales: The weights of single conditions by name; the others have `guidance_scale`, all together.
-        guidance_rescale: The share phi of the added spread that is taken back, 0 to 1.
+        guidance_scale: Weight w of the conditions: 1 is the conditional prediction itself, and the net runs half as
+            often.
+        condition_scales: Weights of single conditions, by name; the others have `guidance_scale`, all together.
+        guidance_rescale: Fraction phi of the added standard deviation that is removed, 0 to 1.
         per_channel: Whether each channel is rescaled by itself, or all by one factor.
-        space: What is combined, `"denoised"` for clean samples or `"output"` for the net's raw predictions.
-        start: Share of the steps before which guidance is off.
-        stop: Share of the steps after which guidance is off.
-        enabled: False: always the conditional prediction.
+        space: Space in which predictions are combined, `"denoised"` for clean samples or `"output"` for the net's raw
+            predictions.
+        start: Fraction of the steps before which guidance is off.
+        stop: Fraction of the steps after which guidance is off.
+        enabled: Whether to guide; False always returns the conditional prediction.
 
     Raises:
-        ValueError: A scale that is not finite, a rescaling outside 0 to 1, an unknown space, or a window out of order.
+        ValueError: A scale is not finite, the rescaling outside 0 to 1, the space unknown, or the window out of order.
 
     Example:
         >>> import torch
@@ -93,25 +95,25 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         self._steps = None
 
     def prepare_conditions(self, names: Sequence[str]) -> list[Any]:
-        """Say which conditions each evaluation of the net keeps.
+        """Return which conditions each evaluation of the net keeps.
 
         Args:
-            names: Of the conditions that are given.
+            names: Names of the conditions that are given.
 
         Returns:
             One batch of inputs a branch, whose attribute `kept` is a set of names: all of them first, then none, then
-            what lies between.
+            the sets between.
         """
         self._steps = self._weighted_sets(names)
         *between, (everything, _) = self._steps
         sets = {"pred_cond": everything}
         if self._steps[0][1] != 1:
             sets["pred_uncond"] = frozenset()
-        sets |= {f"pred_{number}": kept for number, (kept, _) in enumerate(between, start=1)}
+        sets |= {f"pred_{index}": kept for index, (kept, _) in enumerate(between, start=1)}
         return [self._prepare_batch({"kept": (kept,)}, 0, name) for name, kept in sets.items()]  # pyright: ignore[reportArgumentType]
 
     def _weighted_sets(self, names: Sequence[str]) -> list[tuple[frozenset[str], float]]:
-        """Growing sets of conditions, each with the weight of its difference from the one before, or from none."""
+        """Return growing sets of conditions, each with the weight of its difference from the set before."""
         if not self._is_active:
             return [(frozenset(names), 1.0)]
         rest = [name for name in names if name not in self.condition_scales]
@@ -126,13 +128,13 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         return sets
 
     def prepare_inputs(self, data: dict[str, tuple[Any, Any]]) -> list[Any]:
-        """Splits inputs given as pairs (with, without the condition) into one batch of inputs a branch."""
+        """Split inputs given as pairs (with, without the condition) into one batch of inputs a branch."""
         return [
             self._prepare_batch(data, index, self._input_predictions[index]) for index in range(self.num_conditions)
         ]
 
     def prepare_inputs_from_block_state(self, data: Any, input_fields: dict[str, Any]) -> list[Any]:
-        """The same for diffusers' modular pipelines, whose inputs are fields of a state."""
+        """Split the inputs of diffusers' modular pipelines, which are fields of a state, into one batch a branch."""
         return [
             self._prepare_batch_from_block_state(input_fields, data, index, self._input_predictions[index])
             for index in range(self.num_conditions)
@@ -142,12 +144,13 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         """Combine the predictions.
 
         Args:
-            pred_cond: With all conditions, `(batch, channels, frames)`.
-            pred_uncond: Without any; not needed where the first weight is 1.
-            between: With some of the conditions, from fewer to more, where `condition_scales` weighs them.
+            pred_cond: Prediction with all conditions, `(batch, channels, frames)`.
+            pred_uncond: Prediction without any condition; not needed where the first weight is 1.
+            **between: Predictions with a part of the conditions, from fewer to more, where `condition_scales` weighs
+                them.
 
         Returns:
-            `pred`, and the first two inputs.
+            Guided prediction `pred`, with `pred_cond` and `pred_uncond`.
         """
         if self.num_conditions == 1 or (pred_uncond is None and not between):
             return GuiderOutput(pred=pred_cond, pred_cond=pred_cond, pred_uncond=pred_uncond)
@@ -169,7 +172,7 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
 
     @property
     def num_conditions(self) -> int:
-        """How many evaluations of the net this step takes: 1 where the conditional prediction is the answer."""
+        """Number of evaluations of the net at this step: 1 where the conditional prediction is the result."""
         if self._steps is not None:
             return len(self._steps) + (self._steps[0][1] != 1)
         return 2 if self._is_active and self.guidance_scale != 1 else 1

@@ -1,14 +1,14 @@
-"""Style grounding (arXiv 2402.01412): the time-mean of the clean sample is drawn to that of a reference while sampling.
+"""Style grounding (arXiv 2402.01412): the time-mean of the clean sample is moved to that of a reference.
 
     x0 <- x0 + strength * (reference - mean_t(x0))
 
-The paper weighs the correction by the noise schedule. So it is here, by what the sampler makes of it: with the noise
-re-derived the sample moves by `a' - b' * a / b` times the correction (`a, b` signal and noise rate before the step,
-`a', b'` after it), near 0 at the start and 1 at the last step, where the mean lands on the reference whatever the net
-does. With the noise kept it moves by `a'`, which grounds much earlier.
+The paper weighs the correction by the noise schedule. Here the sampler does that: with the noise re-derived the
+sample moves by `a' - b' * a / b` times the correction (`a, b` signal and noise rate before the step, `a', b'` after
+it), near 0 at the start and 1 at the last step, where the mean equals that of the reference whatever the net predicts.
+With the noise kept it moves by `a'`, which acts much earlier.
 
-A mean tells more than the sound: whole, and with the noise kept, it brings the register and the notes of its reference
-along. In a `StyleSpace` the correction is only what tells the instrument, and may act early.
+A mean depends on more than the sound: whole, and with the noise kept, it transfers the register and the notes of its
+reference too. In a `StyleSpace` the correction is restricted to the instrument, and may act early.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,17 @@ from latentstem.sampling.hooks import DenoisedStep, NoiseMode
 
 
 class StyleGrounding:
-    """A denoised hook that gives the result the average sound of a reference.
+    """A denoised hook that moves the result to the mean latent of a reference.
 
     Args:
-        reference: The mean to reach, `(channels,)`, or `(batch, channels)` with one an item; of normalized latents
+        reference: Mean latent to reach, `(channels,)`, or `(batch, channels)` with one an item; of normalized latents
             where the sampler works on those. See `from_latents` and `from_audio`.
-        strength: 0 does nothing, 1 reaches the reference, between them part of the way.
-        start: Share of the steps before which nothing is done.
-        stop: Share of the steps after which nothing is done; below 1 the net has the last word.
-        noise: `"rederive"` or `"keep"`, see `latentstem.on_denoised`; for pipelines that do not say it themselves.
-        space: What of the mean is style; None takes all of it, as the paper does.
+        strength: Fraction of the way to the reference: 0 does nothing, 1 reaches it.
+        start: Fraction of the steps before which the hook is idle.
+        stop: Fraction of the steps after which the hook is idle; below 1 the net alone makes the last steps.
+        noise: Treatment of the noise, `"rederive"` or `"keep"`, see `latentstem.on_denoised`; holds where the caller
+            does not say.
+        space: Style space to which the correction is restricted; None moves the whole mean, as the paper does.
 
     Raises:
         ValueError: The reference is not finite or has another number of dimensions, or the window is out of order.
@@ -76,11 +77,11 @@ class StyleGrounding:
 
     @classmethod
     def from_latents(cls, latents: Tensor | Sequence[Tensor], **options: Any) -> Self:
-        """Takes the reference from latents, averaged over time and over all references.
+        """Build the hook with a reference of latents, averaged over time and over all references.
 
         Args:
-            latents: `(channels, frames)`, `(batch, channels, frames)`, or a sequence of either; normalized.
-            **options: Passed on to the class.
+            latents: Normalized latents `(channels, frames)`, `(batch, channels, frames)`, or a sequence of either.
+            **options: Further arguments of the class.
 
         Returns:
             The hook.
@@ -90,21 +91,22 @@ class StyleGrounding:
             >>> StyleGrounding.from_latents(torch.ones(8, 100)).reference.shape
             torch.Size([8])
         """
-        given = [latents] if isinstance(latents, Tensor) else list(latents)
-        means = [item.mean(-1).reshape(-1, item.shape[-2]) for item in given]
+        references = [latents] if isinstance(latents, Tensor) else list(latents)
+        means = [item.mean(-1).reshape(-1, item.shape[-2]) for item in references]
         return cls(torch.cat(means).mean(0), **options)
 
     @classmethod
     def from_audio(cls, audio: Tensor | Sequence[Tensor], autoencoder: Any, **options: Any) -> Self:
-        """Takes the reference from audio, over the frames in which it sounds, averaged over all references.
+        """Build the hook with a reference of audio, averaged over its active frames and over all references.
 
         Audio is brought to the reference loudness first, so that its level is no part of its style.
 
         Args:
             audio: `(batch, channels, samples)` or a sequence of such, in [-1, 1], at the autoencoder's rate, number of
                 channels and device. Every item of a batch is a reference.
-            autoencoder: An `AutoencoderSpectral`, or what `latentstem.models.as_codec` takes.
-            **options: Passed on to the class.
+            autoencoder: Autoencoder to encode with, an `AutoencoderSpectral` or what `latentstem.models.as_codec`
+                takes.
+            **options: Further arguments of the class.
 
         Returns:
             The hook.
@@ -119,11 +121,11 @@ class StyleGrounding:
             >>> StyleGrounding.from_audio(torch.randn(1, 1, 20_000), autoencoder, strength=0.5).reference.shape
             torch.Size([64])
         """
-        given = [audio] if isinstance(audio, Tensor) else list(audio)
-        return cls(torch.cat([_sounding_mean(item, autoencoder) for item in given]).mean(0), **options)
+        references = [audio] if isinstance(audio, Tensor) else list(audio)
+        return cls(torch.cat([_active_mean(item, autoencoder) for item in references]).mean(0), **options)
 
     def __call__(self, denoised: Tensor, step: DenoisedStep) -> Tensor:
-        """Moves the time-mean of `denoised`, `(batch, channels, frames)`, towards the reference."""
+        """Return `denoised`, `(batch, channels, frames)`, with its time-mean moved towards the reference."""
         if not step.is_within(self.start, self.stop):
             return denoised
         reference = self.reference.to(denoised)
@@ -139,8 +141,8 @@ class StyleGrounding:
 
 
 @torch.no_grad()
-def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
-    """Mean of each item's normalized latents over its sounding frames: `(batch, channels)`."""
+def _active_mean(audio: Tensor, autoencoder: Any) -> Tensor:
+    """Return the mean of each item's normalized latents over its active frames, `(batch, channels)`."""
     if (active_rms(audio) <= SILENCE_RMS).any():
         raise ValueError("the style reference is silent; give one in which the instrument plays")
     audio = normalize_level(audio)
@@ -149,7 +151,7 @@ def _sounding_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     hop, frames = as_codec(autoencoder).hop_length, latents.shape[-1]
     padded = torch.nn.functional.pad(audio, (0, frames * hop - audio.shape[-1]))
     power = padded.unflatten(-1, (frames, hop)).square().mean(dim=(1, 3))
-    # Rests tell nothing of the sound.
-    sounding = power >= power.amax(-1, keepdim=True) * 10 ** (-ACTIVITY_RANGE_DB / 10)
-    weights = (sounding / sounding.sum(-1, keepdim=True)).unsqueeze(1).to(latents.device)
+    # Rests hold nothing of the sound.
+    active = power >= power.amax(-1, keepdim=True) * 10 ** (-ACTIVITY_RANGE_DB / 10)
+    weights = (active / active.sum(-1, keepdim=True)).unsqueeze(1).to(latents.device)
     return (latents * weights).sum(-1)

@@ -1,9 +1,9 @@
-"""Which part of a mean latent is the instrument, and which is the song.
+"""Style space: directions of a mean latent that separate instruments, by linear discriminant analysis (Rao 1948).
 
-The time-mean of a stem's latents, which style grounding exchanges, says what plays; but also how high, how long and how
-busily. Between songs of the shipped corpus 40 % of its variance is the instrument. Fisher's linear discriminant
-(Fisher 1936; Rao 1948 for many classes) finds the few directions in which instruments differ most, measured against how
-much the songs of one instrument differ, and a readout that is deaf to everything else.
+The time-mean of a stem's latents, which style grounding moves, depends on the instrument, but also on register, note
+lengths and density. Between songs of the shipped corpus 40 % of its variance is the instrument. Fisher's linear
+discriminant (Fisher 1936; Rao 1948 for many classes) finds the few directions in which instruments differ most,
+relative to how much the songs of one instrument differ, and a readout that does not depend on anything else.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,13 +16,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class StyleSpace:
-    """A few numbers of a mean latent that tell the instrument.
+    """Project changes of a mean latent to the few directions that separate instruments.
 
     Attributes:
-        readout: `(numbers, channels)`: `readout @ mean` are the numbers, of deviation one among songs of one
+        readout: Matrix `(numbers, channels)`: `readout @ mean` are coordinates of deviation one among songs of one
             instrument.
-        directions: `(numbers, channels)`: what to add to the latents for each number to grow by one while the others,
-            and all that is not style, stay likely. `readout @ directions.T` is the identity.
+        directions: Matrix `(numbers, channels)`: adding row k to the latents raises coordinate k by one, and keeps the
+            others, and all that is not style, likely. `readout @ directions.T` is the identity.
 
     Example:
         >>> import torch
@@ -38,32 +38,33 @@ class StyleSpace:
 
     @classmethod
     def fit(cls, means: Tensor, instruments: Sequence[Hashable], numbers: int = 8, ridge: float = 1e-3) -> Self:
-        """Find the space from songs whose instruments are known.
+        """Fit the space to songs whose instruments are known.
 
         Args:
             means: Mean normalized latent of each song's stem, `(songs, channels)`.
-            instruments: What plays each of them.
-            numbers: Size of the space, below the number of instruments.
-            ridge: Added to the variance among songs of one instrument: fewer songs than channels leave it singular.
+            instruments: Instrument of each stem.
+            numbers: Number of dimensions of the space, below the number of instruments.
+            ridge: Constant that is added to the variance among songs of one instrument: fewer songs than channels leave
+                it singular.
 
         Returns:
             The space.
 
         Raises:
-            ValueError: The counts differ, or there are not more instruments than numbers, or no instrument plays
+            ValueError: The counts differ, or there are not more instruments than numbers, or no instrument has
                 two songs.
         """
         kinds = list(dict.fromkeys(instruments))
         if len(instruments) != len(means) or not 0 < numbers < len(kinds) or len(kinds) == len(instruments):
             raise ValueError(
                 f"got {len(means)} means, {len(instruments)} instruments, {len(kinds)} of them different, and numbers="
-                f"{numbers}; expected an instrument for each mean, some twice, and fewer numbers than instruments"
+                f"{numbers}; expected an instrument for each mean, one twice, and fewer numbers than instruments"
             )
         means = means.double()
         members = torch.tensor([kinds.index(instrument) for instrument in instruments])
         centres = torch.stack([means[members == kind].mean(0) for kind in range(len(kinds))])
         within = (means - centres[members]).T.cov() + ridge * torch.eye(means.shape[1], dtype=torch.float64)
-        # With the variance within made round, the best directions are the principal ones of the variance between.
+        # After whitening the variance within, the best directions are the principal components of the variance between.
         root = torch.linalg.cholesky(within)
         whitened = torch.linalg.solve_triangular(root, centres.T, upper=False)
         _, vectors = torch.linalg.eigh(whitened.cov())
@@ -73,15 +74,15 @@ class StyleSpace:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self | None:
-        """The space that an autoencoder's config holds, or None."""
+        """Return the space that an autoencoder's config holds, or None."""
         readout, directions = config.get("style_readout"), config.get("style_directions")
         return None if readout is None else cls(torch.tensor(readout), torch.tensor(directions))
 
     def to_config(self) -> dict[str, list[list[float]]]:
-        """What `from_config` reads, for `register_to_config`."""
+        """Return the entries of a config that `from_config` reads."""
         fields = {"style_readout": self.readout, "style_directions": self.directions}
         return {name: [[round(value, 6) for value in row] for row in field.tolist()] for name, field in fields.items()}
 
     def part(self, change: Tensor) -> Tensor:
-        """What of a change of the mean, `(..., channels)`, is a change of the instrument."""
+        """Return the part of a change of the mean, `(..., channels)`, that is a change of the instrument."""
         return change @ self.readout.to(change).T @ self.directions.to(change)

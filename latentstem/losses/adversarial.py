@@ -1,4 +1,4 @@
-"""Hinge adversarial losses (Lim & Ye 2017) with the R1 gradient penalty (Mescheder et al. 2018, equation 9)."""
+"""Hinge adversarial losses (Lim & Ye 2017, arXiv 1705.02894) and R1 penalty (Mescheder et al. 2018, equation 9)."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Loss of the discriminator: the mean of relu(1 - D(real)) and relu(1 + D(fake)), halved.
+    """Compute the discriminator's loss: the mean of relu(1 - D(real)) and relu(1 + D(fake)), halved.
 
     Args:
         real: Scores of real audio, any shape.
@@ -24,7 +24,7 @@ def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def hinge_generator_loss(fake: Tensor) -> Tensor:
-    """Loss of the generator: minus the mean score of what it made.
+    """Compute the generator's loss: minus the mean score of what it decoded.
 
     Args:
         fake: Scores of decoded audio, any shape.
@@ -41,7 +41,7 @@ def hinge_generator_loss(fake: Tensor) -> Tensor:
 
 
 def r1_penalty(score: Tensor, real: Tensor) -> Tensor:
-    """Mean squared gradient of the score at real inputs, summed over one item's elements.
+    """Compute the mean squared gradient of the score at real inputs, summed over one item's elements.
 
     Args:
         score: Discriminator output for `real`, `(batch, ...)`, still attached to its graph.

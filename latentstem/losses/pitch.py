@@ -1,4 +1,4 @@
-"""What a decoder's choice of pitch is trained by: cross entropy with the pitch that is there."""
+"""Pitch loss of a decoder: cross entropy between its pitch logits and the pitch of the audio."""
 
 import torch
 import torch.nn.functional as F
@@ -6,16 +6,16 @@ from torch import Tensor
 
 
 def pitch_cross_entropy(logits: Tensor, frequency: Tensor, grid: Tensor) -> Tensor:
-    """Cross entropy between a softmax over a grid of pitches and the true pitch, over voiced frames.
+    """Compute the cross entropy between a softmax over a grid of pitches and the true pitch, over voiced frames.
 
-    A pitch between two points of the grid is shared between them by its distance to each, in octaves. A spectral
-    distance alone leaves a bank of sinusoids free to spell a tone in many ways, of which most are blurred; this names
-    one.
+    The target of a pitch between two points of the grid is split between them by its distance to each, in octaves. A
+    spectral distance alone lets a bank of sinusoids make a tone in many ways, most of them blurred; this selects one.
 
     Args:
-        logits: `(..., pitches)`.
-        frequency: `(...)` in Hz, 0 where unvoiced. Voiced frames outside the grid do not count.
-        grid: `(pitches,)` in Hz, ascending, at least two.
+        logits: Logits of the pitches, `(..., pitches)`.
+        frequency: True frequency of each frame in Hz, `(...)`, 0 where unvoiced. Voiced frames outside the grid do not
+            count.
+        grid: Frequencies of the pitches in Hz, `(pitches,)`, ascending, at least two.
 
     Returns:
         A scalar, 0 where no frame counts.
@@ -39,7 +39,7 @@ def pitch_cross_entropy(logits: Tensor, frequency: Tensor, grid: Tensor) -> Tens
     above = torch.searchsorted(grid, inside).clamp(min=1)
     pair = torch.stack([above - 1, above], -1)
     low, high = grid[pair].log2().unbind(-1)
-    share = (inside.log2() - low) / (high - low)
+    fraction = (inside.log2() - low) / (high - low)
     likelihood = F.log_softmax(logits.float(), -1).gather(-1, pair)
-    taken = (likelihood * torch.stack([1 - share, share], -1)).sum(-1)
+    taken = (likelihood * torch.stack([1 - fraction, fraction], -1)).sum(-1)
     return -(taken * counted).sum() / counted.sum().clamp(min=1)

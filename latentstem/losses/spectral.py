@@ -1,9 +1,9 @@
-"""Spectral distances between waveforms.
+"""Multi-scale spectral distance of waveforms, on linear bins and on bands of equal width in octaves.
 
 The multi-scale spectral distance sums over several windows a spectral convergence on linear bins and an L1 distance of
 log magnitudes pooled to bands of equal width in octaves (Yamamoto et al. 2020 give the two terms on linear bins). Why
 pooled: a bass below 500 Hz fills 2 % of the linear bins, so a distance that weighs all bins alike can fall while the
-notes are wrong; a log-frequency axis gives every octave the same say.
+notes are wrong; a log-frequency axis gives every octave the same weight.
 """
 
 import math
@@ -18,11 +18,11 @@ WINDOW_LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 
 
 def log_magnitude_distance(estimate: Tensor, target: Tensor) -> Tensor:
-    """L1 distance of two log-magnitude spectrograms: the reconstruction loss of arXiv 2402.01412.
+    """Compute the L1 distance of two log-magnitude spectrograms, the reconstruction loss of arXiv 2402.01412.
 
     Args:
         estimate: Log magnitudes, any shape.
-        target: Log magnitudes, same shape.
+        target: Log magnitudes, shaped like `estimate`.
 
     Returns:
         A scalar.
@@ -38,14 +38,14 @@ def log_magnitude_distance(estimate: Tensor, target: Tensor) -> Tensor:
 def log_frequency_bands(
     window_length: int, sampling_rate: int, bands_per_octave: int = 24, lowest: float = 27.5
 ) -> Tensor:
-    """Triangular filters of equal width in octaves, each summing to one over the linear bins.
+    """Build triangular filters of equal width in octaves, each summing to one over the linear bins.
 
     Below the resolution of the window a band interpolates its two nearest bins.
 
     Args:
         window_length: Length of the analysis window in samples.
-        sampling_rate: In Hz.
-        bands_per_octave: Bands an octave.
+        sampling_rate: Sampling rate of the audio in Hz.
+        bands_per_octave: Number of bands an octave.
         lowest: Centre of the lowest band in Hz.
 
     Returns:
@@ -66,17 +66,18 @@ def log_frequency_bands(
 
 
 class MultiScaleSpectralDistance(nn.Module):
-    """Distance of two waveforms over several windows, on linear bins and on a log-frequency axis.
+    """Measure the distance of two waveforms over several windows, on linear bins and on a log-frequency axis.
 
     For each window: `||S - S'|| / ||S||` over the linear bins of the batch, plus the mean of
     `|log(P S + eps) - log(P S' + eps)|` with P the pooling of `log_frequency_bands`. The sum is divided by the number
-    of windows. Zero for equal waveforms, blind to phase at scales longer than a window.
+    of windows. It is zero for equal waveforms, and does not depend on phase at scales longer than
+    a window.
 
     Args:
-        sampling_rate: In Hz.
-        window_lengths: Hann windows in samples; the hop is half of each.
-        bands_per_octave: Bands of the log-frequency axis.
-        epsilon: Floor inside the logarithm, where a full-scale sinusoid is about one.
+        sampling_rate: Sampling rate of the audio in Hz.
+        window_lengths: Lengths of the Hann windows in samples; the hop is half of each.
+        bands_per_octave: Number of bands an octave of the log-frequency axis.
+        epsilon: Floor inside the logarithm, where a full-scale sinusoid has magnitude one.
 
     Example:
         >>> import torch
@@ -104,8 +105,8 @@ class MultiScaleSpectralDistance(nn.Module):
         """Compare two waveforms.
 
         Args:
-            estimate: `(batch, channels, samples)`.
-            target: Same shape.
+            estimate: Audio to compare, `(batch, channels, samples)`.
+            target: Audio to compare with, `(batch, channels, samples)`.
 
         Returns:
             A scalar.
@@ -119,11 +120,11 @@ class MultiScaleSpectralDistance(nn.Module):
         total = estimate.new_zeros((), dtype=torch.float32)
         for window_length in self.window_lengths:
             # One after the other: of both stacked the gradient would be taken for both, and thrown away for one.
-            heard, wanted = (
+            estimated, expected = (
                 self._magnitude(nn.functional.pad(audio.float(), (0, missing)), window_length)
                 for audio in (estimate, target)
             )
-            total = total + self._convergence(heard, wanted) + self._pooled(heard, wanted, window_length)
+            total = total + self._convergence(estimated, expected) + self._pooled(estimated, expected, window_length)
         return total / len(self.window_lengths)
 
     def _magnitude(self, audio: Tensor, window_length: int) -> Tensor:
@@ -133,8 +134,8 @@ class MultiScaleSpectralDistance(nn.Module):
 
     @staticmethod
     def _convergence(estimate: Tensor, target: Tensor) -> Tensor:
-        # One ratio for the whole batch: item by item, those that happen to be silent would rule the gradient. The floor
-        # serves a batch that is silent altogether.
+        # One ratio for the whole batch: item by item, those that happen to be silent would dominate the gradient. The
+        # floor serves a batch that is silent altogether.
         scale = torch.linalg.vector_norm(target) + 1e-3 * target.numel() ** 0.5
         return torch.linalg.vector_norm(estimate - target) / scale
 
@@ -155,15 +156,15 @@ def multi_scale_spectral_distance(
     bands_per_octave: int = 24,
     epsilon: float = 1e-2,
 ) -> Tensor:
-    """Functional twin of `MultiScaleSpectralDistance`.
+    """Compute the distance of `MultiScaleSpectralDistance` without building a module.
 
     Args:
-        estimate: `(batch, channels, samples)`.
-        target: Same shape.
-        sampling_rate: In Hz.
-        window_lengths: Hann windows in samples.
-        bands_per_octave: Bands of the log-frequency axis.
-        epsilon: Floor inside the logarithm.
+        estimate: Audio to compare, `(batch, channels, samples)`.
+        target: Audio to compare with, `(batch, channels, samples)`.
+        sampling_rate: Sampling rate of the audio in Hz.
+        window_lengths: Lengths of the Hann windows in samples; the hop is half of each.
+        bands_per_octave: Number of bands an octave of the log-frequency axis.
+        epsilon: Floor inside the logarithm, where a full-scale sinusoid has magnitude one.
 
     Returns:
         A scalar.

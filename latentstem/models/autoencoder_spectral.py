@@ -246,7 +246,7 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         """Encode audio that does not fit in memory; the pieces together give what `encode` of the whole gives.
 
         Args:
-            pieces: Audio `(batch, audio_channels, any number of samples)`, one piece after the other.
+            pieces: Audio `(batch, audio_channels, any number of samples)`, piece after piece.
 
         Yields:
             Latents `(batch, latent_channels, frames)`, tile by tile.
@@ -270,7 +270,7 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         """Decode latents to audio that does not fit in memory; together what `decode` of the whole gives.
 
         Args:
-            pieces: Latents `(batch, latent_channels, any number of frames)`, one piece after the other.
+            pieces: Latents `(batch, latent_channels, any number of frames)`, piece after piece.
             start_frame: Absolute index of the first latent frame, when the latents are a piece of a longer sequence.
 
         Yields:

@@ -1,4 +1,4 @@
-"""What every autoencoder of audio is to the rest of the library: four numbers, `encode` and `decode`, perhaps streams.
+"""Codec protocol: what the library needs of an autoencoder of audio, and functions that apply it to any.
 
 `AutoencoderSpectral` and `EncodecCodec` are codecs as they are. diffusers' `AutoencoderOobleck`, or a module of your
 own whose `config` says the same, becomes one by `as_codec`, which every function here calls by itself. Audio is
@@ -26,7 +26,7 @@ import latentstem
 from latentstem.models.latent_scaling import denormalize_latents, normalize_latents
 
 FORMAT = ("sampling_rate", "hop_length", "audio_channels", "latent_channels")
-"""The four numbers of a codec."""
+"""Properties that say the format of a codec's audio and latents."""
 
 
 @dataclass
@@ -52,11 +52,11 @@ class CodecDecoderOutput(BaseOutput):
 
 
 class Codec(Protocol):
-    """An autoencoder of audio with one slow latent sequence.
+    """Protocol of an autoencoder of audio with one slow latent sequence.
 
     A codec that works on pieces of a long file also has `encode_stream(pieces)`, which takes audio
-    `(batch, audio_channels, any number of samples)` piece by piece and yields latents, and `decode_stream(pieces)`, the
-    other way round: see `AutoencoderSpectral`. Without them files are encoded and decoded whole.
+    `(batch, audio_channels, any number of samples)` piece by piece and yields latents, and `decode_stream(pieces)`,
+    which takes latents and yields audio: see `AutoencoderSpectral`. Without them files are encoded and decoded whole.
 
     Example:
         >>> from latentstem import AutoencoderSpectral, Codec
@@ -67,17 +67,17 @@ class Codec(Protocol):
 
     @property
     def sampling_rate(self) -> int:
-        """Of the audio, in Hz."""
+        """Sampling rate of the audio in Hz."""
         ...
 
     @property
     def hop_length(self) -> int:
-        """Samples a latent frame."""
+        """Samples of a latent frame."""
         ...
 
     @property
     def audio_channels(self) -> int:
-        """1 (mono) or 2 (stereo)."""
+        """Channels of the audio: 1 (mono) or 2 (stereo)."""
         ...
 
     @property
@@ -87,30 +87,30 @@ class Codec(Protocol):
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """May hold `latents_mean` and `latents_std`, one number a latent channel; without them they are 0 and 1."""
+        """Config, which may hold `latents_mean` and `latents_std`, one number a latent channel; 0 and 1 without."""
         ...
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights, and of the latents to decode."""
+        """Dtype of the weights, and of the latents to decode."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         ...
 
     def encode(self, audio: Tensor) -> Any:
-        """Encode float32 audio of any length; returns `latents`, as many frames as the samples begin."""
+        """Encode float32 audio of any length; return an object with `latents`, a frame for each hop begun."""
         ...
 
     def decode(self, latents: Tensor) -> Any:
-        """Decode latents of the codec's dtype; returns `sample`."""
+        """Decode latents of the codec's dtype; return an object with the audio, `sample`."""
         ...
 
 
 def as_codec(autoencoder: Any) -> Codec:
-    """Take an autoencoder for a codec.
+    """Adapt an autoencoder to the codec protocol.
 
     Args:
         autoencoder: A `Codec`, which is returned as it is; or a module whose config says `sampling_rate`,
@@ -122,7 +122,7 @@ def as_codec(autoencoder: Any) -> Codec:
         The codec.
 
     Raises:
-        TypeError: One of the four numbers is nowhere.
+        TypeError: Neither an attribute nor the config says one of the four numbers.
 
     Example:
         >>> from types import SimpleNamespace
@@ -137,7 +137,7 @@ def as_codec(autoencoder: Any) -> Codec:
 
 
 class _ConfiguredCodec:
-    """A codec made of a module that has what it takes in its config."""
+    """Adapter of a module whose config says the format."""
 
     def __init__(self, autoencoder: Any):
         self.autoencoder = autoencoder
@@ -184,21 +184,21 @@ def encode_raw(autoencoder: Any, audio: Tensor) -> Tensor:
     """Encode audio to latents as the autoencoder makes them, not normalized.
 
     Args:
-        autoencoder: See `as_codec`.
+        autoencoder: A codec, or what `as_codec` takes.
         audio: `(batch, audio_channels, samples)` float32, at the codec's rate; the last frame is filled up with zeros.
 
     Returns:
         Latents `(batch, latent_channels, ceil(samples / hop_length))`, float32.
 
     Raises:
-        ValueError: The autoencoder makes another number of frames.
+        ValueError: The autoencoder returns another number of frames.
     """
     codec = as_codec(autoencoder)
     latents = codec.encode(audio).latents
     frames = -(-audio.shape[-1] // codec.hop_length)
     if latents.shape[-1] != frames:
         raise ValueError(
-            f"{type(autoencoder).__name__} makes {latents.shape[-1]} frames of {audio.shape[-1]} samples, expected "
+            f"{type(autoencoder).__name__} returns {latents.shape[-1]} frames for {audio.shape[-1]} samples, expected "
             f"{frames}, one for each {codec.hop_length} samples of its hop_length"
         )
     return latents.float()
@@ -208,14 +208,14 @@ def encode_audio(autoencoder: Any, audio: Tensor) -> Tensor:
     """Encode audio to normalized latents.
 
     Args:
-        autoencoder: See `as_codec`.
-        audio: As for `encode_raw`.
+        autoencoder: A codec, or what `as_codec` takes.
+        audio: `(batch, audio_channels, samples)` float32, at the codec's rate; the last frame is filled up with zeros.
 
     Returns:
         Normalized latents `(batch, latent_channels, ceil(samples / hop_length))`, float32.
 
     Raises:
-        ValueError: The autoencoder makes another number of frames.
+        ValueError: The autoencoder returns another number of frames.
     """
     return normalize_latents(encode_raw(autoencoder, audio), autoencoder.config)
 
@@ -224,9 +224,9 @@ def decode_audio(autoencoder: Any, latents: Tensor, num_samples: int) -> Tensor:
     """Decode normalized latents.
 
     Args:
-        autoencoder: See `as_codec`.
-        latents: `(batch, latent_channels, frames)`.
-        num_samples: Length to return: what is decoded is cut there, or lengthened by zeros.
+        autoencoder: A codec, or what `as_codec` takes.
+        latents: Normalized latents, `(batch, latent_channels, frames)`.
+        num_samples: Number of samples to return: the decoded audio is cut there, or continued with zeros.
 
     Returns:
         Audio `(batch, audio_channels, num_samples)`, float32.
@@ -239,11 +239,13 @@ def decode_audio(autoencoder: Any, latents: Tensor, num_samples: int) -> Tensor:
 
 
 def encode_pieces(autoencoder: Any, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
-    """`encode_audio` of audio that comes in pieces; held whole where the autoencoder has no `encode_stream`.
+    """Encode audio that comes in pieces to normalized latents.
+
+    The audio is held whole where the autoencoder has no `encode_stream`.
 
     Args:
-        autoencoder: See `as_codec`.
-        pieces: `(batch, audio_channels, any number of samples)` float32, one after the other.
+        autoencoder: A codec, or what `as_codec` takes.
+        pieces: Audio `(batch, audio_channels, any number of samples)` float32, piece after piece.
 
     Yields:
         Normalized latents `(batch, latent_channels, frames)`, float32; one tile of the stream at a time, or all.
@@ -257,12 +259,12 @@ def encode_pieces(autoencoder: Any, pieces: Iterable[Tensor]) -> Iterator[Tensor
 
 
 def decode_pieces(autoencoder: Any, latents: Tensor, num_samples: int) -> Iterator[Tensor]:
-    """`decode_audio` that leaves in pieces; in one where the autoencoder has no `decode_stream`.
+    """Decode normalized latents to audio that comes in pieces, in one where the autoencoder has no `decode_stream`.
 
     Args:
-        autoencoder: See `as_codec`.
-        latents: Normalized, `(batch, latent_channels, frames)`.
-        num_samples: Length of all pieces together.
+        autoencoder: A codec, or what `as_codec` takes.
+        latents: Normalized latents, `(batch, latent_channels, frames)`.
+        num_samples: Number of samples of all pieces together.
 
     Yields:
         Audio `(batch, audio_channels, samples)`, float32.
@@ -280,7 +282,7 @@ def load_codec(folder: str | os.PathLike[str]) -> Any:
     """Load an autoencoder from a folder, whichever class saved it.
 
     Args:
-        folder: Saved by `save_pretrained`, of a model of this package or of diffusers.
+        folder: Folder that `save_pretrained` wrote, of a model of this package or of diffusers.
 
     Returns:
         The model, in evaluation mode.

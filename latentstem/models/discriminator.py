@@ -1,4 +1,7 @@
-"""Discriminator of the autoencoder's adversarial term: a residual net over log-magnitude spectrograms, after Musika."""
+"""Discriminator of the autoencoder's adversarial term (optional, off by default), after Musika (arXiv 2208.08706).
+
+A residual net over log-magnitude spectrograms.
+"""
 
 import itertools
 import math
@@ -29,13 +32,13 @@ class _ResidualDown(nn.Module):
 
 
 class SpectralDiscriminator(ModelMixin, ConfigMixin):
-    """Scores how real audio sounds, frame by frame of its log-magnitude spectrogram.
+    """Score how real audio is, frame by frame of its log-magnitude spectrogram.
 
     Args:
-        audio_channels: Channels of the audio.
-        window_length: Hann window in samples.
-        hop_length: Hop in samples.
-        channels: Width of the first layer; doubled at each further one up to four times.
+        audio_channels: Number of channels of the audio.
+        window_length: Length of the Hann window in samples.
+        hop_length: Hop of the STFT in samples.
+        channels: Width of the first layer; each further one is twice as wide, up to four times this width.
         layers: Number of residual layers, each halving time.
 
     Shape:
@@ -63,7 +66,7 @@ class SpectralDiscriminator(ModelMixin, ConfigMixin):
         self.head = nn.Conv1d(widths[-1], 1, 1)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Score audio `(batch, audio_channels, samples)`."""
+        """Score audio `(batch, audio_channels, samples)`; return scores `(batch, frames)`."""
         audio = F.pad(audio, (0, -audio.shape[-1] % (self.config["hop_length"] * 2 ** self.config["layers"])))
         spectrum = stft(audio, self.config["window_length"], self.config["hop_length"])
         # The floor under the power keeps the gradient finite at silence, where R1 differentiates twice.

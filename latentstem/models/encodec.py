@@ -1,7 +1,7 @@
-"""EnCodec (Défossez et al. 2022, arXiv 2210.13438) as a codec: transformers' model between encoder and quantiser.
+"""EnCodec (Défossez et al. 2022, arXiv 2210.13438) without its quantizer, as a codec of continuous latents.
 
-The latents are what the encoder says before it is quantised: continuous, unbounded, `hidden_size` channels. Encoder and
-decoder are causal and recurrent, so files are encoded and decoded whole, never in tiles.
+The latents are the output of the encoder before it is quantized: continuous, unbounded, `hidden_size` channels. Encoder
+and decoder are causal and recurrent, so files are encoded and decoded whole, never in tiles.
 """
 
 from typing import TYPE_CHECKING, Any, Self
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class EncodecCodec(ModelMixin, ConfigMixin):
-    """EnCodec without its quantiser, for a pipeline whose net draws its latents.
+    """Encode and decode audio by EnCodec without its quantizer.
 
-    `EncodecCodec.wrap` takes trained weights. A net has to be trained on the latents that it is to draw, and its
-    training needs their mean and deviation near 0 and 1: give `latents_mean` and `latents_std` as measured on the
+    `EncodecCodec.wrap` takes trained weights. A denoiser has to be trained on the latents that it is to generate, and
+    its training needs their mean and deviation near 0 and 1: give `latents_mean` and `latents_std` as measured on the
     training data. Needs transformers, `pip install "latentstem[encodec]"`.
 
     Args:
-        encodec: What transformers' `EncodecConfig` takes, where it differs from its defaults (the model at 24 kHz).
+        encodec: Arguments of transformers' `EncodecConfig` that differ from its defaults (the model at 24 kHz).
         latents_mean: Mean of the latents over the training data, one number a channel; None counts as 0.
         latents_std: Standard deviation of the latents over the training data, one number a channel; None counts as 1.
 
     Raises:
-        ImportError: Transformers is not installed.
+        ImportError: The package transformers is not installed.
         ValueError: The settings are of a model that normalizes audio or cuts it into chunks, as the one at 48 kHz.
 
     Example:
@@ -77,12 +77,13 @@ class EncodecCodec(ModelMixin, ConfigMixin):
     def wrap(
         cls, net: "EncodecModel", latents_mean: list[float] | None = None, latents_std: list[float] | None = None
     ) -> Self:
-        """Take a model of transformers, whose weights are copied.
+        """Build the codec of a model of transformers, whose weights are copied.
 
         Args:
-            net: Trained, e.g. `EncodecModel.from_pretrained("facebook/encodec_24khz")`.
-            latents_mean: As for the class.
-            latents_std: As for the class.
+            net: Trained model, e.g. `EncodecModel.from_pretrained("facebook/encodec_24khz")`.
+            latents_mean: Mean of the latents over the training data, one number a channel; None counts as 0.
+            latents_std: Standard deviation of the latents over the training data, one number a channel; None counts
+                as 1.
 
         Returns:
             The codec, in evaluation mode.
@@ -97,17 +98,17 @@ class EncodecCodec(ModelMixin, ConfigMixin):
 
     @property
     def sampling_rate(self) -> int:
-        """Of the audio, in Hz."""
+        """Sampling rate of the audio in Hz."""
         return self.settings.sampling_rate
 
     @property
     def hop_length(self) -> int:
-        """Samples a latent frame."""
+        """Samples of a latent frame."""
         return self.settings.hop_length
 
     @property
     def audio_channels(self) -> int:
-        """1 (mono) or 2 (stereo)."""
+        """Channels of the audio: 1 (mono) or 2 (stereo)."""
         return self.settings.audio_channels
 
     @property
@@ -127,5 +128,5 @@ class EncodecCodec(ModelMixin, ConfigMixin):
         return CodecDecoderOutput(sample=self.decoder(latents))
 
     def forward(self, audio: Tensor) -> CodecDecoderOutput:
-        """Round trip of `(batch, audio_channels, samples)`, filled up with zeros to whole frames."""
+        """Encode and decode `(batch, audio_channels, samples)`, filled up with zeros to whole frames."""
         return self.decode(self.encode(audio).latents.to(self.dtype))

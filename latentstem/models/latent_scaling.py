@@ -1,4 +1,4 @@
-"""Latents at unit scale, per channel, as diffusers' pipelines do: what the denoiser works on."""
+"""Normalization of latents, channel by channel, by the statistics in an autoencoder's config."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 def normalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
-    """Brings an autoencoder's latents to zero mean and unit deviation per channel.
+    """Bring an autoencoder's latents to zero mean and unit deviation in each channel.
 
     Args:
-        latents: `(batch, channels, frames)`, as encoded.
-        config: The autoencoder's; `latents_mean` and `latents_std` where it has them, 0 and 1 where not.
+        latents: Latents as encoded, `(batch, channels, frames)`.
+        config: Config of the autoencoder; without `latents_mean` and `latents_std` they count as 0 and 1.
 
     Returns:
-        Normalized latents of the same shape.
+        Normalized latents, shaped like `latents`.
 
     Example:
         >>> import torch
@@ -28,14 +28,14 @@ def normalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
 
 
 def denormalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
-    """The inverse of `normalize_latents`.
+    """Bring normalized latents to an autoencoder's scale: the inverse of `normalize_latents`.
 
     Args:
-        latents: `(batch, channels, frames)`, normalized.
-        config: The autoencoder's.
+        latents: Normalized latents, `(batch, channels, frames)`.
+        config: Config of the autoencoder; without `latents_mean` and `latents_std` they count as 0 and 1.
 
     Returns:
-        Latents to decode.
+        Latents to decode, shaped like `latents`.
 
     Example:
         >>> import torch

@@ -1,9 +1,9 @@
-"""The denoiser: a U-Net over latent frames, conditioned on the mix to accompany and on whatever else its config names.
+"""Denoiser of arXiv 2402.01412, figure 1: a U-Net over latents, conditioned on the mix and on what its config names.
 
-As in "Bass Accompaniment Generation via Latent Diffusion" (Pasini, Grachten, Lattner, ICASSP 2024), figure 1: the
-latents of the mix are concatenated, channel by channel, to the noisy latents of the stem, and self-attention carries a
-dynamic position bias, so that the net serves lengths it was not trained on. Widths and depths are our own, and so are
-further conditions (`latentstem.nn.conditioning`).
+In "Bass Accompaniment Generation via Latent Diffusion" (Pasini, Grachten, Lattner, ICASSP 2024) as here, the latents of
+the mix are concatenated, channel by channel, to the noisy latents of the stem, and self-attention carries a dynamic
+position bias, so that the net serves lengths it was not trained on. Widths, depths and further conditions are our own
+(`latentstem.nn.conditioning`).
 """
 
 import os
@@ -45,17 +45,17 @@ class StemUNet1DOutput(BaseOutput):
 
 
 class StemUNetStage(nn.Module):
-    """The layers of one resolution: residual blocks, each followed by self-attention where there are heads.
+    """Layers of one resolution: residual blocks, each followed by self-attention where there are heads.
 
     Args:
-        channels: Width.
+        channels: Width of the layers.
         layers: Number of residual blocks.
-        num_heads: Attention heads after each block; 0 leaves attention out.
+        num_heads: Number of attention heads after each block; 0 leaves attention out.
         embedding_dim: Width of the timestep's embedding.
-        dropout: Dropout of the residual blocks.
-        log_n_scaling: See `SelfAttention1D`.
-        train_length: Frames of a training crop at this resolution.
-        control_channels: Channels of the control that the residual blocks are given; 0 takes none.
+        dropout: Fraction of activations that the residual blocks drop in training.
+        log_n_scaling: Whether attention logits grow with log(n), see `SelfAttention1D`.
+        train_length: Number of frames of a training crop at this resolution.
+        control_channels: Number of channels of the control that the residual blocks are given; 0 takes none.
 
     Shape:
         hidden_states `(batch, channels, n)`, embedding `(batch, embedding_dim)`, table `(num_heads, 2n - 1)` or None,
@@ -93,7 +93,17 @@ class StemUNetStage(nn.Module):
         table: torch.Tensor | None = None,
         control: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Run the layers in turn; all attention shares the bias `table`."""
+        """Run the layers in turn.
+
+        Args:
+            hidden_states: `(batch, channels, n)`.
+            embedding: Embedding of the timestep, `(batch, embedding_dim)`.
+            table: Position bias `(num_heads, 2n - 1)` of all attention layers; None for none.
+            control: Control `(batch, control_channels, n)`; None for none.
+
+        Returns:
+            `(batch, channels, n)`.
+        """
         for index, resnet in enumerate(self.resnets):
             hidden_states = resnet(hidden_states, embedding, control)
             if self.attentions:
@@ -102,31 +112,35 @@ class StemUNetStage(nn.Module):
 
 
 class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin):
-    """Denoises the latents of a stem, conditioned on the latents of the mix it is to accompany, and on more by config.
+    """Denoise the latents of a stem, conditioned on the latents of the mix it is to accompany, and on more by config.
 
-    Every length from one frame works and returns itself: halving rounds up, doubling returns to the length of the
-    skip, and nothing is padded to a multiple. Where a condition is dropped, a learned vector takes its place, the same
-    in every frame; training drops some conditions, and sampling without one is the unconditional half of guidance.
+    Every length from one frame works and is returned: halving rounds up, doubling returns to the length of the skip,
+    and nothing is padded to a multiple. Where a condition is dropped, a learned vector replaces it, the same in every
+    frame; training drops conditions at random, and sampling without one is the unconditional half of guidance.
 
     Args:
-        latent_channels: Channels of the stem's latents.
+        latent_channels: Number of channels of the stem's latents.
         block_out_channels: Width of each resolution, from full rate downwards; each next one has half the frames.
-        layers_per_block: Residual blocks of each resolution, on the way down and again on the way up; the last
-            resolution is passed once.
-        attention_head_dim: Channels of an attention head.
+        layers_per_block: Number of residual blocks of each resolution, on the way down and again on the way up; the
+            last resolution is passed once.
+        attention_head_dim: Number of channels of an attention head.
         attention_levels: Whether a resolution has self-attention after each residual block.
         embedding_dim: Width of the timestep's embedding.
         position_hidden_dim: Width of the position bias's MLP.
-        position_depth: Hidden layers of the position bias's MLP.
-        log_n_scaling: Scale attention logits by log(n) on lengths beyond the trained; see `SelfAttention1D`.
-        train_length: Frames of a training crop, from which `log_n_scaling` acts.
-        dropout: Dropout of the residual blocks in training.
-        frame_conditions: Channels of each condition whose latents are concatenated at the input, by name. None: the mix
-            alone, `{"mix": latent_channels}`.
-        global_conditions: Length of each condition that is one vector an item, by name; None: no such conditions.
-        control_conditions: Channels of each condition that comes with a value a latent frame, by name; None: no such
-            conditions.
-        control_channels: Width in which all control conditions together are given to the blocks.
+        position_depth: Number of hidden layers of the position bias's MLP.
+        log_n_scaling: Scale attention logits by log(n) on lengths beyond those of training; see `SelfAttention1D`.
+        train_length: Number of frames of a training crop, from which `log_n_scaling` acts.
+        dropout: Fraction of activations that the residual blocks drop in training.
+        frame_conditions: Number of channels of each condition whose latents are concatenated at the input, by name;
+            None is the mix alone, `{"mix": latent_channels}`.
+        global_conditions: Length of each condition that is one vector an item, by name; None is no such conditions.
+        control_conditions: Number of channels of each condition that has values at latent rate, by name; None is no
+            such conditions.
+        control_channels: Width of the encoding of all control conditions that the blocks are given.
+
+    Raises:
+        ValueError: Lists of resolutions differ in length, a width does not divide into heads, or a condition has two
+            kinds.
 
     Example:
         >>> unet = StemUNet1DModel(
@@ -232,16 +246,16 @@ class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin)
 
         Args:
             sample: Noisy latents `(batch, latent_channels, frames)`.
-            timestep: One timestep for all items, or one an item, `(batch,)`.
+            timestep: Timestep of all items, or one an item, `(batch,)`.
             conditions: Conditions by name: `(batch, channels, frames)` of frame and control conditions, such as the
                 latents of the mixes under `"mix"`, and `(batch, channels)` of global ones. Conditions that are missing
                 are dropped for every item.
-            dropped: Boolean masks by name, `(batch,)`, or for parts of a condition up to its own shape: where true, the
-                learned null takes the condition's place.
-            return_dict: Return a `StemUNet1DOutput` and not a tuple.
+            dropped: Boolean masks by name, `(batch,)`, or for parts of a condition up to its shape: where true, the
+                learned null replaces the condition.
+            return_dict: Whether to return a `StemUNet1DOutput` or a tuple.
 
         Returns:
-            The prediction, shaped like `sample`.
+            Prediction, shaped like `sample`.
 
         Raises:
             TypeError: The conditions have no names.
@@ -290,13 +304,13 @@ class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin)
         use_safetensors: bool = True,
         **options: Any,
     ) -> None:
-        """Loads an adapter as `save_lora_adapter` writes it, which the inherited defaults pass over.
+        """Load an adapter as `save_lora_adapter` writes it, whose names the inherited defaults ignore.
 
         Args:
-            pretrained_model_name_or_path_or_dict: Folder, or tensors by name.
-            prefix: What names begin with in files of several nets; names without it are passed over.
-            use_safetensors: Look for a safetensors file; pickled ones are refused in any case.
-            **options: Of diffusers' `PeftAdapterMixin.load_lora_adapter`, such as `adapter_name`.
+            pretrained_model_name_or_path_or_dict: Folder of the adapter, or its tensors by name.
+            prefix: Prefix of the net's names in files of several nets; names without it are ignored.
+            use_safetensors: Whether to look for a safetensors file; pickled ones are refused in any case.
+            **options: Options of diffusers' `PeftAdapterMixin.load_lora_adapter`, such as `adapter_name`.
         """
         source, options = pretrained_model_name_or_path_or_dict, {**options, "prefix": prefix}
         super().load_lora_adapter(source, use_safetensors=use_safetensors, **options)

@@ -1,4 +1,4 @@
-"""Self-attention along time whose positions enter only as a Toeplitz bias of the logits.
+"""Self-attention over time in which positions enter only as a Toeplitz bias of the logits.
 
 `softmax(Q K^T / sqrt(d) + B) V` with `B[h, i, j] = table[h, (j - i) + n - 1]` (CrossFormer, Wang et al., ICLR 2022,
 equation of section 3.3), where the n-by-n matrix B is never stored when sampling.
@@ -15,28 +15,28 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from latentstem.nn.resnet import ChannelNorm
 
-WRITTEN_OUT = 1024
-"""Frames up to which a CUDA device takes the bias written out: megabytes, where a kernel that reads the table has to be
-compiled first, which takes longer than the music."""
+DENSE_FRAMES = 1024
+"""Frames up to which a CUDA device is given the bias as a dense matrix: that takes megabytes, while a kernel that reads
+the table has to be compiled first, which takes longer than the sampling."""
 
 
 def biased_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, table: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Attention with a bias that depends on the signed distance alone, given as a table of 2n-1 values a head.
+    """Attend with a bias that depends on the signed distance alone, given as a table of 2n-1 values a head.
 
-    One result by three ways. Where gradients are needed, or on CUDA for up to `WRITTEN_OUT` frames, the bias is written
-    out, `(heads, n, n)`: such sequences are short. On the CPU, without gradients, the queries are taken in reverse
-    order: then the bias is a Hankel matrix, `table[i + j]`, which is a view of the table with row and column stride 1
-    and serves as a mask without a copy. Compiled flex attention, for what is longer on CUDA, reads the table inside its
-    kernel.
+    Three implementations give the same result. Where gradients are needed, or on CUDA for up to `DENSE_FRAMES` frames,
+    the bias is a dense matrix `(heads, n, n)`: such sequences are short. On the CPU, without gradients, the queries are
+    taken in reverse order: then the bias is a Hankel matrix, `table[i + j]`, which is a view of the table with row and
+    column stride 1 and serves as a mask without a copy. Compiled flex attention, for longer sequences on CUDA, reads
+    the table inside its kernel.
 
     Args:
-        query: Queries; keys and values alike.
-        key: Keys.
-        value: Values.
-        table: `table[h, (j - i) + n - 1]` is added to the logit of query i and key j, as `DynamicPositionBias`
-            returns it. None adds nothing.
+        query: Queries, `(batch, heads, n, head_dim)`.
+        key: Keys, `(batch, heads, n, head_dim)`.
+        value: Values, `(batch, heads, n, head_dim)`.
+        table: Biases as `DynamicPositionBias` returns them: `table[h, (j - i) + n - 1]` is added to the logit of query
+            i and key j. None adds nothing.
 
     Returns:
         Attended values, shaped like `value`, in its dtype.
@@ -50,7 +50,7 @@ def biased_attention(
     Example:
         >>> query, key, value = torch.randn(3, 2, 4, 10, 8).unbind()
         >>> table = torch.full((4, 19), -100.0)
-        >>> table[:, 9] = 0.0  # only the distance 0: every frame sees itself alone
+        >>> table[:, 9] = 0.0  # only the distance 0: every frame attends to itself alone
         >>> torch.allclose(biased_attention(query, key, value, table), value, atol=1e-6)
         True
     """
@@ -67,8 +67,8 @@ def biased_attention(
     table = table.to(query.dtype)
     with torch.autocast(query.device.type, enabled=False):
         on_cuda = query.device.type == "cuda"
-        learns = torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value, table))
-        if learns or (on_cuda and length <= WRITTEN_OUT):
+        needs_gradient = torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value, table))
+        if needs_gradient or (on_cuda and length <= DENSE_FRAMES):
             return scaled_dot_product_attention(query, key, value, attn_mask=_hankel(table).flip(-2)[None])
         if on_cuda:
             return _compiled_flex_attention()(query, key, value, score_mod=_add_table(table))
@@ -77,7 +77,7 @@ def biased_attention(
 
 
 def _hankel(table: torch.Tensor) -> torch.Tensor:
-    """View `(heads, n, n)` of the table, [h, i, j] = table[h, i + j]: the bias of query n-1-i and key j."""
+    """Return the view `(heads, n, n)` of the table, [h, i, j] = table[h, i + j]: the bias of query n-1-i and key j."""
     heads, distances = table.shape
     length = (distances + 1) // 2
     # Not unfold, which torch.compile knows for one length only.
@@ -85,7 +85,7 @@ def _hankel(table: torch.Tensor) -> torch.Tensor:
 
 
 def _add_table(table: torch.Tensor) -> Callable[..., torch.Tensor]:
-    """The bias as flex attention's score_mod."""
+    """Make flex attention's score_mod of the table."""
     centre = table.shape[-1] // 2
 
     def score_mod(score, batch, head, query_index, key_index):
@@ -108,12 +108,11 @@ class SelfAttention1D(nn.Module):
     `hidden + to_out(biased_attention(...))`; `to_out` starts at zero, so that the block starts as the identity.
 
     Args:
-        channels: Channels in and out; a multiple of `num_heads`.
+        channels: Number of channels in and out, a multiple of `num_heads`.
         num_heads: Number of attention heads.
         log_n_scaling: Multiply the logits by `log(n) / log(train_length)`, floored at 1. Softmax over many more
-            frames than were trained spreads thin; this keeps its entropy in place (Su 2021; Chiang and Cholak,
-            ACL 2022).
-        train_length: Frames of a training sequence at this resolution, the length from which the scaling acts.
+            frames than in training is diluted; this keeps its entropy (Su 2021; Chiang and Cholak, ACL 2022).
+        train_length: Number of frames of a training sequence at this resolution, from which the scaling acts.
 
     Shape:
         hidden_states `(batch, channels, n)`, table `(num_heads, 2n - 1)` or None, to `(batch, channels, n)`.
@@ -142,7 +141,15 @@ class SelfAttention1D(nn.Module):
         nn.init.zeros_(self.to_out.bias)
 
     def forward(self, hidden_states: torch.Tensor, table: torch.Tensor | None = None) -> torch.Tensor:
-        """Attend over the frames; `table` is the position bias, see `biased_attention`."""
+        """Attend over the frames.
+
+        Args:
+            hidden_states: `(batch, channels, n)`.
+            table: Position bias `(num_heads, 2n - 1)`, see `biased_attention`; None for none.
+
+        Returns:
+            `(batch, channels, n)`.
+        """
         frames = self.norm(hidden_states).transpose(1, 2)
         query, key, value = (
             rearrange(project(frames), "b n (h d) -> b h n d", h=self.num_heads)

@@ -31,10 +31,11 @@ def with_null(value: Tensor | None, dropped: Tensor | None, null: Tensor, shape:
     """Put the null in place of a condition where it is dropped.
 
     Args:
-        value: The condition, of `shape`; None drops all of it.
-        dropped: True where the null stands, with as many leading dimensions as are needed; None drops nothing.
-        null: One number a channel, `(channels,)`.
-        shape: `(batch, channels)` or `(batch, channels, frames)`.
+        value: Condition of shape `shape`; None drops all of it.
+        dropped: Mask, true where the null replaces the condition, with as many leading dimensions as are needed; None
+            drops nothing.
+        null: Null vector, `(channels,)`.
+        shape: Shape of the condition, `(batch, channels)` or `(batch, channels, frames)`.
 
     Returns:
         The condition, of `shape`.
@@ -55,7 +56,7 @@ class FrameConditions(nn.Module):
     """Conditions with latents of their own, concatenated channel by channel with the noisy latents.
 
     Args:
-        channels: Channels of each condition by name.
+        channels: Number of channels of each condition, by name.
 
     Shape:
         sample `(batch, c, frames)` to `(batch, c + sum(channels), frames)`.
@@ -72,11 +73,11 @@ class FrameConditions(nn.Module):
 
     @property
     def nulls(self) -> dict[str, Tensor]:
-        """The learned null of each condition, `(channels,)`, the same in every frame."""
+        """Learned null of each condition, `(channels,)`, the same in every frame."""
         return _nulls(self)
 
     def forward(self, sample: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
-        """Append the conditions, or what stands for them, in the order in which they were named."""
+        """Append the conditions, or their nulls, in the order in which they were named."""
         batch, _, frames = sample.shape
         values = [
             with_null(conditions.get(name), dropped.get(name), null.to(sample.dtype), (batch, len(null), frames))
@@ -89,7 +90,7 @@ class GlobalConditions(nn.Module):
     """Conditions of one vector an item, projected and added to the timestep's embedding.
 
     Args:
-        channels: Length of each condition's vector by name.
+        channels: Length of each condition's vector, by name.
         embedding_dim: Width of the timestep's embedding.
 
     Shape:
@@ -111,11 +112,11 @@ class GlobalConditions(nn.Module):
 
     @property
     def nulls(self) -> dict[str, Tensor]:
-        """The learned null of each condition, `(channels,)`."""
+        """Learned null of each condition, `(channels,)`."""
         return _nulls(self)
 
     def forward(self, embedding: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
-        """Add the projected conditions, or what stands for them."""
+        """Add the projected conditions, or their nulls."""
         batch = len(embedding)
         for name, null in self.nulls.items():
             value = with_null(conditions.get(name), dropped.get(name), null.to(embedding.dtype), (batch, len(null)))
@@ -126,13 +127,13 @@ class GlobalConditions(nn.Module):
 class ControlConditions(nn.Module):
     """Conditions at latent rate, encoded together frame by frame, once for each resolution of a net.
 
-    Every channel comes with a second one that says whether it is given: 1 where its value counts, 0 where the null
-    stands, so that parts of a control may be given, in some channels or for some of the time.
+    Every channel comes with a presence channel: 1 where its value is given, 0 where the null replaces it. So a control
+    may be given in a few channels only, or for a part of the time.
 
     Args:
-        channels: Channels of each condition by name.
-        hidden_channels: Width of what the blocks are given.
-        levels: Resolutions, each with half the frames of the one before, rounded up.
+        channels: Number of channels of each condition, by name.
+        hidden_channels: Width of the encoded controls that the blocks are given.
+        levels: Number of resolutions, each with half the frames of the one before, rounded up.
 
     Example:
         >>> controls = ControlConditions({"chords": 12, "density": 1}, hidden_channels=16, levels=2)
@@ -153,7 +154,7 @@ class ControlConditions(nn.Module):
 
     @property
     def nulls(self) -> dict[str, Tensor]:
-        """The learned null of each condition, `(channels,)`."""
+        """Learned null of each condition, `(channels,)`."""
         return _nulls(self)
 
     def forward(
@@ -162,24 +163,24 @@ class ControlConditions(nn.Module):
         """Encode the controls.
 
         Args:
-            shape: `(batch, frames)`.
-            conditions: `(batch, channels, frames)` by name; those that are missing are dropped.
+            shape: Batch size and number of frames.
+            conditions: Values `(batch, channels, frames)` by name; those that are missing are dropped.
             dropped: Masks by name, see `Dropped`.
-            dtype: In which the net computes.
+            dtype: Dtype in which the net computes.
 
         Returns:
-            `(batch, hidden_channels, frames)`, and the same for each further resolution.
+            Encoded controls `(batch, hidden_channels, frames)`, one tensor a resolution with its number of frames.
         """
         batch, frames = shape
-        values, given = [], []
+        values, presence = [], []
         for name, null in self.nulls.items():
             size, mask = (batch, len(null), frames), dropped.get(name)
             value = with_null(conditions.get(name), mask, null.to(dtype), size)
             values.append(value)
             absent = torch.ones(len(null), dtype=dtype, device=value.device)
             present = torch.zeros(size, dtype=dtype, device=value.device)
-            given.append(1 - with_null(present if name in conditions else None, mask, absent, size))
-        hidden = self.encoder(torch.cat([*values, *given], dim=1).transpose(1, 2)).transpose(1, 2)
+            presence.append(1 - with_null(present if name in conditions else None, mask, absent, size))
+        hidden = self.encoder(torch.cat([*values, *presence], dim=1).transpose(1, 2)).transpose(1, 2)
         levels = [hidden]
         for downsampler in self.downsamplers:
             levels.append(downsampler(levels[-1]))
@@ -210,10 +211,10 @@ def check_conditions(
     Args:
         conditions: Values by name.
         dropped: Masks by name.
-        channels: Channels of the frame and control conditions that the net takes, by name.
-        vectors: Channels of the global conditions that the net takes, by name.
-        batch: Items to denoise.
-        frames: Frames to denoise.
+        channels: Number of channels of the frame and control conditions that the net takes, by name.
+        vectors: Length of the global conditions that the net takes, by name.
+        batch: Number of items to denoise.
+        frames: Number of frames to denoise.
 
     Raises:
         ValueError: A name is not among those of the net, or a shape or a mask's dtype is wrong.

@@ -1,7 +1,7 @@
-"""Blocks of the autoencoder: per-frame residual mixing with a short depthwise convolution over time.
+"""ConvNeXt block (Liu et al. 2022, arXiv 2201.03545, figure 4) in one dimension, local in time.
 
-The block follows ConvNeXt (Liu et al. 2022, figure 4) in one dimension. It normalizes each frame over its channels and
-never over time, so what a frame becomes depends on its neighbourhood only, whatever the length of the sequence.
+The autoencoder is built of it. It normalizes each frame over its channels and never over time, so the result for a
+frame depends on its neighbourhood only, whatever the length of the sequence.
 """
 
 import torch.nn.functional as F
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 class ConvNeXtBlock1D(nn.Module):
-    """Depthwise convolution over time, LayerNorm over channels, a two-layer perceptron, and the residual.
+    """Residual block of a depthwise convolution over time, LayerNorm over channels and a two-layer perceptron.
 
     Sequences are held frame by frame, `(batch, frames, channels)`: the perceptron is then one matrix product.
 
     Args:
         channels: Width of the sequence.
-        kernel_size: Odd extent of the depthwise convolution in frames; 1 leaves time alone.
+        kernel_size: Odd extent of the depthwise convolution in frames; 1 leaves the convolution out.
         expansion: Hidden width of the perceptron as a multiple of `channels`.
 
     Shape:
@@ -39,10 +39,10 @@ class ConvNeXtBlock1D(nn.Module):
         self.contract = nn.Linear(expansion * channels, channels)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """Mix `(batch, frames, channels)`."""
+        """Add the block's change to `hidden_states`, `(batch, frames, channels)`."""
         mixed = hidden_states
         if self.depthwise is not None:
-            # (batch, channels, 1, frames) seen in place is the channels-last layout, the fast one on a CPU.
+            # A view as (batch, channels, 1, frames) has the channels-last layout, the fast one on a CPU.
             mixed = self.depthwise(mixed[:, None].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)[:, 0]
         mixed = self.contract(F.gelu(self.expand(self.norm(mixed))))
         return hidden_states + mixed

@@ -1,4 +1,4 @@
-"""Embedding of the diffusion timestep: sines and cosines (Vaswani et al. 2017, section 3.5), then an MLP."""
+"""Timestep embedding: sines and cosines (Vaswani et al. 2017, arXiv 1706.03762, section 3.5), then an MLP."""
 
 import math
 
@@ -7,12 +7,12 @@ from torch import nn
 
 
 def sinusoidal_embedding(timestep: torch.Tensor, dim: int, max_period: float = 10000.0) -> torch.Tensor:
-    """Cosines and sines of the timestep at `dim / 2` frequencies from 1 down to nearly `1 / max_period`.
+    """Compute cosines and sines of timesteps at `dim / 2` frequencies from 1 down to nearly `1 / max_period`.
 
     Args:
-        timestep: Timesteps, whole or not.
+        timestep: Timesteps, integers or floats, `(batch,)`.
         dim: Even width of the embedding.
-        max_period: Longest period, over 2 pi, in timesteps.
+        max_period: Longest period in timesteps, divided by 2 pi.
 
     Returns:
         Float32 embedding, cosines first.
@@ -30,7 +30,7 @@ def sinusoidal_embedding(timestep: torch.Tensor, dim: int, max_period: float = 1
 
 
 class TimestepEmbedding(nn.Module):
-    """A learned embedding of timesteps.
+    """Embed timesteps by an MLP of `sinusoidal_embedding`.
 
     Args:
         embedding_dim: Even width of the embedding.
@@ -51,6 +51,6 @@ class TimestepEmbedding(nn.Module):
         self.linear_2 = nn.Linear(embedding_dim, embedding_dim)
 
     def forward(self, timestep: torch.Tensor) -> torch.Tensor:
-        """Embeds a batch of timesteps."""
+        """Embed timesteps `(batch,)`."""
         waves = sinusoidal_embedding(timestep, self.linear_1.in_features)
         return self.linear_2(nn.functional.silu(self.linear_1(waves.to(self.linear_1.weight.dtype))))

@@ -1,18 +1,17 @@
-"""Carriers: what lets a decoder of slow latents hold a steady pitch.
+"""Oscillator bank: inverse-FFT synthesis (Rodet and Depalle 1992) that lets a decoder of slow latents hold a pitch.
 
 A decoder that is convolutional over latents of hop H answers a constant latent with a signal of period H: it can only
-sound multiples of sampling_rate / H: at 4096 samples a multiple of 10.8 Hz, where a low E needs 41.2. Either every
-latent carries the phase its oscillations have reached, and whoever generates latents has to keep count, or the decoder
-is told the time. `OscillatorBank` tells it: sinusoids of fixed frequencies, a fraction of a semitone apart, run through
-absolute time, and the net only weighs them. What a carrier does to the bins of an STFT frame is known in closed form
-(the transform of the window, shifted to the carrier: Rodet and Depalle's inverse-FFT synthesis, 1992), so it is not
-learned.
+produce multiples of sampling_rate / H: at 4096 samples a multiple of 10.8 Hz, where a low E needs 41.2. Either every
+latent carries the phase that its oscillations have reached, and a net that generates latents has to keep count, or the
+decoder is given the time. `OscillatorBank` gives it: sinusoids of fixed frequencies, a fraction of a semitone apart,
+run through absolute time, and the net predicts their amplitudes only. What a sinusoid adds to the bins of an STFT frame
+is known in closed form (the transform of the window, shifted to its frequency), so it is not learned.
 
-Nor is it learned that a tone has partials: the net names pitches and the strengths of their partials, and says
-separately how loud the noise is. Carriers weighed one by one learn each partial of each pitch alone, and the low ones,
-of which an STFT frame shows little, stay blurred over several semitones. Which pitch to name is worth teaching
-(`latentstem.losses.pitch_cross_entropy`): left to a spectral distance, the net spells a tone with many pitches of one
-partial each, and blurs as before (both measured: see the architecture page).
+That a tone has partials is not learned either: the net predicts pitches and the strengths of their partials, and apart
+from them the level of the noise. Amplitudes predicted one by one learn each partial of each pitch alone, and the low
+ones, which an STFT frame resolves little, stay blurred over several semitones. The pitch is worth a loss of its own
+(`latentstem.losses.pitch_cross_entropy`): with a spectral distance alone, the net makes a tone of many pitches of one
+partial each, and blurs as before (both measured: see the design notes).
 
 Angles are counted in integers (a phase accumulator, as in a digital oscillator): exact at any time, on any device, and
 equal for a tile and for the whole.
@@ -23,7 +22,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-PHASE_STEPS = 1 << 20  # one full turn of the accumulator: a resolution of 1e-4 Hz at 86 frames a second
+PHASE_STEPS = 1 << 20
+"""Steps of the phase accumulator in one period: a resolution of 1e-4 Hz at 86 frames a second."""
 
 
 class OscillatorBank(nn.Module):
@@ -31,35 +31,35 @@ class OscillatorBank(nn.Module):
 
     `X_b(t) = sum_i A_i(t) R_bi exp(2 pi j f_i t)`, with R_bi the response of bin b of a Hann window to a sinusoid at
     f_i, of magnitude one at its peak, and amplitudes `A_i = sum_vh exp(g_vh) s_v(i - o_h) + exp(n_i)`: voice v spreads
-    its unit power over pitches as s_v says, a softmax scaled to unit norm; its partial h, `o_h` carriers above the
-    pitch, has strength exp(g_vh); n is the noise, given four times an octave and interpolated. All of s, g and n are
-    linear maps of the hidden states. The first voice starts louder than the others, so that it takes the lead.
+    its unit power over pitches by s_v, a softmax scaled to unit norm; its partial h, `o_h` oscillators above the pitch,
+    has strength exp(g_vh); n is the noise, predicted four times an octave and interpolated. All of s, g and n are
+    linear maps of the hidden states. The first voice starts louder than the others, so that it learns the main pitch.
 
     Args:
         channels: Width of the hidden states.
-        sampling_rate: In Hz.
+        sampling_rate: Sampling rate of the audio in Hz.
         window_length: Window of the STFT in samples.
         hop_length: Hop of the STFT in samples.
-        count: Number of carriers.
-        per_octave: Carriers an octave: at 72, every note of concert pitch lies on a carrier, and of the first sixteen
-            partials of a pitch all but the thirteenth within 5 cents of one.
-        lowest: Frequency of the first carrier in Hz: 27.5 is the lowest A of a piano.
-        pitches: Carriers that may be a pitch, from the lowest up.
-        voices: Pitches that may sound at once.
-        partials: Partials of a voice.
+        count: Number of oscillators.
+        per_octave: Number of oscillators an octave: at 72, every note of concert pitch lies on one, and of the first
+            sixteen partials of a pitch all but the thirteenth within 5 cents of one.
+        lowest: Frequency of the first oscillator in Hz: 27.5 is the lowest A of a piano.
+        pitches: Number of oscillators that may be a pitch, from the lowest up.
+        voices: Number of pitches that may sound at once.
+        partials: Number of partials of a voice.
 
     Shape:
         `(batch, frames, channels)` to real and imaginary parts `(2, batch, frames, bins)`, of the lowest `bins` bins,
-        those the carriers reach; and to the logits of the pitches, `(batch, frames, voices, pitches)`, which lie at the
-        first `frequencies`. Both float32.
+        those that the oscillators reach; and to the logits of the pitches, `(batch, frames, voices, pitches)`, which
+        lie at the first `frequencies`. Both float32.
 
     Example:
         >>> import torch
-        >>> carriers = OscillatorBank(16, 44100, window_length=2048, hop_length=512)
-        >>> whole, pitch = carriers(torch.ones(1, 10, 16))
+        >>> bank = OscillatorBank(16, 44100, window_length=2048, hop_length=512)
+        >>> whole, pitch = bank(torch.ones(1, 10, 16))
         >>> whole.shape, pitch.shape
         (torch.Size([2, 1, 10, 53]), torch.Size([1, 10, 2, 324]))
-        >>> piece, _ = carriers(torch.ones(1, 4, 16), start_frame=6)
+        >>> piece, _ = bank(torch.ones(1, 4, 16), start_frame=6)
         >>> bool(torch.allclose(piece, whole[:, :, 6:], atol=1e-4))
         True
     """
@@ -101,14 +101,14 @@ class OscillatorBank(nn.Module):
         self.noise = nn.Linear(channels, 2 + 4 * count // per_octave)
         nn.init.constant_(self.partial.bias, -8.0)
         nn.init.constant_(self.partial.bias[: len(self.offsets)], -4.0)
-        nn.init.constant_(self.noise.bias, -8.0)  # quiet, for many carriers share a bin
+        nn.init.constant_(self.noise.bias, -8.0)  # quiet, because many oscillators add up in a bin
 
     def forward(self, hidden_states: Tensor, start_frame: int = 0) -> tuple[Tensor, Tensor]:
-        """Weigh the carriers.
+        """Synthesize STFT frames.
 
         Args:
             hidden_states: `(batch, frames, channels)`.
-            start_frame: Absolute index of the first frame, for tiles and streams.
+            start_frame: Absolute index of the first frame, where the frames are a piece of a longer sequence.
 
         Returns:
             STFT frames `(2, batch, frames, bins)` and logits `(batch, frames, voices, pitches)`.
@@ -134,8 +134,9 @@ class OscillatorBank(nn.Module):
         strength = bounded_exp(partial)
         count = len(self.get_buffer("steps"))
         noise = F.interpolate(self.noise(hidden_states).float(), count, mode="linear", align_corners=True)
-        # Each voice's pitches moved to each of its partials: a convolution along the carriers, by Fourier transform.
-        # Partial by partial, reading and writing all carriers each time, it takes a quarter longer and many more calls.
+        # Each voice's pitches moved to each of its partials: a convolution over the oscillators, by Fourier transform.
+        # Partial by partial, reading and writing all amplitudes each time, it takes a quarter longer and many more
+        # calls.
         with torch.autocast(hidden_states.device.type, enabled=False):
             real, imaginary = self.get_buffer("shifts").float()
             comb = torch.complex(strength @ real, strength @ imaginary)
@@ -145,22 +146,22 @@ class OscillatorBank(nn.Module):
 
     @torch.no_grad()
     def set_spectrum(self, magnitude: Tensor) -> None:
-        """Set the biases so that the noise has about this spectrum.
+        """Set the biases so that the noise has about a given spectrum.
 
         Args:
-            magnitude: Of each bin, `(at least bins,)`.
+            magnitude: Magnitude of each bin, `(at least bins,)`.
         """
         strength = self.get_buffer("response").square().sum(0)
-        # Carriers that share a bin add up as noise does: by power.
-        shared = strength / strength.sum(1, keepdim=True)
+        # Oscillators in one bin add up as noise does: by power.
+        fraction = strength / strength.sum(1, keepdim=True)
         nearest = strength.argmax(0)
-        power = magnitude[: len(strength)].square()[nearest] * shared[nearest, torch.arange(len(nearest))]
-        places = torch.linspace(0, len(nearest) - 1, len(self.noise.bias)).round().long()
-        self.noise.bias.copy_(0.5 * torch.log(power + 1e-10)[places])
+        power = magnitude[: len(strength)].square()[nearest] * fraction[nearest, torch.arange(len(nearest))]
+        indices = torch.linspace(0, len(nearest) - 1, len(self.noise.bias)).round().long()
+        self.noise.bias.copy_(0.5 * torch.log(power + 1e-10)[indices])
 
 
 def _fast_length(least: int) -> int:
-    """The next power of two, or five, six or seven eighths of it: a length without large prime factors."""
+    """Return the next power of two, or five, six or seven eighths of it: a length without large prime factors."""
     step = max(1, (1 << (least - 1).bit_length()) // 8)
     return -(-least // step) * step
 
@@ -178,9 +179,16 @@ def _hann_transform(angle: Tensor, length: int) -> Tensor:
 
 
 def bounded_exp(logarithm: Tensor, limit: float = 1.0) -> Tensor:
-    """Exponential up to the limit, its tangent beyond.
+    """Compute the exponential up to a limit, and its tangent beyond.
 
-    A full-scale sinusoid has logarithm zero, so nothing real lies beyond the limit; what strays there must neither
+    A full-scale sinusoid has logarithm zero, so nothing real lies beyond the limit; what a net emits there must neither
     overflow nor, as behind a clamp, lose its gradient.
+
+    Args:
+        logarithm: Exponents, of any shape.
+        limit: Greatest exponent that is followed exactly.
+
+    Returns:
+        Positive values, shaped like `logarithm`.
     """
     return torch.exp(logarithm.clamp(max=limit)) * (1 + (logarithm - limit).clamp(min=0))

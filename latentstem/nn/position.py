@@ -1,9 +1,9 @@
-"""Dynamic position bias: attention positions as a small function of the signed distance.
+"""Dynamic position bias: an MLP from signed distances to biases of attention logits (CrossFormer, ICLR 2022).
 
 The bias added to the attention logit of query i and key j is `b_h(j - i)`, given for every head h by one MLP
 (CrossFormer, Wang et al., ICLR 2022, section 3.3, there in two dimensions; the one-dimensional shape is that of
-x-transformers). A function and not a table of learned entries, it serves lengths never seen in training; the
-logarithm of the distance keeps its input within reach there.
+x-transformers). A function and not a table of learned entries, it serves lengths beyond those of training; the
+logarithm of the distance keeps its input near the trained range there.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ class DynamicPositionBias(nn.Module):
 
     `table[h, (j - i) + n - 1]` is the bias of query i and key j. The entry of a distance does not depend on the
     length, so the table of length n is the middle of the table of any greater length. The last layer starts at
-    zero: at first attention does not see positions. The table is computed outside autocast, in the dtype of the
+    zero: at first attention does not depend on positions. The table is computed outside autocast, in the dtype of the
     weights; keep those in float32, because bfloat16 cannot tell the distances 63 and 64 apart.
 
     Args:
-        num_heads: Number of attention heads, the rows of the table.
+        num_heads: Number of attention heads, which is that of the table's rows.
         hidden_dim: Width of the MLP.
         depth: Number of hidden layers, at least 1.
-        log_distance: Feed `sign(r) * log(1 + |r|)` in place of the distance r itself.
+        log_distance: Give the MLP `sign(r) * log(1 + |r|)` in place of the distance r.
 
     Shape:
         length (int) to `(num_heads, 2 * length - 1)`.
@@ -48,28 +48,31 @@ class DynamicPositionBias(nn.Module):
         self.to_bias = nn.Linear(hidden_dim, num_heads)
         nn.init.zeros_(self.to_bias.weight)
         nn.init.zeros_(self.to_bias.bias)
-        self._kept: dict[tuple[int, torch.device], torch.Tensor] | None = None
+        self._cache: dict[tuple[int, torch.device], torch.Tensor] | None = None
 
     def forward(self, length: int, device: torch.device | None = None) -> torch.Tensor:
-        """Returns the table of sequences of `length` frames.
+        """Return the table for sequences of a length.
 
         Args:
-            length: Of the sequences, in frames.
-            device: Where the sequences are; None: where the weights are. Offloaded weights are elsewhere until used.
+            length: Length of the sequences in frames.
+            device: Device of the sequences; None is that of the weights. Offloaded weights are elsewhere until used.
+
+        Returns:
+            Biases `(num_heads, 2 * length - 1)`.
 
         Raises:
-            ValueError: If `length` is below 1.
+            ValueError: `length` is below 1.
         """
         if length < 1:
             raise ValueError(f"length is {length}, expected at least one frame")
         device = device or self.to_bias.weight.device
         # Compiled code would have to be compiled anew for each length and each table that it finds.
-        if torch.compiler.is_compiling() or torch.is_grad_enabled() or self._kept is None:
+        if torch.compiler.is_compiling() or torch.is_grad_enabled() or self._cache is None:
             return self._table(length, device)
         key = (length, device)
-        if key not in self._kept:
-            self._kept[key] = self._table(length, device)
-        return self._kept[key]
+        if key not in self._cache:
+            self._cache[key] = self._table(length, device)
+        return self._cache[key]
 
     def _table(self, length: int, device: torch.device) -> torch.Tensor:
         distance = torch.arange(1 - length, length, device=device, dtype=torch.float32)
@@ -84,13 +87,13 @@ class DynamicPositionBias(nn.Module):
 
 @contextmanager
 def reuse_position_tables(module: nn.Module) -> Iterator[None]:
-    """Within the context, every `DynamicPositionBias` under `module` computes a table of each length only once.
+    """Let every `DynamicPositionBias` under a module compute each length's table only once within the context.
 
-    For the K steps of one sampling call. Tables are reused only where gradients are off, and not by compiled code. They
-    are dropped at the end, so weights may change freely between two calls but not within one.
+    This serves the steps of one sampling call. Tables are reused only where gradients are off, and not by compiled
+    code. They are dropped at the end, so weights may change freely between two calls but not within one.
 
     Args:
-        module: Any module, for instance a whole U-Net.
+        module: Module that holds the biases, for instance a whole U-Net.
 
     Example:
         >>> bias = DynamicPositionBias(num_heads=4)
@@ -98,11 +101,11 @@ def reuse_position_tables(module: nn.Module) -> Iterator[None]:
         ...     bias(16) is bias(16)
         True
     """
-    biases = [m for m in module.modules() if isinstance(m, DynamicPositionBias) and m._kept is None]
+    biases = [m for m in module.modules() if isinstance(m, DynamicPositionBias) and m._cache is None]
     for bias in biases:
-        bias._kept = {}
+        bias._cache = {}
     try:
         yield
     finally:
         for bias in biases:
-            bias._kept = None
+            bias._cache = None

@@ -1,7 +1,7 @@
-"""One-dimensional residual blocks and changes of resolution that are local in time.
+"""Residual blocks, downsampling and upsampling over time, with layer normalization of each frame by itself.
 
 Nothing here normalizes over time, and nothing pads a sequence to a multiple: halving rounds up and doubling returns
-to the length it is told, so every length works and no frame can leak into another one's statistics. Tensors are
+to a given length, so every length works and no frame enters another one's statistics. Tensors are
 `(batch, channels, frames)`; inside, a frame's channels lie side by side in memory, so that every layer is a matrix
 product over frames and transposing costs nothing.
 """
@@ -15,7 +15,7 @@ class ChannelNorm(nn.Module):
 
     Args:
         channels: Number of channels.
-        eps: Added to the variance.
+        eps: Constant that is added to the variance.
 
     Shape:
         `(batch, channels, frames)` to the same.
@@ -33,7 +33,7 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Normalizes every frame on its own."""
+        """Normalize every frame over its channels."""
         frames = hidden.transpose(1, 2)
         return nn.functional.layer_norm(frames, self.weight.shape, self.weight, self.bias, self.eps).transpose(1, 2)
 
@@ -41,12 +41,13 @@ class ChannelNorm(nn.Module):
 class FrameConv1d(nn.Module):
     """Convolution over three frames, with zeros beyond the ends, as one matrix product over frames.
 
-    The same map as `nn.Conv1d(in_channels, out_channels, 3, padding=1)`; in bfloat16 on a CPU, forward and backward
-    of 256 to 512 channels run 10 to 30 percent faster so, and it needs no transposing between the attention layers.
+    It is the same map as `nn.Conv1d(in_channels, out_channels, 3, padding=1)`; in bfloat16 on a CPU, forward and
+    backward of 256 to 512 channels run 10 to 30 percent faster so, and it needs no transposing between the attention
+    layers.
 
     Args:
-        in_channels: Channels in.
-        out_channels: Channels out.
+        in_channels: Number of channels in.
+        out_channels: Number of channels out.
 
     Shape:
         `(batch, in_channels, frames)` to `(batch, out_channels, frames)`.
@@ -61,7 +62,7 @@ class FrameConv1d(nn.Module):
         self.taps = nn.Linear(3 * in_channels, out_channels)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Convolves over time."""
+        """Convolve over time."""
         frames = hidden.transpose(1, 2)
         before = nn.functional.pad(frames[:, :-1], (0, 0, 1, 0))
         after = nn.functional.pad(frames[:, 1:], (0, 0, 0, 1))
@@ -69,16 +70,16 @@ class FrameConv1d(nn.Module):
 
 
 class ResnetBlock1D(nn.Module):
-    """Two three-frame convolutions around a residual path, with scale and shift by an embedding (FiLM).
+    """Residual block of two three-frame convolutions, with scale and shift by an embedding (FiLM, arXiv 1709.07871).
 
     The second convolution starts at zero, so that the block starts as the identity. Where the block takes a control, it
     adds to scale and shift of each frame, through a layer that starts at zero as well.
 
     Args:
-        channels: Channels in and out.
+        channels: Number of channels in and out.
         embedding_dim: Width of the timestep's embedding.
-        dropout: Share of activations dropped before the second convolution in training.
-        control_channels: Channels of the control; 0 takes none.
+        dropout: Fraction of activations dropped before the second convolution in training.
+        control_channels: Number of channels of the control; 0 takes none.
 
     Shape:
         hidden_states `(batch, channels, frames)`, embedding `(batch, embedding_dim)`, control `(batch,
@@ -120,13 +121,13 @@ class ResnetBlock1D(nn.Module):
 
 
 class Downsample1D(nn.Module):
-    """Halves the frames, rounding up: a linear map of each pair of neighbours.
+    """Halve the number of frames, rounding up, by a linear map of each pair of neighbours.
 
     The last frame of an odd length has no neighbour and is its own: nothing enters from beyond the end.
 
     Args:
-        in_channels: Channels in.
-        out_channels: Channels out.
+        in_channels: Number of channels in.
+        out_channels: Number of channels out.
 
     Shape:
         `(batch, in_channels, frames)` to `(batch, out_channels, ceil(frames / 2))`.
@@ -141,7 +142,7 @@ class Downsample1D(nn.Module):
         self.merge = nn.Linear(2 * in_channels, out_channels)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Merges the frames 2k and 2k + 1 into frame k."""
+        """Merge the frames 2k and 2k + 1 into frame k."""
         frames = hidden.transpose(1, 2)
         first = frames[:, ::2]
         # Without asking whether the length is odd: a compiled net would be compiled once for each answer.
@@ -150,11 +151,11 @@ class Downsample1D(nn.Module):
 
 
 class Upsample1D(nn.Module):
-    """Doubles the frames and returns to a given length: a linear map of each frame to two neighbours.
+    """Double the number of frames, to a given length, by a linear map of each frame to two neighbours.
 
     Args:
-        in_channels: Channels in.
-        out_channels: Channels out.
+        in_channels: Number of channels in.
+        out_channels: Number of channels out.
 
     Shape:
         `(batch, in_channels, ceil(length / 2))` to `(batch, out_channels, length)`.
@@ -170,10 +171,17 @@ class Upsample1D(nn.Module):
         self.split = nn.Linear(in_channels, 2 * out_channels)
 
     def forward(self, hidden: torch.Tensor, length: int) -> torch.Tensor:
-        """Splits frame k into the frames 2k and 2k + 1, up to `length`.
+        """Split frame k into the frames 2k and 2k + 1, up to a length.
+
+        Args:
+            hidden: `(batch, in_channels, ceil(length / 2))`.
+            length: Number of frames to return.
+
+        Returns:
+            `(batch, out_channels, length)`.
 
         Raises:
-            ValueError: If `length` does not halve to the frames given.
+            ValueError: `length` does not halve to the frames given.
         """
         if (length + 1) // 2 != hidden.shape[-1]:
             raise ValueError(

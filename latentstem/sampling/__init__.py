@@ -1,4 +1,4 @@
-"""What happens between a net's prediction and a scheduler's step, for any scheduler."""
+"""Clean samples, hooks on them, training objectives and overlapping windows, for any scheduler."""
 
 from latentstem._exports import export_lazily
 

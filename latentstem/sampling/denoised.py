@@ -1,4 +1,4 @@
-"""The clean sample `x0 = A * x_t + B * output`, with scalars A and B, for every scheduler of one evaluation a step.
+"""Clean sample `x0 = A * x_t + B * output`, with scalars A and B, for every scheduler of one evaluation a step.
 
 With `x_t = a * x0 + b * noise`, and for what each net predicts:
 
@@ -11,7 +11,7 @@ With `x_t = a * x0 + b * noise`, and for what each net predicts:
 
 What differs between families of schedulers is where a and b are read: DDIM and DDPM keep them as `alphas_cumprod`, the
 multistep solvers and Euler as sigmas `b / a` (Euler holds `x_t / a`, which is scaled for the net), flow matching as `b`
-with `a = 1 - b`. EDM (Karras et al. 2022, arXiv 2206.00364, eq. 7) says A and B itself. A scheduler of one's own says a
+with `a = 1 - b`. EDM (Karras et al. 2022, arXiv 2206.00364, eq. 7) gives A and B itself. Any other scheduler gives a
 and b by a method `signal_and_noise_rates`.
 """
 
@@ -33,7 +33,7 @@ from torch import Tensor
 
 
 class DenoisedCoefficients(NamedTuple):
-    """The scalars of `x0 = sample * x_t + output * model_output`.
+    """Scalars of `x0 = sample * x_t + output * model_output`.
 
     Attributes:
         sample: Factor of the noisy sample.
@@ -45,12 +45,12 @@ class DenoisedCoefficients(NamedTuple):
 
 
 class NoiseLevel(NamedTuple):
-    """How a noisy sample is made: `x_t = (signal * x0 + noise * noise_sample) / input_scale`.
+    """Rates of a noisy sample `x_t = (signal * x0 + noise * noise_sample) / input_scale`.
 
     Attributes:
         signal: Factor of the clean sample in what the net is given.
         noise: Factor of the noise in what the net is given.
-        input_scale: What the scheduler multiplies the noisy sample by for the net.
+        input_scale: Factor by which the scheduler multiplies the noisy sample for the net.
     """
 
     signal: float
@@ -59,7 +59,7 @@ class NoiseLevel(NamedTuple):
 
 
 class HasRates(Protocol):
-    """What a scheduler of one's own implements to take part in training, guidance, hooks and checks.
+    """Protocol of a scheduler of your own, which then serves training, guidance, hooks and checks.
 
     Its config says `prediction_type`: `"epsilon"`, `"v_prediction"`, `"sample"` or `"flow_prediction"`.
     """
@@ -70,17 +70,17 @@ class HasRates(Protocol):
 
 
 def denoised_coefficients(scheduler: Any, timestep: int | float | Tensor) -> DenoisedCoefficients:
-    """Say how a scheduler turns a noisy sample and a model output into a clean sample.
+    """Return the scalars by which a noisy sample and a model output make a clean sample.
 
-    A scheduler from elsewhere takes part by having a method `denoised_coefficients(timestep)` of its own, or
-    `signal_and_noise_rates(timestep)` (see `HasRates`), which are asked first.
+    A scheduler may have a method `denoised_coefficients(timestep)` of its own, or `signal_and_noise_rates(timestep)`
+    (see `HasRates`), which are called first.
 
     Args:
-        scheduler: After `set_timesteps`.
-        timestep: The one about to be passed to `scheduler.step`.
+        scheduler: Scheduler, after `set_timesteps`.
+        timestep: Timestep about to be passed to `scheduler.step`.
 
     Returns:
-        The two scalars.
+        Factors of the noisy sample and of the model output.
 
     Raises:
         TypeError: The scheduler is of no known family, or evaluates the net more than once a step.
@@ -110,8 +110,8 @@ def denoised_coefficients(scheduler: Any, timestep: int | float | Tensor) -> Den
             return DenoisedCoefficients(0.0, 1.0)
         case "epsilon" if signal == 0:
             raise ValueError(
-                f"epsilon says nothing of the clean sample at timestep {float(timestep):g}, where no signal is left; "
-                "use a schedule that ends above signal rate 0, or a net that predicts v"
+                f"epsilon does not determine the clean sample at timestep {float(timestep):g}, where no signal "
+                "is left; use a schedule that ends above signal rate 0, or a net that predicts v"
             )
         case "epsilon":
             return DenoisedCoefficients(scale / signal, -noise / signal)
@@ -128,7 +128,7 @@ def denoised_coefficients(scheduler: Any, timestep: int | float | Tensor) -> Den
 
 
 def prediction_type(scheduler: Any) -> str:
-    """What a scheduler takes a net's output for; flow matching schedulers have no such entry in their config.
+    """Return what a scheduler takes a net's output for; flow matching schedulers have no such entry in their config.
 
     Example:
         >>> prediction_type(DDIMScheduler()), prediction_type(FlowMatchEulerDiscreteScheduler())
@@ -138,11 +138,11 @@ def prediction_type(scheduler: Any) -> str:
 
 
 def noise_level(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
-    """Say how the noisy sample at a timestep of a sampling run is made.
+    """Return the rates of the noisy sample at a timestep of a sampling run.
 
     Args:
-        scheduler: After `set_timesteps`.
-        timestep: The one about to be passed to `scheduler.step`.
+        scheduler: Scheduler, after `set_timesteps`.
+        timestep: Timestep about to be passed to `scheduler.step`.
 
     Returns:
         Rates in what the net is given, and its scale.
@@ -163,11 +163,11 @@ def noise_level(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
 
 
 def signal_and_noise_rates(scheduler: Any, timestep: int | float | Tensor) -> tuple[float, float]:
-    """Say in which proportion a noisy sample holds signal and noise, scaled so that the squares sum to 1.
+    """Return the rates of signal and noise in a noisy sample, scaled so that their squares sum to 1.
 
     Args:
-        scheduler: After `set_timesteps`.
-        timestep: The one about to be passed to `scheduler.step`.
+        scheduler: Scheduler, after `set_timesteps`.
+        timestep: Timestep about to be passed to `scheduler.step`.
 
     Returns:
         Signal rate and noise rate.
@@ -181,7 +181,7 @@ def signal_and_noise_rates(scheduler: Any, timestep: int | float | Tensor) -> tu
 
 
 def step_position(scheduler: Any, timestep: int | float | Tensor) -> int:
-    """Index of a timestep in `scheduler.timesteps`, as the scheduler itself counts where it does."""
+    """Return the index of a timestep in `scheduler.timesteps`, as the scheduler counts where it does."""
     position = getattr(scheduler, "step_index", None)
     if position is None:
         position = getattr(scheduler, "begin_index", None)

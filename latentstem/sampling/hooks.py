@@ -1,9 +1,9 @@
-"""Editing the clean sample inside any sampler.
+"""Hooks that edit the clean sample at every step of any sampler.
 
-A hook sees `x0` and returns it edited. The edit goes back into the sampler as `output' = output + (x0' - x0) / B`
-(B of `latentstem.sampling.denoised`), exactly nothing where the hook changed nothing. That re-derives the noise, since
-`x_t` stays what it is. To keep the noise that the net predicted, the edit is added after the step instead, scaled by
-the signal rate arrived at: the DDIM update (Song et al. 2021, eq. 12) is linear in `x0` at fixed noise.
+A hook is called with `x0` and returns it edited. The edit goes back into the sampler as `output' = output + (x0' - x0)
+/ B` (B of `latentstem.sampling.denoised`), exactly nothing where the hook changed nothing. That re-derives the noise,
+since `x_t` stays what it is. To keep the noise that the net predicted, the edit is added after the step instead, scaled
+by the signal rate arrived at: the DDIM update (Song et al. 2021, eq. 12) is linear in `x0` at fixed noise.
 """
 
 import functools
@@ -24,15 +24,15 @@ NoiseMode = Literal["rederive", "keep"]
 
 @dataclass(frozen=True)
 class DenoisedStep:
-    """Where in the sampling run a hook is called.
+    """Step of the sampling run at which a hook is called.
 
     Attributes:
-        index: Number of the step, from 0.
+        index: Index of the step, from 0.
         total: Number of steps of the run.
-        timestep: The scheduler's timestep.
-        sample: The noisy sample, `(batch, channels, ...)`; not to be edited.
-        signal_rate: Share of signal in the noisy sample.
-        noise_rate: Share of noise; `signal_rate**2 + noise_rate**2 == 1`.
+        timestep: Timestep of the scheduler.
+        sample: Noisy sample, `(batch, channels, ...)`; not to be edited.
+        signal_rate: Factor of the clean sample in the noisy one.
+        noise_rate: Factor of the noise in the noisy sample; `signal_rate**2 + noise_rate**2 == 1`.
     """
 
     index: int
@@ -43,27 +43,27 @@ class DenoisedStep:
     noise_rate: float
 
     def is_within(self, start: float, stop: float) -> bool:
-        """Whether the step lies in a window given in fractions of the run, counted as diffusers' guiders count."""
+        """Return whether the step lies in a window in fractions of the run, counted as diffusers' guiders count."""
         return int(start * self.total) <= self.index < int(stop * self.total)
 
 
 class DenoisedHook(Protocol):
-    """Anything that edits the clean sample: called with it and the step, returns it edited.
+    """Protocol of a callable that edits the clean sample.
 
-    A hook may have an attribute `noise`, `"rederive"` or `"keep"`: what it wants where the caller does not say.
+    A hook may have an attribute `noise`, `"rederive"` or `"keep"`, which holds where the caller does not say.
     """
 
     def __call__(self, denoised: Tensor, step: DenoisedStep) -> Tensor:
-        """Returns the edited clean sample, float32, shaped as `denoised`."""
+        """Return the edited clean sample, float32, shaped like `denoised`."""
         ...
 
 
 class HookedStep(NamedTuple):
-    """What `step_from_denoised` returns.
+    """Output of `step_from_denoised`.
 
     Attributes:
-        result: What the scheduler returned.
-        denoised: The clean sample after all hooks.
+        result: Output of the scheduler's step.
+        denoised: Clean sample after all hooks.
     """
 
     result: Any
@@ -71,10 +71,10 @@ class HookedStep(NamedTuple):
 
 
 class Edits(NamedTuple):
-    """What hooks made of a clean sample.
+    """Edits of a clean sample by hooks.
 
     Attributes:
-        denoised: The clean sample after all hooks.
+        denoised: Clean sample after all hooks.
         rederive: Sum of the edits whose noise follows from the edited sample; None without such edits.
         keep: Sum of the edits that leave the predicted noise as it is; None without such edits.
     """
@@ -95,15 +95,16 @@ def edit_denoised(
     """Run hooks on a clean sample.
 
     Args:
-        hooks: Called in order, each on the result of the one before.
-        denoised: The clean sample, float32.
-        scheduler: After `set_timesteps`, for the place and the noise level of the step.
-        timestep: The one about to be passed to `scheduler.step`.
-        sample: The noisy sample.
-        noise: What to do with the noise; None asks each hook's own attribute `noise`, `"rederive"` if it has none.
+        hooks: Hooks that are called in order, each on the result of the one before.
+        denoised: Clean sample, float32.
+        scheduler: Scheduler, after `set_timesteps`, that says index and noise level of the step.
+        timestep: Timestep about to be passed to `scheduler.step`.
+        sample: Noisy sample.
+        noise: Treatment of the noise, `"rederive"` or `"keep"`; None is each hook's attribute `noise`, or `"rederive"`
+            if it has none.
 
     Returns:
-        The edited sample, and the edits by what becomes of the noise.
+        Edited sample, and the edits by their treatment of the noise.
 
     Raises:
         ValueError: `noise` is neither of the two.
@@ -137,17 +138,18 @@ def step_from_denoised(
 ) -> HookedStep:
     """Take one step of a scheduler from the clean sample, with hooks on it.
 
-    A scheduler with a method `step_from_denoised` takes it as it is; any other is given the model output that stands
-    for it, `(x0 - A * x_t) / B`.
+    A scheduler with a method `step_from_denoised` is given it as it is; any other is given the equivalent model output,
+    `(x0 - A * x_t) / B`.
 
     Args:
-        scheduler: After `set_timesteps`.
-        denoised: The predicted clean sample, after guidance, float32.
-        timestep: As for `scheduler.step`.
-        sample: The noisy sample.
-        hooks: Called in order, each on the result of the one before.
-        noise: What to do with the noise; None asks each hook's own attribute `noise`, `"rederive"` if it has none.
-        **kwargs: Passed on to the scheduler.
+        scheduler: Scheduler, after `set_timesteps`.
+        denoised: Predicted clean sample, after guidance, float32.
+        timestep: Timestep about to be passed to `scheduler.step`.
+        sample: Noisy sample.
+        hooks: Hooks that are called in order, each on the result of the one before.
+        noise: Treatment of the noise, `"rederive"` or `"keep"`; None is each hook's attribute `noise`, or `"rederive"`
+            if it has none.
+        **kwargs: Further arguments of the scheduler's step.
 
     Returns:
         The scheduler's result and the edited clean sample.
@@ -174,25 +176,26 @@ def step_from_denoised(
         return scheduler.step((target - a * sample) / b, timestep, sample, **kwargs)
 
     edits = edit_denoised(hooks, denoised, scheduler, timestep, sample, noise)
-    return HookedStep(_edited_step(step, denoised, edits, scheduler, timestep), edits.denoised)
+    return HookedStep(_step_with_edits(step, denoised, edits, scheduler, timestep), edits.denoised)
 
 
 @contextmanager
 def on_denoised(scheduler: Any, *hooks: DenoisedHook, noise: NoiseMode | None = None) -> Iterator[None]:
-    """Runs hooks on the clean sample inside any pipeline that calls `scheduler.step`, diffusers' own included.
+    """Run hooks on the clean sample inside any pipeline that calls `scheduler.step`, diffusers' own included.
 
     Inside the context, the scheduler's `step` calls the hooks; its signature stays as it was, and after the context,
     also after an exception, it is what it was before. Contexts nest; the inner one's hooks come first. A pipeline that
     copies its scheduler is out of reach.
 
     Args:
-        scheduler: The scheduler that the pipeline uses, `pipe.scheduler`.
-        *hooks: Called in order after guidance, each on the result of the one before.
-        noise: `"rederive"`: the noise follows from the edited clean sample. `"keep"`: it stays what the net predicted,
-            so the edit acts earlier and harder; DDIM-type schedulers only. None: what each hook says of itself.
+        scheduler: Scheduler that the pipeline uses, `pipe.scheduler`.
+        *hooks: Hooks that are called in order after guidance, each on the result of the one before.
+        noise: Treatment of the noise. `"rederive"` computes it from the edited clean sample; `"keep"` leaves it as the
+            net predicted it, so that the edit acts earlier and more strongly, with DDIM-type schedulers only. None is
+            each hook's attribute `noise`.
 
     Raises:
-        TypeError: In `step`, where the scheduler is not supported.
+        TypeError: The scheduler is not supported; raised by its `step`.
         ValueError: `noise` is neither of the two.
 
     Example:
@@ -215,26 +218,26 @@ def on_denoised(scheduler: Any, *hooks: DenoisedHook, noise: NoiseMode | None = 
         edits = edit_denoised(hooks, denoised, scheduler, timestep, sample, noise)
         if edits.rederive is not None:
             model_output = (model_output.float() + edits.rederive / b).to(model_output.dtype)
-        return _edited_step(
+        return _step_with_edits(
             lambda _: step(model_output, timestep, sample, **kwargs), denoised, edits, scheduler, timestep
         )
 
     def on_sample(step: Callable[..., Any], denoised: Tensor, timestep: Any, sample: Tensor, **kwargs: Any) -> Any:
         edits = edit_denoised(hooks, denoised, scheduler, timestep, sample, noise)
-        return _edited_step(
+        return _step_with_edits(
             lambda target: step(target, timestep, sample, **kwargs), denoised, edits, scheduler, timestep
         )
 
     with ExitStack() as stack:
-        stack.enter_context(_wrapped(scheduler, "step", on_output))
+        stack.enter_context(_wrap_method(scheduler, "step", on_output))
         if hasattr(scheduler, "step_from_denoised"):
-            stack.enter_context(_wrapped(scheduler, "step_from_denoised", on_sample))
+            stack.enter_context(_wrap_method(scheduler, "step_from_denoised", on_sample))
         yield
 
 
 @contextmanager
-def _wrapped(scheduler: Any, name: str, around: Callable[..., Any]) -> Iterator[None]:
-    """Within the context, `around` is called with the method and its arguments in place of the method."""
+def _wrap_method(scheduler: Any, name: str, around: Callable[..., Any]) -> Iterator[None]:
+    """Call `around` with a method and its arguments in place of the method, within the context."""
     before = getattr(scheduler, name)
     was_wrapped = name in vars(scheduler)
     signature = inspect.signature(before)
@@ -259,7 +262,7 @@ def _wrapped(scheduler: Any, name: str, around: Callable[..., Any]) -> Iterator[
             delattr(scheduler, name)
 
 
-def _edited_step(
+def _step_with_edits(
     step: Callable[[Tensor], Any], denoised: Tensor, edits: Edits, scheduler: Any, timestep: int | float | Tensor
 ) -> Any:
     """Step from a clean sample with those edits whose noise is re-derived; add the others after the step."""
@@ -267,7 +270,7 @@ def _edited_step(
     if edits.keep is None:
         return step(target)
     arrival = _previous_signal_rate(scheduler, timestep)
-    return _shifted(step(target), arrival * edits.keep, edits.keep)
+    return _shift(step(target), arrival * edits.keep, edits.keep)
 
 
 def _previous_signal_rate(scheduler: Any, timestep: int | float | Tensor) -> float:
@@ -283,8 +286,8 @@ def _previous_signal_rate(scheduler: Any, timestep: int | float | Tensor) -> flo
     )
 
 
-def _shifted(result: Any, sample_shift: Tensor, denoised_shift: Tensor) -> Any:
-    """The result of a DDIM step, tuple or dataclass, with its two tensors moved."""
+def _shift(result: Any, sample_shift: Tensor, denoised_shift: Tensor) -> Any:
+    """Return the result of a DDIM step, tuple or dataclass, with its two tensors moved."""
     previous, original = (result[0], result[1])
     previous = (previous.float() + sample_shift).to(previous.dtype)
     original = (original.float() + denoised_shift).to(original.dtype)

@@ -1,4 +1,4 @@
-"""What a denoiser is trained to predict, and on which noise levels, read from the scheduler that it will serve.
+"""Training objectives of a denoiser: noise levels and targets, read from the scheduler that it will serve.
 
 With clean samples `x`, noise `n` and the scheduler's rates `a, b` at a timestep, the net is given `a x + b n`, and the
 target is
@@ -10,7 +10,7 @@ target is
 | sample | `x` | |
 | flow_prediction | `n - x` | Lipman et al. 2023, arXiv 2210.02747; deblending: Heitz et al. 2023, arXiv 2305.03486 |
 
-One loop trains them all: diffusers' DDIM and DDPM families, flow matching, and schedulers of one's own with a method
+One loop trains them all: diffusers' DDIM and DDPM families, flow matching, and any scheduler with a method
 `signal_and_noise_rates`.
 """
 
@@ -24,18 +24,18 @@ from torch import Tensor
 from latentstem.sampling.denoised import noise_level, prediction_type
 
 COMPARED_TIMESTEPS = 17
-"""How many timesteps, evenly spaced over the schedule, tell whether two schedules are the same."""
+"""Number of timesteps, evenly spaced over the schedule, at which two schedules are compared."""
 
 RATE_TOLERANCE = 5e-4
-"""Greatest difference of rates between schedules that count as the same: solvers round their timesteps."""
+"""Greatest difference of rates between schedules that count as equal: solvers round their timesteps."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Noise levels and targets of a training.
+    """Draw the noise levels and compute the targets of a training.
 
     Args:
-        scheduler: The scheduler to train for.
+        scheduler: Scheduler to train for.
 
     Example:
         >>> from diffusers import FlowMatchEulerDiscreteScheduler
@@ -58,8 +58,8 @@ class Objective:
         """Draw timesteps whose density grows as a power of the timestep.
 
         Args:
-            batch: How many.
-            noise_emphasis: The power; 0 draws all timesteps alike.
+            batch: Number of timesteps.
+            noise_emphasis: Power of the timestep by which the density grows; 0 draws all timesteps alike.
 
         Returns:
             `(batch,)`: integers from 0 to `num_train_timesteps - 1`; floats up to `num_train_timesteps` where the
@@ -70,12 +70,12 @@ class Objective:
         return timesteps if _is_continuous(self.scheduler) else timesteps.long().clamp(max=total - 1)
 
     def add_noise(self, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Make what the net is given.
+        """Mix clean samples with noise.
 
         Args:
             clean: Clean samples, `(batch, ...)`.
             noise: Noise of deviation 1, shaped like `clean`.
-            timesteps: `(batch,)`.
+            timesteps: Timesteps, `(batch,)`.
 
         Returns:
             Noisy samples, shaped like `clean`.
@@ -84,12 +84,15 @@ class Objective:
         return signal * clean + noise_rate * noise
 
     def target(self, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Return what the net is to predict, shaped like `clean`.
+        """Compute what the net is to predict.
 
         Args:
             clean: Clean samples, `(batch, ...)`.
-            noise: The noise that was mixed in, shaped like `clean`.
-            timesteps: `(batch,)`.
+            noise: Noise that was mixed in, shaped like `clean`.
+            timesteps: Timesteps, `(batch,)`.
+
+        Returns:
+            Target, shaped like `clean`.
 
         Raises:
             ValueError: The scheduler's prediction type is not in the table.
@@ -116,19 +119,19 @@ class Objective:
 
 
 def training_rates(scheduler: Any, timesteps: Tensor) -> tuple[Tensor, Tensor]:
-    """Factors of clean sample and noise in what a net is given, at any timesteps of the schedule.
+    """Return the factors of clean sample and noise in what a net is given, at any timesteps of the schedule.
 
-    Unlike `latentstem.sampling.denoised.noise_level`, it knows of no sampling run.
+    Unlike `latentstem.sampling.denoised.noise_level`, it needs no sampling run.
 
     Args:
-        scheduler: Whose schedule.
-        timesteps: From 0 to `num_train_timesteps`, of any shape.
+        scheduler: Scheduler that has the schedule.
+        timesteps: Timesteps from 0 to `num_train_timesteps`, of any shape.
 
     Returns:
         Signal rates and noise rates, float32, shaped like `timesteps`.
 
     Raises:
-        TypeError: The scheduler keeps no schedule over timesteps that is known.
+        TypeError: The scheduler has no known schedule over timesteps.
 
     Example:
         >>> from diffusers import FlowMatchEulerDiscreteScheduler
@@ -151,13 +154,13 @@ def training_rates(scheduler: Any, timesteps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def add_noise_for_step(scheduler: Any, clean: Tensor, noise: Tensor, timestep: int | float | Tensor) -> Tensor:
-    """Make the noisy sample from which a sampling run can begin at a timestep.
+    """Mix the noisy sample from which a sampling run can begin at a timestep.
 
     Args:
-        scheduler: After `set_timesteps`.
+        scheduler: Scheduler, after `set_timesteps`.
         clean: Clean samples, `(batch, ...)`.
         noise: Noise of deviation 1, shaped like `clean`.
-        timestep: The one about to be passed to `scheduler.step`.
+        timestep: Timestep about to be passed to `scheduler.step`.
 
     Returns:
         Noisy samples at the scheduler's scale.
@@ -167,16 +170,16 @@ def add_noise_for_step(scheduler: Any, clean: Tensor, noise: Tensor, timestep: i
 
 
 def schedule_of(scheduler: Any) -> dict[str, Any]:
-    """The schedule a net is trained on, in numbers that a config can hold.
+    """Describe a schedule in numbers that a config can hold.
 
     Args:
-        scheduler: That it is trained with.
+        scheduler: Scheduler that a net is trained with.
 
     Returns:
         `num_train_timesteps`, `prediction_type`, and `signal_rates` and `noise_rates` at `COMPARED_TIMESTEPS` of them.
 
     Raises:
-        TypeError: The scheduler keeps no schedule over timesteps that is known.
+        TypeError: The scheduler has no known schedule over timesteps.
     """
     total = scheduler.config["num_train_timesteps"]
     signal, noise = training_rates(scheduler, torch.linspace(0, total - 1, COMPARED_TIMESTEPS).round())
@@ -192,11 +195,11 @@ def check_schedule(scheduler: Any, trained: Mapping[str, Any]) -> None:
     """Refuse a scheduler whose noise levels or predictions are not those that a net was trained with.
 
     Args:
-        scheduler: To sample with.
-        trained: As `schedule_of` returns it.
+        scheduler: Scheduler to sample with.
+        trained: Schedule of the training, as `schedule_of` returns it.
 
     Raises:
-        TypeError: The scheduler keeps no schedule over timesteps that is known.
+        TypeError: The scheduler has no known schedule over timesteps.
         ValueError: The schedules differ; the message says how to build one that fits.
 
     Example:
@@ -229,7 +232,7 @@ def check_schedule(scheduler: Any, trained: Mapping[str, Any]) -> None:
 
 
 def _is_continuous(scheduler: Any) -> bool:
-    """Whether timesteps are noise rates times `num_train_timesteps`, whole or not, as in flow matching."""
+    """Return whether timesteps are noise rates times `num_train_timesteps`, whole or not, as in flow matching."""
     return not hasattr(scheduler, "signal_and_noise_rates") and (
         scheduler.config.get("use_flow_sigmas", False) or prediction_type(scheduler) == "flow_prediction"
     )

@@ -1,8 +1,8 @@
-"""A net over overlapping windows of a long sequence, blended into one prediction at every step.
+"""Predictions over overlapping windows of a long sequence, blended at every step (MultiDiffusion, arXiv 2302.08113).
 
-Attention costs the square of the length, and a net may not be at home in lengths far beyond those it was trained on.
-Windows bound both. They are blended at every step and not once at the end (as in MultiDiffusion, Bar-Tal et al. 2023),
-so neighbours agree on what they share long before anything is decided. Two predictions for the same noisy sample give
+Attention costs the square of the length, and a net may fail at lengths far beyond those of its training; windows bound
+both. They are blended at every step and not once at the end (Bar-Tal et al. 2023), so that neighbours agree on their
+overlap early in the sampling. Two predictions for the same noisy sample give
 clean samples `A * x_t + B * output` with the same A and B: a weighted mean of outputs, the weights of which sum to
 one, is that of the clean samples.
 """
@@ -16,11 +16,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class OverlappingWindows:
-    """How a sequence is cut, and put together again.
+    """Cut a sequence into overlapping windows, and blend predictions for them.
 
     Args:
-        frames: Length of a window.
-        overlap: Frames that two neighbours share, over which one fades into the other; at most half of `frames`.
+        frames: Length of a window in frames.
+        overlap: Number of frames of the overlap of two windows, over which they are crossfaded; at most half of
+            `frames`.
 
     Raises:
         ValueError: The lengths do not fit each other.
@@ -44,7 +45,7 @@ class OverlappingWindows:
             )
 
     def spans(self, length: int) -> list[slice]:
-        """Places of the windows over a sequence of `length` frames; one where it is no longer than a window."""
+        """Return the windows over a sequence of `length` frames; one where it is no longer than a window."""
         starts = range(0, max(1, length - self.overlap), self.frames - self.overlap)
         return [slice(start, min(start + self.frames, length)) for start in starts]
 
@@ -52,24 +53,24 @@ class OverlappingWindows:
         """Evaluate window by window and blend.
 
         Args:
-            predict: From the place of a window to its prediction, `(..., frames of the window)`.
-            length: Frames of the sequence.
+            predict: Function from the slice of a window to its prediction, `(..., frames of the window)`.
+            length: Number of frames of the sequence.
 
         Returns:
-            `(..., length)`; where one window covers the sequence, its very prediction.
+            Blended prediction `(..., length)`; where one window covers the sequence, the prediction for it.
         """
         spans = self.spans(length)
         first = predict(spans[0])
         if len(spans) == 1:
             return first
         blended = first.new_zeros(*first.shape[:-1], length)
-        for number, span in enumerate(spans):
-            prediction = first if number == 0 else predict(span)
+        for index, span in enumerate(spans):
+            prediction = first if index == 0 else predict(span)
             blended[..., span] += prediction * self._weights(span, length).to(prediction)
         return blended
 
     def _weights(self, span: slice, length: int) -> Tensor:
-        """One over the window, rising and falling linearly where it meets a neighbour."""
+        """Return weights of one, rising and falling linearly where the window overlaps another."""
         weights = torch.ones(span.stop - span.start)
         if not self.overlap:
             return weights

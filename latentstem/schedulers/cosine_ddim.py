@@ -32,7 +32,7 @@ class CosineDDIMSchedulerOutput(BaseOutput):
 
 
 def _betas(num_train_timesteps: int, max_signal_rate: float, min_signal_rate: float) -> list[float]:
-    """Betas whose `cumprod(1 - beta)` is the squared cosine of angles evenly spaced between the two rates."""
+    """Compute betas whose `cumprod(1 - beta)` is the squared cosine of angles evenly spaced between the two rates."""
     angles = torch.linspace(
         math.acos(max_signal_rate), math.acos(min_signal_rate), num_train_timesteps, dtype=torch.float64
     )
@@ -42,7 +42,7 @@ def _betas(num_train_timesteps: int, max_signal_rate: float, min_signal_rate: fl
 
 
 def _signal_rates(betas: list[float]) -> tuple[float, float]:
-    """First and last signal rate of betas, to the digits that a product of a thousand factors keeps."""
+    """Return the first and last signal rate of betas, to the digits that a product of a thousand factors keeps."""
     signal = (1 - torch.tensor(betas, dtype=torch.float64)).cumprod(0).sqrt()
     return float(f"{signal[0]:.12g}"), float(f"{signal[-1]:.12g}")
 
@@ -50,29 +50,32 @@ def _signal_rates(betas: list[float]) -> tuple[float, float]:
 class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
     """DDIM on a cosine schedule whose config diffusers' own schedulers read.
 
-    `DDIMScheduler.from_config(scheduler.config)`, and likewise `DPMSolverMultistepScheduler` and
-    `UniPCMultistepScheduler`, have the very same `alphas_cumprod`: a net trained with this one serves them all. Unlike
-    stock DDIM it ends exactly at noise zero for any number of steps, not only for divisors of `num_train_timesteps`.
+    `DDIMScheduler`, `DPMSolverMultistepScheduler` and `UniPCMultistepScheduler`, built by
+    `from_config(scheduler.config)`, have exactly its `alphas_cumprod`: a net trained with this one serves them all.
+    Unlike stock DDIM it ends exactly at noise zero for any number of steps, not only for divisors of
+    `num_train_timesteps`.
 
     Args:
-        num_train_timesteps: Length of the schedule. 1024 has many divisors, which stock DDIM needs.
-        max_signal_rate: Signal rate at timestep 0, below 1. None: that of `trained_betas`, or 0.999 without.
-        min_signal_rate: Signal rate at the last timestep, above 0: a rate of 0 leaves epsilon undefined. None: that of
+        num_train_timesteps: Length of the schedule in timesteps. 1024 has many divisors, which stock DDIM needs.
+        max_signal_rate: Signal rate at timestep 0, below 1; None takes that of `trained_betas`, or 0.999 without.
+        min_signal_rate: Signal rate at the last timestep, above 0, where epsilon would be undefined; None takes that of
             `trained_betas`, or 0.02 without.
-        prediction_type: What the net predicts: `"v_prediction"`, `"epsilon"` or `"sample"`.
-        trained_betas: The schedule as the config holds it, for other schedulers to read; None computes it from the
-            rates. Given together they must agree.
-        clip_sample: False: latents are unbounded. Stored because the default of stock DDIM is True.
-        set_alpha_to_one: True: the last step ends at noise zero. Stored for other schedulers to read.
-        timestep_spacing: `"trailing"`: the first step is taken at full noise. Stored for other schedulers to read.
+        prediction_type: Target that the net predicts: `"v_prediction"`, `"epsilon"` or `"sample"`.
+        trained_betas: Schedule as the config holds it, for other schedulers to read; None computes it from the rates.
+            Rates that are given too must agree with it.
+        clip_sample: False, because latents are unbounded. Stored because the default of stock DDIM is True.
+        set_alpha_to_one: True, because the last step ends at noise zero. Stored for other schedulers to read.
+        timestep_spacing: `"trailing"`, because the first step is taken at full noise. Stored for other schedulers to
+            read.
 
     Attributes:
-        max_signal_rate: The greatest signal rate. Not in the config, which says it in `trained_betas`: other schedulers
+        max_signal_rate: Greatest signal rate. The config holds it as `trained_betas` only, because other schedulers
             warn of keys that they do not know.
-        min_signal_rate: The least signal rate.
+        min_signal_rate: Least signal rate.
 
     Raises:
-        ValueError: Rates out of order, an unknown prediction type, or a stored value other than the ones above.
+        ValueError: The rates are out of order, the prediction type is unknown, or a stored value differs from the
+            above.
 
     Example:
         >>> import torch
@@ -147,11 +150,11 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         return self.config["num_train_timesteps"]
 
     def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None) -> None:
-        """Chooses the timesteps of a sampling run, evenly spaced and ending before timestep 0 with noise left to take.
+        """Choose the timesteps of a sampling run, evenly spaced from full noise down.
 
         Args:
             num_inference_steps: Number of steps, 1 to `num_train_timesteps`.
-            device: Where `timesteps` is put.
+            device: Device of `timesteps`; None is the CPU.
 
         Raises:
             ValueError: The number of steps is out of range.
@@ -167,17 +170,17 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         self.timesteps = timesteps.to(device)
 
     def scale_model_input(self, sample: Tensor, timestep: int | Tensor | None = None) -> Tensor:
-        """Returns the sample as it is; other schedulers scale it here."""
+        """Return the sample as it is; other schedulers scale it here."""
         return sample
 
     def previous_signal_rate(self, timestep: int | Tensor) -> float:
-        """Signal rate of the sample that `step` returns when taken at `timestep`.
+        """Return the signal rate of the sample that `step` returns when taken at a timestep.
 
         Args:
-            timestep: One of `timesteps`.
+            timestep: Timestep at which `step` is taken, one of `timesteps`.
 
         Returns:
-            The rate, in (0, 1]; 1 after the last step.
+            Signal rate, in (0, 1]; 1 after the last step.
 
         Raises:
             ValueError: `set_timesteps` has not been called, or `timestep` is not one of `timesteps`.
@@ -199,15 +202,15 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         generator: torch.Generator | list[torch.Generator] | None = None,
         return_dict: bool = True,
     ) -> CosineDDIMSchedulerOutput | tuple[Tensor, Tensor]:
-        """Takes one step towards the data (arXiv 2010.02502, eq. 12; the added noise is eq. 16).
+        """Take one step towards the data (arXiv 2010.02502, eq. 12; the added noise is eq. 16).
 
         Args:
-            model_output: What the net returned, shaped as `sample`.
-            timestep: One of `timesteps`.
-            sample: The noisy sample that the net was given.
-            eta: 0 is deterministic, 1 adds as much noise as DDPM.
-            generator: Of the added noise, or one generator an item; unused at `eta=0`.
-            return_dict: False returns a tuple.
+            model_output: Output of the net, shaped like `sample`.
+            timestep: Timestep of the sample, one of `timesteps`.
+            sample: Noisy sample that the net was given.
+            eta: Fraction of DDPM's noise that is added: 0 is deterministic, 1 adds as much as DDPM.
+            generator: Generator of the added noise, or one an item; unused at `eta=0`.
+            return_dict: Whether to return the output class or a tuple.
 
         Returns:
             `prev_sample` and `pred_original_sample`.
@@ -240,12 +243,12 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         """Take one step from the clean sample, where guidance or hooks have it already, as `step` does.
 
         Args:
-            denoised: The clean sample, shaped as `sample`.
-            timestep: One of `timesteps`.
-            sample: The noisy sample that the net was given.
-            eta: 0 is deterministic, 1 adds as much noise as DDPM.
-            generator: Of the added noise, or one generator an item; unused at `eta=0`.
-            return_dict: False returns a tuple.
+            denoised: Clean sample, shaped like `sample`.
+            timestep: Timestep of the sample, one of `timesteps`.
+            sample: Noisy sample that the net was given.
+            eta: Fraction of DDPM's noise that is added: 0 is deterministic, 1 adds as much as DDPM.
+            generator: Generator of the added noise, or one an item; unused at `eta=0`.
+            return_dict: Whether to return the output class or a tuple.
 
         Returns:
             `prev_sample` and `pred_original_sample`.
@@ -282,10 +285,10 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         return CosineDDIMSchedulerOutput(prev_sample=previous, pred_original_sample=original)
 
     def signal_and_noise_rates(self, timestep: int | float | Tensor) -> tuple[Tensor, Tensor]:
-        """Factors of clean sample and noise in the noisy sample; their squares sum to 1.
+        """Return the factors of clean sample and noise in the noisy sample; their squares sum to 1.
 
         Args:
-            timestep: Integers from 0 to `num_train_timesteps - 1`, of any shape.
+            timestep: Timesteps, integers from 0 to `num_train_timesteps - 1`, of any shape.
 
         Returns:
             Signal rates and noise rates, float64, shaped like `timestep`.
@@ -295,12 +298,12 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         return alpha.sqrt(), (1 - alpha).sqrt()
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Mixes clean samples with noise: `signal * original + noise_rate * noise`.
+        """Mix clean samples with noise: `signal * original + noise_rate * noise`.
 
         Args:
-            original_samples: `(batch, ...)`.
-            noise: Shaped as `original_samples`.
-            timesteps: `(batch,)` or `(1,)`, integers from 0 to `num_train_timesteps - 1`.
+            original_samples: Clean samples, `(batch, ...)`.
+            noise: Noise of deviation 1, shaped like `original_samples`.
+            timesteps: Timesteps `(batch,)` or `(1,)`, integers from 0 to `num_train_timesteps - 1`.
 
         Returns:
             The noisy samples, in the dtype of `original_samples`.
@@ -309,15 +312,15 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         return signal * original_samples + noise_rate * noise
 
     def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """The training target of a velocity net, `signal * noise - noise_rate * sample`.
+        """Return the training target of a velocity net, `signal * noise - noise_rate * sample`.
 
         Args:
             sample: Clean samples, `(batch, ...)`.
-            noise: The noise mixed in, shaped as `sample`.
-            timesteps: `(batch,)` or `(1,)`, integers from 0 to `num_train_timesteps - 1`.
+            noise: Noise that was mixed in, shaped like `sample`.
+            timesteps: Timesteps `(batch,)` or `(1,)`, integers from 0 to `num_train_timesteps - 1`.
 
         Returns:
-            The velocity, shaped as `sample`.
+            Velocity, shaped like `sample`.
         """
         signal, noise_rate = self._rates_like(sample, timesteps)
         return signal * noise - noise_rate * sample

@@ -20,7 +20,7 @@ def tone(frequency, weights, samples=RATE // 2):
 @settings(deadline=None, max_examples=25)
 @given(st.floats(28.0, 600.0), st.lists(st.floats(0.05, 1.0), min_size=2, max_size=7))
 def test_tones_have_their_pitch_to_a_few_cents(frequency, overtones):
-    """Tones with a fundamental: where the odd partials hold less power than the threshold, YIN hears the octave."""
+    """Tones with a fundamental: where the odd partials hold less power than the threshold, YIN finds the octave."""
     found = yin(tone(frequency, [1.0, *overtones])[None], RATE, HOP)[0, 6:-6]
     assert (found > 0).all()
     assert 1200 * np.abs(np.log2(found.numpy() / frequency)).max() < 5

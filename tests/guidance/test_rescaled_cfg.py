@@ -16,7 +16,7 @@ def run(guider, cond, uncond, index=0, total=10):
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
-def test_is_its_functional_twins(per_channel):
+def test_equals_the_two_functions(per_channel):
     cond, uncond = torch.randn(2, 2, 3, 9)
     guider = RescaledClassifierFreeGuidance(3.0, 0.4, per_channel=per_channel)
     output, branches = run(guider, cond, uncond)
@@ -53,11 +53,11 @@ def test_saves_loads_and_copies_with_overrides(tmp_path):
 
 
 def test_does_not_say_at_every_construction_that_guiders_are_experimental(caplog):
-    heard = []
+    logged = []
 
     class Listener(logging.Handler):
         def emit(self, record):
-            heard.append(record.getMessage())
+            logged.append(record.getMessage())
 
     logger, listener = logging.getLogger("diffusers.guiders.guider_utils"), Listener()
     logger.addHandler(listener)
@@ -67,7 +67,7 @@ def test_does_not_say_at_every_construction_that_guiders_are_experimental(caplog
             logger.warning("something else")
     finally:
         logger.removeHandler(listener)
-    assert heard == ["something else"]
+    assert logged == ["something else"]
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_statistics_of_another_autoencoder_are_used(build_pipeline):
 def test_an_autoencoder_with_another_hop_than_it_says_is_refused():
     autoencoder = oobleck()
     autoencoder.register_to_config(hop_length=32)
-    with pytest.raises(ValueError, match="makes 62 frames of 4000 samples, expected 125"):
+    with pytest.raises(ValueError, match="returns 62 frames for 4000 samples, expected 125"):
         encode_audio(autoencoder, 0.1 * torch.randn(1, 1, 4000))
 
 

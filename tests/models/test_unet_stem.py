@@ -1,4 +1,4 @@
-"""The denoiser: every length, no leaks, the mix heard, saved and adapted without loss, within its budget."""
+"""The denoiser: every length, no leaks, conditioned on the mix, saved and adapted without loss, within its budget."""
 
 import json
 from unittest.mock import Mock
@@ -90,7 +90,7 @@ def test_attention_reaches_the_whole_sequence_and_knows_positions():
     assert not torch.allclose(unet(noisy, 7, {"mix": mix}).sample, plain, atol=1e-4)
 
 
-def test_the_mix_is_heard():
+def test_the_prediction_depends_on_the_mix():
     unet = tiny()
     noisy, mix = noisy_and_mix()
     right, swapped = unet(noisy, 7, {"mix": mix}).sample, unet(noisy, 7, {"mix": mix.flip(0)}).sample

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.profiler import ProfilerActivity, profile
 
 from latentstem.nn import SelfAttention1D, biased_attention
-from latentstem.nn.attention import WRITTEN_OUT, _add_table
+from latentstem.nn.attention import DENSE_FRAMES, _add_table
 
 
 def looped_attention(query, key, value, table):
@@ -108,7 +108,7 @@ def test_flex_attention_reads_the_same_bias():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("length", [5, 128, 323, WRITTEN_OUT + 100])
+@pytest.mark.parametrize("length", [5, 128, 323, DENSE_FRAMES + 100])
 def test_cuda_equals_the_cpu(length):
     query, key, value, table = random_case(2, 4, length, 32, torch.float32)
     out = biased_attention(query.cuda(), key.cuda(), value.cuda(), table.cuda())

@@ -25,7 +25,7 @@ def amplitudes(module):
 
 
 def silenced(module):
-    """The bank with nothing said, whatever the hidden states: no pitch preferred, no partial and no noise heard."""
+    """A bank whose output does not depend on the hidden states: no pitch preferred, no partial and no noise."""
     with torch.no_grad():
         for part, bias in ((module.pitch, 0.0), (module.partial, -80.0), (module.noise, -80.0)):
             part.weight.zero_()

@@ -1,8 +1,8 @@
 """Parts of latentstem in another generator: a small transformer that generates curves.
 
 `DynamicPositionBias` with `biased_attention` gives the positions: trained on curves of 64 points, the transformer
-generates curves of 256. `StyleGrounding` with `on_denoised` moves the mean of its curves to that of another curve, with a
-scheduler of diffusers and without further training. It takes seconds.
+generates curves of 256. `StyleGrounding` with `on_denoised` moves the mean of its curves to that of another curve, with
+a scheduler of diffusers and without further training. It takes seconds.
 """
 
 import torch

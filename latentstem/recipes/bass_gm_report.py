@@ -32,7 +32,7 @@ def compare_losses(recipe: Recipe) -> list[dict[str, Any]]:
         Rows with "training", "loss", "before" and "after".
     """
     set_seed(SEED)
-    rows = _autoencoder_losses(recipe)
+    rows = autoencoder_losses(recipe, timbre_pairs(recipe.validation), recipe.validation_songs)
     pipe = StemAccompanimentPipeline.from_pretrained(recipe.trained("unet"))
     latents = cache_latents(
         recipe.validation,
@@ -53,13 +53,21 @@ def compare_losses(recipe: Recipe) -> list[dict[str, Any]]:
     return [*rows, reranker_losses(recipe, latents)]
 
 
-def _autoencoder_losses(recipe: Recipe) -> list[dict[str, Any]]:
+@torch.no_grad()
+def autoencoder_losses(recipe: Recipe, pairs: Path, crops: int) -> list[dict[str, Any]]:
+    """Compute the losses of the autoencoder before and after each of its two trainings.
+
+    Args:
+        recipe: Options of the recipe, after its trainings.
+        pairs: Folder of timbre pairs to compute them on.
+        crops: Number of random crops of the folder.
+
+    Returns:
+        Rows as those of `compare_losses`.
+    """
     untrained = AutoencoderSpectral(**(recipe.autoencoder or {}))
-    folder = StemFolder(timbre_pairs(recipe.validation), recipe.target)
-    crops = StemCrops(folder, 24 * untrained.config["hop_length"], seed=0)
-    partners, stems = (
-        torch.stack(part) for part in zip(*(crops[index] for index in range(recipe.validation_songs)), strict=True)
-    )
+    items = StemCrops(StemFolder(pairs, recipe.target), 24 * untrained.config["hop_length"], seed=0)
+    partners, stems = (torch.stack(part) for part in zip(*(items[index] for index in range(crops)), strict=True))
     untrained.set_background(stems)
     nets: tuple[Any, ...] = (
         untrained.eval(),

@@ -1,104 +1,178 @@
-"""The figures that README and the model card show, as Markdown tables, from the reports in `results/`.
+"""README's tables of results, written from the reports in `benchmarks/results`.
 
-Run it as `python -m benchmarks.readme_tables` after the benchmarks, and paste what it prints.
+    python -m benchmarks.readme_tables           # rewrite the tables in README.md
+    python -m benchmarks.readme_tables --check   # exit code 1 where README.md and the reports differ
+
+A table stands in README.md between the comments `<!-- table: NAME -->` and `<!-- end -->`; its figures are those of the
+committed JSON and of nothing else.
 """
 
+import difflib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-RESULTS = Path(__file__).resolve().parent / "results"
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+README, RESULTS = ROOT / "README.md", ROOT / "benchmarks" / "results"
+
+COLUMNS = {
+    "generated": "generated",
+    "true bass": "true bass",
+    "another player's bass": "second bass of the composer",
+    "generated, swapped mix": "generated, swapped mix",
+    "copy of the mix's low end": "low end of the mix",
+    "nearest training bass": "nearest training bass",
+}
+"""Row of `accompaniment.json` -> column of the table of fit."""
+METRICS = {
+    "chord_share": "chord share",
+    "root_on_downbeat": "root on downbeat",
+    "onset_f1": "onset F1",
+    "voiced_ratio": "voiced frames, over those of the true bass",
+}
+STYLES = {
+    "no style": "no style",
+    "whole mean, strength 0.5": "strength 0.5",
+    "whole mean, strength 1": "strength 1",
+}
+"""Case of `style_grounding.json` -> column of the table of styles."""
+STYLE_METRICS = {
+    "latent_movement": "movement of the mean latent towards the reference",
+    "timbre_movement": "movement of the MFCCs towards the reference",
+    "nearest": "instrument found by the nearest mean latent",
+    "named": "instrument found by a classifier of MFCCs",
+    "chord_share": "chord share",
+}
+PEERS = {"EnCodec 24 kHz": "encodec-24k", "music2latent": "music2latent", "Oobleck": "oobleck"}
+
+Results = Callable[[str], Mapping[str, Any]]
+"""Name of a benchmark -> the figures of its report."""
 
 
-def main() -> None:
-    harmony, style, guidance, codec, pairs = (
-        json.loads((RESULTS / f"{name}.json").read_text())
-        for name in ("accompaniment", "style_grounding", "guidance_std", "reconstruction", "retrieval")
-    )
-    rows = harmony["figures"]["rows"]
-    true, trip, made, swapped = (
-        rows[name] for name in ("true bass", "round trip of it", "generated", "generated, swapped mix")
-    )
-    player, copy, near = (
-        rows[name] for name in ("another player's bass", "copy of the mix's low end", "nearest training bass")
-    )
-    less = harmony["figures"]["generated_less"]["generated, swapped mix"]
-    cases = style["figures"]["cases"]
-    plain, mean = (cases[name] for name in ("no style", "whole mean, strength 1"))
-    basses = pairs["figures"]["basses"]
-    trips = codec["figures"]["groups"]["all"]
-    scale = guidance["settings"]["guidance_scale"]
-    table = [
-        ("chord share: voiced frames whose pitch class is in the chord", [made["chord_share"]]),
-        ("the same, true bass / its round trip", [true["chord_share"], trip["chord_share"]]),
-        ("generated less the same basses held against other songs", [less["chord_share"]]),
-        ("voiced frames over the true bass's", [made["voiced_ratio"]]),
-        ("root on downbeats, generated / true bass", [made["root_on_downbeat"], true["root_on_downbeat"]]),
-        ("the same, low end of the mix / nearest training bass", [copy["root_on_downbeat"], near["root_on_downbeat"]]),
-        ("onset F1 against the true bass, generated / swapped", [made["onset_f1"], swapped["onset_f1"]]),
-        ("the same, low end of the mix / nearest training bass", [copy["onset_f1"], near["onset_f1"]]),
-        ("the same, true bass / another player's bass to the same song", [true["onset_f1"], player["onset_f1"]]),
-        (
-            "mixes of 25 in one band of tempos whose own bass a judge finds, generated / true",
-            [
-                basses["generated"]["top_1"],
-                basses["true bass"]["top_1"],
-            ],
-        ),
-        ("pitch kept by the autoencoder's round trip", [trips["pitch_agreement"]]),
-        ("its onset lag, ms", [{key: 1000 * trips["onset_lag_size"][key] for key in ("mean", "low", "high")}]),
-        (
-            "way travelled towards a style reference, mean latent / MFCC",
-            [mean["latent_movement"], mean["timbre_movement"]],
-        ),
-        ("nearest mean latent is the reference's program's, with / without style", [mean["nearest"], plain["nearest"]]),
-        ("the same by a classifier of MFCCs", [mean["named"], plain["named"]]),
-        ("change of chord share by style", [mean["chord_share_change"]]),
-        (f"deviation of latents at w = {scale:g} over w = 1", [guidance["figures"]["guided_over_plain"]]),
-        ("share of that excess taken away by phi = 0.7", [guidance["figures"]["excess_taken_away"]]),
+def main(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where README differs.")] = False,
+    readme: Annotated[Path, typer.Option(help="File with the marked tables.")] = README,
+    results: Annotated[Path, typer.Option(help="Folder of the reports.")] = RESULTS,
+) -> None:
+    """Write README's tables from the reports, or check them."""
+    before = readme.read_text()
+    after = fill_tables(before, lambda name: json.loads((results / f"{name}.json").read_text())["figures"])
+    if before == after:
+        print(f"{readme.name}: its tables are those of the reports")
+    elif check:
+        both = before.splitlines(), after.splitlines()
+        print(*difflib.unified_diff(*both, "README", "reports", lineterm="", n=0), sep="\n")
+        print(f"{readme.name} differs from the reports; run python -m benchmarks.readme_tables")
+        raise typer.Exit(1)
+    else:
+        readme.write_text(after)
+        print(f"{readme.name}: tables written")
+
+
+def fill_tables(text: str, results: Results) -> str:
+    """Replace every marked table of a Markdown text.
+
+    Args:
+        text: Markdown with marked tables, each of the names of `TABLES` once.
+        results: Figures of a benchmark by its name.
+
+    Returns:
+        The text with the tables of the reports.
+
+    Raises:
+        ValueError: The marked tables are not those of `TABLES`.
+    """
+    marked = re.findall(r"^<!-- table: (.+) -->$", text, re.MULTILINE)
+    if sorted(marked) != sorted(TABLES):
+        raise ValueError(f"got tables marked {marked}, expected each of {', '.join(TABLES)} once")
+    for name, table in TABLES.items():
+        lines = "\n".join(table(results))
+        pattern = rf"(^<!-- table: {name} -->\n).*?(^<!-- end -->$)"
+        text = re.sub(pattern, lambda found, lines=lines: f"{found[1]}\n{lines}\n\n{found[2]}", text, flags=re.M | re.S)
+    return text
+
+
+def fit_table(results: Results) -> list[str]:
+    """Tabulate how well basses fit their mixes: a row a metric, a column a kind of bass."""
+    rows = results("accompaniment")["rows"]
+    cells = [[label, *(_interval(rows[row][metric]) for row in COLUMNS)] for metric, label in METRICS.items()]
+    return _markdown(["", *COLUMNS.values()], cells)
+
+
+def style_table(results: Results) -> list[str]:
+    """Tabulate what a style reference changes: a row a metric, a column a strength."""
+    cases = results("style_grounding")["cases"]
+    cells = [[label, *(_interval(cases[case][metric]) for case in STYLES)] for metric, label in STYLE_METRICS.items()]
+    return _markdown(["", *STYLES.values()], cells)
+
+
+def other_table(results: Results) -> list[str]:
+    """Tabulate what belongs to the autoencoder, the reranker and guidance alone."""
+    trip = results("reconstruction")["groups"]["all"]
+    pairs = results("retrieval")["basses"]
+    guidance = results("guidance_std")
+    lag = {key: 1000 * trip["onset_lag_size"][key] for key in ("mean", "low", "high")}
+    cells = [
+        ["pitch kept by the autoencoder's round trip", _interval(trip["pitch_agreement"])],
+        ["onset lag of the round trip, ms", _interval(lag)],
+        ["25 mixes: generated bass ranked first for its own mix", _interval(pairs["generated"]["top_1"])],
+        ["25 mixes: true bass ranked first for its own mix", _interval(pairs["true bass"]["top_1"])],
+        ["deviation of the latents, guided over unguided", _interval(guidance["guided_over_plain"])],
+        ["fraction of that excess removed by rescaling", _interval(guidance["excess_taken_away"])],
     ]
-    print("| measure | mean [95 % interval over songs] |\n| --- | --- |")
-    for name, figures in table:
-        print(f"| {name} | {' / '.join(map(_format_interval, figures))} |")
-    print()
+    return _markdown(["", "mean"], cells)
+
+
+def speed_table(results: Results) -> list[str]:
+    """Tabulate speed and memory, beside other libraries where they do the same."""
     # The autoencoders take an hour; denoisers, and lengths, are measured by runs of their own (`--only`, `--name`).
-    codecs, denoisers, lengths = (
-        json.loads((RESULTS / f"{name}.json").read_text())["figures"]["cases"]
-        for name in ("peers", "peers_denoisers", "peers_lengths")
-    )
-    _print_speed(codecs | denoisers | lengths)
-
-
-def _print_speed(cases: Mapping[str, Mapping[str, Any]]) -> None:
-    ours, peers = "latentstem", {"EnCodec 24 kHz": "encodec-24k", "music2latent": "music2latent", "Oobleck": "oobleck"}
+    cases: dict[str, Any] = {}
+    for part in ("peers", "peers_denoisers", "peers_lengths"):
+        cases |= results(part)["cases"]
+    ours = "latentstem"
     table = [
-        (f"{way}, beside {', '.join(peers)}", [cases[f"{way}/{name}"] for name in (ours, *peers.values())])
+        (f"{way}, beside {', '.join(PEERS)}", [f"{way}/{name}" for name in (ours, *PEERS.values())])
         for way in ("encode", "decode")
     ]
-    best, fast, hour = (
-        cases[name] for name in (f"sampling/{ours}-audio", f"sampling/{ours}-fast", "files/latentstem-60min")
-    )
     table += [
         (
             "sample, 64 guided steps on latents, beside StableAudioDiT with DDIM",
-            [cases[f"sampling/{ours}"], cases["sampling/stable-audio-dit"]],
+            [f"sampling/{ours}", "sampling/stable-audio-dit"],
         ),
-        ("mix to stem, `best` / `fast`", [best, fast]),
-        ("an hour from file to file, `fast`", [hour]),
+        ("mix to stem, `best` / `fast`", [f"sampling/{ours}-audio", f"sampling/{ours}-fast"]),
+        ("an hour from file to file, `fast`", [f"files/{ours}-60min"]),
     ]
-    print("| 60 s of audio on two CPU cores | times real time | peak memory of the process, GB |\n| --- | --- | --- |")
-    for name, rows in table:
-        columns = (
-            " / ".join(f"{row['times_real_time']:.3g}" for row in rows),
-            " / ".join(f"{row['peak_memory'] / 1e9:.2g}" for row in rows),
-        )
-        print(f"| {name} | {' | '.join(columns)} |")
+    cells = [
+        [
+            label,
+            " / ".join(f"{cases[name]['times_real_time']:.3g}" for name in names),
+            " / ".join(f"{cases[name]['peak_memory'] / 1e9:.2g}" for name in names),
+        ]
+        for label, names in table
+    ]
+    return _markdown(["60 s of audio on two CPU cores", "times real time", "peak memory of the process, GB"], cells)
 
 
-def _format_interval(figure: Mapping[str, Any]) -> str:
+TABLES: dict[str, Callable[[Results], list[str]]] = {
+    "fit": fit_table,
+    "style": style_table,
+    "other": other_table,
+    "speed": speed_table,
+}
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = (header, ["---"] * len(header), *rows)
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _interval(figure: Mapping[str, float]) -> str:
     return f"{figure['mean']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,4 +1,4 @@
-"""Every benchmark of the weights, one after the other, and the table of their headlines.
+"""Every benchmark of the weights, one after the other, then README's tables of their results.
 
 Run it as `python -m benchmarks.run_all --corpus runs/bass-gm/train`, after a change of the weights or of a default: two
 hours of two cores. `training/position_bias.py`, `training/scaling.py` and `training/resume_after_kill.py` train nets of

@@ -44,15 +44,17 @@ _MOVED = {
         ChannelNorm ConvNeXtBlock1D Downsample1D FrameConv1d ResnetBlock1D TimestepEmbedding Upsample1D
         reuse_position_tables sinusoidal_embedding
     """,
-    "latentstem.pipelines": "Candidate InitStem InitStemFile MixFile best_candidates draw_candidates",
+    "latentstem.pipelines": "Candidate InitStem best_candidates draw_candidates",
     "latentstem.sampling": "DenoisedCoefficients DenoisedHook DenoisedStep",
     "latentstem.schedulers": "CosineDDIMSchedulerOutput",
 }
 _ROOM_OF = {name: room for room, names in _MOVED.items() for name in names.split()}
 _RENAMED = {
     "CarrierBank": ("latentstem.nn", "OscillatorBank"),
+    "InitStemFile": ("latentstem.pipelines", "read_init_stem_file"),
     "KeepRegions": ("latentstem.guidance", "InpaintRegions"),
     "KeptAudio": ("latentstem.pipelines", "KeptRegions"),
+    "MixFile": ("latentstem.pipelines", "encode_mix_file"),
     "SoundingLevel": ("latentstem.audio", "ActiveLevelMeter"),
     "Spool": ("latentstem.audio", "TemporaryAudio"),
     "Windows": ("latentstem.sampling", "OverlappingWindows"),

@@ -5,6 +5,8 @@ subclasses a diffusers class imports this one, so that importing any such name i
 """
 
 import logging
+import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,6 +53,49 @@ class RenamedWeights:
         for before, now in self._renamed_weights.items():
             if before in state_dict:
                 state_dict[now] = state_dict.pop(before)
+
+
+class RenamedComponents:
+    """A mixin for pipelines whose components had other names when earlier versions saved them.
+
+    diffusers loads a component from the folder of its name and passes it to the constructor under that name. So the
+    constructor takes each earlier name as well, as an optional component, and calls `_resolve_renamed`. Components
+    are registered, listed and saved under today's names only.
+
+    A subclass of `DiffusionPipeline` names this class first among its bases.
+    """
+
+    _renamed_components: Mapping[str, str] = {}
+    """From each earlier name of a component to today's."""
+
+    @classmethod
+    def _get_signature_keys(cls, obj: Any) -> tuple[list[str], list[str]]:
+        """Return the names of components and options: of a class those that it loads, of a pipeline those it has."""
+        components, options = super()._get_signature_keys(obj)  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(obj, type):
+            return components, options
+        return [name for name in components if name not in cls._renamed_components], options
+
+    def _resolve_renamed(self, earlier_name: str, earlier: Any, today: Any) -> Any:
+        """Return the component under whichever name the constructor got it; warn unless diffusers loads a folder."""
+        if earlier is None:
+            return today
+        caller = sys._getframe(2).f_globals.get("__name__", "")
+        if not caller.startswith("diffusers."):
+            self._warn_of_renamed(earlier_name, stacklevel=4)
+        return earlier if today is None else today
+
+    def _warn_of_renamed(self, earlier_name: str, stacklevel: int = 3) -> None:
+        name = self._renamed_components[earlier_name]
+        warnings.warn(f"{earlier_name} is now called {name}", DeprecationWarning, stacklevel=stacklevel)
+
+    def register_modules(self, **components: Any) -> None:
+        """Set components, under today's names; see `DiffusionPipeline.register_modules`."""
+        for earlier_name, name in self._renamed_components.items():
+            if earlier_name in components:
+                self._warn_of_renamed(earlier_name)
+                components[name] = components.pop(earlier_name)
+        super().register_modules(**components)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def make_skippable(*blocks: type) -> None:

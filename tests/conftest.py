@@ -62,7 +62,7 @@ def build_pipeline():
         StemUNet1DModel,
     )
 
-    def build(audio_channels=1, carriers=0, max_signal_rate=0.999, judged=False, **guidance):
+    def build(audio_channels=1, carriers=0, max_signal_rate=0.999, with_reranker=False, **guidance):
         torch.manual_seed(0)
         autoencoder = AutoencoderSpectral(
             audio_channels=audio_channels,
@@ -85,9 +85,9 @@ def build_pipeline():
             torch.nn.init.normal_(parameter, std=0.3)
         scheduler = CosineDDIMScheduler(max_signal_rate=max_signal_rate)
         guider = RescaledClassifierFreeGuidance(**guidance)
-        judge = ContrastiveStemModel(latent_channels=4, channels=8, embedding_channels=8, layers=(1, 1)).eval()
+        reranker = ContrastiveStemModel(latent_channels=4, channels=8, embedding_channels=8, layers=(1, 1)).eval()
         pipe = StemAccompanimentPipeline(
-            autoencoder.eval(), unet.eval(), scheduler, guider, judge=judge if judged else None
+            autoencoder.eval(), unet.eval(), scheduler, guider, reranker=reranker if with_reranker else None
         )
         pipe.set_progress_bar_config(disable=True)
         return pipe

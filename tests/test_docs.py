@@ -1,6 +1,8 @@
 """What the pages and README say can be run: every block of Python, every line of the command line, every script."""
 
+import contextlib
 import functools
+import importlib
 import os
 import re
 import shlex
@@ -229,6 +231,48 @@ def test_every_script_that_is_named_has_the_options(words):
         if word.startswith("--"):
             name = word.removeprefix("--").replace("-", "_")
             assert re.search(rf"\b{name}: |--{word[2:]}\b", source), f"{script} {word}"
+
+
+DOTTED = re.compile(r"(?<![\w/.])latentstem(?:\.\w+)+")
+QUOTED = re.compile(r"`([^`\n]+)`")
+FOLDERS = "latentstem|benchmarks|examples|docs|tests"
+FILE = re.compile(rf"[\w.-]+(?:/[\w.-]+)*\.(?:py|pyi|md|json|zip)|(?:{FOLDERS})(?:/[\w.-]+)*/")
+OF_A_RUN = ("runs/", "card.md", "evaluation.", "losses.json", "song.json", "config.json", "bass.mid", "decoder/")
+"""Files that are written by what a page describes, and are not in the repository."""
+
+
+def resolve(name):
+    """The module or attribute of a dotted name."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        with contextlib.suppress(ModuleNotFoundError):
+            return functools.reduce(getattr, parts[end:], importlib.import_module(".".join(parts[:end])))
+    raise AttributeError(name)
+
+
+@pytest.mark.parametrize("name", MARKDOWN)
+def test_every_module_and_object_that_a_page_names_is_there(name):
+    for dotted in set(DOTTED.findall(MARKDOWN[name].read_text())) - {"latentstem.wav"}:
+        resolve(dotted)
+
+
+@pytest.mark.parametrize("name", MARKDOWN)
+def test_every_file_of_the_repository_that_a_page_names_is_there(name):
+    """By its path from the root of the repository or, on the map of the package, from that of the package."""
+    named = {text for text in QUOTED.findall(MARKDOWN[name].read_text()) if FILE.fullmatch(text)}
+    named = {text for text in named if not text.startswith(OF_A_RUN) and not text.endswith(OF_A_RUN)}
+    missing = [text for text in named if not any((root / text).exists() for root in (ROOT, ROOT / "latentstem"))]
+    assert missing == []
+
+
+def test_a_name_that_is_gone_would_be_seen():
+    assert DOTTED.findall("`latentstem.data.hearing.listen`, see latentstem.nn") == [
+        "latentstem.data.hearing.listen",
+        "latentstem.nn",
+    ]
+    with pytest.raises(AttributeError):
+        resolve("latentstem.data.hearing.listen")
+    assert FILE.fullmatch("data/hearing.py") and FILE.fullmatch("latentstem/hearing/")
 
 
 def public_names():

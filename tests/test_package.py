@@ -109,13 +109,11 @@ def test_the_figures_of_merit_load_transformers_only_where_clap_is_loaded():
 
 
 def test_importing_the_package_costs_next_to_nothing():
-    code = (
-        "import sys, time; start = time.perf_counter(); import latentstem; "
-        "print(time.perf_counter() - start, 'torch' in sys.modules)"
-    )
-    runs = [run_fresh(code).split() for _ in range(3)]
-    assert min(float(seconds) for seconds, _ in runs) < 0.2
-    assert all(torch_loaded == "False" for _, torch_loaded in runs)
+    """One file, and a few of Python's own: a count, as a time would be that of the machine."""
+    code = "import sys; before = set(sys.modules); import latentstem; print(*set(sys.modules) - before)"
+    loaded = set(run_fresh(code).split())
+    assert {name for name in loaded if name.split(".")[0] not in sys.stdlib_module_names} == {"latentstem"}
+    assert len(loaded) < 60
 
 
 def test_the_command_line_loads_the_page_only_where_it_is_opened():

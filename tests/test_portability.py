@@ -113,7 +113,7 @@ class Doubles(TorchDispatchMode):
 
 @pytest.mark.parametrize("quality", list(Quality))
 def test_sampling_needs_no_double_precision(build_pipeline, quality):
-    pipe, mix = build_pipeline(carriers=8, judged=True), 0.1 * torch.randn(1, 9000)
+    pipe, mix = build_pipeline(carriers=8, with_reranker=True), 0.1 * torch.randn(1, 9000)
     quality.apply_to(pipe)
     with Doubles() as doubles:
         pipe(mix, sampling_rate=44100, style=mix, num_inference_steps=4, num_waveforms_per_prompt=2, keep_best=1)

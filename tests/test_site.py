@@ -75,6 +75,7 @@ def failure(request):
 def page(browser, address):
     """A tab whose requests, failures and errors are noted as `page.asked` and `page.wrong`."""
     page = browser.new_page(viewport=DESKTOP)
+    page.set_default_timeout(120_000)  # on a processor that other tests may share
     page.asked, page.wrong = [], []
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("response", lambda reply: reply.status >= 400 and page.wrong.append(f"{reply.status} {reply.url}"))
@@ -144,7 +145,7 @@ def test_the_search_finds_without_a_network(address, page):
     # The page listens to keys alone: text that appears at once is seen only if its worker is not ready yet.
     page.get_by_placeholder("Search").first.press_sequentially("style grounding")
     result = page.locator(".md-search-result__link").first
-    result.wait_for(timeout=90_000)  # the page builds its index, on a processor that other tests may share
+    result.wait_for()  # the page builds its index
     assert result.get_attribute("href").startswith(address)
     result.click()
     page.wait_for_load_state()
@@ -168,7 +169,7 @@ def test_players_play(address, page, name):
     )
     assert all(5.9 < duration < 12.2 for duration in durations)
     players.first.evaluate("audio => { audio.muted = true; return audio.play(); }")
-    page.wait_for_function("document.querySelector('audio').currentTime > 0.3", timeout=20_000)
+    page.wait_for_function("document.querySelector('audio').currentTime > 0.3")
     assert page.wrong == []
 
 

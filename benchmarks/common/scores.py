@@ -1,4 +1,4 @@
-"""Scores of many basses against many songs, and what they come to."""
+"""Scores of many basses against many songs, and their means with intervals."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,42 +10,45 @@ from benchmarks.common.songs import SAMPLING_RATE, RenderedSong
 from latentstem.evaluation.scores import METRICS, Score, StemAnalysis, score_stem
 
 
-def hear(audio: np.ndarray) -> StemAnalysis:
+def analyze(audio: np.ndarray) -> StemAnalysis:
+    """Analyze mono audio `(samples,)`."""
     return StemAnalysis.of(audio, SAMPLING_RATE)
 
 
-def scored(basses: Sequence[StemAnalysis], songs: Sequence[RenderedSong], true: Sequence[StemAnalysis]) -> list[Score]:
-    """Each bass against its own song."""
+def score_all(
+    basses: Sequence[StemAnalysis], songs: Sequence[RenderedSong], true: Sequence[StemAnalysis]
+) -> list[Score]:
+    """Score each bass against its own song."""
     return [score_stem(bass, song.song, own, song.target) for bass, song, own in zip(basses, songs, true, strict=True)]
 
 
-def against_others(
+def score_against_others(
     basses: Sequence[StemAnalysis], songs: Sequence[RenderedSong], true: Sequence[StemAnalysis], description: str
 ) -> list[Score]:
-    """For each song, the mean score of the basses of all other songs: what a bass that hears no mix would get."""
+    """Average, for each song, the scores of the basses of all other songs: the score of a bass that ignores its mix."""
     means = []
-    for number in track(range(len(songs)), description=description):
+    for index in track(range(len(songs)), description=description):
         scores = [
-            score_stem(bass, songs[number].song, true[number], songs[number].target)
+            score_stem(bass, songs[index].song, true[index], songs[index].target)
             for other, bass in enumerate(basses)
-            if other != number
+            if other != index
         ]
-        columns = {measure: _known(scores, measure) for measure in METRICS}
-        means.append({measure: float(np.mean(known)) if known else None for measure, known in columns.items()})
+        columns = {metric: _known(scores, metric) for metric in METRICS}
+        means.append({metric: float(np.mean(known)) if known else None for metric, known in columns.items()})
     return means
 
 
-def summary(scores: Sequence[Score]) -> dict[str, dict[str, float] | None]:
-    """Measure -> mean and interval over the songs that have it; None where none has."""
-    columns = {measure: _known(scores, measure) for measure in METRICS}
-    return {measure: interval(known) if known else None for measure, known in columns.items()}
+def summarize(scores: Sequence[Score]) -> dict[str, dict[str, float] | None]:
+    """Compute the mean of each metric and its interval over the songs that have it; None where none has."""
+    columns = {metric: _known(scores, metric) for metric in METRICS}
+    return {metric: interval(known) if known else None for metric, known in columns.items()}
 
 
-def paired(one: Sequence[Score], other: Sequence[Score], measure: str) -> dict[str, float]:
-    """Mean and interval of the difference song by song, one less the other."""
-    pairs = [(a[measure], b[measure]) for a, b in zip(one, other, strict=True)]
+def paired_difference(first: Sequence[Score], second: Sequence[Score], metric: str) -> dict[str, float]:
+    """Compute mean and interval of the difference song by song, the first less the second."""
+    pairs = [(a[metric], b[metric]) for a, b in zip(first, second, strict=True)]
     return interval([a - b for a, b in pairs if a is not None and b is not None])
 
 
-def _known(scores: Sequence[Mapping[str, float | None]], measure: str) -> list[float]:
-    return [figure for case in scores if (figure := case[measure]) is not None]
+def _known(scores: Sequence[Mapping[str, float | None]], metric: str) -> list[float]:
+    return [figure for case in scores if (figure := case[metric]) is not None]

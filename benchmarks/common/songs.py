@@ -1,4 +1,4 @@
-"""The songs that every benchmark scores on, rendered with TimGM6mb: composer songs of the test seeds, and A1 to A4.
+"""Songs that the benchmarks score on, rendered with TimGM6mb: composed songs of the test seeds, and A1 to A4.
 
 Neither the seeds nor the soundfont were ever trained on or used to choose a checkpoint. A1 to A4 are the artificial
 data sets of BassNet (Grachten, Lattner and Deruty 2020, section 5.1).
@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from benchmarks.common.composers import CURRENT, JUDGED_SEEDS, LONGEST_MEASURE, Composer, in_band
-from latentstem.audio.level import reference_gain
+from benchmarks.common.composers import CURRENT, LONGEST_MEASURE, TEST_SONG_SEEDS, Composer, in_band
+from latentstem.audio import level
 from latentstem.data.compose.bassnet_sets import Dataset
 from latentstem.data.compose.composer import Song, compose
 from latentstem.data.render.fluidsynth import SAMPLING_RATE
@@ -57,11 +57,11 @@ class RenderedSong:
     """A song with its sound at 44.1 kHz.
 
     Attributes:
-        song: what is played.
-        mix: everything but the target, `(samples,)`, levelled.
-        stem: the target, `(samples,)`, levelled.
-        composer: who wrote the song.
-        target: name of the part that is the stem.
+        song: The notes and annotations.
+        mix: Everything but the target, `(samples,)`, at the reference loudness.
+        stem: The target, `(samples,)`, at the reference loudness.
+        composer: Composer of the song.
+        target: Name of the part that is the stem.
     """
 
     song: Song
@@ -74,108 +74,107 @@ class RenderedSong:
 def unseen_songs(
     first: int, count: int, duration: float, cache: Path, composer: Composer = CURRENT, target: str = TARGET
 ) -> list[RenderedSong]:
-    """Composes and renders the test songs number `first` to `first + count - 1` of those that have the target."""
-    songs = (composer.compose(seed, duration) for seed in JUDGED_SEEDS)
-    some = list(islice((song for song in songs if target in song.names), first, first + count))
-    render = partial(_rendered, cache=cache, composer=composer, target=target)
-    return _all_rendered(render, some, f"rendering {count} songs")
+    """Compose and render the test songs `first` to `first + count - 1` of those that have the target."""
+    songs = (composer.compose(seed, duration) for seed in TEST_SONG_SEEDS)
+    chosen = list(islice((song for song in songs if target in song.names), first, first + count))
+    render = partial(_render_song, cache=cache, composer=composer, target=target)
+    return _render_all(render, chosen, f"rendering {count} songs")
 
 
 def unseen_songs_at(
     tempos: tuple[float, float], count: int, duration: float, cache: Path, composer: Composer = CURRENT
 ) -> list[RenderedSong]:
-    """Composes and renders the first `count` test songs in 4/4 whose tempo lies in a band."""
-    songs = (composer.compose(seed, duration) for seed in composer.judged_seeds)
+    """Compose and render the first `count` test songs in 4/4 whose tempo is in a range."""
+    songs = (composer.compose(seed, duration) for seed in composer.test_song_seeds)
     chosen = list(islice((song for song in songs if in_band(song, tempos)), count))
-    return _all_rendered(partial(_rendered, cache=cache, composer=composer), chosen, f"rendering {count} songs")
+    return _render_all(partial(_render_song, cache=cache, composer=composer), chosen, f"rendering {count} songs")
 
 
 def validation_songs(count: int, duration: float, cache: Path) -> list[RenderedSong]:
-    """Composes and renders validation songs that no training validates on, with a soundfont that is trained on."""
+    """Compose and render validation songs that no training validates on, with a soundfont that is trained on."""
     songs = [compose(seed, duration) for seed in VALIDATION_SEEDS[100 : 100 + count]]
-    render = partial(_rendered, cache=cache, soundfont=TRAINING_SOUNDFONT)
-    return _all_rendered(render, songs, f"rendering {count} validation songs")
+    render = partial(_render_song, cache=cache, soundfont=TRAINING_SOUNDFONT)
+    return _render_all(render, songs, f"rendering {count} validation songs")
 
 
 def training_songs(count: int, duration: float, cache: Path) -> list[RenderedSong]:
-    """Composes and renders the first `count` training songs with a soundfont that is trained on."""
+    """Compose and render the first `count` training songs with a soundfont that is trained on."""
     songs = [compose(seed, duration) for seed in TRAIN_SEEDS[:count]]
-    render = partial(_rendered, cache=cache, soundfont=TRAINING_SOUNDFONT)
-    return _all_rendered(render, songs, f"rendering {count} training songs")
+    render = partial(_render_song, cache=cache, soundfont=TRAINING_SOUNDFONT)
+    return _render_all(render, songs, f"rendering {count} training songs")
 
 
 def artificial_songs(
     dataset: Dataset, count: int, duration: float, cache: Path, composer: Composer = CURRENT
 ) -> list[RenderedSong]:
-    """Composes and renders songs of one of BassNet's artificial data sets, cut to `duration` seconds."""
-    seeds, whole = JUDGED_SEEDS[:count], duration + LONGEST_MEASURE
+    """Compose and render songs of one of BassNet's artificial data sets, cut to `duration` seconds."""
+    seeds, whole = TEST_SONG_SEEDS[:count], duration + LONGEST_MEASURE
     songs = [composer.compose_artificial(dataset, seed, whole) for seed in seeds]
     samples = round(duration * SAMPLING_RATE)
-    render = partial(_rendered, cache=cache, composer=composer)
+    render = partial(_render_song, cache=cache, composer=composer)
     return [
         replace(
             song,
             song=song.song.beginning(duration),
-            mix=leveled(song.mix[:samples]),
-            stem=leveled(song.stem[:samples]),
+            mix=normalize_level(song.mix[:samples]),
+            stem=normalize_level(song.stem[:samples]),
         )
-        for song in _all_rendered(render, songs, f"rendering {count} songs of {dataset}")
+        for song in _render_all(render, songs, f"rendering {count} songs of {dataset}")
     ]
 
 
-def sub_mixed(song: RenderedSong, names: Collection[str], cache: Path) -> RenderedSong:
-    """The same unseen song with some of its parts alone in the mix."""
+def sub_mix(song: RenderedSong, names: Collection[str], cache: Path) -> RenderedSong:
+    """Render a test song again with only some of its parts in the mix."""
     stems = _render(song.song, cache, effects=song.composer.effects(song.song.seed))
-    return replace(song, mix=leveled(sum(stems[name] for name in names)))
+    return replace(song, mix=normalize_level(sum(stems[name] for name in names)))
 
 
 def stem_alone(
     song: Song, cache: Path, soundfont: str = SOUNDFONT, composer: Composer = CURRENT, target: str = TARGET
 ) -> np.ndarray:
-    """Renders one part of a song and nothing else, `(samples,)`, levelled."""
+    """Render one part of a song alone, `(samples,)`, at the reference loudness."""
     alone = replace(song, parts=(song.part(target),))
-    return leveled(_render(alone, cache, soundfont, composer.effects(song.seed))[target])
+    return normalize_level(_render(alone, cache, soundfont, composer.effects(song.seed))[target])
 
 
-def unseen_twins(count: int, duration: float, cache: Path, composer: Composer = CURRENT) -> list[RenderedSong]:
-    """Renders the basses of the first `count` test songs, each twice: its twin, on another instrument, is the `mix`."""
-    songs = [composer.compose_timbre_pair(seed, duration) for seed in JUDGED_SEEDS[:count]]
-    render = partial(_rendered, cache=cache, composer=composer)
-    return _all_rendered(render, songs, f"rendering {count} basses and their twins")
+def unseen_timbre_pairs(count: int, duration: float, cache: Path, composer: Composer = CURRENT) -> list[RenderedSong]:
+    """Render the basses of the first `count` test songs twice: the `mix` has the same notes on another instrument."""
+    songs = [composer.compose_timbre_pair(seed, duration) for seed in TEST_SONG_SEEDS[:count]]
+    render = partial(_render_song, cache=cache, composer=composer)
+    return _render_all(render, songs, f"rendering {count} timbre pairs")
 
 
-def unseen_bass(number: int, program: int, duration: float, cache: Path, composer: Composer = CURRENT) -> np.ndarray:
-    """Renders the bass of test song `number` alone with another General MIDI program, `(samples,)`, levelled."""
-    song = composer.compose(JUDGED_SEEDS[number], duration)
+def unseen_bass(index: int, program: int, duration: float, cache: Path, composer: Composer = CURRENT) -> np.ndarray:
+    """Render the bass of a test song alone with another General MIDI program, at the reference loudness."""
+    song = composer.compose(TEST_SONG_SEEDS[index], duration)
     bass = replace(song.part(TARGET), program=program)
     return stem_alone(replace(song, parts=(bass,)), cache, composer=composer)
 
 
-def leveled(audio: Any) -> np.ndarray:
-    """Brings audio `(samples,)` to the reference loudness; silence stays silent."""
-    gain = float(reference_gain(torch.from_numpy(np.asarray(audio, dtype=np.float32))[None, None]))
-    return (audio * gain).astype(np.float32)
+def normalize_level(audio: Any) -> np.ndarray:
+    """Bring audio `(samples,)` to the reference loudness; silence stays silence."""
+    return level.normalize_level(torch.from_numpy(np.asarray(audio, dtype=np.float32))[None, None])[0, 0].numpy()
 
 
-def _all_rendered(render: Callable[[Song], Any], songs: Sequence[Song], description: str) -> list[Any]:
+def _render_all(render: Callable[[Song], Any], songs: Sequence[Song], description: str) -> list[Any]:
     # Threads suffice: FluidSynth is a process of its own.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(track(pool.map(render, songs), description=description, total=len(songs)))
 
 
-def _rendered(
+def _render_song(
     song: Song, cache: Path, soundfont: str = SOUNDFONT, composer: Composer = CURRENT, target: str = TARGET
 ) -> RenderedSong:
     stems = _render(song, cache, soundfont, composer.effects(song.seed))
     stem = stems.pop(target)
-    return RenderedSong(song, leveled(sum(stems.values())), leveled(stem), composer, target)
+    return RenderedSong(song, normalize_level(sum(stems.values())), normalize_level(stem), composer, target)
 
 
 def _render(
     song: Song, cache: Path, soundfont: str = SOUNDFONT, effects: SynthEffects | None = None
 ) -> dict[str, np.ndarray]:
     effects = effects or SynthEffects.draw(song.seed)
-    # Named for the notes, not the seed: a changed composer must not meet songs that an older one wrote.
+    # The name depends on the notes, not only on the seed: the songs of another composer must not be taken.
     content = json.dumps([song.to_dict(), asdict(effects)], sort_keys=True)
     notes = hashlib.sha256(content.encode()).hexdigest()[:16]
     path = cache / f"{soundfont}_{song.seed}_{notes}.npz"
@@ -197,13 +196,13 @@ __all__ = [
     "SAMPLING_RATE",
     "RenderedSong",
     "artificial_songs",
-    "leveled",
+    "normalize_level",
     "stem_alone",
-    "sub_mixed",
+    "sub_mix",
     "training_songs",
     "unseen_bass",
     "unseen_songs",
     "unseen_songs_at",
-    "unseen_twins",
+    "unseen_timbre_pairs",
     "validation_songs",
 ]

@@ -1,9 +1,9 @@
-"""The linear rival of the autoencoder: principal components of log-spectrogram patches, one patch a latent frame.
+"""A linear baseline of the autoencoder: PCA of log-spectrogram patches, one patch a latent frame.
 
-A patch is what one latent stands for: the 8 frames of the log-magnitude spectrogram whose centres lie in 4096 samples,
-flattened. As many components as the autoencoder has channels are kept, fitted on training songs. There is no phase in
-it. The phase is made up by fast Griffin-Lim (Perraudin, Balazs and Søndergaard, WASPAA 2013), as the autoencoder too
-makes up its own; or it is the original's, which says what the magnitudes alone lose and flatters the sound.
+A patch covers one latent frame: the 8 frames of the log-magnitude spectrogram whose centres lie in 4096 samples,
+flattened. It keeps as many components as the autoencoder has channels, fitted on training songs. The components have no
+phase. It is estimated by fast Griffin-Lim (Perraudin, Balazs and Søndergaard, WASPAA 2013), comparable to the generated
+phase of the autoencoder; or it is the original phase, which shows what the magnitudes alone lose.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ class PatchPCA:
     """Principal components of log-spectrogram patches on the frames of an autoencoder.
 
     Args:
-        audios: mono recordings `(samples,)` to fit on.
-        autoencoder: whose windows, hops and number of channels are taken over.
+        audios: Mono recordings `(samples,)` to fit on.
+        autoencoder: Autoencoder that gives window, hops and number of components.
 
     Raises:
-        ValueError: if the recordings have fewer patches than the autoencoder has channels.
+        ValueError: If the recordings have fewer patches than the autoencoder has channels.
     """
 
     def __init__(self, audios: Sequence[np.ndarray], autoencoder: AutoencoderSpectral):
@@ -40,7 +40,7 @@ class PatchPCA:
         self.pca = PCA(config["latent_channels"], svd_solver="randomized", random_state=0, copy=False).fit(patches)
 
     def __call__(self, audio: np.ndarray, own_phase: bool = False) -> np.ndarray:
-        """The recording `(samples,)` from its components, with a phase made up or its own."""
+        """Reconstruct a recording `(samples,)` from its components, with an estimated phase or its own."""
         spectrum = self._spectrum(audio)
         patches = self.pca.inverse_transform(self.pca.transform(self._patches(spectrum)))
         logarithms = rearrange(
@@ -49,11 +49,11 @@ class PatchPCA:
             frame=self.hop_length // self.stft_hop_length,
         )
         magnitude = (logarithms.exp() - FLOOR).clamp(min=0.0)
-        phase = torch.sgn(spectrum) if own_phase else self._made_up(magnitude)
+        phase = torch.sgn(spectrum) if own_phase else self._estimate_phase(magnitude)
         return self._audio(magnitude * phase)[: len(audio)].numpy()
 
-    def _made_up(self, magnitude: torch.Tensor) -> torch.Tensor:
-        """Phase `(bins, frames)`, of unit length, with which the magnitudes nearly belong to a sound."""
+    def _estimate_phase(self, magnitude: torch.Tensor) -> torch.Tensor:
+        """Estimate a phase `(bins, frames)`, of unit length, that is consistent with the magnitudes."""
         start = torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(0))
         estimate, before = torch.polar(torch.ones_like(magnitude), 2 * torch.pi * start), torch.zeros(())
         for _ in range(ITERATIONS):

@@ -1,4 +1,4 @@
-"""What the composer writes: how often it takes each metre, tempo, key, chord and bass style, counted over many songs.
+"""Statistics of composed songs: fractions of time signatures, tempos, keys, chords and bass styles.
 
 Nothing is rendered. Run it as `python -m benchmarks.quality.corpus_statistics`: a minute or two of one core.
 """
@@ -20,46 +20,46 @@ from latentstem.data.score import Chord, Song
 
 
 def main(
-    songs: Annotated[int, typer.Option(min=1, help="Seeds 0 to one less than this.")] = 1000,
+    songs: Annotated[int, typer.Option(min=1, help="Number of songs, of the first seeds.")] = 1000,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 24.0,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    written = [compose(seed, duration) for seed in track(range(songs), description="composing")]
-    chords = [chord for song in written for chord in song.chords]
-    covered = np.array([_bass_time(song) for song in written]).sum(axis=0)
+    composed = [compose(seed, duration) for seed in track(range(songs), description="composing")]
+    chords = [chord for song in composed for chord in song.chords]
+    covered = np.array([_bass_time(song) for song in composed]).sum(axis=0)
     figures: dict[str, Any] = {
-        "metre": _shares(song.metre for song in written),
-        "swing": float(np.mean([song.swing != 0.5 for song in written])),
-        "tempo": _in_tens(song.tempo for song in written),
-        "mode": _shares(song.keys[0].mode for song in written),
-        "changes_key": float(np.mean([len(song.keys) > 1 for song in written])),
+        "metre": _fractions(song.metre for song in composed),
+        "swing": float(np.mean([song.swing != 0.5 for song in composed])),
+        "tempo": _in_tens(song.tempo for song in composed),
+        "mode": _fractions(song.keys[0].mode for song in composed),
+        "changes_key": float(np.mean([len(song.keys) > 1 for song in composed])),
         "chords_over_another_bass": float(np.mean([chord.bass != chord.root for chord in chords])),
-        "sections": float(np.mean([len(song.sections) for song in written])),
-        "parts": _shares(len(song.others("bass")) for song in written),
-        "bass_style": _shares(song.bass_style for song in written),
-        "bass_program": _shares(program_to_instrument_name(song.part("bass").program) for song in written),
+        "sections": float(np.mean([len(song.sections) for song in composed])),
+        "parts": _fractions(len(song.others("bass")) for song in composed),
+        "bass_style": _fractions(song.bass_style for song in composed),
+        "bass_program": _fractions(program_to_instrument_name(song.part("bass").program) for song in composed),
         "bass_sounds": float(covered[0] / (duration * songs)),
         "bass_in_chord": float(covered[1] / covered[0]),
     }
     rows = [[name, f"{figure:.3f}"] for name, figure in figures.items() if isinstance(figure, float)]
-    rows += [[f"metre {name}", f"{share:.3f}"] for name, share in figures["metre"].items()]
-    print_table(f"{songs} songs of {duration:g} s", ["", "share or mean"], rows, caption="")
+    rows += [[f"metre {name}", f"{fraction:.3f}"] for name, fraction in figures["metre"].items()]
+    print_table(f"{songs} songs of {duration:g} s", ["", "fraction or mean"], rows, caption="")
     write_report("corpus_statistics", {"songs": songs, "duration": duration}, figures, _picture(figures), results)
 
 
-def _shares(values: Iterable[Any]) -> dict[str, float]:
-    """Value to its share, the most frequent first."""
+def _fractions(values: Iterable[Any]) -> dict[str, float]:
+    """Compute the fraction of each value, the most frequent first."""
     counts = Counter(map(str, values))
     return {value: count / counts.total() for value, count in counts.most_common()}
 
 
 def _in_tens(tempos: Iterable[float]) -> dict[str, float]:
-    """Shares of tempos in steps of ten, from slow to fast."""
-    return dict(sorted(_shares(10 * int(tempo // 10) for tempo in tempos).items(), key=lambda pair: int(pair[0])))
+    """Compute the fractions of tempos in steps of ten, from slow to fast."""
+    return dict(sorted(_fractions(10 * int(tempo // 10) for tempo in tempos).items(), key=lambda pair: int(pair[0])))
 
 
 def _bass_time(song: Song) -> tuple[float, float]:
-    """Seconds in which the bass sounds, and those of them in which it sounds a tone of the chord."""
+    """Compute the seconds in which the bass sounds, and those in which it sounds a tone of the chord."""
     sounding = in_chord = 0.0
     for note in song.part("bass").notes:
         sounding += note.end - note.start
@@ -75,12 +75,12 @@ def _overlap(chord: Chord, start: float, end: float) -> float:
 
 def _picture(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(11, 6.5), layout="constrained")
-    named = {"tempo": "beats a minute, from", "metre": "metre", "mode": "mode at the start"}
+    named = {"tempo": "beats a minute, from", "metre": "time signature", "mode": "mode at the start"}
     named |= {"parts": "parts beside the bass", "bass_style": "bass style", "bass_program": "bass instrument"}
     for panel, (name, title) in zip(picture.subplots(2, 3).flat, named.items(), strict=True):
         panel.barh(list(figures[name]), list(figures[name].values()))
         panel.invert_yaxis()
-        panel.set(title=title, xlabel="share of songs")
+        panel.set(title=title, xlabel="fraction of songs")
         panel.tick_params(axis="y", labelsize=8)
     return picture
 

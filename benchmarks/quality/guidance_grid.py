@@ -1,4 +1,4 @@
-"""How far to guide, and how much of the spread to take back: the right of figure 2 of arXiv 2402.01412.
+"""Guidance scale w and rescaling phi against distance and fit: the right part of figure 2 of arXiv 2402.01412.
 
 Fréchet and kernel distance, in latent space, of clips generated for the mixes of validation songs from the basses of
 other validation songs, against the scale w for several rescalings phi; and, on fewer and whole songs, the chord share
@@ -17,8 +17,9 @@ import numpy as np
 import typer
 from matplotlib.figure import Figure
 
-from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds, plot_means
+from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
+from benchmarks.common.plotting import plot_means
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
 from latentstem import StemAccompanimentPipeline
@@ -26,15 +27,15 @@ from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitc
 
 SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
 RESCALES = (0.0, 0.5, 0.7, 1.0)
-HEARD_SCALES = (1.0, 2.0, 4.0, 8.0)
-HEARD_RESCALES = (0.0, 0.7, 1.0)
+SONG_SCALES = (1.0, 2.0, 4.0, 8.0)
+SONG_RESCALES = (0.0, 0.7, 1.0)
 VARIANTS: dict[str, dict[str, Any]] = {
     "output space": {"space": "output"},
     "per channel": {"per_channel": True},
 }
 VARIED = ((4.0, 0.7), (8.0, 0.7))
 """Cells (w, phi) that are repeated with each of the variants; they are in the grid too."""
-HEARD = {"chord_share": "chord share", "onset_f1": "onset F1"}
+SONG_METRICS = {"chord_share": "chord share", "onset_f1": "onset F1"}
 
 
 def main(
@@ -43,8 +44,8 @@ def main(
     frames: Annotated[int, typer.Option(min=2, help="Latent frames a clip.")] = 24,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of the noise.")] = 2,
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps of the clips.")] = 24,
-    songs: Annotated[int, typer.Option(min=2, help="Validation songs that are listened to.")] = 24,
-    duration: Annotated[float, typer.Option(min=1.0, help="Seconds of each of these.")] = 20.0,
+    songs: Annotated[int, typer.Option(min=2, help="Validation songs to score.")] = 24,
+    duration: Annotated[float, typer.Option(min=1.0, help="Seconds of each song.")] = 20.0,
     batch: Annotated[int, typer.Option(min=1, help="Songs at once.")] = 8,
     device: str = "cpu",
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
@@ -55,13 +56,13 @@ def main(
     mixes, reference = clips.mixes[::2], clips.stems[1::2]
 
     def cell(scale: float, rescale: float, **guider: Any) -> dict[str, dict[str, float]]:
-        found = []
+        runs = []
         with guided(pipe, scale, rescale, **guider):
             for seed in range(seeds):
                 title = f"w = {scale:g}, phi = {rescale:g}"
-                made = draw(pipe, mixes, (samples, frames), seed, title, num_inference_steps=steps)
-                found.append(distances(reference, made))
-        return over_seeds(found)
+                generated = draw(pipe, mixes, (samples, frames), seed, title, num_inference_steps=steps)
+                runs.append(distances(reference, generated))
+        return over_seeds(runs)
 
     unguided = cell(1.0, 0.0)
     grid = {
@@ -76,11 +77,11 @@ def main(
             for name, options in VARIANTS.items()
         },
     }
-    heard = _heard_grid(pipe, validation_songs(songs, duration, cache), batch)
+    song_scores = _score_songs(pipe, validation_songs(songs, duration, cache), batch)
     figures = {
         "distances": grid,
         "variants": variants,
-        "heard": heard,
+        "heard": song_scores,
         "true_basses_of_the_mixes": distances(reference, clips.stems[::2]),
     }
     _print(figures)
@@ -98,7 +99,7 @@ def main(
 
 @contextmanager
 def guided(pipe: StemAccompanimentPipeline, scale: float, rescale: float, **options: Any) -> Iterator[None]:
-    """Lets the pipeline guide so for a while, and as before afterwards."""
+    """Set the guidance of the pipeline within the context."""
     saved = pipe.guider
     pipe.guider = saved.new(guidance_scale=scale, guidance_rescale=rescale, **options)
     try:
@@ -107,7 +108,7 @@ def guided(pipe: StemAccompanimentPipeline, scale: float, rescale: float, **opti
         pipe.guider = saved
 
 
-def _heard_grid(
+def _score_songs(
     pipe: StemAccompanimentPipeline, songs: list[RenderedSong], batch: int
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     def cell(scale: float, rescale: float) -> dict[str, dict[str, float]]:
@@ -122,8 +123,8 @@ def _heard_grid(
 
     unguided = cell(1.0, 0.0)
     return {
-        f"{rescale:g}": {f"{scale:g}": unguided if scale == 1.0 else cell(scale, rescale) for scale in HEARD_SCALES}
-        for rescale in HEARD_RESCALES
+        f"{rescale:g}": {f"{scale:g}": unguided if scale == 1.0 else cell(scale, rescale) for scale in SONG_SCALES}
+        for rescale in SONG_RESCALES
     }
 
 
@@ -147,27 +148,26 @@ def _print(figures: dict[str, Any]) -> None:
     ]
     cells = [f"w = {w:g}, phi = {phi:g}, {measure}" for w, phi in VARIED for measure in METRICS]
     print_table("What is rescaled", ["variant", *cells], rows, "mean and range over draws of the noise")
-    for measure, label in HEARD.items():
+    for measure, label in SONG_METRICS.items():
         rows = [
             [
                 f"{scale:g}",
-                *(format_interval(figures["heard"][f"{phi:g}"][f"{scale:g}"][measure]) for phi in HEARD_RESCALES),
+                *(format_interval(figures["heard"][f"{phi:g}"][f"{scale:g}"][measure]) for phi in SONG_RESCALES),
             ]
-            for scale in HEARD_SCALES
+            for scale in SONG_SCALES
         ]
-        print_table(label, ["w", *(f"phi = {phi:g}" for phi in HEARD_RESCALES)], rows)
+        print_table(label, ["w", *(f"phi = {phi:g}" for phi in SONG_RESCALES)], rows)
 
 
 def _picture(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(11, 8))
     axes = picture.subplots(2, 2).flatten()
     panels = [("distances", measure, label) for measure, label in METRICS.items()]
-    panels += [("heard", measure, label) for measure, label in HEARD.items()]
+    panels += [("heard", measure, label) for measure, label in SONG_METRICS.items()]
     for axis, (part, measure, label) in zip(axes, panels, strict=True):
         for phi, cells in figures[part].items():
-            scales, some = [float(w) for w in cells], [cell[measure] for cell in cells.values()]
-            colour = f"C{RESCALES.index(float(phi))}"
-            plot_means(axis, scales, some, color=colour, label=f"phi = {phi}")
+            scales, values = [float(w) for w in cells], [cell[measure] for cell in cells.values()]
+            plot_means(axis, scales, values, color=f"C{RESCALES.index(float(phi))}", label=f"phi = {phi}")
         if part == "distances":
             axis.axhline(figures["true_basses_of_the_mixes"][measure], color="grey", linestyle=":")
         axis.set(xlabel="w", ylabel=label)

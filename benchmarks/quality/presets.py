@@ -1,7 +1,7 @@
-"""What the three qualities cost and give: seconds, chord share and onset F1, against the best, song by song.
+"""Quality presets and neighbouring settings: seconds, chord share and onset F1, compared with the best, song by song.
 
-Beside the three that are offered stand their neighbours, so that the choice can be seen. Every case draws the same
-noise for the same validation songs, whose soundfont is trained on: defaults are not chosen on test songs.
+Every case starts from the same noise for the same validation songs, whose soundfont is trained on: defaults are not
+chosen on test songs.
 
 Run it as `python -m benchmarks.quality.presets`, on a machine that does nothing else: the seconds are measured too.
 """
@@ -17,6 +17,7 @@ from diffusers import UniPCMultistepScheduler
 from matplotlib.figure import Figure
 
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
+from benchmarks.common.plotting import plot_means
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
 from latentstem import CosineDDIMScheduler, Quality, StemAccompanimentPipeline
@@ -27,23 +28,23 @@ BEST = "DDIM, 64 (best)"
 
 
 def solver(kind: Any, steps: int) -> Callable[[StemAccompanimentPipeline], int]:
-    """Gives a pipeline this solver, and returns the steps, as `Quality.apply_to` does."""
+    """Make a function that sets this solver and returns the steps, as `Quality.apply_to` does."""
 
-    def prepare(pipe: StemAccompanimentPipeline) -> int:
+    def apply(pipe: StemAccompanimentPipeline) -> int:
         pipe.scheduler = kind.from_config(pipe.scheduler.config)
         return steps
 
-    return prepare
+    return apply
 
 
 CASES: dict[str, Callable[[StemAccompanimentPipeline], int]] = {
     "UniPC, 6": solver(UniPCMultistepScheduler, 6),
-    "UniPC, 8 (fast)": Quality.FAST.prepare,
+    "UniPC, 8 (fast)": Quality.FAST.apply_to,
     "UniPC, 12": solver(UniPCMultistepScheduler, 12),
-    "UniPC, 16 (standard)": Quality.STANDARD.prepare,
+    "UniPC, 16 (standard)": Quality.STANDARD.apply_to,
     "DDIM, 16": solver(CosineDDIMScheduler, 16),
     "DDIM, 32": solver(CosineDDIMScheduler, 32),
-    BEST: Quality.BEST.prepare,
+    BEST: Quality.BEST.apply_to,
 }
 
 
@@ -58,62 +59,60 @@ def main(
 ) -> None:
     pipe = load_pipeline(weights, device)
     rendered = validation_songs(songs, duration, cache)
-    heard: dict[str, dict[str, np.ndarray]] = {}
+    columns: dict[str, dict[str, np.ndarray]] = {}
     seconds = {}
-    for name, prepare in CASES.items():
-        steps = prepare(pipe)
+    for name, apply in CASES.items():
+        steps = apply(pipe)
         start = time.perf_counter()
-        made = generate(pipe, rendered, batch, name, num_inference_steps=steps)
+        stems = generate(pipe, rendered, batch, name, num_inference_steps=steps)
         seconds[name] = (time.perf_counter() - start) / songs
-        heard[name] = _heard(made, rendered)
+        columns[name] = _score(stems, rendered)
 
     report = {
         name: {
             "seconds_a_song": seconds[name],
             "times_real_time": duration / seconds[name],
             **{
-                measure: {
-                    "value": interval(columns[measure]),
-                    "less_best": interval(columns[measure] - heard[BEST][measure]),
+                metric: {
+                    "value": interval(of_case[metric]),
+                    "less_best": interval(of_case[metric] - columns[BEST][metric]),
                 }
-                for measure in METRICS
+                for metric in METRICS
             },
         }
-        for name, columns in heard.items()
+        for name, of_case in columns.items()
     }
     rows = [
         [
             name,
             f"{row['times_real_time']:.1f}",
-            *(format_interval(row[measure][shape]) for measure in METRICS for shape in ("value", "less_best")),
+            *(format_interval(row[metric][shape]) for metric in METRICS for shape in ("value", "less_best")),
         ]
         for name, row in report.items()
     ]
     header = ["solver, steps", "x real time", "chord share", "less best", "onset F1", "less best"]
     print_table(f"{songs} validation songs of {duration:g} s", header, rows)
     settings = {"weights": weights_folder(weights).name, "songs": songs, "duration": duration, "batch": batch}
-    by_song = {name: {key: column.tolist() for key, column in columns.items()} for name, columns in heard.items()}
+    by_song = {name: {key: column.tolist() for key, column in of_case.items()} for name, of_case in columns.items()}
     write_report("presets", settings, {"cases": report, "by_song": by_song}, _picture(report), results)
 
 
-def _heard(made: np.ndarray, songs: list[RenderedSong]) -> dict[str, np.ndarray]:
-    columns: dict[str, list[float]] = {measure: [] for measure in METRICS}
-    for stem, song in zip(made, songs, strict=True):
+def _score(stems: np.ndarray, songs: list[RenderedSong]) -> dict[str, np.ndarray]:
+    columns: dict[str, list[float]] = {metric: [] for metric in METRICS}
+    for stem, song in zip(stems, songs, strict=True):
         notes = np.array([note.start for note in song.song.part(song.target).notes])
         columns["chord_share"].append(chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords))
         columns["onset_f1"].append(onset_f1(notes, onset_times(stem, SAMPLING_RATE)))
-    return {measure: np.array(column) for measure, column in columns.items()}
+    return {metric: np.array(column) for metric, column in columns.items()}
 
 
 def _picture(report: dict[str, dict[str, Any]]) -> Figure:
     picture = Figure(figsize=(10, 4.2), layout="constrained")
-    picture.suptitle("Against the best, song by song, with 95 % intervals")
+    picture.suptitle("Difference from the best, song by song, with 95 % intervals")
     axes: Any = picture.subplots(1, 2)
-    for axis, (measure, label) in zip(axes, METRICS.items(), strict=True):
+    for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
         for name, row in report.items():
-            less = row[measure]["less_best"]
-            bars = [[less["mean"] - less["low"]], [less["high"] - less["mean"]]]
-            axis.errorbar(row["times_real_time"], less["mean"], yerr=bars, fmt="o", capsize=3, label=name)
+            plot_means(axis, [row["times_real_time"]], [row[metric]["less_best"]], label=name)
         axis.axhline(0, color="grey", linewidth=0.8)
         axis.set(xscale="log", xlabel="times real time", ylabel=f"{label}, less that of the best")
         axis.grid(alpha=0.3)

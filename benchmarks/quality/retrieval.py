@@ -1,9 +1,9 @@
-"""Does each generated bass fit its own mix best: figure 3 of arXiv 2402.01412.
+"""Retrieval of a mix's own bass by the reranker: figure 3 of arXiv 2402.01412.
 
-The judge of the weights, which has chosen none of these basses, scores 25 test mixes against 25 basses. The songs are
-in one metre and one band of tempos, so that tempo alone tells no pair. Generated basses stand beside the true ones, the
-ceiling, and beside true basses dealt out at random, the floor. Their sound is decoded, levelled and encoded again
-before it is judged.
+The reranker of the weights, which chose none of these basses, scores 25 test mixes against 25 basses. The songs are
+in one time signature and one range of tempos, so that tempo alone identifies no pair. Generated basses are compared
+with the true ones, the ceiling, and with true basses assigned to wrong mixes, the floor. They are decoded, brought to
+the reference loudness and encoded again before they are scored.
 
 Run it as `python -m benchmarks.quality.retrieval`.
 """
@@ -37,9 +37,9 @@ def main(
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     pipe = load_pipeline(weights, device)
-    model: Any = pipe.judge
+    model: Any = pipe.reranker
     if model is None:
-        raise typer.BadParameter(f"{weights_folder(weights)} has no judge: `latentstem train contrastive` makes one")
+        raise typer.BadParameter(f"{weights_folder(weights)} has no reranker: `latentstem train reranker` trains one")
     unseen = unseen_songs_at(TEMPOS, songs, duration, cache)
 
     def latents(sounds: Any, description: str) -> torch.Tensor:
@@ -50,22 +50,22 @@ def main(
     with torch.inference_mode():
         mixes = model.embed_mix(latents((song.mix for song in unseen), "mixes"))
         basses = {"true bass": [model.embed_stem(latents((song.stem for song in unseen), "true basses"))]}
-        basses["shuffled"] = [basses["true bass"][0][_dealt(songs, seed)] for seed in range(seeds)]
+        basses["shuffled"] = [basses["true bass"][0][_derangement(songs, seed)] for seed in range(seeds)]
         basses["generated"] = []
         for seed in range(seeds):
             stems = generate(pipe, unseen, batch, f"basses, seed {seed}", seed=seed, num_inference_steps=steps)
             basses["generated"].append(model.embed_stem(latents(stems, "generated basses")))
-        scores = {name: [model.compare(mixes, some).numpy() for some in sets] for name, sets in basses.items()}
-        pairs = {name: [_described(mixes, some) for some in sets] for name, sets in basses.items()}
+        scores = {name: [model.compare(mixes, stems).numpy() for stems in sets] for name, sets in basses.items()}
+        pairs = {name: [_pair_features(mixes, stems) for stems in sets] for name, sets in basses.items()}
 
     aligned = pairs["true bass"][0]
-    misaligned = _described(mixes, basses["true bass"][0].roll(1, dims=0))
+    misaligned = _pair_features(mixes, basses["true bass"][0].roll(1, dims=0))
     rows = {
         name: {
-            **_figures(some),
-            "adherence": float(np.mean([prompt_adherence(found, aligned, misaligned) for found in pairs[name]])),
+            **_figures(of_seeds),
+            "adherence": float(np.mean([prompt_adherence(pair, aligned, misaligned) for pair in pairs[name]])),
         }
-        for name, some in scores.items()
+        for name, of_seeds in scores.items()
     }
     header = ["basses", "own bass first", "among five", "mean diagonal", "adherence"]
     keys = ("top_1", "top_5", "mean_diagonal")
@@ -87,26 +87,26 @@ def main(
     write_report("retrieval", settings, figures, _picture(scores), results)
 
 
-def _dealt(songs: int, seed: int) -> torch.Tensor:
-    """An order in which every song has another one's bass."""
+def _derangement(songs: int, seed: int) -> torch.Tensor:
+    """Return an order in which every song has the bass of another."""
     order = np.random.default_rng(seed).permutation(songs)
-    dealt = np.empty(songs, dtype=int)
-    dealt[order] = np.roll(order, 1)
-    return torch.from_numpy(dealt)
+    assigned = np.empty(songs, dtype=int)
+    assigned[order] = np.roll(order, 1)
+    return torch.from_numpy(assigned)
 
 
-def _described(mixes: torch.Tensor, stems: torch.Tensor) -> np.ndarray:
-    """Pairs as vectors in which fit shows: the product of both embeddings, averaged over time."""
+def _pair_features(mixes: torch.Tensor, stems: torch.Tensor) -> np.ndarray:
+    """Compute the features of pairs: the product of both embeddings, averaged over time."""
     return (mixes * stems).mean(1).double().numpy()
 
 
 def _figures(scores: list[np.ndarray]) -> dict[str, dict[str, float]]:
-    """Every mix counts once, with its mean over the seeds."""
-    places = np.stack([ranks(some) for some in scores])
-    diagonals = np.stack([np.diag(soft_assignments(some)) for some in scores])
+    """Summarize scores; every mix counts once, with its mean over the seeds."""
+    rank = np.stack([ranks(of_seed) for of_seed in scores])
+    diagonals = np.stack([np.diag(soft_assignments(of_seed)) for of_seed in scores])
     return {
-        "top_1": interval((places < 1).mean(0)),
-        "top_5": interval((places < 5).mean(0)),
+        "top_1": interval((rank < 1).mean(0)),
+        "top_5": interval((rank < 5).mean(0)),
         "mean_diagonal": interval(diagonals.mean(0)),
     }
 
@@ -114,8 +114,8 @@ def _figures(scores: list[np.ndarray]) -> dict[str, dict[str, float]]:
 def _picture(scores: dict[str, list[np.ndarray]]) -> Figure:
     picture = Figure(figsize=(13, 4.4), layout="constrained")
     axes = picture.subplots(1, len(scores))
-    for axis, (name, some) in zip(axes, scores.items(), strict=True):
-        image = axis.imshow(soft_assignments(some[0]), vmin=0.0, vmax=1.0, cmap="magma")
+    for axis, (name, of_seeds) in zip(axes, scores.items(), strict=True):
+        image = axis.imshow(soft_assignments(of_seeds[0]), vmin=0.0, vmax=1.0, cmap="magma")
         axis.set(title=name, xlabel="bass", ylabel="mix")
     picture.colorbar(image, ax=axes, label="probability that the bass is the mix's own")
     return picture

@@ -1,4 +1,4 @@
-"""How many steps are enough, and with which solver: the left of figure 2 of arXiv 2402.01412.
+"""Number of steps and solver against distance from true basses: the left part of figure 2 of arXiv 2402.01412.
 
 Fréchet and kernel distance, in latent space, of clips generated without any mix from true basses, against the number of
 evaluations of the net. The dotted line is the distance of one half of the true basses from the other.
@@ -13,8 +13,9 @@ import typer
 from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from matplotlib.figure import Figure
 
-from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds, plot_means
+from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds
 from benchmarks.common.generation import load_pipeline, weights_folder
+from benchmarks.common.plotting import plot_means
 from benchmarks.common.report import RESULTS, format_interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE
 
@@ -40,10 +41,10 @@ def main(
     true = Clips.of_validation_songs(pipe, 2 * samples, frames, cache).stems
     reference, others = true[::2], true[1::2]
     counts = tuple(steps or STEPS)
-    own = pipe.scheduler
+    trained = pipe.scheduler
     cells: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for name, kind in SOLVERS.items():
-        pipe.scheduler = own if kind is None else kind.from_config(own.config)
+        pipe.scheduler = trained if kind is None else kind.from_config(trained.config)
         cells[name] = {
             str(count): over_seeds(
                 [

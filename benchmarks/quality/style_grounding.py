@@ -1,16 +1,15 @@
-"""What style grounding does, and by which of its settings: the table of arXiv 2402.01412, on known instruments.
+"""Style grounding in ten settings, on known instruments: the table of arXiv 2402.01412.
 
 Song i is accompanied in the style of one of four General MIDI programs in turn, from the same noise in every case:
-without a style; in the whole mean of the reference, as in the paper, at several strengths, with the noise kept in place
-of re-derived, and with the deviation of the latents drawn to the reference's as well; and in the style space of the
-weights. Sounds are compared as listeners meet them: decoded, levelled and encoded again, over sounding
-frames.
+without a style; with the whole mean of the reference, as in the paper, at several strengths, with the noise kept
+instead of re-derived, and with the deviation of the latents moved too; and with the style space of the weights.
+Generated basses are decoded, brought to the reference loudness and encoded again; only sounding frames count.
 
-Style is judged by the share of the way that the mean latent has gone, which is what grounding moves; by whether the
-nearest mean is that of the reference's program; by the share of the way in MFCCs, which know nothing of the nets; and
-by whether a classifier of MFCCs, trained on true basses, names the program. Beside them stand the Fréchet distance of
-the latent frames to those of true basses of the program, the chord share, and the adherence to the mix if the weights
-have a judge, which has chosen none of these basses.
+Metrics of style: movement of the mean latent towards the reference, which is what grounding moves; whether the nearest
+mean is that of the reference's program; movement of MFCCs, which are independent of the nets; and whether a classifier
+of MFCCs, trained on true basses, recognizes the program. Further metrics: Fréchet distance of the latent frames from
+those of true basses of the program, chord share, and adherence to the mix by the reranker, if the weights have one;
+it chose none of these basses.
 
 Run it as `python -m benchmarks.quality.style_grounding`.
 """
@@ -56,14 +55,14 @@ METRICS = {
 
 
 class MomentGrounding(StyleGrounding):
-    """Draws the deviation over time to the reference's too; a variant of this benchmark alone."""
+    """Grounding that also matches the deviation over time; a variant of this benchmark alone."""
 
     def __init__(self, latents: torch.Tensor):
         super().__init__(latents.mean(-1))
         self.deviation = latents.std(-1)
 
     def __call__(self, denoised: torch.Tensor, step: DenoisedStep) -> torch.Tensor:
-        """Scales, then moves `denoised`, `(batch, channels, frames)`."""
+        """Scale, then move `denoised`, `(batch, channels, frames)`."""
         centred = denoised - denoised.mean(-1, keepdim=True)
         scaled = centred * (self.deviation.unsqueeze(-1) / centred.std(-1, keepdim=True).clamp(min=1e-3))
         return super().__call__(scaled + denoised.mean(-1, keepdim=True), step)
@@ -73,12 +72,12 @@ Hook = Callable[[torch.Tensor, StyleSpace], StyleGrounding]
 
 
 def mean_grounding(**options: Any) -> Hook:
-    """Grounds the whole mean."""
+    """Make a hook that grounds the whole mean."""
     return lambda latents, space: StyleGrounding(latents.mean(-1), **options)
 
 
 def space_grounding(**options: Any) -> Hook:
-    """Grounds what of the mean is style."""
+    """Make a hook that grounds the part of the mean in the style space."""
     return lambda latents, space: StyleGrounding(latents.mean(-1), space=space, **options)
 
 
@@ -98,7 +97,7 @@ CASES: dict[str, Hook | None] = {
 
 @dataclass
 class Sound:
-    """What is heard of one bass: latents of its sounding frames `(frames, channels)`, its timbre, and all latents."""
+    """Features of one bass: latents of its sounding frames `(frames, channels)`, its timbre, and all latents."""
 
     latents: np.ndarray
     timbre: np.ndarray
@@ -106,7 +105,7 @@ class Sound:
 
     @classmethod
     def of(cls, pipe: StemAccompanimentPipeline, audio: np.ndarray) -> "Sound":
-        """Hears mono audio `(samples,)`."""
+        """Analyze mono audio `(samples,)`."""
         latents = encode(pipe.autoencoder, audio)
         sounding = sounding_frames(audio, pipe.hop_length)
         return cls(latents[:, sounding if sounding.any() else slice(None)].T, timbre(audio, SAMPLING_RATE), latents)
@@ -129,34 +128,33 @@ def main(
             f"{weights_folder(weights)} has no style space: `python -m latentstem.training.style_space` fits one"
         )
     unseen = unseen_songs(0, songs, duration, cache)
-    references = {
-        p: Sound.of(pipe, unseen_bass(songs + number, p, duration, cache)) for number, p in enumerate(PROGRAMS)
-    }
+    references = {p: Sound.of(pipe, unseen_bass(songs + index, p, duration, cache)) for index, p in enumerate(PROGRAMS)}
     first = songs + len(PROGRAMS)
     true = {
-        p: [Sound.of(pipe, unseen_bass(first + number, p, duration, cache)) for number in range(TRUE_SONGS)]
+        p: [Sound.of(pipe, unseen_bass(first + index, p, duration, cache)) for index in range(TRUE_SONGS)]
         for p in track(PROGRAMS, description="true basses of the programs")
     }
     classifier = program_classifier(
-        [sound.timbre for some in true.values() for sound in some], [p for p, some in true.items() for _ in some]
+        [sound.timbre for sounds in true.values() for sound in sounds],
+        [p for p, sounds in true.items() for _ in sounds],
     )
-    spread = np.stack([sound.timbre for some in true.values() for sound in some]).std(axis=0)
+    spread = np.stack([sound.timbre for sounds in true.values() for sound in sounds]).std(axis=0)
     own = [Sound.of(pipe, song.stem) for song in unseen]
     mixes = torch.from_numpy(np.stack([encode(pipe.autoencoder, song.mix) for song in unseen]))
 
-    def pairs(judge: ContrastiveStemModel, sounds: list[Sound], turned: int = 0) -> np.ndarray:
+    def pairs(reranker: ContrastiveStemModel, sounds: list[Sound], shift: int = 0) -> np.ndarray:
         with torch.inference_mode():
-            stems = judge.embed_stem(torch.from_numpy(np.stack([sound.whole for sound in sounds])))
-            return (judge.embed_mix(mixes) * stems.roll(turned, dims=0)).mean(1).double().numpy()
+            stems = reranker.embed_stem(torch.from_numpy(np.stack([sound.whole for sound in sounds])))
+            return (reranker.embed_mix(mixes) * stems.roll(shift, dims=0)).mean(1).double().numpy()
 
     cases: dict[str, dict[str, list[float]]] = {}
     figures: dict[str, Any] = {}
     plain: list[Sound] = []
     for name, hook in CASES.items():
-        stems = _generated(pipe, unseen, references, space, hook, batch, name, steps)
+        stems = _generate(pipe, unseen, references, space, hook, batch, name, steps)
         sounds = [Sound.of(pipe, stem) for stem in stems]
         plain = plain or sounds
-        cases[name] = _judged(sounds, plain, references, true, spread, classifier)
+        cases[name] = _score(sounds, plain, references, true, spread, classifier)
         cases[name]["chord_share"] = [
             chord_share(track_pitch(stem, SAMPLING_RATE), song.song.chords)
             for stem, song in zip(stems, unseen, strict=True)
@@ -165,10 +163,10 @@ def main(
         figures[name]["chord_share_change"] = interval(
             np.subtract(cases[name]["chord_share"], cases["no style"]["chord_share"])
         )
-        figures[name]["frechet"] = _distance_to_the_program(sounds, true)
-        if pipe.judge is not None:
-            truth = pairs(pipe.judge, own), pairs(pipe.judge, own, turned=1)
-            figures[name]["adherence"] = prompt_adherence(pairs(pipe.judge, sounds), *truth)
+        figures[name]["frechet"] = _distance_from_program(sounds, true)
+        if pipe.reranker is not None:
+            truth = pairs(pipe.reranker, own), pairs(pipe.reranker, own, shift=1)
+            figures[name]["adherence"] = prompt_adherence(pairs(pipe.reranker, sounds), *truth)
     _print(figures)
     settings = {
         "weights": weights_folder(weights).name,
@@ -182,12 +180,12 @@ def main(
     write_report("style_grounding", settings, {"cases": figures, "songs": by_song}, _picture(figures), results)
 
 
-def _program(number: int) -> int:
-    """The program whose style song `number` takes."""
-    return PROGRAMS[number % len(PROGRAMS)]
+def _program(index: int) -> int:
+    """Return the program of the reference of a song."""
+    return PROGRAMS[index % len(PROGRAMS)]
 
 
-def _generated(
+def _generate(
     pipe: StemAccompanimentPipeline,
     songs: list[RenderedSong],
     references: dict[int, Sound],
@@ -198,23 +196,23 @@ def _generated(
     steps: int,
 ) -> list[np.ndarray]:
     stems: list[np.ndarray] = [np.empty(0)] * len(songs)
-    for place, program in enumerate(PROGRAMS):
-        numbers = range(place, len(songs), len(PROGRAMS))
+    for first, program in enumerate(PROGRAMS):
+        indices = range(first, len(songs), len(PROGRAMS))
         hooks = [] if hook is None else [hook(torch.from_numpy(references[program].latents.T), space)]
-        made = generate(
+        generated = generate(
             pipe,
-            [songs[number] for number in numbers],
+            [songs[index] for index in indices],
             batch,
             f"{name}, {PROGRAM_NAMES[program]}",
             num_inference_steps=steps,
             denoised_hooks=hooks,
         )
-        for number, stem in zip(numbers, made, strict=True):
-            stems[number] = stem
+        for index, stem in zip(indices, generated, strict=True):
+            stems[index] = stem
     return stems
 
 
-def _judged(
+def _score(
     sounds: list[Sound],
     plain: list[Sound],
     references: dict[int, Sound],
@@ -222,24 +220,28 @@ def _judged(
     spread: np.ndarray,
     classifier: Any,
 ) -> dict[str, list[float]]:
-    judged: dict[str, list[float]] = {measure: [] for measure in METRICS if measure != "chord_share"}
-    means = {program: np.mean([one.latents.mean(0) for one in some], axis=0) for program, some in true.items()}
-    for number, (sound, base) in enumerate(zip(sounds, plain, strict=True)):
-        reference = references[_program(number)]
-        judged["latent_movement"].append(style_movement(*(one.latents.mean(0) for one in (base, sound, reference))))
-        judged["timbre_movement"].append(style_movement(*(one.timbre / spread for one in (base, sound, reference))))
-        judged["nearest"].append(float(nearest_program(sound.latents.mean(0), means) == _program(number)))
-        judged["named"].append(float(classifier.predict(sound.timbre[None])[0] == _program(number)))
-    return judged
+    scores: dict[str, list[float]] = {measure: [] for measure in METRICS if measure != "chord_share"}
+    means = {
+        program: np.mean([sound.latents.mean(0) for sound in of_program], axis=0)
+        for program, of_program in true.items()
+    }
+    for index, (sound, base) in enumerate(zip(sounds, plain, strict=True)):
+        program, reference = _program(index), references[_program(index)]
+        three = (base, sound, reference)
+        scores["latent_movement"].append(style_movement(*(each.latents.mean(0) for each in three)))
+        scores["timbre_movement"].append(style_movement(*(each.timbre / spread for each in three)))
+        scores["nearest"].append(float(nearest_program(sound.latents.mean(0), means) == program))
+        scores["named"].append(float(classifier.predict(sound.timbre[None])[0] == program))
+    return scores
 
 
-def _distance_to_the_program(sounds: list[Sound], true: dict[int, list[Sound]]) -> float:
-    """Mean over the programs of the Fréchet distance between sounding frames."""
-    found = []
-    for place, program in enumerate(PROGRAMS):
-        made = np.concatenate([sound.latents for sound in sounds[place :: len(PROGRAMS)]])
-        found.append(frechet_distance(np.concatenate([sound.latents for sound in true[program]]), made))
-    return float(np.mean(found))
+def _distance_from_program(sounds: list[Sound], true: dict[int, list[Sound]]) -> float:
+    """Average, over the programs, the Fréchet distance between sounding frames."""
+    distances = []
+    for first, program in enumerate(PROGRAMS):
+        generated = np.concatenate([sound.latents for sound in sounds[first :: len(PROGRAMS)]])
+        distances.append(frechet_distance(np.concatenate([sound.latents for sound in true[program]]), generated))
+    return float(np.mean(distances))
 
 
 def _print(figures: dict[str, Any]) -> None:
@@ -271,7 +273,7 @@ def _picture(figures: dict[str, Any]) -> Figure:
             capsize=2,
             label=name,
         )
-    axis.set(xlabel="share of the way to the reference, MFCC", ylabel="chord share")
+    axis.set(xlabel="movement towards the reference, MFCC", ylabel="chord share")
     axis.legend(fontsize="small")
     return picture
 

@@ -1,8 +1,8 @@
-"""How much of a bass's mean latent is the instrument, how much the song, and how many numbers tell the instrument.
+"""Variance of mean latents between instruments and between songs, and the part that style spaces of several sizes move.
 
 Means over sounding frames of training songs, from the encoder of the weights. The variance between songs is split into
 that between instruments (a program of a soundfont) and that between songs of one instrument; then, for style spaces of
-several sizes, how much of each a full exchange of styles moves. Half of the songs fit the space, the others judge it.
+several sizes, how much of each a full swap of styles moves. Half of the songs fit the space, the other half test it.
 
 Run it as `python -m benchmarks.quality.style_space --corpus runs/bass-gm/train`.
 """
@@ -28,7 +28,7 @@ from latentstem.training.style_space import StyleFit, sounding_mean
 
 SIZES = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24)
 LEAST = 4
-"""Songs of an instrument, or it is left out: two for each half."""
+"""Minimum of songs of an instrument: two for each half."""
 
 
 def main(
@@ -42,25 +42,25 @@ def main(
     write_corpus(corpus, TRAIN_SEEDS[:songs], duration=duration)
     model = load_autoencoder(weights, device)
     members: dict[tuple[int, str], list[torch.Tensor]] = {}
-    for one in track(StemFolder(corpus).tracks[:songs], description="mean latents"):
-        mean = sounding_mean(model, one.read("bass"))
+    for stems in track(StemFolder(corpus).tracks[:songs], description="mean latents"):
+        mean = sounding_mean(model, stems.read("bass"))
         if mean is not None:
-            annotation = json.loads((corpus / one.name / ANNOTATION).read_text())
+            annotation = json.loads((corpus / stems.name / ANNOTATION).read_text())
             members.setdefault(
                 (Song.from_dict(annotation["song"]).part("bass").program, annotation["soundfont"]), []
             ).append(mean)
     members = {instrument: means for instrument, means in members.items() if len(means) >= LEAST}
 
-    # Every second song of each instrument is kept back.
-    fitted, judged = ({kind: torch.stack(means[half::2]) for kind, means in members.items()} for half in (0, 1))
+    # Every second song of each instrument is for the test.
+    fitted, tested = ({kind: torch.stack(means[half::2]) for kind, means in members.items()} for half in (0, 1))
     labels = [kind for kind, means in fitted.items() for _ in means]
     stacked = torch.cat(list(fitted.values()))
-    between, within = _split(judged)
+    between, within = _split(tested)
     sizes = [size for size in SIZES if size < len(members)]
-    shares = {}
+    fractions = {}
     for size in sizes:
         space = StyleSpace.fit(stacked, labels, size)
-        shares[size] = {
+        fractions[size] = {
             name: float(space.part(part).square().sum() / part.square().sum())
             for name, part in (("between_instruments", between), ("between_songs", within))
         }
@@ -69,18 +69,18 @@ def main(
         "instruments": len(members),
         "songs": sum(map(len, members.values())),
         "share_of_variance_between_instruments": float(between.square().sum()) / total,
-        "moved": {str(size): share for size, share in shares.items()},
+        "moved": {str(size): fraction for size, fraction in fractions.items()},
     }
-    rows = [[str(size), *(f"{value:.3f}" for value in share.values())] for size, share in shares.items()]
+    rows = [[str(size), *(f"{value:.3f}" for value in fraction.values())] for size, fraction in fractions.items()]
     header = ["numbers", "of the variance between instruments", "of that between songs"]
-    print_table("What an exchange of styles moves", header, rows, "shares, on songs that did not fit the space")
+    print_table("Variance moved by a style swap", header, rows, "fractions, on songs that did not fit the space")
     print(f"between instruments: {figures['share_of_variance_between_instruments']:.3f} of all variance")
     settings = {"weights": weights_folder(weights).name, "duration": duration, "shipped_size": StyleFit.numbers}
-    write_report("style_space", settings, figures, _picture(shares), results)
+    write_report("style_space", settings, figures, _picture(fractions), results)
 
 
 def _split(members: dict[tuple[int, str], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Deviations of every song's instrument from the mean of all, and of every song from its instrument."""
+    """Split the deviations of songs into those of their instruments from the mean, and those from their instruments."""
     middle = torch.cat(list(members.values())).mean(0)
     centres = {kind: means.mean(0) for kind, means in members.items()}
     between = torch.cat([(centres[kind] - middle).expand_as(means) for kind, means in members.items()])
@@ -88,14 +88,16 @@ def _split(members: dict[tuple[int, str], torch.Tensor]) -> tuple[torch.Tensor, 
     return between, within
 
 
-def _picture(shares: dict[int, dict[str, float]]) -> Figure:
+def _picture(fractions: dict[int, dict[str, float]]) -> Figure:
     picture = Figure(figsize=(6, 3.8))
     axis = picture.subplots()
     for name in ("between_instruments", "between_songs"):
-        axis.plot(list(shares), [share[name] for share in shares.values()], "o-", label=name.replace("_", " "))
+        axis.plot(
+            list(fractions), [fraction[name] for fraction in fractions.values()], "o-", label=name.replace("_", " ")
+        )
     axis.axvline(StyleFit.numbers, color="grey", linestyle=":")
-    axis.set(xlabel="numbers of the style space", ylabel="share of the variance that is moved", ylim=(0, 1.05))
-    axis.set_xticks(np.array(list(shares)))
+    axis.set(xlabel="numbers of the style space", ylabel="fraction of the variance that is moved", ylim=(0, 1.05))
+    axis.set_xticks(np.array(list(fractions)))
     axis.legend()
     return picture
 

@@ -1,8 +1,8 @@
-"""What a decoder makes of an exchanged style: an unseen bass decoded with the time-mean of another sound's latents.
+"""Test basses decoded with the time-mean of other latents: the upper bound of style grounding, which moves that mean.
 
-Style grounding moves that mean, so this bounds what it can reach. Taken are the mean of the bass's twin (the same notes
-on another instrument), which ought to give the twin, and that of another song's bass. Notes are held against those of
-the bass, timbres against the sound whose mean was taken: 0 is where the bass's own round trip is, 1 is where that is.
+The means are those of the timbre pair (the same notes on another instrument), whose sound is then known, and of another
+song's bass. Notes are compared with those of the bass, timbres with the sound whose mean was taken: 0 is the round trip
+of the bass, 1 is that sound.
 
 Run it as `python -m benchmarks.quality.style_swap`; `--songs 4` is a quick look.
 """
@@ -16,10 +16,10 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from benchmarks.common.generation import decoded_with_mean, encode, load_autoencoder, round_tripped, weights_folder
+from benchmarks.common.generation import decode_with_mean, encode, load_autoencoder, reconstruct, weights_folder
 from benchmarks.common.processes import processes
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
-from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, unseen_twins
+from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, unseen_timbre_pairs
 from latentstem.evaluation import style_movement, timbre, track_pitch
 from latentstem.evaluation.pitch import track_agreement
 from latentstem.evaluation.rhythm import onset_f1, onset_times
@@ -40,46 +40,45 @@ def main(
     songs: Annotated[int, typer.Option(min=2, help="Number of test songs.")] = 24,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
     device: str = "cpu",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that hear; one a processor if absent.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that analyze; by default one a core.")] = None,
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    pairs = unseen_twins(songs, duration, cache)
+    pairs = unseen_timbre_pairs(songs, duration, cache)
     autoencoder = load_autoencoder(weights, device)
     basses, twins = [pair.stem for pair in pairs], [pair.mix for pair in pairs]
     others = [*basses[1:], basses[0]]
-    played = {
-        NONE: [round_tripped(autoencoder, bass) for bass in track(basses, description="round trips")],
-        TWIN: [decoded_with_mean(autoencoder, *pair) for pair in zip(basses, twins, strict=True)],
-        OTHER: [decoded_with_mean(autoencoder, *pair) for pair in zip(basses, others, strict=True)],
-        CEILING: [round_tripped(autoencoder, twin) for twin in twins],
+    decoded = {
+        NONE: [reconstruct(autoencoder, bass) for bass in track(basses, description="round trips")],
+        TWIN: [decode_with_mean(autoencoder, *pair) for pair in zip(basses, twins, strict=True)],
+        OTHER: [decode_with_mean(autoencoder, *pair) for pair in zip(basses, others, strict=True)],
+        CEILING: [reconstruct(autoencoder, twin) for twin in twins],
     }
-    sounds = {"bass": basses, "twin": twins, **played}
+    sounds = {"bass": basses, "twin": twins, **decoded}
     with processes(workers or os.cpu_count() or 1) as each:
-        heard = {name: each(hear, f"hearing {name}", some) for name, some in sounds.items()}
-    for name, some in sounds.items():
-        for sound, audio in zip(heard[name], track(some, description=f"encoding {name}"), strict=True):
+        analyses = {name: each(analyze, f"analyzing {name}", audios) for name, audios in sounds.items()}
+    for name, audios in sounds.items():
+        for sound, audio in zip(analyses[name], track(audios, description=f"encoding {name}"), strict=True):
             sound["mean"] = encode(autoencoder, audio).mean(axis=-1)
-    bases, neighbours = heard["bass"], [*heard["bass"][1:], heard["bass"][0]]
-    asked_for = {NONE: bases, TWIN: heard["twin"], OTHER: neighbours, CEILING: heard["twin"]}
-    kept = {row: list(map(figures, bases, heard[NONE], heard[row], wanted)) for row, wanted in asked_for.items()}
+    bases, neighbours = analyses["bass"], [*analyses["bass"][1:], analyses["bass"][0]]
+    targets = {NONE: bases, TWIN: analyses["twin"], OTHER: neighbours, CEILING: analyses["twin"]}
+    values = {row: list(map(compare, bases, analyses[NONE], analyses[row], of_row)) for row, of_row in targets.items()}
     summary = {
-        row: {measure: interval([case[measure] for case in cases]) for measure in METRICS}
-        for row, cases in kept.items()
+        row: {metric: interval([case[metric] for case in cases]) for metric in METRICS} for row, cases in values.items()
     }
-    rows = [[row, *(format_interval(figure[measure]) for measure in METRICS)] for row, figure in summary.items()]
-    print_table("Unseen basses decoded with exchanged means", ["played with", *METRICS.values()], rows)
+    rows = [[row, *(format_interval(figure[metric]) for metric in METRICS)] for row, figure in summary.items()]
+    print_table("Test basses decoded with swapped means", ["decoded with", *METRICS.values()], rows)
     cases = [
         {"seed": pair.song.seed, "program": pair.song.part(pair.target).program, "twin": pair.song.part("twin").program}
-        | {row: kept[row][number] for row in kept}
-        for number, pair in enumerate(pairs)
+        | {row: values[row][index] for row in values}
+        for index, pair in enumerate(pairs)
     ]
     settings = {"weights": weights_folder(weights).name, "songs": songs, "duration": duration}
     write_report("style_swap", settings, {"means": summary, "songs": cases}, _picture(cases), results)
 
 
-def hear(audio: np.ndarray) -> dict[str, Any]:
-    """What there is to compare of a sound `(samples,)`."""
+def analyze(audio: np.ndarray) -> dict[str, Any]:
+    """Analyze pitch, onsets and timbre of a sound `(samples,)`."""
     return {
         "pitch": track_pitch(audio, SAMPLING_RATE),
         "onsets": onset_times(audio, SAMPLING_RATE),
@@ -87,25 +86,25 @@ def hear(audio: np.ndarray) -> dict[str, Any]:
     }
 
 
-def figures(bass: dict, own: dict, played: dict, wanted: dict) -> dict[str, float]:
-    """What a sound keeps of a bass, and how far it has come from the bass's round trip to another."""
+def compare(bass: dict, own: dict, decoded: dict, target: dict) -> dict[str, float]:
+    """Compare the notes of a decoded sound with those of the bass, and measure its movement towards a target."""
     return {
-        "pitch": track_agreement(bass["pitch"], played["pitch"]),
-        "onsets": onset_f1(bass["onsets"], played["onsets"]),
-        **{part: style_movement(*(sound[part] for sound in (own, played, wanted))) for part in ("timbre", "mean")},
+        "pitch": track_agreement(bass["pitch"], decoded["pitch"]),
+        "onsets": onset_f1(bass["onsets"], decoded["onsets"]),
+        **{part: style_movement(*(sound[part] for sound in (own, decoded, target))) for part in ("timbre", "mean")},
     }
 
 
 def _picture(cases: list[dict]) -> Figure:
-    """By the instrument asked for: how far the timbre came, beside what the twin's own round trip leaves."""
+    """Draw the movement of the timbre by target instrument, beside that of the round trip of the pair."""
     picture = Figure(figsize=(10, 3.8), layout="constrained")
     axis = picture.subplots()
     programs = sorted({case["twin"] for case in cases})
     for nudge, row in ((-0.12, TWIN), (0.12, CEILING)):
-        places = [programs.index(case["twin"]) + nudge for case in cases]
-        axis.plot(places, [case[row]["timbre"] for case in cases], "o", alpha=0.6, label=row)
+        columns = [programs.index(case["twin"]) + nudge for case in cases]
+        axis.plot(columns, [case[row]["timbre"] for case in cases], "o", alpha=0.6, label=row)
     axis.axhline(0, color="grey", linewidth=0.8)
-    axis.set(ylabel="MFCCs moved to the twin's", title="basses asked for as another instrument")
+    axis.set(ylabel="MFCCs moved", title="basses decoded with the mean of another instrument")
     axis.set_xticks(range(len(programs)), [PROGRAM_NAMES.get(p, str(p)) for p in programs], rotation=30)
     picture.legend(loc="outside right upper")
     return picture

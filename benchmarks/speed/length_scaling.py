@@ -1,8 +1,8 @@
-"""Whether encoding and decoding take time in proportion to the length of the audio.
+"""Time of encoding and decoding against the length of the audio.
 
-`peers.py` gives every length a process of its own, for its memory; times of two processes differ by several per cent
-whatever they do, and a slope is a difference of two times. Here all lengths take turns in one process, in many rounds,
-of which the fastest counts for each length.
+`peers.py` runs every length in a process of its own, to measure memory; times of two processes differ by several per
+cent, and a slope is a difference of two times. Here all lengths run in turn in one process, in many rounds, of which
+the fastest counts for each length.
 
 Run it as `python -m benchmarks.speed.length_scaling`, on a machine that does nothing else: four minutes on two cores.
 """
@@ -25,8 +25,8 @@ LENGTHS = (30, 60, 120, 240)
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="Over all lengths; the fastest counts.")] = 20,
-    threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds over all lengths; the fastest counts.")] = 20,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     torch.set_num_threads(threads)
@@ -49,14 +49,14 @@ def main(
 
 @torch.no_grad()
 def _measured(way: str, rounds: int) -> dict[str, Any]:
-    works = [ours_stream(way, float(length)) for length in LENGTHS]
-    times = np.full((rounds + 1, len(works)), np.inf)
+    cases = [ours_stream(way, float(length)) for length in LENGTHS]
+    times = np.full((rounds + 1, len(cases)), np.inf)
     order = np.random.default_rng(0)
-    for number in track(range(rounds + 1), description=way):
-        for place in order.permutation(len(works)):
+    for index in track(range(rounds + 1), description=way):
+        for case in order.permutation(len(cases)):
             before = time.perf_counter()
-            works[place].run()
-            times[number, place] = time.perf_counter() - before
+            cases[case].run()
+            times[index, case] = time.perf_counter() - before
     seconds = times[1:].min(axis=0)  # the first round warms up
     slopes = np.diff(seconds) / np.diff(LENGTHS)
     return {

@@ -1,4 +1,4 @@
-"""How fast a device multiplies matrices, and how much of that a net reaches."""
+"""Rate of matrix products on a device, and time of the linear layers of a net as bare products."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def best_seconds(run: Callable[[], Any], spend: float) -> float:
-    """The shortest of as many repetitions as fit into `spend` seconds, at least one, each waited for."""
+    """Time repetitions for `spend` seconds, at least one, and return the shortest."""
     best, start = float("inf"), time.perf_counter()
     while True:
         before = time.perf_counter()
@@ -24,7 +24,7 @@ def best_seconds(run: Callable[[], Any], spend: float) -> float:
 
 
 def gemm_rate(dtype: torch.dtype, size: int = 1024, spend: float = 0.3, device: torch.device | str = "cpu") -> float:
-    """Operations a second of the product of two square matrices, multiplications and additions counted apart."""
+    """Measure the operations a second of a product of two square matrices, counting multiplications and additions."""
     a, b = torch.randn(2, size, size, device=device).to(dtype)
     out = torch.empty_like(a)
     torch.mm(a, b, out=out)
@@ -32,16 +32,16 @@ def gemm_rate(dtype: torch.dtype, size: int = 1024, spend: float = 0.3, device: 
 
 
 def floor(net: nn.Module, run: Callable[[], Any], dtype: torch.dtype, spend: float = 2.0) -> dict[str, Any]:
-    """What a forward computes, and how long its linear layers would take as bare products in the same dtype.
+    """Count the operations of a forward, and time its linear layers as bare products in the same dtype.
 
     Args:
-        net: The net, on whose device the products are timed.
-        run: One forward of it, in float32 and with gradients where the caller allows them.
-        dtype: Of the bare products.
+        net: Net on whose device the products are timed.
+        run: One forward of the net, in float32 and with gradients where the caller allows them.
+        dtype: Dtype of the bare products.
         spend: Seconds to spend on timing them.
 
     Returns:
-        `flops` of the forward, attention among them; `linear_flops` of its linear layers, and the shortest
+        `flops` of the forward, including attention; `linear_flops` of its linear layers, and the shortest
         `linear_seconds` of these as products of their own shapes.
     """
     shapes = []
@@ -50,16 +50,19 @@ def floor(net: nn.Module, run: Callable[[], Any], dtype: torch.dtype, spend: flo
         shapes.append((inputs[0].numel() // layer.in_features, layer.in_features, layer.out_features))
 
     hooks = [layer.register_forward_pre_hook(note) for layer in net.modules() if isinstance(layer, nn.Linear)]
-    with torch.enable_grad(), FlopCounterMode(display=False) as counter:  # gradients spell attention out, to be counted
+    with (
+        torch.enable_grad(),
+        FlopCounterMode(display=False) as counter,
+    ):  # with gradients attention is not fused, and is counted
         run()
     for hook in hooks:
         hook.remove()
 
-    # Inputs, weights and results of every layer lie apart, as in the net: shared ones would never leave the cache.
+    # Inputs, weights and results of every layer are separate, as in the net: shared ones would stay in the cache.
     like: Any = {"device": next(net.parameters()).device, "dtype": dtype}
     products = [
-        (torch.randn(rows, width, **like), torch.randn(made, width, **like).t(), torch.empty(rows, made, **like))
-        for rows, width, made in shapes
+        (torch.randn(rows, width, **like), torch.randn(out, width, **like).t(), torch.empty(rows, out, **like))
+        for rows, width, out in shapes
     ]
 
     def multiply() -> None:
@@ -69,6 +72,6 @@ def floor(net: nn.Module, run: Callable[[], Any], dtype: torch.dtype, spend: flo
     multiply()
     return {
         "flops": counter.get_total_flops(),
-        "linear_flops": sum(2 * rows * width * made for rows, width, made in shapes),
+        "linear_flops": sum(2 * rows * width * out for rows, width, out in shapes),
         "linear_seconds": best_seconds(multiply, spend),
     }

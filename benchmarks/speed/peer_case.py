@@ -1,4 +1,4 @@
-"""One case of `peers.py` in a process of its own: builds it, runs it, prints what it took as one line of JSON.
+"""Run one case of `peers.py` in a process of its own, and print its time and memory as one line of JSON.
 
 Run it as `python -m benchmarks.speed.peer_case encode/latentstem`; a name that ends in `+bf16` runs under autocast.
 """
@@ -19,15 +19,15 @@ import typer
 BFLOAT16 = "+bf16"
 LENGTHS = (30, 60, 120, 240, 3600)
 IN_BFLOAT16 = ("encode/latentstem", "decode/latentstem", "*/encodec-24k", "forward/*", "sampling/*")
-"""Cases that also run in bfloat16: ours and the peers that would otherwise be nearest."""
+"""Cases that also run in bfloat16: those of latentstem and of the nearest peers."""
 LONG = 20.0
-"""A first run of more seconds than these counts, and is the only one: what it spends on warming up is nothing to it."""
+"""Seconds of a first run above which it is the only one: warming up is negligible."""
 SPEND = 2.0
-"""Seconds to spend on the repetitions of what is short."""
+"""Seconds to spend on repetitions of short cases."""
 
 
 def cases(heavy: bool = False) -> list[str]:
-    """Names of all cases, in the order in which a round runs them; the heavy ones take 20 GB of memory."""
+    """List the names of all cases in the order of a round; the heavy ones take 20 GB of memory."""
     codecs = ("latentstem", "music2latent", "oobleck", "same", "dac-44k", "encodec-24k", "encodec-48k")
     nets = ("latentstem", "audio-diffusion-pytorch", "x-transformers", "stable-audio-dit")
     samplers = (
@@ -50,7 +50,7 @@ def cases(heavy: bool = False) -> list[str]:
 
 
 def builder(case: str, seconds: float) -> Callable[[], Any]:
-    """What builds the case, by its name."""
+    """Return the function that builds a case."""
     from benchmarks.speed import peer_models as models
 
     name, bfloat16 = case.removesuffix(BFLOAT16), case.endswith(BFLOAT16)
@@ -96,14 +96,14 @@ def builder(case: str, seconds: float) -> Callable[[], Any]:
 
 
 def main(
-    case: Annotated[str, typer.Argument(help="Its name, such as encode/latentstem.")],
-    seconds: Annotated[float, typer.Option(min=0.1, help="Of audio.")] = 60.0,
-    threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
+    case: Annotated[str, typer.Argument(help="Name of the case, such as encode/latentstem.")],
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of audio.")] = 60.0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
 ) -> None:
     if case not in cases(heavy=True):
         raise typer.BadParameter(f"got case {case!r}; expected one of {', '.join(cases(heavy=True))}")
     start = time.perf_counter()
-    import torch  # here and not above: a cold start counts it
+    import torch  # not at the top: a cold start includes it
 
     from benchmarks.speed.matmul_floor import best_seconds, gemm_rate
 
@@ -138,8 +138,8 @@ def main(
 
 
 def peak_memory() -> int:
-    """The greatest resident memory of this process so far, in bytes."""
-    # Not the getrusage of Linux, where a child starts from its parent's peak.
+    """Return the peak resident memory of this process so far, in bytes."""
+    # Not getrusage: on Linux a child starts from the peak of its parent.
     status = Path("/proc/self/status")
     if status.is_file():
         return 1024 * int(re.findall(r"VmHWM:\s*(\d+)", status.read_text())[0])

@@ -1,9 +1,9 @@
-"""What `peers.py` holds side by side: each case builds its net and returns what is to be timed.
+"""Models of `peers.py`: each function builds a net and returns what is to be timed.
 
-Constructors and settings of the peers are those under which they come closest to this library: the same latents, the
-same rate of frames, a like number of parameters; weights are random, for speed does not depend on them. Where a choice
-is left, it falls in the peer's favour: EnCodec quantises at its lowest bandwidth, the transformer attends to a single
-token of text. Peers are imported where they are built, so that one which is missing costs only its own rows.
+Settings of the other libraries are those closest to this one: the same latents, the same frame rate, a similar number
+of parameters; weights are random, which does not change the speed. Where there is a choice, it favours the other
+library: EnCodec quantizes at its lowest bandwidth, the transformer attends to a single token of text. Libraries are
+imported where they are used, so that a missing one loses only its own rows.
 """
 
 import math
@@ -24,14 +24,14 @@ RATE, HOP, CHANNELS, STEPS = 44100, 4096, 64, 64
 
 @dataclass(frozen=True)
 class Work:
-    """What a case times.
+    """Work to time.
 
     Attributes:
         run: One repetition, under the caller's `no_grad`.
-        net: Whose parameters are counted.
-        package: Whose version is reported.
-        audio_seconds: How much audio a repetition stands for.
-        after: More to find out once everything is timed.
+        net: Net whose parameters are counted.
+        package: Package whose version is reported.
+        audio_seconds: Seconds of audio of a repetition.
+        after: Function that returns further results after the timing.
     """
 
     run: Callable[[], Any]
@@ -42,23 +42,23 @@ class Work:
 
 
 def audio(seconds: float, rate: int = RATE, channels: int = 1, multiple: int = 1) -> Tensor:
-    """Noise at the level of music, `(1, channels, samples)`, padded to a multiple of what a peer demands."""
+    """Draw noise at the level of music, `(1, channels, samples)`, of a length that is a multiple."""
     samples = -(-round(seconds * rate) // multiple) * multiple
     return 0.1 * torch.randn(1, channels, samples)
 
 
 def latents(seconds: float, batch: int = 1, channels: int = CHANNELS, multiple: int = 1) -> Tensor:
-    """Noise of the latents' frame rate, `(batch, channels, frames)`."""
+    """Draw noise shaped like latents, `(batch, channels, frames)`."""
     frames = math.ceil(seconds * RATE / HOP)
     return torch.randn(batch, channels, -(-frames // multiple) * multiple)
 
 
 # Autoencoders. Encoding and decoding run in processes of their own. A decoder gets noise shaped like latents: to encode
-# first would lend it the encoder's peak of memory.
+# first would add the peak memory of the encoder.
 
 
 def ours_stream(way: str, seconds: float) -> Work:
-    """The shipped autoencoder as a stream, of audio that comes by the second and is not kept."""
+    """Run the shipped autoencoder as a stream on pieces of one second, without keeping the output."""
     import latentstem
 
     net = latentstem.AutoencoderSpectral.from_pretrained(latentstem.pretrained_path("bass-gm"), subfolder="autoencoder")
@@ -66,17 +66,17 @@ def ours_stream(way: str, seconds: float) -> Work:
 
     def run() -> None:
         if way == "encode":
-            made = net.encode_stream(second for _ in range(round(seconds)))
+            tiles = net.encode_stream(second for _ in range(round(seconds)))
         else:
-            made = net.decode_stream([code])
-        for _ in made:
+            tiles = net.decode_stream([code])
+        for _ in tiles:
             pass
 
     return Work(run, net, "diffusers", seconds)
 
 
 def ours_codec(way: str, seconds: float) -> Work:
-    """The shipped autoencoder."""
+    """Run the shipped autoencoder."""
     import latentstem
 
     net = latentstem.AutoencoderSpectral.from_pretrained(latentstem.pretrained_path("bass-gm"), subfolder="autoencoder")
@@ -86,7 +86,7 @@ def ours_codec(way: str, seconds: float) -> Work:
 
 
 def music2latent(way: str, seconds: float) -> Work:
-    """Its inference functions around a net without weights; its own class would fetch them."""
+    """Run the inference functions of music2latent on a net with random weights; its class would download weights."""
     from music2latent import inference, models
 
     net = models.UNet().eval()
@@ -105,7 +105,7 @@ def music2latent(way: str, seconds: float) -> Work:
 
 
 def oobleck(way: str, seconds: float) -> Work:
-    """Stable Audio's, mono: 64 channels at 21.5 Hz."""
+    """Run the autoencoder of Stable Audio, mono: 64 channels at 21.5 Hz."""
     from diffusers import AutoencoderOobleck
 
     net = AutoencoderOobleck(audio_channels=1).eval()
@@ -115,7 +115,7 @@ def oobleck(way: str, seconds: float) -> Work:
 
 
 def same(way: str, seconds: float) -> Work:
-    """SAME in its small geometry, which is stereo only: 256 channels at our frame rate."""
+    """Run SAME in its small geometry, which is stereo only: 256 channels at the frame rate of latentstem."""
     from diffusers import AutoencoderSAME
 
     net = AutoencoderSAME().eval()
@@ -125,7 +125,7 @@ def same(way: str, seconds: float) -> Work:
 
 
 def dac(way: str, seconds: float) -> Work:
-    """DAC at 44.1 kHz, all codebooks, as it comes."""
+    """Run DAC at 44.1 kHz with all codebooks."""
     from transformers import DacConfig, DacModel
 
     net = DacModel(DacConfig(sampling_rate=RATE)).eval()
@@ -135,7 +135,7 @@ def dac(way: str, seconds: float) -> Work:
 
 
 def encodec(stereo: bool, way: str, seconds: float) -> Work:
-    """The causal mono net at 24 kHz, or the stereo one at 48 kHz, which works in pieces of a second."""
+    """Run EnCodec: the causal mono net at 24 kHz, or the stereo one at 48 kHz, which works in pieces of a second."""
     from transformers import EncodecConfig, EncodecModel
 
     high = {
@@ -174,7 +174,7 @@ def _codec(
 
 
 def ours_forward(seconds: float, batch: int = 1, bfloat16: bool = False) -> Work:
-    """The shipped U-Net; at batch 2, as guidance runs it, with its share of the rate of matrix products."""
+    """Run the shipped U-Net; at batch 2, as in guidance, also count its operations."""
     import latentstem
 
     net = latentstem.StemUNet1DModel.from_pretrained(latentstem.pretrained_path("bass-gm"), subfolder="unet")
@@ -188,7 +188,7 @@ def ours_forward(seconds: float, batch: int = 1, bfloat16: bool = False) -> Work
 
 
 def adp_net() -> nn.Module:
-    """The U-Net of audio-diffusion-pytorch, 71 M parameters."""
+    """Build the U-Net of audio-diffusion-pytorch, 71 M parameters."""
     # It imports torchaudio for a front end that is not used here, and torchaudio from the registry does not load
     # beside a CPU-only build of torch: an empty module stands in, in this process alone.
     if "torchaudio" not in sys.modules:
@@ -212,14 +212,14 @@ def adp_net() -> nn.Module:
 
 
 def adp_forward(seconds: float) -> Work:
-    """One forward of it, at frames that three halvings divide."""
+    """Run one forward of audio-diffusion-pytorch, at a number of frames that eight divides."""
     net = adp_net()
     both, time = latents(seconds, channels=2 * CHANNELS, multiple=8), torch.tensor([0.5])
     return Work(lambda: net(both, time), net, "audio-diffusion-pytorch", seconds)
 
 
 def x_transformers(frames: int, audio_seconds: float, biased: bool = True) -> Work:
-    """An encoder of x-transformers, with its dynamic position bias or with no positions."""
+    """Run an encoder of x-transformers, with its dynamic position bias or without positions."""
     from x_transformers import ContinuousTransformerWrapper, Encoder
 
     layers = Encoder(dim=512, depth=12, heads=8, dynamic_pos_bias=biased)
@@ -231,7 +231,7 @@ def x_transformers(frames: int, audio_seconds: float, biased: bool = True) -> Wo
 
 
 def dit(seconds: float, batch: int) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
-    """Stable Audio's transformer at 43.5 M parameters, and how to call it."""
+    """Build the transformer of Stable Audio at 43.5 M parameters, and a function that calls it."""
     from diffusers import StableAudioDiTModel
     from diffusers.models.embeddings import get_1d_rotary_pos_embed
 
@@ -253,7 +253,7 @@ def dit(seconds: float, batch: int) -> tuple[nn.Module, Callable[[Tensor, Tensor
 
 
 def dit_forward(seconds: float) -> Work:
-    """One forward of it."""
+    """Run one forward of the transformer of Stable Audio."""
     net, call = dit(seconds, 1)
     noisy, timestep = latents(seconds), torch.tensor([500])
     return Work(lambda: call(noisy, timestep), net, "diffusers", seconds)
@@ -263,7 +263,7 @@ def dit_forward(seconds: float) -> Work:
 
 
 def ours_sampling(seconds: float, guided: bool = True, from_audio: bool = False, quality: str = "best") -> Work:
-    """The pipeline from latents to latents, as the peers have it, or from audio to audio."""
+    """Run the pipeline from latents to latents, as the other libraries do, or from audio to audio."""
     import latentstem
 
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
@@ -271,17 +271,17 @@ def ours_sampling(seconds: float, guided: bool = True, from_audio: bool = False,
     steps = latentstem.Quality(quality).apply_to(pipe)
     mix = {"mix": audio(seconds), "sampling_rate": RATE} if from_audio else {"mix_latents": latents(seconds)}
     call = {"num_inference_steps": steps, "guidance_scale": None if guided else 1.0}
-    made = "pt" if from_audio else "latent"
-    return Work(lambda: pipe(**mix, **call, output_type=made), pipe.unet, "diffusers", seconds)
+    output_type = "pt" if from_audio else "latent"
+    return Work(lambda: pipe(**mix, **call, output_type=output_type), pipe.unet, "diffusers", seconds)
 
 
 def ours_files(minutes: float) -> Work:
-    """From file to file, in the quality that is fastest, as the command line does it."""
+    """Run the pipeline from file to file in the fastest quality, as the command line does."""
     import tempfile
 
     import latentstem
     from latentstem.audio import AudioWriter
-    from latentstem.pipelines import MixFile
+    from latentstem.pipelines import encode_mix_file, write_stem_file
 
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
     pipe.set_progress_bar_config(disable=True)
@@ -292,15 +292,15 @@ def ours_files(minutes: float) -> Work:
             with AudioWriter(f"{folder}/mix.wav", RATE, channels=2) as writer:
                 for _ in range(round(60 * minutes)):
                     writer.write(audio(1.0, channels=2)[0].clamp(-1, 1))
-            mix = MixFile.encode(pipe, f"{folder}/mix.wav")
-            made = pipe(mix_latents=mix.latents, num_inference_steps=steps, output_type="latent").audios
-            mix.write_stem(pipe, made, f"{folder}/stem.wav")
+            mix = encode_mix_file(pipe, f"{folder}/mix.wav")
+            latents = pipe(mix_latents=mix.latents, num_inference_steps=steps, output_type="latent").audios
+            write_stem_file(pipe, mix, latents, f"{folder}/stem.wav")
 
     return Work(run, pipe.unet, "diffusers", 60 * minutes)
 
 
 def adp_sampling(seconds: float) -> Work:
-    """Its sampler of the velocity, which knows no guidance: one evaluation a step."""
+    """Run the velocity sampler of audio-diffusion-pytorch, without guidance: one evaluation a step."""
     net = adp_net()
     from audio_diffusion_pytorch import VSampler
 
@@ -310,7 +310,7 @@ def adp_sampling(seconds: float) -> Work:
 
 
 def dit_sampling(seconds: float, scale: float = 3.0) -> Work:
-    """Stable Audio's transformer under the DDIM of diffusers, both branches of guidance in one batch."""
+    """Run the transformer of Stable Audio with the DDIM of diffusers, both guidance predictions in one batch."""
     from diffusers import DDIMScheduler
 
     net, call = dit(seconds, 2)
@@ -329,7 +329,7 @@ def dit_sampling(seconds: float, scale: float = 3.0) -> Work:
 
 
 def ours_attention(frames: int, biased: bool) -> Work:
-    """Attention of 8 heads of 32 alone; its table is made beforehand, as sampling makes it once a call."""
+    """Run attention of 8 heads of 32 alone; the bias table is computed before, as once a call in sampling."""
     from latentstem import DynamicPositionBias
     from latentstem.nn.attention import biased_attention
 

@@ -1,10 +1,9 @@
-"""Speed and memory beside other libraries: autoencoders, denoisers, whole sampling, attention, and length.
+"""Speed and memory compared with other libraries: autoencoders, denoisers, whole sampling, attention, and length.
 
-Every case runs in a process of its own (`peer_case.py`), all cases once a round, in several rounds, of which the
-fastest counts: on a shared machine a neighbour can slow a single run more than tenfold, and rounds spread such a spell
-over all cases. Ratios hold within one run of this benchmark only. Each process measures the rate of a matrix product
-before its case, which tells a disturbed round from a slow net; and a case whose package is missing is listed with the
-reason.
+Every case runs in a process of its own (`peer_case.py`), once a round, in several rounds, of which the fastest counts:
+on a shared machine another load can slow a single run more than tenfold, and rounds spread it over all cases. Ratios
+hold within one run of this benchmark only. Each process measures the rate of a matrix product before its case, which
+tells a disturbed round from a slow net. A case whose package is missing is listed with the reason.
 
 Install `peers_requirements.txt` as it says, and run `python -m benchmarks.speed.peers`, on a machine that does nothing
 else: most of an hour on two cores.
@@ -34,22 +33,22 @@ GROUPS = {
     "forward": "Denoisers: one forward",
     "sampling": "Whole sampling, 64 steps",
     "attention": "Attention",
-    "length": "Lengths, our autoencoder as a stream",
+    "length": "Lengths, autoencoder of latentstem as a stream",
     "files": "From file to file, fast",
 }
 
 
 def main(
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of audio; 3600 and the like stay as they are named.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Seconds of audio, if a case names none.")] = 60.0,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds over all cases; the fastest counts.")] = 3,
-    only: Annotated[list[str] | None, typer.Option(help="Cases to run, as encode/* or */latentstem*.")] = None,
-    heavy: Annotated[bool, typer.Option(help="Also the peer's attention at 4096 frames, which takes 20 GB.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Of every process.")] = 2,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a case is given up.")] = 1800.0,
-    python: Annotated[Path, typer.Option(help="Interpreter that has the peers; it runs all cases.")] = Path(
+    only: Annotated[list[str] | None, typer.Option(help="Cases to run, such as encode/* or */latentstem*.")] = None,
+    heavy: Annotated[bool, typer.Option(help="Also x-transformers at 4096 frames, which takes 20 GB.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of every process.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a case is stopped.")] = 1800.0,
+    python: Annotated[Path, typer.Option(help="Interpreter with the other libraries; it runs all cases.")] = Path(
         sys.executable
     ),
-    name: Annotated[str, typer.Option(help="Of the report.")] = "peers",
+    name: Annotated[str, typer.Option(help="Name of the report.")] = "peers",
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     patterns = only or ["*"]
@@ -57,12 +56,12 @@ def main(
     if not chosen:
         raise typer.BadParameter(f"got --only {' '.join(patterns)}; expected patterns of {', '.join(cases(heavy))}")
     runs: dict[str, list[dict[str, Any]]] = {case: [] for case in chosen}
-    for number in range(repeats):
-        for case in track(chosen, description=f"round {number + 1} of {repeats}"):
+    for index in range(repeats):
+        for case in track(chosen, description=f"round {index + 1} of {repeats}"):
             if not any("missing" in run for run in runs[case]):
                 runs[case].append(_run(python, case, seconds, threads, timeout))
 
-    rows = {case: _row(some) for case, some in runs.items()}
+    rows = {case: _row(of_case) for case, of_case in runs.items()}
     for case, row in rows.items():
         reference = rows.get(_reference(case), {})
         if "seconds" in row and "seconds" in reference:
@@ -80,11 +79,11 @@ def main(
 
 
 def _run(python: Path, case: str, seconds: float, threads: int, timeout: float) -> dict[str, Any]:
-    """What the process of a case measured, or why there is nothing."""
+    """Run a case in a process and return its results, or why there are none."""
     command = [str(python), "-m", CHILD, case, "--seconds", str(seconds), "--threads", str(threads)]
-    # Weights are random or shipped: offline, a peer that would fetch some fails at once.
+    # Weights are random or shipped; offline, a library that would download some fails at once.
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
-    # Tracebacks of several lines, whose last names the error, in place of typer's boxes.
+    # Plain tracebacks, whose last line names the error, instead of typer's boxes.
     environment["TYPER_STANDARD_TRACEBACK"] = "1"
     try:
         child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
@@ -93,12 +92,12 @@ def _run(python: Path, case: str, seconds: float, threads: int, timeout: float) 
     if child.returncode < 0:
         return {"missing": f"killed by signal {-child.returncode}; 9 is mostly for lack of memory"}
     if child.returncode:
-        return {"missing": (child.stderr.strip().splitlines() or ["failed without a word"])[-1]}
+        return {"missing": (child.stderr.strip().splitlines() or ["failed without a message"])[-1]}
     return json.loads(child.stdout.splitlines()[-1])
 
 
 def _row(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The fastest round of a case, with the times of all; the greatest memory; or why it is missing."""
+    """Return the fastest round of a case, with the times of all and the peak memory; or why it is missing."""
     missing = [run for run in runs if "missing" in run]
     if missing:
         return missing[0]
@@ -111,7 +110,7 @@ def _row(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "all_seconds": [run["seconds"] for run in runs],
     }
     if "flops" in row:
-        # The rate of square matrices comes from the calmest round, as the fastest forward does.
+        # The rate of square matrices is the highest of all rounds.
         kind = "bf16" if row["bfloat16"] else "fp32"
         own = row["linear_flops"] / min(run["linear_seconds"] for run in runs)
         square = max(run["gemm_rates"][kind] for run in runs)
@@ -121,7 +120,7 @@ def _row(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _reference(case: str) -> str:
-    """What a case is compared with: ours in the same dtype, or the same attention without a bias."""
+    """Name the case to compare with: latentstem in the same dtype, or the same attention without a bias."""
     name, suffix = case.removesuffix(BFLOAT16), case[len(case.removesuffix(BFLOAT16)) :]
     group = name.partition("/")[0]
     return name.replace("biased", "plain") if group == "attention" else f"{group}/latentstem{suffix}"
@@ -131,7 +130,7 @@ def _print(rows: dict[str, dict[str, Any]], found: list) -> None:
     for group, title in GROUPS.items():
         lines = [_cells(case, row) for case, row in rows.items() if case.startswith(f"{group}/")]
         if lines:
-            against = "without bias" if group == "attention" else "ours"
+            against = "without bias" if group == "attention" else "latentstem"
             header = ["case", "seconds", "x real time", f"x as slow as {against}", "peak MB", "M parameters", "GFLOP/s"]
             caption = "fastest round; GFLOP/s: a 1024 x 1024 float32 product, just before"
             print_table(title, header, lines, caption)
@@ -172,20 +171,20 @@ def _cells(case: str, row: dict[str, Any]) -> list[str]:
 
 
 def _short(figure: float) -> str:
-    """Three digits, or all before the point."""
+    """Format with three digits, or all before the point."""
     return f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
 
 
 def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
-    """What was run of two parts: bars of speed and memory beside the peers, and time and memory against length."""
+    """Draw bars of speed and memory, and time and memory against length, as far as they were measured."""
     measured = {case: row for case, row in rows.items() if "seconds" in row}
     bars = {
         group: {case.partition("/")[2]: row for case, row in measured.items() if case.startswith(f"{group}/")}
         for group in ("encode", "decode", "forward", "sampling")
     }
-    bars = {group: some for group, some in bars.items() if some}
+    bars = {group: of_group for group, of_group in bars.items() if of_group}
     lengths = {case: row for case, row in measured.items() if case.startswith(("length/", "files/"))}
-    heights = [1 + sum(0.8 + 0.3 * len(some) for some in bars.values())] * bool(bars) + [4] * bool(lengths)
+    heights = [1 + sum(0.8 + 0.3 * len(of_group) for of_group in bars.values())] * bool(bars) + [4] * bool(lengths)
     picture = Figure(figsize=(11, sum(heights, 0.5)), layout="constrained")
     parts = iter(picture.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).flat if heights else ())
     if bars:
@@ -197,16 +196,16 @@ def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
 
 def _draw_bars(figure: SubFigure, bars: dict[str, dict[str, dict[str, Any]]], seconds: float) -> None:
     figure.suptitle(f"{seconds:g} s of audio, fastest round")
-    heights = [len(some) + 1 for some in bars.values()]
+    heights = [len(of_group) + 1 for of_group in bars.values()]
     axes = figure.subplots(len(bars), 2, squeeze=False, gridspec_kw={"height_ratios": heights}, sharex="col")
-    for (speed, memory), (group, some) in zip(axes, bars.items(), strict=True):
-        names = sorted(some, key=lambda name: some[name]["times_real_time"])
-        colours = ["tab:orange" if name.startswith("latentstem") else "tab:blue" for name in names]
+    for (speed, memory), (group, cases_of) in zip(axes, bars.items(), strict=True):
+        names = sorted(cases_of, key=lambda name: cases_of[name]["times_real_time"])
+        colors = ["tab:orange" if name.startswith("latentstem") else "tab:blue" for name in names]
         for axis, figures, label in (
-            (speed, [some[name]["times_real_time"] for name in names], "times real time"),
-            (memory, [some[name]["peak_memory"] / 1e9 for name in names], "peak resident memory, GB"),
+            (speed, [cases_of[name]["times_real_time"] for name in names], "times real time"),
+            (memory, [cases_of[name]["peak_memory"] / 1e9 for name in names], "peak resident memory, GB"),
         ):
-            drawn = axis.barh(names, figures, color=colours)
+            drawn = axis.barh(names, figures, color=colors)
             axis.bar_label(drawn, [_short(figure) for figure in figures], padding=3, fontsize="small")
             axis.set(xscale="log", xlabel=label if group == list(bars)[-1] else "")
             axis.margins(x=0.2)
@@ -221,10 +220,10 @@ def _draw_lengths(figure: SubFigure, rows: dict[str, dict[str, Any]]) -> None:
         ("length/decode", "decode"),
         ("files/", "file to file, fast"),
     ):
-        some = [row for case, row in rows.items() if case.startswith(prefix)]
-        minutes = [row["audio_seconds"] / 60 for row in some]
-        time.plot(minutes, [row["seconds"] for row in some], "o-", label=label)
-        memory.plot(minutes, [row["peak_memory"] / 1e9 for row in some], "o-", label=label)
+        of_prefix = [row for case, row in rows.items() if case.startswith(prefix)]
+        minutes = [row["audio_seconds"] / 60 for row in of_prefix]
+        time.plot(minutes, [row["seconds"] for row in of_prefix], "o-", label=label)
+        memory.plot(minutes, [row["peak_memory"] / 1e9 for row in of_prefix], "o-", label=label)
     for axis, label in ((time, "seconds"), (memory, "peak resident memory, GB")):
         axis.set(xscale="log", xlabel="minutes of audio", ylabel=label)
     time.set(yscale="log", title="Time against length")

@@ -1,4 +1,4 @@
-"""What the side-by-side benchmark is to show, held against what it measured."""
+"""Goals of the comparison with other libraries, and whether its results reach them."""
 
 import math
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ WAYS = ("encode", "decode")
 CONTINUOUS = ("music2latent", "oobleck")
 """The other autoencoders with 64 channels of continuous latents."""
 FULL_RATE = 400e9
-"""Operations a second in float32 from which on the full factor over real time is asked; in proportion below."""
+"""Operations a second in float32 above which the full factor over real time is the goal; below, in proportion."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure and its bound."""
+    """A result and its bound."""
 
     name: str
     reached: float
@@ -27,27 +27,27 @@ class Goal:
 
     @property
     def met(self) -> bool:
-        """Whether the figure keeps the bound; one that was not measured does not."""
+        """Whether the result keeps the bound; a result that was not measured does not."""
         return self.reached >= self.asked if self.at_least else self.reached <= self.asked
 
 
 def goals(rows: Rows) -> list[Goal]:
-    """All goals; NaN is reached where a case that it needs was not measured.
+    """Compute all goals; NaN is reached where a needed case was not measured.
 
     Args:
-        rows: Case -> its figures; those of missing cases lack them.
+        rows: Results by case; missing cases lack them.
     """
     return [*_autoencoder(rows), *_lengths(rows), *_attention(rows), *_sampling(rows), *_rate(rows)]
 
 
 def as_figures(found: list[Goal]) -> list[dict[str, Any]]:
-    """The goals as JSON, null where nothing was measured."""
+    """Convert goals to JSON, with null where nothing was measured."""
     unknown = {"reached": None, "met": None}
     return [{**asdict(goal), "met": goal.met, **(unknown if math.isnan(goal.reached) else {})} for goal in found]
 
 
 def _figure(rows: Rows, case: str, key: str) -> float:
-    """A figure of a case, NaN where it is missing, so that what follows from it is missing too."""
+    """Return a result of a case, NaN where it is missing."""
     return rows.get(case, {}).get(key, math.nan)
 
 

@@ -1,7 +1,7 @@
-"""What one device does: audio made a second by dtype and batch, share of its matrix rate, memory against length.
+"""Throughput of one device: seconds of audio a second by dtype and batch, matrix rate, memory against length.
 
-Run it as `python -m benchmarks.speed.throughput --device cuda --compiled`; on a CPU it runs too, and says what
-`peers.py` says. The floor of a forward is the time that its own linear layers take as bare products of the same dtype.
+Run it as `python -m benchmarks.speed.throughput --device cuda --compiled`; it also runs on a CPU. A forward is compared
+with its own linear layers as bare products of the same dtype.
 """
 
 import math
@@ -24,10 +24,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 def main(
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
-    seconds: Annotated[float, typer.Option(min=1.0, help="Of audio, each item of a batch.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=1.0, help="Seconds of audio of each item.")] = 60.0,
     batches: Annotated[list[int] | None, typer.Option(min=1, help="Mixes at once; 1 and 16 if absent.")] = None,
-    lengths: Annotated[list[float] | None, typer.Option(help="Seconds of mixes for the plot of memory.")] = None,
-    compiled: Annotated[bool, typer.Option("--compiled", help="With the net compiled.")] = False,
+    lengths: Annotated[list[float] | None, typer.Option(help="Seconds of mixes in the plot of memory.")] = None,
+    compiled: Annotated[bool, typer.Option("--compiled", help="Compile the net.")] = False,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     batches, lengths = batches or [1, 16], lengths or [60.0, 240.0, 960.0, 3600.0]
@@ -45,7 +45,7 @@ def main(
         for length in track(lengths, description="lengths")
     ]
     print_table(
-        f"{seconds:g} s of audio an item, seconds of audio made a second",
+        f"{seconds:g} s of audio an item, seconds of audio generated a second",
         ["dtype", "batch", "fast", "best", "peak GB", "TFLOP/s", "of square products", "of its own products"],
         [
             [
@@ -67,7 +67,7 @@ def main(
 
 @torch.no_grad()
 def _forward(pipe: StemAccompanimentPipeline, dtype: str, batch: int, seconds: float, compiled: bool) -> dict[str, Any]:
-    """What one guided forward reaches of the device's matrix rate; leaves the net compiled if that is asked for."""
+    """Measure one guided forward against the device's matrix rate; leave the net compiled if requested."""
     frames = math.ceil(seconds * pipe.sampling_rate / pipe.hop_length)
     noisy, mix = torch.randn(2, 2 * batch, pipe.unet.config.latent_channels, frames, device=pipe.device)
     timestep = torch.tensor(500, device=pipe.device)
@@ -93,7 +93,7 @@ def _forward(pipe: StemAccompanimentPipeline, dtype: str, batch: int, seconds: f
 def _sampling(
     pipe: StemAccompanimentPipeline, dtype: str, batch: int, seconds: float, quality: Quality
 ) -> dict[str, float]:
-    """Seconds of audio made a second, from audio to audio, and the greatest memory until then, in bytes."""
+    """Measure seconds of audio generated a second, from audio to audio, and peak memory in bytes."""
     steps = quality.apply_to(pipe)
     mix = 0.1 * torch.randn(batch, 1, round(seconds * pipe.sampling_rate))
     cuda = pipe.device.type == "cuda"
@@ -119,10 +119,10 @@ def _picture(rows: list[dict[str, Any]], memory: list[dict[str, Any]]) -> Figure
     speed, length, peak = figure.subplots(1, 3)
     names = [f"{row['dtype']}, batch {row['batch']}" for row in rows]
     for quality, shift in (("fast", 0.2), ("best", -0.2)):
-        places = [place + shift for place in range(len(rows))]
-        bars = speed.barh(places, [row[quality]["rate"] for row in rows], height=0.4, label=quality)
+        positions = [index + shift for index in range(len(rows))]
+        bars = speed.barh(positions, [row[quality]["rate"] for row in rows], height=0.4, label=quality)
         speed.bar_label(bars, fmt="%.0f", padding=3, fontsize="small")
-    speed.set(xscale="log", xlabel="seconds of audio made a second", yticks=range(len(rows)), yticklabels=names)
+    speed.set(xscale="log", xlabel="seconds of audio generated a second", yticks=range(len(rows)), yticklabels=names)
     speed.margins(x=0.2)
     speed.legend()
     minutes = [row["seconds"] / 60 for row in memory]

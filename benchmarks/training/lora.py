@@ -1,6 +1,6 @@
-"""What a few minutes of fine-tuning on a CPU bring for a bass that the weights have never heard.
+"""Effect of a few minutes of LoRA fine-tuning on a CPU, on a bass that the weights were not trained on.
 
-The work is that of `examples/finetune_lora.py`, which says what is measured; this adds intervals and the report.
+`examples/finetune_lora.py` trains and measures; this module adds intervals and the report.
 
 Run it as `python -m benchmarks.training.lora runs/my-bass --minutes 5`.
 """
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.common.report import REPOSITORY, RESULTS, format_interval, interval, print_table, write_report
 
-sys.path.append(str(REPOSITORY / "examples"))  # whoever runs the example alone needs nothing of the benchmarks
+sys.path.append(str(REPOSITORY / "examples"))  # the example does not depend on the benchmarks
 from finetune_lora import AFTER, BEFORE, SOUNDFONT, fine_tune, measure, write_stems  # pyright: ignore[reportMissingImports]
 
 KEYS = {"style_distance": "distance of the sound", "chord_share": "chord share"}
@@ -36,9 +36,9 @@ def main(
     adapter = fine_tune(output, minutes, rank)
     scores = measure(output / "stems", adapter, test_songs, duration, steps)
 
-    figures = {row: {key: interval(values) for key, values in some.items()} for row, some in scores.items()}
+    figures = {row: {key: interval(values) for key, values in of_row.items()} for row, of_row in scores.items()}
     change = {key: interval(np.subtract(scores[AFTER][key], scores[BEFORE][key])) for key in KEYS}
-    rows = [[row, *(format_interval(some[key]) for key in KEYS)] for row, some in figures.items()]
+    rows = [[row, *(format_interval(of_row[key]) for key in KEYS)] for row, of_row in figures.items()]
     rows.append(["fine-tuned less shipped, paired", *(format_interval(change[key]) for key in KEYS)])
     print_table("Fine-tuning to a bass outside the corpus", ["", *KEYS.values()], rows)
     settings = {
@@ -60,7 +60,7 @@ def _picture(scores: dict[str, dict[str, list[float]]]) -> Figure:
     picture = Figure(figsize=(10, 4))
     rows = list(scores)
     for axes, (key, label) in zip(picture.subplots(1, 2), KEYS.items(), strict=True):
-        # A line a song, so that one sees whether all moved or one did.
+        # One line a song, which shows whether all songs changed or only one.
         axes.plot(range(len(rows)), [scores[row][key] for row in rows], "o-", color="C0", alpha=0.4)
         axes.plot(range(len(rows)), [np.mean(scores[row][key]) for row in rows], "_", color="black", markersize=24)
         axes.set_xticks(range(len(rows)), rows, rotation=15)

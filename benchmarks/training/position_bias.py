@@ -1,18 +1,18 @@
-"""Why positions enter as a dynamic bias: music of 1 to 8 times the training length, with three kinds of position.
+"""Three kinds of position compared on music of 1 to 8 times the training length.
 
-Three small nets that differ in nothing but this, trained alike for the same steps on the same latents, in crops of at
-most 128 frames, 12 seconds:
+Three small nets that differ only in this, trained alike for the same steps on the same latents, in crops of at most 128
+frames, 12 seconds:
 
 - `DynamicPositionBias`, as shipped;
 - no position at all: the bias stays at zero, where it starts; convolutions still know their neighbours;
 - rotary positions (Su et al., arXiv 2104.09864) in its place, on the queries and keys of the same layers.
 
-Then each accompanies the same long songs in pieces of 1, 2, 4 and 8 times 12 seconds, from the same noise: the same
-music, and only the length of what attention sees differs. The fourth row is the first net with the logits scaled by
+Then each accompanies the same long songs in pieces of 1, 2, 4 and 8 times 12 seconds, from the same noise: the music is
+the same, and only the length of the attention differs. The fourth row is the first net with the logits scaled by
 log n beyond the training length (`SelfAttention1D`), which changes nothing at that length and needs no training.
 
 Run it as `python -m benchmarks.training.position_bias --output runs/lengths`: an hour and a half of two cores. A
-training that is finished, or interrupted, is taken up where it stands.
+training that is finished is skipped, and one that was interrupted resumes.
 """
 
 import json
@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from benchmarks.common.generation import weights_folder
+from benchmarks.common.plotting import plot_means
 from benchmarks.common.processes import processes
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline, StemUNet1DModel
@@ -36,18 +37,18 @@ from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitc
 from latentstem.nn.attention import SelfAttention1D
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.latents import LatentTrack, cache_latents
+from latentstem.training.pipeline import build_pipeline
 from latentstem.training.unet import UNetTraining, train
-from latentstem.training.unet_validation import build_pipeline
 
 MULTIPLES = (1, 2, 4, 8)
 CROP_FRAMES = (32, 128)
 DYNAMIC, NONE, ROTARY = "dynamic position bias", "no position", "rotary positions"
 SCALED = "dynamic, log-n scaling"
 NETS = {"dynamic": DYNAMIC, "none": NONE, "rotary": ROTARY}
-"""Folder of each training -> what it is called."""
+"""Folder of each training -> name in the report."""
 WIDTHS = (160, 256, 320)
 SEED = 31
-"""Of the sub-mixes and crops."""
+"""Seed of the sub-mixes and crops."""
 INFERENCE_STEPS = 32
 METRICS = {"chord_share": "chord share", "onset_f1": "onset F1"}
 
@@ -59,13 +60,13 @@ def main(
     ] = None,
     latents: Annotated[Path | None, typer.Option(help="Folder of their latents, filled if they are missing.")] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Folder of a pipeline, whose autoencoder serves; the shipped one if absent.")
+        Path | None, typer.Option(help="Folder of a pipeline whose autoencoder is used; the shipped one if absent.")
     ] = None,
     songs: Annotated[int, typer.Option(min=2, help="Songs to train on.")] = 1035,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each training: 20 minutes of two busy cores.")] = 3000,
     batch_frames: Annotated[int, typer.Option(min=1, help="Latent frames a step.")] = 3072,
     long_songs: Annotated[int, typer.Option(min=2, help="Long songs to accompany.")] = 16,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that listen.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that analyze.")] = 2,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     corpus, latents = corpus or output / "corpus", latents or output / "latents"
@@ -88,8 +89,8 @@ def main(
                 save_minutes=5.0,
                 seed=SEED,
             )
-            train(settings, positioned(StemUNet1DModel(block_out_channels=WIDTHS, dropout=0.1), name))
-        trained[name] = positioned(StemUNet1DModel.from_pretrained(finished), name)
+            train(settings, set_position(StemUNet1DModel(block_out_channels=WIDTHS, dropout=0.1), name))
+        trained[name] = set_position(StemUNet1DModel.from_pretrained(finished), name)
     scaled = StemUNet1DModel.from_config(trained[DYNAMIC].config, log_n_scaling=True, train_length=CROP_FRAMES[1])
     scaled.load_state_dict(trained[DYNAMIC].state_dict())
 
@@ -107,8 +108,8 @@ def main(
                     continue
                 stems = _accompany(pipe, tracks, multiple * CROP_FRAMES[1], f"{name}, {multiple}")
                 annotations = [folder / song.name for song in tracks]
-                heard = each(_judge, f"{name}, {multiple}: listening", stems, annotations)
-                columns = zip(*heard, strict=True)
+                scores = each(_score, f"{name}, {multiple}: analyzing", stems, annotations)
+                columns = zip(*scores, strict=True)
                 figures[name][str(multiple)] = dict(zip(METRICS, map(list, columns), strict=True))
 
     report = {
@@ -145,8 +146,8 @@ def main(
     write_report("position_bias", settings, {"lengths": report, "by_song": figures}, _picture(report), results)
 
 
-def positioned(unet: Any, name: str) -> Any:
-    """A net with one of three kinds of position; the weights of all three have the same names and shapes."""
+def set_position(unet: Any, name: str) -> Any:
+    """Give a net one of three kinds of position; the weights of all three have the same names and shapes."""
     if name == DYNAMIC:
         return unet
     # The last layer of the bias starts at zero, so a bias that is not trained adds nothing.
@@ -155,17 +156,17 @@ def positioned(unet: Any, name: str) -> Any:
         for layer in unet.modules():
             if isinstance(layer, SelfAttention1D):
                 for projection in (layer.to_q, layer.to_k):
-                    projection.register_forward_hook(lambda _, __, out, heads=layer.num_heads: rotated(out, heads))
+                    projection.register_forward_hook(lambda _, __, out, heads=layer.num_heads: rotate(out, heads))
     return unet
 
 
-def rotated(vectors: torch.Tensor, heads: int, base: float = 10_000.0) -> torch.Tensor:
-    """Turns every pair of channels of a head by an angle in proportion to the frame's number (equation 34).
+def rotate(vectors: torch.Tensor, heads: int, base: float = 10_000.0) -> torch.Tensor:
+    """Rotate every pair of channels of a head by an angle proportional to the index of the frame (equation 34).
 
     Args:
-        vectors: queries or keys, `(batch, frames, heads * head_dim)`.
-        heads: number of heads.
-        base: angles fall from 1 towards 1 / base a frame.
+        vectors: Queries or keys, `(batch, frames, heads * head_dim)`.
+        heads: Number of heads.
+        base: Angles a frame fall from 1 towards 1 / base.
 
     Returns:
         Vectors of the same shape, whose products depend on the distance of their frames.
@@ -179,10 +180,10 @@ def rotated(vectors: torch.Tensor, heads: int, base: float = 10_000.0) -> torch.
 
 
 def _long_songs(folder: Path, autoencoder: AutoencoderSpectral, cache: Path, count: int) -> list[LatentTrack]:
-    """Latents of whole songs, as long as the longest piece."""
+    """Encode whole songs, as long as the longest piece."""
     frames = MULTIPLES[-1] * CROP_FRAMES[1]
     duration = float(np.ceil(frames * autoencoder.config["hop_length"] / autoencoder.config["sampling_rate"]))
-    # Validation seeds that no other figure uses.
+    # Validation seeds that no other benchmark uses.
     write_corpus(folder, VALIDATION_SEEDS[500 : 500 + count], duration=duration)
     tracks = cache_latents(folder, "bass", autoencoder, cache, submixes=1, seed=0)
     return [LatentTrack(track.name, track.stem[:, :frames], {"mix": track.mixes[..., :frames]}) for track in tracks]
@@ -192,27 +193,27 @@ def _long_songs(folder: Path, autoencoder: AutoencoderSpectral, cache: Path, cou
 def _accompany(
     pipe: StemAccompanimentPipeline, tracks: Sequence[LatentTrack], piece: int, description: str
 ) -> list[np.ndarray]:
-    """Basses `(samples,)`, generated piece by piece from noise that is each song's own, and decoded whole."""
+    """Generate basses `(samples,)` piece by piece from noise of each song, and decode them whole."""
     pipe.set_progress_bar_config(disable=True)
     stems = []
-    for number, song in enumerate(track(tracks, description=description)):
-        noise = torch.randn(song.stem.shape, generator=torch.Generator().manual_seed(number))
+    for index, song in enumerate(track(tracks, description=description)):
+        noise = torch.randn(song.stem.shape, generator=torch.Generator().manual_seed(index))
         mix, noise = (whole.unflatten(-1, (-1, piece)).movedim(1, 0) for whole in (song.mixes[0], noise))
         with torch.autocast(pipe.device.type, torch.bfloat16):
-            (made,) = pipe(
+            (generated,) = pipe(
                 mix_latents=mix,
                 latents=noise,
                 num_inference_steps=INFERENCE_STEPS,
                 output_type="latent",
                 return_dict=False,
             )
-        whole = torch.as_tensor(made).float().movedim(0, 1).flatten(1)[None]
+        whole = torch.as_tensor(generated).float().movedim(0, 1).flatten(1)[None]
         stems.append(pipe.decode_latents(whole, whole.shape[-1] * pipe.hop_length, torch.ones(1))[0, 0].cpu().numpy())
     return stems
 
 
-def _judge(stem: np.ndarray, song: Path) -> tuple[float, float]:
-    """Chord share, and onset F1 against the notes of the annotation, of a bass `(samples,)`."""
+def _score(stem: np.ndarray, song: Path) -> tuple[float, float]:
+    """Compute the chord share, and the onset F1 against the annotated notes, of a bass `(samples,)`."""
     annotation, rate = read_annotation(song).beginning(len(stem) / 44100), 44100
     notes = np.array([note.start for note in annotation.part("bass").notes])
     return chord_share(track_pitch(stem, rate), annotation.chords), onset_f1(notes, onset_times(stem, rate))
@@ -227,12 +228,10 @@ def _picture(report: dict[str, dict[str, dict[str, Any]]]) -> Figure:
     picture.suptitle("Three small nets trained alike on 12 s, and longer music; intervals over songs")
     axes: Any = picture.subplots(1, 2)
     for axis, (measure, label) in zip(axes, METRICS.items(), strict=True):
-        for place, (name, by_multiple) in enumerate(report.items()):
+        for index, (name, by_multiple) in enumerate(report.items()):
             values = [by_measure[measure]["value"] for by_measure in by_multiple.values()]
-            means = [value["mean"] for value in values]
-            spans = np.abs([[value["low"], value["high"]] for value in values] - np.array(means)[:, None]).T
-            lengths = np.array(MULTIPLES) * 2 ** (0.06 * (place - 1.5))  # beside each other
-            axis.errorbar(lengths, means, yerr=spans, fmt="o-", capsize=3, label=name)
+            lengths = [multiple * 2 ** (0.06 * (index - 1.5)) for multiple in MULTIPLES]  # beside each other
+            plot_means(axis, lengths, values, label=name)
         axis.set_xscale("log", base=2)
         axis.set(xlabel="length over the longest training crop", ylabel=label, xticks=MULTIPLES)
         axis.set_xticklabels([str(multiple) for multiple in MULTIPLES])

@@ -1,8 +1,8 @@
-"""SIGKILL at random moments of rendering and of both trainings: what is on disk in between, and how each of them ends.
+"""SIGKILL at random moments of rendering and of both trainings: files on disk after each kill, and the final results.
 
 All must end bit-equal to uninterrupted runs: the rendered songs, the weights that a training publishes, and its
-validation curve. Beside that stands what trainings of other seeds reach on songs that none of them hears, by which a
-difference, if there were one, would have to be judged. No file may ever be half-written under its final name.
+validation curve. For comparison, trainings with other seeds are evaluated on songs that none was trained on. No file
+may ever be incomplete under its final name.
 
 Run it as `python -m benchmarks.training.resume_after_kill`.
 """
@@ -52,7 +52,7 @@ VALIDATIONS = 5
 
 
 def main(
-    kills: Annotated[int, typer.Option(min=1, help="Kills of each of the three.")] = 10,
+    kills: Annotated[int, typer.Option(min=1, help="Kills of rendering and of each training.")] = 10,
     songs: Annotated[int, typer.Option(min=2, help="Songs of the corpus.")] = 12,
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 4.0,
     autoencoder_steps: Annotated[int, typer.Option(min=10, help="Steps of its training.")] = 400,
@@ -67,8 +67,8 @@ def main(
         folder = Path(name)
         render = partial(write_corpus, seeds=range(songs), soundfonts=(soundfont,), duration=duration, workers=2)
         figures: dict[str, Any] = {"rendering": _rendering(render, folder, kills)}
-        stems, unheard = folder / "whole", folder / "unheard"
-        render(unheard, seeds=VALIDATION_SEEDS[:3])
+        stems, held_out = folder / "whole", folder / "held_out"
+        render(held_out, seeds=VALIDATION_SEEDS[:3])
         figures["autoencoder"] = _training(
             lambda output, seed: partial(
                 autoencoder.train,
@@ -76,7 +76,7 @@ def main(
                     stems,
                     output,
                     mixed_precision="no",
-                    validation=unheard,
+                    validation=held_out,
                     steps=autoencoder_steps,
                     save_minutes=0.02,
                     validations=VALIDATIONS,
@@ -90,7 +90,7 @@ def main(
                     model=AUTOENCODER,
                 ),
             ),
-            partial(_reconstruction_loss, unheard),
+            partial(_reconstruction_loss, held_out),
             folder / "a",
             kills,
             seeds,
@@ -104,7 +104,7 @@ def main(
                     output,
                     encoder,
                     mixed_precision="no",
-                    validation=unheard,
+                    validation=held_out,
                     steps=unet_steps,
                     save_minutes=0.03,
                     validations=VALIDATIONS,
@@ -115,7 +115,7 @@ def main(
                     model=UNET,
                 ),
             ),
-            partial(_velocity_loss, unheard),
+            partial(_velocity_loss, held_out),
             folder / "u",
             kills,
             seeds,
@@ -144,10 +144,10 @@ def _rendering(render: Callable[..., Any], folder: Path, kills: int) -> dict[str
     seconds, _ = _run(partial(render, folder / "whole"), partial(_unfinished, folder / "whole"))
     whole = _tracks(folder / "whole")
 
-    def look() -> None:
+    def inspect() -> None:
         half_written.extend(name for name, files in _tracks(killed).items() if files != whole[name])
 
-    moments = _killed_at_random(partial(render, killed), partial(_unfinished, killed), kills, seconds, look)
+    moments = _killed_at_random(partial(render, killed), partial(_unfinished, killed), kills, seconds, inspect)
     return {
         "kills": moments,
         "half_written": half_written,
@@ -171,11 +171,11 @@ def _training(
     killed = folder / "killed"
     half_written, seen = [], []
 
-    def look() -> None:
+    def inspect() -> None:
         half_written.extend(_damaged(killed))
         seen.append(_history(killed))
 
-    moments = _killed_at_random(prepared(killed, 0), partial(_logs, killed), kills, seconds, look)
+    moments = _killed_at_random(prepared(killed, 0), partial(_logs, killed), kills, seconds, inspect)
     history = _history(killed)
     losses = [run["loss"] for run in uninterrupted]
     return {
@@ -194,10 +194,10 @@ def _training(
 
 
 def _run(work: Callable[[], Any], signs: Callable[[], set[Path]], limit: float | None = None) -> tuple[float, bool]:
-    """Runs in a process of its own; kills it `limit` seconds after the first new sign of its work.
+    """Run in a new process; kill it `limit` seconds after the first new file of its work.
 
     Returns:
-        Seconds since that sign, and whether it was killed.
+        Seconds since that file, and whether the process was killed.
     """
     before = signs()
     process = CONTEXT.Process(target=work)
@@ -216,14 +216,14 @@ def _run(work: Callable[[], Any], signs: Callable[[], set[Path]], limit: float |
 
 
 def _killed_at_random(
-    work: Callable[[], Any], signs: Callable[[], set[Path]], kills: int, seconds: float, look: Callable[[], None]
+    work: Callable[[], Any], signs: Callable[[], set[Path]], kills: int, seconds: float, inspect: Callable[[], None]
 ) -> list[float]:
-    """Starts work again and again, kills it at random moments, looks, and lets the last run finish.
+    """Start work repeatedly, kill it at random moments, inspect its files, and let the last run finish.
 
-    The moments are spread over the `seconds` that the work takes at a stretch: each run takes it from one to the next.
+    The moments are spread over the `seconds` of an uninterrupted run: each run goes from one to the next.
 
     Returns:
-        The seconds after which each run was killed; fewer than asked for if one finished before.
+        The seconds after which each run was killed; fewer than requested if one finished before.
     """
     draws = random.Random(0)
     whole = sorted(draws.uniform(0.0, seconds) for _ in range(kills))
@@ -233,7 +233,7 @@ def _killed_at_random(
         if not killed:
             break
         moments.append(round(moment, 3))
-        look()
+        inspect()
     _run(work, signs)
     return moments
 
@@ -243,17 +243,17 @@ def _unfinished(root: Path) -> set[Path]:
 
 
 def _logs(output: Path) -> set[Path]:
-    """Each start of a training opens a file of its own."""
+    """List the log files; each start of a training opens a new one."""
     return set((output / "logs").glob("events*"))
 
 
 def _tracks(root: Path) -> dict[str, dict[str, bytes]]:
-    """The visible tracks of a corpus."""
+    """Read the visible tracks of a corpus."""
     return {track.name: {file.name: file.read_bytes() for file in track.iterdir()} for track in root.glob("song_*")}
 
 
 def _weights(output: Path) -> dict[str, bytes]:
-    """What a training has published."""
+    """Read the published weights of a training."""
     published = output / ("pipeline" if (output / "pipeline").is_dir() else "autoencoder")
     return {str(file.relative_to(published)): file.read_bytes() for file in published.rglob("*.safetensors")}
 
@@ -264,7 +264,7 @@ def _history(output: Path) -> list[dict[str, float]]:
 
 
 def _damaged(output: Path) -> list[str]:
-    """Files of a training, under their final names, that cannot be read whole."""
+    """List files of a training, under their final names, that cannot be read completely."""
     readers = {
         ".safetensors": load_file,
         ".json": lambda path: json.loads(path.read_text()),
@@ -293,7 +293,7 @@ def _stems(root: Path, samples: int) -> torch.Tensor:
 
 @torch.inference_mode()
 def _reconstruction_loss(stems: Path, output: Path) -> float:
-    """L1 of the log magnitudes of round trips of fixed crops."""
+    """Compute the L1 distance of log magnitudes for round trips of fixed crops."""
     model: Any = AutoencoderSpectral.from_pretrained(output / "autoencoder")
     _, audio = _stems(stems, 8 * model.config["hop_length"])
     decoded = model.decode(model.encode(audio).latents)
@@ -302,7 +302,7 @@ def _reconstruction_loss(stems: Path, output: Path) -> float:
 
 @torch.inference_mode()
 def _velocity_loss(stems: Path, output: Path) -> float:
-    """Error of the predicted velocity at fixed crops, timesteps and noise."""
+    """Compute the error of the predicted velocity at fixed crops, timesteps and noise."""
     pipe = StemAccompanimentPipeline.from_pretrained(output / "pipeline")
     model, scheduler = pipe.autoencoder, CosineDDIMScheduler()
     mix, stem = (
@@ -324,21 +324,21 @@ def _picture(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(10, 3.6))
     panels: Sequence[Any] = picture.subplots(1, 2)
     for panel, (name, label) in zip(panels, {"autoencoder": "losses", "unet": "velocity error"}.items(), strict=True):
-        for number, run in enumerate(figures[name]["uninterrupted"]):
-            said = {0: "uninterrupted, the same seed", 1: "uninterrupted, other seeds"}.get(number)
-            panel.plot(*_curve(run["history"]), color="black" if number == 0 else "grey", alpha=0.7, label=said)
+        for index, run in enumerate(figures[name]["uninterrupted"]):
+            label_of_run = {0: "uninterrupted, the same seed", 1: "uninterrupted, other seeds"}.get(index)
+            panel.plot(*_curve(run["history"]), color="black" if index == 0 else "grey", alpha=0.7, label=label_of_run)
         kills = len(figures[name]["kills"])
-        # Rings: a line would lie on top of the one that it equals.
+        # Rings: a line would cover the one that it equals.
         killed = _curve(figures[name]["killed"]["history"])
         panel.plot(*killed, "o", markersize=9, fillstyle="none", label=f"killed {kills} times")
-        panel.set(title=name, xlabel="step", ylabel=f"{label} on unheard songs")
+        panel.set(title=name, xlabel="step", ylabel=f"{label} on held-out songs")
         panel.legend()
     return picture
 
 
 def _curve(history: list[dict[str, float]]) -> tuple[list[float], list[float]]:
-    """Steps, and what the validations found after them."""
-    figure = "velocity_error" if "velocity_error" in history[0] else "validation_loss"
+    """Return the steps of the validations and their results."""
+    figure = next(name for name in ("prediction_error", "velocity_error", "validation_loss") if name in history[0])
     return [record["step"] for record in history], [record[figure] for record in history]
 
 

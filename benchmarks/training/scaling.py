@@ -1,12 +1,12 @@
-"""What more parameters and what more songs are worth: a cross of five short U-Net trainings on the same latents.
+"""Effect of the number of parameters and of songs: five short U-Net trainings on the same latents.
 
 Three sizes on all songs, and the middle one on a half and a quarter of them, each for the same minutes. The nets are
-compared by the error of their predicted velocity on validation songs, at fixed noise, so that they differ by what they
-learned and not by luck: differences are taken song by song. Chord share stands beside it, and is far noisier. No size
-is beyond the budget of 11 MFLOP a latent frame; the question is which of them makes the most of given minutes.
+compared by the error of their predicted velocity on validation songs, at fixed noise, song by song, which removes the
+variance of noise and songs. Chord share is reported too, and is far noisier. All sizes are within the budget of 11
+MFLOP a latent frame; the question is which learns most in given minutes.
 
 Run it as `python -m benchmarks.training.scaling --output runs/scaling`, two hours with the default minutes; a run that
-is finished, or interrupted, is taken up where it stands. The trainings take a GPU wherever there is one.
+is finished is skipped, and one that was interrupted resumes. The trainings use a GPU if there is one.
 """
 
 import json
@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common.generation import weights_folder
+from benchmarks.common.plotting import error_bars, plot_means
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline, StemUNet1DModel
 from latentstem.data.corpus import write_corpus
@@ -29,23 +30,23 @@ from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.data.stems.folder import StemFolder
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.unet import UNetTraining, train
-from latentstem.training.unet_validation import accompany, chord_shares, velocity_errors
+from latentstem.training.unet_validation import accompany, chord_shares, prediction_errors
 
 WIDTHS = {"small": (128, 192, 224), "shipped": (160, 256, 320), "large": (256, 384, 448)}
-"""Size -> widths. The large one has twice the parameters of the shipped one, the small one six tenths."""
+"""Widths of each size. The large net has twice the parameters of the shipped one, the small net six tenths."""
 REFERENCE = "shipped"
-"""The size that is trained on fewer songs too, and with which, on all songs, every run is compared."""
+"""Size that is also trained on fewer songs; on all songs, every run is compared with it."""
 BANDS = {"0-255": (64, 192), "256-511": (320, 448), "512-767": (576, 704), "768-1023": (832, 960)}
-"""Quarter of the schedule -> timesteps at which its error is taken."""
+"""Timesteps at which the error is taken, for each quarter of the schedule."""
 HIGH = "768-1023"
 FRAMES = 646
-"""A minute: the length for which the budget is stated."""
+"""Frames of a minute, the length for which the budget is stated."""
 BATCH = 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run of the cross: a size, and how many of the songs it sees."""
+    """One run: a size, and the number of songs to train on."""
 
     size: str
     part: str
@@ -53,7 +54,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Of its folder, and in the report."""
+        """Name of the folder, and of the run in the report."""
         return f"{self.size} size, {self.part} songs"
 
 
@@ -63,13 +64,13 @@ def main(
         Path | None, typer.Option(help="Folder with train/ and validation/, filled if songs are missing.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Folder of a pipeline, whose autoencoder serves; the shipped one if absent.")
+        Path | None, typer.Option(help="Folder of a pipeline whose autoencoder is used; the shipped one if absent.")
     ] = None,
-    songs: Annotated[int, typer.Option(min=4, help="Songs to train on, where it is all of them.")] = 1000,
+    songs: Annotated[int, typer.Option(min=4, help="Songs to train on, of the runs with all songs.")] = 1000,
     minutes: Annotated[float, typer.Option(min=0.0, help="Minutes a run.")] = 20.0,
-    validation_songs: Annotated[int, typer.Option(min=2, help="Songs to judge on.")] = 24,
+    validation_songs: Annotated[int, typer.Option(min=2, help="Songs to evaluate on.")] = 24,
     batch_frames: Annotated[int, typer.Option(min=64, help="Latent frames a step.")] = 6144,
-    device: Annotated[str, typer.Option(help="Where the nets are judged.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device of the evaluation.")] = "cpu",
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     corpus = corpus or output / "corpus"
@@ -104,14 +105,14 @@ def main(
                 model={"dropout": 0.1, "block_out_channels": WIDTHS[case.size]},
             )
             pipe = StemAccompanimentPipeline.from_pretrained(train(settings)).to(device)
-            judged = {"asked": asked, **_training_figures(stored.parent), **judge(pipe, validation, latents)}
+            measured = {"asked": asked, **_training_figures(stored.parent), **evaluate(pipe, validation, latents)}
             partial = stored.with_suffix(".partial")
-            partial.write_text(json.dumps(judged))
+            partial.write_text(json.dumps(measured))
             partial.rename(stored)
         figures[case.name] = json.loads(stored.read_text())
         if figures[case.name]["asked"] != asked:
             raise typer.BadParameter(
-                f"{stored.parent} was made with {figures[case.name]['asked']}, expected {asked}; name another --output"
+                f"{stored.parent} was run with {figures[case.name]['asked']}, expected {asked}; name another --output"
             )
 
     rows = summaries(figures)
@@ -126,38 +127,38 @@ def main(
 
 
 def cases(songs: int) -> list[Case]:
-    """The five runs, from the least net to the greatest and then from half to a quarter of the songs."""
+    """List the five runs, from the smallest net to the largest and then from half to a quarter of the songs."""
     by_size = [Case(size, "all", songs) for size in WIDTHS]
     return [*by_size, Case(REFERENCE, "half of the", songs // 2), Case(REFERENCE, "a quarter of the", songs // 4)]
 
 
-def judge(pipe: StemAccompanimentPipeline, validation: Path, latents: list[LatentTrack]) -> dict[str, Any]:
-    """What a trained net reaches, song by song.
+def evaluate(pipe: StemAccompanimentPipeline, validation: Path, latents: list[LatentTrack]) -> dict[str, Any]:
+    """Evaluate a trained net, song by song.
 
     Args:
-        pipe: With the trained net.
+        pipe: Pipeline with the trained net.
         validation: Folder of annotated songs.
-        latents: Their latents.
+        latents: Latents of these songs.
 
     Returns:
-        `velocity_error`: hearing -> band of timesteps -> one figure a song; `chord_share`: one a song; `parameters`
+        `velocity_error`, by mix and band of timesteps one value a song; `chord_share`, one value a song; `parameters`
         and `mflop` of the net.
     """
     timesteps = [timestep for band in BANDS.values() for timestep in band]
-    errors = velocity_errors(pipe.unet.eval(), pipe.scheduler, latents, timesteps)
+    errors = prediction_errors(pipe.unet.eval(), pipe.scheduler, latents, timesteps)
     tracks = StemFolder(validation).tracks
     shares = []
     for first in range(0, len(tracks), BATCH):
-        some = tracks[first : first + BATCH]
-        _, stems = accompany(pipe, some, "bass")
-        shares += chord_shares(stems, pipe.sampling_rate, validation, some)
+        members = tracks[first : first + BATCH]
+        _, stems = accompany(pipe, members, "bass")
+        shares += chord_shares(stems, pipe.sampling_rate, validation, members)
     return {
         "velocity_error": {
-            hearing: {
+            mix: {
                 band: by_timestep[[timesteps.index(timestep) for timestep in asked]].mean(0).tolist()
                 for band, asked in BANDS.items()
             }
-            for hearing, by_timestep in errors.items()
+            for mix, by_timestep in errors.items()
         },
         "chord_share": shares,
         "parameters": pipe.unet.num_parameters(),
@@ -166,23 +167,23 @@ def judge(pipe: StemAccompanimentPipeline, validation: Path, latents: list[Laten
 
 
 def mflop(unet: Any) -> float:
-    """Million operations a latent frame and forward over a minute, multiplications and additions counted apart."""
+    """Count million operations a latent frame of a forward over a minute, multiplications and additions."""
     sample = torch.zeros(1, unet.config["latent_channels"], FRAMES)
-    with FlopCounterMode(display=False) as counter:  # gradients on: attention is spelled out, so it is counted
+    with FlopCounterMode(display=False) as counter:  # with gradients attention is not fused: it is counted
         unet(sample, 7, {"mix": sample})
     return counter.get_total_flops() / FRAMES / 1e6
 
 
 def summaries(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Means and intervals over songs of every run, and its error less that of the reference."""
+    """Compute means and intervals over songs of every run, and its error less that of the reference."""
     reference = _over_bands(figures[Case(REFERENCE, "all", 0).name])
     return {
         name: {
             **{key: figure[key] for key in ("parameters", "mflop", "steps", "seconds")},
             "songs": figure["asked"]["songs"],
             "velocity_error": {
-                hearing: {band: interval(errors) for band, errors in by_band.items()}
-                for hearing, by_band in figure["velocity_error"].items()
+                mix: {band: interval(errors) for band, errors in by_band.items()}
+                for mix, by_band in figure["velocity_error"].items()
             },
             "velocity_error_over_bands": interval(_over_bands(figure)),
             "less_reference": interval(_over_bands(figure) - reference),
@@ -197,8 +198,8 @@ def _over_bands(figure: dict[str, Any]) -> np.ndarray:
     return np.mean(list(figure["velocity_error"]["mix"].values()), axis=0)
 
 
-def _high(figure: dict[str, Any], hearing: str) -> np.ndarray:
-    return np.array(figure["velocity_error"][hearing][HIGH])
+def _high(figure: dict[str, Any], mix: str) -> np.ndarray:
+    return np.array(figure["velocity_error"][mix][HIGH])
 
 
 def _training_figures(run: Path) -> dict[str, float]:
@@ -207,13 +208,13 @@ def _training_figures(run: Path) -> dict[str, float]:
 
 
 def _fill(folder: Path, seeds: range, duration: float) -> None:
-    """Render what is missing; a folder that holds as many songs is taken as it is."""
+    """Render missing songs; a folder with enough songs is used as it is."""
     if len(list(folder.glob("*/song.json"))) < len(seeds):
         write_corpus(folder, seeds, duration=duration)
 
 
 def _first_songs(folder: Path, songs: int, chosen: Path) -> Path:
-    """A folder of links to the first songs by name, whose latents are the same whichever part of them is asked for."""
+    """Make a folder of links to the first songs by name; a song has the same latents in every such folder."""
     shutil.rmtree(chosen, ignore_errors=True)
     chosen.mkdir(parents=True)
     for song in sorted(path for path in folder.iterdir() if (path / "song.json").is_file())[:songs]:
@@ -237,12 +238,11 @@ def _print(rows: dict[str, dict[str, Any]], minutes: float) -> None:
         for name, row in rows.items()
     ]
     print_table(f"{minutes:g} minutes a run, validation songs", header, cells)
-    for hearing in ("mix", "none", "swapped"):
+    for mix in ("mix", "none", "swapped"):
         cells = [
-            [name, *(format_interval(row["velocity_error"][hearing][band]) for band in BANDS)]
-            for name, row in rows.items()
+            [name, *(format_interval(row["velocity_error"][mix][band]) for band in BANDS)] for name, row in rows.items()
         ]
-        print_table(f"Velocity error by timestep, {hearing}", ["run", *BANDS], cells)
+        print_table(f"Velocity error by timestep, {mix}", ["run", *BANDS], cells)
 
 
 def _picture(rows: dict[str, dict[str, Any]], minutes: float) -> Figure:
@@ -255,21 +255,16 @@ def _picture(rows: dict[str, dict[str, Any]], minutes: float) -> Figure:
         (axes[:, 0], sizes, "parameters", 1e6, "million parameters, all songs"),
         (axes[:, 1], amounts, "songs", 1, f"songs, {REFERENCE} size"),
     ):
-        places = [point[key] / unit for point in points]
-        for hearing in ("mix", "none", "swapped"):
-            high = [point["velocity_error"][hearing][HIGH]["mean"] for point in points]
-            error.plot(places, high, "o--", label=f"timesteps {HIGH}, {hearing}")
+        positions = [point[key] / unit for point in points]
+        for mix in ("mix", "none", "swapped"):
+            high = [point["velocity_error"][mix][HIGH]["mean"] for point in points]
+            error.plot(positions, high, "o--", label=f"timesteps {HIGH}, {mix}")
         middle = [point["velocity_error_over_bands"]["mean"] for point in points]
         # Absolute errors differ more from song to song than from net to net: the bars are those of the differences.
-        bars = [
-            [abs(point["less_reference"]["mean"] - point["less_reference"][end]) for point in points]
-            for end in ("low", "high")
-        ]
+        _, bars = error_bars([point["less_reference"] for point in points])
         name = f"all timesteps, mix (bars: less {REFERENCE} size)"
-        error.errorbar(places, middle, yerr=bars, fmt="ko-", capsize=3, label=name)
-        shares = [point["chord_share"] for point in points]
-        bars = [[abs(point["mean"] - point[end]) for point in shares] for end in ("low", "high")]
-        share.errorbar(places, [point["mean"] for point in shares], yerr=bars, fmt="o-", capsize=3)
+        error.errorbar(positions, middle, yerr=bars, fmt="ko-", capsize=3, label=name)
+        plot_means(share, positions, [point["chord_share"] for point in points])
         error.set(ylabel="error of the velocity")
         share.set(ylabel="chord share", xlabel=label, ylim=(0, 1.02))
         for axis in (error, share):

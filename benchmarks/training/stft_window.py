@@ -1,10 +1,10 @@
-"""Which analysis window the autoencoder should have: short equal trainings, judged by the pitch that survives.
+"""Pitch kept by autoencoders with different STFT windows, after short equal trainings.
 
-The paper's own 1024/256 (43 Hz a bin against a low E of 41 Hz) beside 2048/512 and 4096/1024, and the chosen one
-without carriers. Every net has the same widths and sees the same crops for the same number of steps; it is scored on
-validation songs, never on the test soundfont.
+The paper's 1024/256 (43 Hz a bin, where a low E has 41 Hz), 2048/512 and 4096/1024, and 2048/512 without oscillators.
+Every net has the same widths and trains on the same crops for the same number of steps; it is scored on validation
+songs, never on the test soundfont.
 
-Run it as `python -m benchmarks.training.stft_window`; the corpus is rendered first, unless it stands in `--corpus`.
+Run it as `python -m benchmarks.training.stft_window`; the corpus is rendered first, unless `--corpus` holds it.
 """
 
 import json
@@ -39,12 +39,12 @@ def main(
     write_corpus(corpus / "validation", VALIDATION_SEEDS[:24], duration=20.0)
     figures = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for number, (name, model) in enumerate(CASES.items()):
-            output = Path(scratch) / str(number)
+        for index, (name, model) in enumerate(CASES.items()):
+            output = Path(scratch) / str(index)
             settings = AutoencoderTraining(
                 corpus / "train",
                 output,
-                corpus / "validation",
+                validation=corpus / "validation",
                 steps=steps,
                 mix_share=0.0,
                 save_minutes=2.0,

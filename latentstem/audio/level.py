@@ -81,8 +81,8 @@ class ActiveLevelMeter:
     """
 
     def __init__(self):
-        # Energies of whole blocks, one list an item. Plain floats: small tensors, left between the large ones that come
-        # and go, would keep the freed memory of these from being used again (tried: 8 MB a minute).
+        # Energies of whole blocks, one list an item. Plain numbers: small tensors between the large ones that come and
+        # go would keep the freed memory of these from being used again (tried: 8 MB a minute).
         self._energies: list[list[float]] = []
         self._rest: torch.Tensor | None = None  # squares of the samples after them, (batch, samples)
 

@@ -1,7 +1,7 @@
 """The command line: `latentstem accompany`, `ui`, `corpus`, `data`, `train` and `evaluate`.
 
-It parses, calls and prints. Every error is one line on standard error: exit code 2 for what the caller can mend in
-the command or its files, 1 for a failure or an interruption.
+Every error is one line on standard error, with exit code 2 if the caller can mend it in the command or its files, and
+1 for a failure or an interruption.
 """
 
 import sys
@@ -15,7 +15,7 @@ import typer
 import latentstem
 from latentstem.cli.accompany import accompany
 from latentstem.cli.data import corpus, data_app
-from latentstem.cli.errors import UsageError, explained, one_line
+from latentstem.cli.errors import UsageError, explain, one_line
 from latentstem.cli.evaluate import evaluate
 from latentstem.cli.loading import choose_device, load_pipeline
 from latentstem.cli.signals import interruptible
@@ -34,14 +34,14 @@ app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 
 _TYPER_INTERRUPTED = 130
-_INTERRUPTED = "interrupted; the files reported above are whole"
+_INTERRUPTED = "interrupted; the files reported above are complete"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 1 (failed, interrupted) or 2 (bad usage or input).
 
     Args:
-        arguments: the words after the program's name; those of this process by default.
+        arguments: Words after the program's name; None takes those of this process.
 
     Example:
         >>> from latentstem.cli import main
@@ -61,12 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail(_INTERRUPTED, code=1)
     except Exception as unexpected:
-        error = explained(unexpected)
+        error = explain(unexpected)
         return _fail(str(error), error.code)
 
 
 def _fail(message: str, code: int) -> int:
-    if message:  # without arguments typer has printed the help and has nothing to add
+    if message:  # empty without arguments, where typer has printed the help
         print("error:", one_line(message), file=sys.stderr)
     return code
 
@@ -83,8 +83,8 @@ def _one_line_warnings() -> Iterator[None]:
         yield
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"latentstem {latentstem.__version__}")
         raise typer.Exit
 

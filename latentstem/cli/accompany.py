@@ -1,4 +1,4 @@
-"""`latentstem accompany`: stems for a mix, or for folders of mixes."""
+"""`latentstem accompany`: generate stems for a mix, or for folders of mixes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +15,11 @@ from latentstem.cli.report import Report
 from latentstem.cli.stderr import quiet_decoders
 
 if TYPE_CHECKING:
+    from latentstem.pipelines.init_stem import Ranges
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+
+RESULT, STYLE, STEERING, EDIT, FILES, EXPERT = "Result", "Style", "Steering", "Edit", "Files", "Expert"
 
 
 def accompany(
@@ -27,33 +31,91 @@ def accompany(
             help="The mix: wav, flac, mp3 or ogg, one or two channels, any rate. Or several, or folders of them.",
         ),
     ],
-    style: Annotated[
-        Path | None, typer.Option(help="A recording whose sound the stem takes on; by default the net chooses.")
-    ] = None,
-    weights: Annotated[str, typer.Option(help="Shipped weights by name, or a folder of saved ones.")] = "bass-gm",
-    adapter: Adapter = None,
+    # Result
     quality: Annotated[
-        Literal["fast", "standard", "best"], typer.Option(help="How much time to take: 8, 16 or 64 evaluations.")
+        Literal["fast", "standard", "best"],
+        typer.Option(help="Trade-off of time and quality: 8, 16 or 64 denoising steps.", rich_help_panel=RESULT),
     ] = "best",
-    steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps, if not those of the quality.")] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of stems to generate; several are named OUT-1, OUT-2 and so on.",
+            rich_help_panel=RESULT,
+        ),
+    ] = 1,
+    keep_best: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of stems to write, the one that fits MIX best first, by the reranker of the weights. "
+            "Default: all.",
+            rich_help_panel=RESULT,
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, max=2**62, help="Seed of the first stem; further stems count up from it.", rich_help_panel=RESULT
+        ),
+    ] = 0,
+    # Style
+    style: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recording whose sound the stem takes on. Default: the sound is left to the net.",
+            rich_help_panel=STYLE,
+        ),
+    ] = None,
+    style_strength: Annotated[
+        float,
+        typer.Option(
+            callback=finite,
+            help="How far the sound moves to that of --style: 0 not at all, 1 all the way.",
+            rich_help_panel=STYLE,
+        ),
+    ] = 1.0,
+    style_space: Annotated[
+        bool,
+        typer.Option(
+            "--style-space",
+            help="Take only what tells the instrument from --style, and not its register or its notes.",
+            rich_help_panel=STYLE,
+        ),
+    ] = False,
+    # Steering
     guidance_scale: Annotated[
         float | None,
-        typer.Option(callback=finite, help="How strongly the mix is followed; 1 is plain. Default: the weights'."),
+        typer.Option(
+            callback=finite,
+            help="How strongly the stem follows the mix; 1 is without guidance. Default: that of the weights.",
+            rich_help_panel=STEERING,
+        ),
     ] = None,
     guidance_rescale: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, callback=finite, help="How much of guidance's excess level is undone, 0 to 1."),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            callback=finite,
+            help="How much of the level that guidance adds is taken back, 0 to 1. Default: that of the weights.",
+            rich_help_panel=STEERING,
+        ),
     ] = None,
-    style_strength: Annotated[
-        float, typer.Option(callback=finite, help="How far the sound moves to the style's; 0 not at all.")
-    ] = 1.0,
+    # Edit
     init: Annotated[
         Path | None,
-        typer.Option(metavar="STEM", help="A stem to vary, fill in or continue, as long as MIX; held in memory whole."),
+        typer.Option(
+            metavar="STEM",
+            help="Stem to vary, fill in or continue, as long as MIX; held in memory whole.",
+            rich_help_panel=EDIT,
+        ),
     ] = None,
     strength: Annotated[
         float | None,
-        typer.Option(help="How far to go from STEM, above 0, up to 1. Default: 0.6, or 1 with --keep."),
+        typer.Option(
+            help="How far to go from STEM, above 0, up to 1. Default: 0.6, or 1 with --keep.", rich_help_panel=EDIT
+        ),
     ] = None,
     keep: Annotated[
         list[str] | None,
@@ -61,86 +123,111 @@ def accompany(
             metavar="START:END",
             help="Seconds of STEM that stay as they are, e.g. 0:8, :8 or 12:; give it again for several ranges. "
             "No minutes: 1:30 is from 1 s to 30 s.",
+            rich_help_panel=EDIT,
         ),
     ] = None,
     loop: Annotated[
-        bool, typer.Option("--loop", help="MIX is one turn of a loop, and the stem is to be one; both held whole.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the first candidate; the others count up.")] = 0,
-    count: Annotated[int, typer.Option(min=1, help="Candidates: OUT-1, OUT-2 and so on, if more than one.")] = 1,
-    keep_best: Annotated[
-        int | None,
+        bool,
         typer.Option(
-            min=1, help="How many of the candidates to write, the one that fits MIX best first. Default: all."
+            "--loop",
+            help="Treat MIX as one turn of a loop, and generate a stem that loops; held in memory whole.",
+            rich_help_panel=EDIT,
         ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    max_duration: Annotated[
-        float, typer.Option(callback=finite, help="Longest input in seconds that is read.")
-    ] = 10800.0,
+    ] = False,
+    # Files
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="OUT",
-            help="The stem: .wav, .flac, .ogg or .mp3; or a folder, where each stem is named as its mix. "
-            "Default: named after what the weights make, such as bass.wav, or the folder bass for several mixes.",
+            help="File of the stem, .wav, .flac, .ogg or .mp3; or a folder, where each stem has the name of its mix. "
+            "Default: named after the stem, such as bass.wav, or the folder bass for several mixes.",
+            rich_help_panel=FILES,
         ),
     ] = None,
     format: Annotated[
         Literal["wav", "flac", "ogg", "mp3"] | None,
-        typer.Option("--format", help="Kind of the files in a folder of stems. Default: wav."),
+        typer.Option("--format", help="Format of the files in a folder. Default: wav.", rich_help_panel=FILES),
     ] = None,
     bits: Annotated[
         Bits | None,
-        typer.Option(help="How a wav or flac stores a sample; 32f is a float, wav alone. Default: 24."),
+        typer.Option(
+            help="Sample format of wav and flac files; 32f is a float, for wav alone. Default: 24.",
+            rich_help_panel=FILES,
+        ),
     ] = None,
     midi: Annotated[
         bool,
-        typer.Option("--midi", help="Also write the stem's notes to OUT.mid, which begins with the audio."),
+        typer.Option(
+            "--midi",
+            help="Also write the notes of the stem to OUT.mid, aligned with the audio.",
+            rich_help_panel=FILES,
+        ),
     ] = False,
     tempo: Annotated[
         float,
         typer.Option(
-            min=4.0, max=1000.0, callback=finite, help="Of OUT.mid: your project's. The seconds are right at any."
+            min=4.0,
+            max=1000.0,
+            callback=finite,
+            help="Tempo of OUT.mid in beats per minute, that of your project. The times are right at any tempo.",
+            rich_help_panel=FILES,
         ),
     ] = 120.0,
     preview: Annotated[
         bool,
         typer.Option(
-            "--preview", help="Also write OUT-with-mix, the mix with the stem in it, and OUT.png, a picture of both."
+            "--preview",
+            help="Also write OUT-with-mix, the mix with the stem in it, and OUT.png, a picture of both.",
+            rich_help_panel=FILES,
         ),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make anew what is already there in a folder of stems.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Generate anew the stems that are already in the folder.", rich_help_panel=FILES
+        ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document of what was made, for scripts.")
+        bool,
+        typer.Option("--json", help="Print one JSON document about the stems, for scripts.", rich_help_panel=FILES),
     ] = False,
+    # Expert
+    weights: Annotated[
+        str, typer.Option(help="Name of shipped weights, or folder of saved ones.", rich_help_panel=EXPERT)
+    ] = "bass-gm",
+    adapter: Adapter = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of denoising steps. Default: that of --quality.", rich_help_panel=EXPERT),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=EXPERT)
+    ] = "auto",
+    max_duration: Annotated[
+        float,
+        typer.Option(callback=finite, help="Longest file that is read, in seconds.", rich_help_panel=EXPERT),
+    ] = 10800.0,
 ) -> None:
     """Write a stem that fits MIX, at the mix's own sampling rate and length.
 
     latentstem accompany mix.wav --style my_bass.wav --midi --preview
     writes bass.wav, bass.mid, bass-with-mix.wav and bass.png.
 
-    Of several mixes, one that fails does not stop the others, and what is already there is skipped. With --keep-best
-    the candidates are scored by the judge that came with the weights. Figures that are taken with this judge must never
-    be of stems that it chose.
+    Of several mixes, one that fails does not stop the others, and stems that are already there are skipped.
+
+    The reranker of the weights chooses for --keep-best; never evaluate these stems with the same reranker.
     """
     from latentstem.audio.io import AudioReader, read_audio
     from latentstem.audio.resampling import resample
     from latentstem.cli.session import StemMaker
-    from latentstem.pipelines.init_stem import check_init_stem
     from latentstem.pipelines.quality import Quality
 
     batch = is_batch(mixes, output)
-    _check_options(context.params, batch)
-    ranges = [_seconds(text) for text in keep] if keep else None
-    with library_errors():
-        check_init_stem(init, strength, ranges)
-    kept = count if keep_best is None else keep_best
-    jobs = plan_jobs(mixes, output, format, kept, midi, preview, target_name(weights))
+    ranges = [_parse_range(text) for text in keep] if keep else None
+    _check_options(context.params, ranges, batch)
+    jobs = plan_jobs(mixes, output, format, keep_best or count, midi, preview, target_name(weights))
     check_outputs(jobs, filter(None, (style, init)), bits, batch)
     chosen_device = choose_device(device)
     if midi:
@@ -153,14 +240,15 @@ def accompany(
     console = Console(stderr=True)
     with console.status("loading the weights"):
         pipe = load_pipeline(weights, adapter).to(chosen_device)
-    if keep_best is not None and pipe.judge is None:
-        raise UsageError(f"--keep-best needs a judge to choose by, and the weights {weights} have none; leave it out")
+    if keep_best is not None and pipe.reranker is None:
+        raise UsageError(f"--keep-best needs a reranker, and the weights {weights} have none; leave it out")
     progress = console.is_terminal and not batch
     pipe.set_progress_bar_config(disable=not progress)
     quality_steps = Quality(quality).apply_to(pipe)
     call: dict[str, Any] = {
         "style": None if style_audio is None else resample(style_audio, style_rate, pipe.sampling_rate)[None],
         "style_strength": style_strength,
+        "style_space": style_space,
         "num_inference_steps": steps or quality_steps,
         "guidance_scale": guidance_scale,
         "guidance_rescale": guidance_rescale,
@@ -168,34 +256,38 @@ def accompany(
     }
     init_stem = None if init is None else (init, strength, ranges)
     with Report(as_json, count) as report:
-        report.settings = _settings(context.params, pipe, call)
-        shown = console if progress else None
+        report.settings = _describe_settings(context.params, pipe, call)
         seeds = range(seed, seed + count)
-        maker = StemMaker(pipe, call, seeds, keep_best, init_stem, bits, tempo, max_duration, report, shown)
+        progress_console = console if progress else None
+        maker = StemMaker(pipe, call, seeds, keep_best, init_stem, bits, tempo, max_duration, report, progress_console)
         if batch:
             make_each(jobs, maker.make, report, console, overwrite)
         else:
             maker.make(jobs[0])
 
 
-def _check_options(options: dict[str, Any], batch: bool) -> None:
-    """Refuse options that do not go together, whatever the files."""
-    count, keep_best, max_duration = options["count"], options["keep_best"], options["max_duration"]
-    init, strength, keep = options["init"], options["strength"], options["keep"]
-    if max_duration <= 0:
-        raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
-    if keep_best is not None and keep_best > count:
-        raise UsageError(f"--keep-best is {keep_best}; expected at most the number of candidates, --count {count}")
-    if batch and init is not None:
+def _check_options(options: dict[str, Any], ranges: "Ranges | None", batch: bool) -> None:
+    """Refuse options that do not go together, whatever the files; the rules of the pipeline's call are the library's.
+
+    Args:
+        options: All options by name.
+        ranges: Parsed ranges of --keep.
+        batch: Whether there are several mixes.
+    """
+    from latentstem.pipelines.input_checks import check_init_stem, check_keep_best, check_style
+
+    if options["max_duration"] <= 0:
+        raise UsageError(f"--max-duration is {options['max_duration']:g}; expected a positive number of seconds")
+    if batch and options["init"] is not None:
         raise UsageError("--init is a stem of one mix; give one mix, and a file with -o")
-    if options["loop"] and keep:
-        raise UsageError("--keep is not for a loop, which has no beginning or end; vary it with --strength instead")
-    if init is None and (strength is not None or keep):
-        raise UsageError("--strength and --keep are about a stem to start from; name it with --init")
+    with library_errors():
+        check_init_stem(options["init"], options["strength"], ranges, options["loop"])
+        check_keep_best(options["keep_best"], options["count"], can_rank=True, has_mix=True)
+        check_style(options["style"], None, options["style_space"])
 
 
-def _seconds(text: str) -> tuple[float, float | None]:
-    """What --keep says, "8:12", ":8" or "12:", as the pipeline takes it."""
+def _parse_range(text: str) -> tuple[float, float | None]:
+    """Convert a value of --keep, "8:12", ":8" or "12:", to seconds as the pipeline takes them."""
     start, colon, end = text.partition(":")
     try:
         if colon:
@@ -205,8 +297,10 @@ def _seconds(text: str) -> tuple[float, float | None]:
     raise UsageError(f"--keep is {text!r}; expected START:END in seconds, e.g. 0:8, :8 or 12:")
 
 
-def _settings(options: dict[str, Any], pipe: "StemAccompanimentPipeline", call: dict[str, Any]) -> dict[str, Any]:
-    """The options, with what was taken where they left it open."""
+def _describe_settings(
+    options: dict[str, Any], pipe: "StemAccompanimentPipeline", call: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the options, with the values that were used where they were left open."""
     guider = {name: pipe.guider.config[name] for name in ("guidance_scale", "guidance_rescale")}
     return {
         **{name: value for name, value in options.items() if name != "as_json"},

@@ -1,4 +1,4 @@
-"""`latentstem corpus` renders songs to train on; `latentstem data check` examines stems of one's own."""
+"""`latentstem corpus`: render songs to train on; `latentstem data check`: check a folder of stems."""
 
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
+from latentstem.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from latentstem.data.stems.check import FolderReport
@@ -18,24 +19,32 @@ data_app = typer.Typer(help="Folders of stems.", no_args_is_help=True)
 
 
 def corpus(
-    root: Annotated[Path, typer.Argument(help="Folder of the corpus; made if absent, gone on with if not.")],
-    songs: Annotated[int, typer.Option(min=1, help="How many songs, from the training seeds.")] = 200,
+    root: Annotated[Path, typer.Argument(help="Folder of the corpus; created if missing, continued if not.")],
+    songs: Annotated[int, typer.Option(min=1, help="Number of songs, from the training seeds.")] = 200,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first song.")] = 0,
     preset: Annotated[
         Literal["band", "A1", "A2", "A3", "A4"],
-        typer.Option(help="The band, or one of BassNet's four artificial data sets."),
+        typer.Option(help="The band, or one of the four artificial data sets of BassNet."),
     ] = "band",
     duration: Annotated[
         float | None,
-        typer.Option(min=1.0, max=600.0, callback=finite, help="Seconds a song; by default 30, of A1 to A4 about 60."),
+        typer.Option(
+            min=1.0,
+            max=600.0,
+            callback=finite,
+            help="Length of a song in seconds. Default: 30, or about 60 for A1 to A4.",
+        ),
     ] = None,
     soundfont: Annotated[
         list[str] | None,
         typer.Option(
-            help="fluidr3, musescore or timgm6mb; give it again for several. Default: the first two; of A1 to A4, one."
+            help="Soundfont: fluidr3, musescore or timgm6mb; give it again for several. "
+            "Default: fluidr3 and musescore, or fluidr3 alone for A1 to A4."
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a processor.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes. Default: one for each processor.")
+    ] = None,
 ) -> None:
     """Compose and render the annotated band corpus to ROOT/song_SEED/STEM.wav (needs FluidSynth)."""
     require_extras("corpus", "data", "latentstem.data.corpus", "pretty_midi")
@@ -50,8 +59,8 @@ def corpus(
     else:
         composer, length, sound = partial(compose_artificial, preset), 60.0, ("fluidr3",)
     try:
-        with library_errors():
-            tracks = write_corpus(root, seeds, soundfont or sound, duration or length, workers, composer)
+        with library_errors(), progress_bar("songs") as on_progress:
+            tracks = write_corpus(root, seeds, soundfont or sound, duration or length, workers, composer, on_progress)
     except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
         raise UsageError(str(error)) from error
     print(f"{root}: {len(tracks)} songs")
@@ -60,7 +69,7 @@ def corpus(
 @data_app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="Folder of tracks, laid out like MUSDB18-HQ, MoisesDB or Slakh2100.")],
-    target: Annotated[str, typer.Option(help="The stem to learn.")] = "bass",
+    target: Annotated[str, typer.Option(help="Name of the stem to train on.")] = "bass",
 ) -> None:
     """Report what is wrong with a folder of stems; exit code 1 if any track cannot be used."""
     require_extras("data check", "data", "latentstem.data.stems.check")

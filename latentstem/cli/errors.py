@@ -1,4 +1,4 @@
-"""What the caller can mend, and what turns other errors into it."""
+"""User-facing errors of the command line and their exit codes."""
 
 import importlib
 import math
@@ -15,32 +15,47 @@ import latentstem
 TRACEBACK = "LATENTSTEM_TRACEBACK"
 """Environment variable: set to anything, unexpected errors come with their traceback."""
 
+OPTIONS = {
+    "init_stem": "--init",
+    "keep": "--keep",
+    "keep_best": "--keep-best",
+    "loop": "--loop",
+    "num_waveforms_per_prompt": "--count",
+    "strength": "--strength",
+    "style": "--style",
+    "style_space": "--style-space",
+}
+"""Options by the arguments of the pipeline's call that they stand for."""
+
 
 class CommandError(Exception):
-    """What is said in one line and nothing more: a failure, exit code 1."""
+    """A failure that is reported in one line, with exit code 1."""
 
     code = 1
 
 
 class UsageError(CommandError):
-    """Something the caller can mend: exit code 2."""
+    """A failure that the caller can mend, with exit code 2."""
 
     code = 2
 
 
 @contextmanager
 def library_errors() -> Iterator[None]:
-    """What the library refuses by ValueError is the caller's to mend."""
+    """Turn a ValueError of the library into a `UsageError`, with options in place of the call's arguments."""
     try:
         yield
     except ValueError as error:
+        from latentstem.pipelines.errors import ArgumentError
+
         if os.environ.get(TRACEBACK):
             raise
-        raise UsageError(str(error)) from error
+        message = error.renamed(OPTIONS) if isinstance(error, ArgumentError) else str(error)
+        raise UsageError(message) from error
 
 
-def explained(error: Exception) -> CommandError:
-    """The error as what is to be said of it; with `TRACEBACK` set, an unexpected one is raised again."""
+def explain(error: Exception) -> CommandError:
+    """Return the error to report in its place; with `TRACEBACK` set, raise an unexpected one again."""
     if isinstance(error, CommandError):
         return error
     if os.environ.get(TRACEBACK):
@@ -51,20 +66,20 @@ def explained(error: Exception) -> CommandError:
 
 
 def one_line(message: object) -> str:
-    """The message without its line breaks."""
+    """Return the message without its line breaks."""
     return " ".join(str(message).split())
 
 
 def require_extras(what: str, extras: str, *modules: str) -> None:
-    """Refuse now what could not be done later, for want of packages.
+    """Refuse an option or a command whose packages are not installed.
 
     Args:
-        what: the option or command that needs them.
-        extras: with which pip installs them, separated by commas.
-        modules: that have to be there, by their full names.
+        what: Option or command that needs the packages.
+        extras: Extras with which pip installs the packages, separated by commas.
+        modules: Full names of the modules to import.
 
     Raises:
-        UsageError: one is missing.
+        UsageError: A module cannot be imported.
     """
     for module in modules:
         try:
@@ -73,7 +88,8 @@ def require_extras(what: str, extras: str, *modules: str) -> None:
             # The pip of another Python, often the first on the path, would not find this installation.
             pip = f"{shlex.quote(sys.executable)} -m pip"
             raise UsageError(
-                f'{what} needs what cannot be imported ({one_line(error)}); {pip} install "latentstem[{extras}]"'
+                f"{what} needs packages that cannot be imported ({one_line(error)}); "
+                f'{pip} install "latentstem[{extras}]"'
             ) from error
 
 

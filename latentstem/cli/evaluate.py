@@ -1,4 +1,4 @@
-"""`latentstem evaluate`: figures of weights on songs whose chords and notes are known."""
+"""`latentstem evaluate`: score weights on songs whose chords and notes are known."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,22 +9,27 @@ from rich.markdown import Markdown
 
 from latentstem.cli.errors import UsageError, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline
+from latentstem.cli.progress import progress_bar
 
 
 def evaluate(
-    weights: Annotated[str, typer.Argument(help="Name of shipped weights, or a folder saved by save_pretrained.")],
+    weights: Annotated[str, typer.Argument(help="Name of shipped weights, or folder of saved ones.")],
     adapter: Adapter = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the figures.")] = Path("evaluation"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path("evaluation"),
     songs: Annotated[
         Path | None,
-        typer.Option(help="Folder of annotated songs; without one, songs are composed and rendered into the output."),
+        typer.Option(
+            help="Folder of annotated songs. Default: songs are composed and rendered into the output folder."
+        ),
     ] = None,
-    count: Annotated[int, typer.Option(min=2, help="Songs that are composed.")] = 24,
-    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 64,
-    seconds: Annotated[float | None, typer.Option(min=1.0, help="Length that is used of each song.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    count: Annotated[int, typer.Option(min=2, help="Number of songs to compose.")] = 24,
+    steps: Annotated[int, typer.Option(min=1, help="Number of denoising steps.")] = 64,
+    seconds: Annotated[
+        float | None, typer.Option(min=1.0, help="Length to use of each song, in seconds. Default: all.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
-    """Judge weights: harmony, rhythm, register, round trip and distance from true basses; JSON, Markdown and a plot."""
+    """Score weights by harmony, rhythm, register, round trip and distance from true basses; JSON, Markdown, a plot."""
     require_extras("evaluate", "data,evaluation", "latentstem.evaluation.pipeline", "latentstem.data.corpus")
     from latentstem.data.corpus import write_corpus
     from latentstem.data.render.fluidsynth import SoundfontNotFoundError, SynthesizerNotFoundError
@@ -35,13 +40,13 @@ def evaluate(
     if songs is None:
         songs = output / "songs"
         try:
-            with library_errors():
-                write_corpus(songs, VALIDATION_SEEDS[100 : 100 + count], duration=20.0)
+            with library_errors(), progress_bar("songs") as on_progress:
+                write_corpus(songs, VALIDATION_SEEDS[100 : 100 + count], duration=20.0, on_progress=on_progress)
         except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
             raise UsageError(str(error)) from error
     try:
-        with library_errors():
-            evaluation = evaluate_pipeline(pipe, songs, num_inference_steps=steps, seconds=seconds)
+        with library_errors(), progress_bar("evaluating") as on_progress:
+            evaluation = evaluate_pipeline(pipe, songs, None, steps, seconds, on_progress)
     except FileNotFoundError as error:
         raise UsageError(f"{songs}: {error}; expected songs that `latentstem corpus` rendered") from error
     files = write_evaluation(evaluation, output)

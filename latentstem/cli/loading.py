@@ -1,4 +1,4 @@
-"""Weights and devices by the names that the command line gives them."""
+"""Load weights and choose a device by the names that the command line gives them."""
 
 import json
 from logging import CRITICAL
@@ -14,55 +14,55 @@ if TYPE_CHECKING:
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"
-"""What the folder of a published adapter holds."""
+"""File in the folder of a published adapter."""
 DEFAULT_TARGET = "bass"
-"""What weights make that were saved before they said it."""
+"""Target of weights that were saved before they named it."""
 Adapter = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="What a fine-tuning has published, to go into the weights' U-Net."),
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder of a fine-tuned adapter, to be loaded into the denoiser of the weights.",
+        rich_help_panel="Expert",
+    ),
 ]
-"""The option of the commands that take one."""
+"""Option of the commands that take an adapter."""
 
 
 def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanimentPipeline":
     """Load shipped weights by name or a folder by path, and refuse files that do not hold every tensor.
 
     Args:
-        weights: as given on the command line.
-        adapter: likewise: folder of an adapter that goes into the U-Net.
+        weights: Name of shipped weights, or folder of saved ones.
+        adapter: Folder of an adapter that goes into the U-Net; None loads none.
 
     Raises:
-        UsageError: unknown name, or a damaged, incomplete or mis-shaped folder; no adapter, a damaged one, one of
-            another net, or peft is missing.
+        UsageError: The name is unknown; the folder is damaged, incomplete or of another shape; the adapter is missing,
+            damaged or of another net; or peft is not installed.
     """
     from diffusers.utils import logging
-    from safetensors import safe_open
     from torch import nn
 
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
     folder = _folder(weights)
     if not (folder / "model_index.json").is_file():
-        for place in (folder, folder / "adapter"):
-            if (place / ADAPTER_FILE).is_file():
+        for candidate in (folder, folder / "adapter"):
+            if (candidate / ADAPTER_FILE).is_file():
                 raise UsageError(
-                    f"{folder}: holds an adapter, no whole weights; name those that it was trained beside (bass-gm if "
-                    f"they are the shipped ones), and give --adapter {place}"
+                    f"{folder}: holds an adapter, no whole weights; name the weights that it was trained for (bass-gm "
+                    f"if they are the shipped ones), and give --adapter {candidate}"
                 )
         raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
-    logging.set_verbosity(CRITICAL)  # what goes wrong is said below, in one line
+    logging.set_verbosity(CRITICAL)  # errors are reported below, in one line
     logging.disable_progress_bar()
     try:
         pipe = StemAccompanimentPipeline.from_pretrained(folder, local_files_only=True)
         for name, component in pipe.components.items():
-            if isinstance(component, nn.Module):
-                stored: set[str] = set()
-                for file in (folder / name).glob("*.safetensors"):
-                    with safe_open(file, framework="pt") as tensors:
-                        stored.update(tensors.keys())
-                # diffusers only warns, and leaves such a layer at random values.
-                if missing := sorted(component.state_dict().keys() - stored):
-                    raise ValueError(f"{name} lacks {len(missing)} tensors, the first {missing[0]}")
+            if not isinstance(component, nn.Module):
+                continue
+            # diffusers only warns of a missing tensor, and leaves such a layer at random values.
+            if missing := sorted(component.state_dict().keys() - _stored_tensors(pipe, folder, name)):
+                raise ValueError(f"{name} lacks {len(missing)} tensors, the first {missing[0]}")
     except Exception as error:
         reason = " ".join(str(error).split())
         raise UsageError(
@@ -74,13 +74,13 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
 
 
 def target_name(weights: str) -> str:
-    """What weights make, by the name after which their stems are named: "bass" where they do not say it.
+    """Return the name of the stem that weights generate, after which files are named; "bass" where they name none.
 
     Args:
-        weights: as given on the command line.
+        weights: Name of shipped weights, or folder of saved ones.
 
     Raises:
-        UsageError: there are no such weights, or their target is no name for a file.
+        UsageError: There are no such weights, or no file could be named after their target.
 
     Example:
         >>> from latentstem.cli.loading import target_name
@@ -93,7 +93,7 @@ def target_name(weights: str) -> str:
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return DEFAULT_TARGET  # what is wrong with the folder is said when it is loaded
+        return DEFAULT_TARGET  # loading the folder reports what is wrong with it
     target = index.get("target") if isinstance(index, dict) else None
     if not isinstance(target, str):
         return DEFAULT_TARGET
@@ -114,6 +114,20 @@ def _folder(weights: str) -> Path:
         raise UsageError(f"{error}; or give a folder that exists") from error
 
 
+def _stored_tensors(pipe: "StemAccompanimentPipeline", folder: Path, name: str) -> set[str]:
+    """Return the names of the tensors in a component's files, as the component calls them today."""
+    from safetensors import safe_open
+
+    renamed_weights = getattr(getattr(pipe, name), "_renamed_weights", {})
+    earlier_names = [earlier for earlier, today in pipe._renamed_components.items() if today == name]
+    stored: set[str] = set()
+    for subfolder in (name, *earlier_names):
+        for file in (folder / subfolder).glob("*.safetensors"):
+            with safe_open(file, framework="pt") as tensors:
+                stored.update(renamed_weights.get(tensor, tensor) for tensor in tensors.keys())  # noqa: SIM118
+    return stored
+
+
 def _add_adapter(pipe: "StemAccompanimentPipeline", folder: Path) -> None:
     if not (folder / ADAPTER_FILE).is_file():
         raise UsageError(f"{folder}: holds no {ADAPTER_FILE}; expected the folder `adapter` of a fine-tuning's output")
@@ -123,15 +137,18 @@ def _add_adapter(pipe: "StemAccompanimentPipeline", folder: Path) -> None:
     except Exception as error:
         raise UsageError(
             f"{folder}: the adapter does not go into these weights: {type(error).__name__}: {one_line(error)[:200]}; "
-            "give --weights those that it was trained beside"
+            "give the weights that it was trained for as --weights"
         ) from error
 
 
 def choose_device(name: str) -> str:
-    """The device to compute on: `name` itself where it is there, the fastest that is there for "auto".
+    """Return the device to compute on: `name` itself, or the fastest for "auto".
+
+    Args:
+        name: Name of a device, or "auto".
 
     Raises:
-        UsageError: there is no such device here.
+        UsageError: This machine has no such device.
 
     Example:
         >>> from latentstem.cli.loading import choose_device
@@ -140,13 +157,13 @@ def choose_device(name: str) -> str:
     """
     import torch
 
-    there = ["cpu"]
+    available = ["cpu"]
     if torch.cuda.is_available():
-        there += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
-        there.append("mps")
+        available.append("mps")
     if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if device in there)
-    if name not in there:
-        raise UsageError(f"device {name!r} is not there; expected auto or one of: {', '.join(there)}")
+        return next(device for device in ("cuda", "mps", "cpu") if device in available)
+    if name not in available:
+        raise UsageError(f"device {name!r} is not available; expected auto or one of: {', '.join(available)}")
     return name

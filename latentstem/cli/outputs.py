@@ -1,4 +1,4 @@
-"""Which files come of which mix: `-o` is a file for one mix, a folder for several."""
+"""Names of the output files of each mix: `-o` is a file for one mix, a folder for several."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,14 @@ from latentstem.cli.errors import UsageError
 
 @dataclass(frozen=True)
 class StemFiles:
-    """The stem and what comes with it, as far as it is asked for: bass.wav, bass.mid, bass-with-mix.wav, bass.png."""
+    """Files of one stem: bass.wav, and on request bass.mid, bass-with-mix.wav and bass.png.
+
+    Attributes:
+        stem: Audio of the stem.
+        midi: Notes of the stem; None without them.
+        remix: Mix with the stem in it; None without it.
+        picture: Spectrograms of mix, stem and both; None without them.
+    """
 
     stem: Path
     midi: Path | None
@@ -19,7 +26,13 @@ class StemFiles:
 
     @classmethod
     def named(cls, stem: Path, midi: bool, preview: bool) -> "StemFiles":
-        """The files beside a stem, named after it."""
+        """Name the files after the stem.
+
+        Args:
+            stem: Audio file of the stem.
+            midi: Whether there is a MIDI file.
+            preview: Whether there are a remix and a picture.
+        """
         return cls(
             stem,
             stem.with_suffix(".mid") if midi else None,
@@ -29,49 +42,57 @@ class StemFiles:
 
     @property
     def paths(self) -> list[Path]:
-        """All of them."""
+        """All files of the stem."""
         return [path for path in (self.stem, self.midi, self.remix, self.picture) if path is not None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A mix, and the files of each stem that is to be made for it."""
+    """A mix and the files of its stems.
+
+    Attributes:
+        mix: File of the mix.
+        stems: Files of each stem to generate.
+    """
 
     mix: Path
     stems: list[StemFiles]
 
     @property
     def paths(self) -> list[Path]:
-        """All files that are to be made."""
+        """All files to write."""
         return [path for files in self.stems for path in files.paths]
 
     @property
     def finished(self) -> bool:
-        """Whether they are all there: each is moved to its place when it is whole."""
+        """Whether all files exist; each is moved to its name when it is complete."""
         return all(path.exists() for path in self.paths)
 
 
 def is_batch(mixes: Sequence[Path], output: Path | None) -> bool:
-    """Whether the stems go to a folder, under the names of their mixes."""
+    """Return whether the stems go to a folder, under the names of their mixes."""
     return len(mixes) > 1 or mixes[0].is_dir() or (output is not None and output.is_dir())
 
 
 def plan_jobs(
     mixes: Sequence[Path], output: Path | None, kind: str | None, count: int, midi: bool, preview: bool, target: str
 ) -> list[Job]:
-    """Give every file that is to be made its name.
+    """Name every file to write.
 
     Args:
-        mixes: files, and folders of which the audio files count.
-        output: as -o names it; None is a file named after the target, or such a folder for several mixes.
-        kind: of file: wav, flac, ogg or mp3; None is what the output says, or wav.
-        count: stems a mix.
-        midi: whether a MIDI file is to come with each.
-        preview: whether a remix and a picture are.
-        target: what the weights make, such as bass.
+        mixes: Files of mixes, and folders of such files.
+        output: Value of -o; None is a file named after the target, or a folder of this name for several mixes.
+        kind: File format: wav, flac, ogg or mp3; None takes that of the output, or wav.
+        count: Number of stems for each mix.
+        midi: Whether to write a MIDI file with each stem.
+        preview: Whether to write a remix and a picture with each stem.
+        target: Name of the stem that the weights generate, such as bass.
+
+    Returns:
+        A job for each mix.
 
     Raises:
-        UsageError: a folder holds no audio, or output and kind do not go with the mixes.
+        UsageError: A folder holds no audio, or output and format do not go with the mixes.
     """
     if not is_batch(mixes, output):
         stem = output or Path(f"{target}.{kind or 'wav'}")
@@ -89,20 +110,20 @@ def plan_jobs(
 
 
 def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None, batch: bool) -> None:
-    """Refuse now what could not be written later, and what would overwrite an input or another output.
+    """Refuse outputs that cannot be written, or that would overwrite an input or another output.
 
     Args:
-        jobs: what is to be written.
-        inputs: what is read besides the mixes.
-        bits: how samples are to be stored.
-        batch: whether the folder may still have to be made.
+        jobs: Mixes and the files to write for them.
+        inputs: Files that are read besides the mixes.
+        bits: Sample format of wav and flac files.
+        batch: Whether the folder of the stems is created where it is missing.
 
     Raises:
-        UsageError: an output is an input too, or that of another mix.
-        latentstem.audio.AudioFileError: it cannot be written, or not with these bits.
+        UsageError: An output is also an input, or the output of another mix.
+        latentstem.audio.AudioFileError: A file cannot be written, or not with this sample format.
     """
     sources = {path.resolve() for path in (*inputs, *(job.mix for job in jobs))}
-    makers: dict[Path, Path] = {}
+    mix_of: dict[Path, Path] = {}
     for job in jobs:
         for files in job.stems:
             if batch and not files.stem.parent.exists():
@@ -112,7 +133,7 @@ def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None
         for path in job.paths:
             if path.resolve() in sources:
                 raise UsageError(f"{path}: is an input and would be overwritten; name another output with -o")
-            other = makers.setdefault(path.resolve(), job.mix)
+            other = mix_of.setdefault(path.resolve(), job.mix)
             if other is not job.mix:
                 raise UsageError(f"{path}: would be written for {other} and for {job.mix}; run them apart")
 
@@ -128,8 +149,8 @@ def _audio_files(source: Path) -> list[Path]:
     return files
 
 
-def _numbered(path: Path, number: int) -> list[Path]:
-    """The path itself for one file, OUT-1, OUT-2 and so on for more."""
-    if number == 1:
+def _numbered(path: Path, count: int) -> list[Path]:
+    """Return the path itself for one file, OUT-1, OUT-2 and so on for more."""
+    if count == 1:
         return [path]
-    return [path.with_name(f"{path.stem}-{k}{path.suffix}") for k in range(1, number + 1)]
+    return [path.with_name(f"{path.stem}-{index}{path.suffix}") for index in range(1, count + 1)]

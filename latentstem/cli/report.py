@@ -1,4 +1,4 @@
-"""What is said of the files that were made: a line each, or one JSON document for scripts."""
+"""Report of the written files: a line for each, or one JSON document for scripts."""
 
 import json
 import math
@@ -14,19 +14,19 @@ from latentstem.cli.outputs import Job, StemFiles
 
 
 @dataclass(frozen=True)
-class MadeStem:
-    """A stem that was made.
+class GeneratedStem:
+    """A generated stem and its files.
 
     Attributes:
-        mix: What it accompanies.
-        files: Where it is, and what comes with it.
-        seed: What it was drawn from.
-        seconds: Its length.
-        sampling_rate: In Hz.
-        peak: Its greatest magnitude.
-        score: By the judge, if it was asked.
-        rank: Its place among the candidates that were judged, from 1; None where they were not.
-        notes: How many were found in it; None where they were not looked for.
+        mix: File of the mix that it accompanies.
+        files: File of the stem, and the files written beside it.
+        seed: Seed of its noise.
+        seconds: Length in seconds.
+        sampling_rate: Sampling rate in Hz.
+        peak: Peak amplitude.
+        score: Score of the reranker; None without ranking.
+        rank: Rank among the candidates by their scores, from 1; None without ranking.
+        notes: Number of transcribed notes; None without transcription.
     """
 
     mix: Path
@@ -41,11 +41,11 @@ class MadeStem:
 
 
 class Report:
-    """Says what was made as it is made, or all of it in the end.
+    """Print a line for each file when it is written, or one document at the end.
 
     Args:
-        as_json: whether it is to be one JSON document, on standard output, when the context ends.
-        count: candidates a mix, of which stems were chosen.
+        as_json: Whether to print one JSON document on standard output when the context ends.
+        count: Number of candidates for each mix.
     """
 
     def __init__(self, as_json: bool, count: int):
@@ -55,8 +55,8 @@ class Report:
         self._skipped: list[str] = []
         self._failed: list[dict[str, Any]] = []
 
-    def made(self, stem: MadeStem) -> None:
-        """A stem is there, and all that comes with it."""
+    def add_stem(self, stem: GeneratedStem) -> None:
+        """Report a stem whose files are all written."""
         files = {name: None if path is None else str(path) for name, path in asdict(stem.files).items()}
         self._stems.append(
             {
@@ -72,24 +72,24 @@ class Report:
                 **files,
             }
         )
-        place = "" if stem.rank is None else f", {_place(stem.rank)} of {self.count}"
+        rank = "" if stem.rank is None else f", {_format_rank(stem.rank)} of {self.count}"
         length = f"{stem.seconds:.2f} s at {stem.sampling_rate} Hz"
-        self._line(stem.files.stem, f"seed {stem.seed}, {length}, peak {_decibels(stem.peak)}{place}")
-        for path, what in (
+        self._line(stem.files.stem, f"seed {stem.seed}, {length}, peak {_format_decibels(stem.peak)}{rank}")
+        for path, content in (
             (stem.files.midi, f"{stem.notes} notes"),
             (stem.files.remix, "mix and stem"),
             (stem.files.picture, "spectrograms of mix, stem and both"),
         ):
             if path is not None:
-                self._line(path, what)
+                self._line(path, content)
 
-    def skipped(self, job: Job) -> None:
-        """All files of a mix were there already."""
+    def add_skipped(self, job: Job) -> None:
+        """Report a mix whose files were already there."""
         self._skipped.append(str(job.mix))
-        self._line(job.mix, "skipped, its stem is there; --overwrite makes it anew")
+        self._line(job.mix, "skipped, its stem is there; --overwrite generates it anew")
 
-    def failed(self, job: Job, error: CommandError) -> None:
-        """One mix of several has no stem; this goes to standard error at once."""
+    def add_failed(self, job: Job, error: CommandError) -> None:
+        """Report a mix without a stem, on standard error and at once."""
         message = one_line(error)
         message = message if str(job.mix) in message else f"{job.mix}: {message}"
         self._failed.append({"mix": str(job.mix), "error": message, "code": error.code})
@@ -97,15 +97,15 @@ class Report:
 
     @property
     def failures(self) -> list[int]:
-        """The exit code of each mix that has no stem."""
+        """Exit code of each mix that has no stem."""
         return [failure["code"] for failure in self._failed]
 
     def __enter__(self) -> Self:
-        """Begins the report."""
+        """Begin the report."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Prints the document, after an interruption too, unless nothing came to anything."""
+        """Print the document, after an interruption too, unless there is nothing to report."""
         if self.as_json and (self._stems or self._skipped or self._failed):
             document = {
                 "versions": {name: version(name) for name in ("torch", "diffusers")}
@@ -117,14 +117,14 @@ class Report:
             }
             print(json.dumps(document, indent=2, default=str), flush=True)
 
-    def _line(self, path: Path, what: str) -> None:
+    def _line(self, path: Path, text: str) -> None:
         if not self.as_json:
-            print(f"{path}: {what}", flush=True)
+            print(f"{path}: {text}", flush=True)
 
 
-def _place(rank: int) -> str:
+def _format_rank(rank: int) -> str:
     return "best" if rank == 1 else f"number {rank}"
 
 
-def _decibels(magnitude: float) -> str:
-    return f"{20 * math.log10(max(magnitude, 1e-9)):.1f} dB"
+def _format_decibels(amplitude: float) -> str:
+    return f"{20 * math.log10(max(amplitude, 1e-9)):.1f} dB"

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination: a run that is ended unwinds, so that no temporary file stays behind."""
+"""Raise KeyboardInterrupt on SIGINT and SIGTERM, so that an interrupted run leaves no temporary file behind."""
 
 import signal
 import threading
@@ -10,9 +10,9 @@ _interruptions: list[int] = []
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM alike raise KeyboardInterrupt."""
+    """Raise KeyboardInterrupt on SIGINT and SIGTERM within the context."""
     _interruptions.clear()
-    if threading.current_thread() is not threading.main_thread():  # elsewhere Python lets nobody handle signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -24,7 +24,7 @@ def interruptible() -> Iterator[None]:
 
 
 def stop_if_interrupted() -> None:
-    """Raise again what was lost: Python drops an exception that is raised inside a finaliser, this one too."""
+    """Raise KeyboardInterrupt again if it was lost: Python drops an exception that is raised inside a finaliser."""
     if _interruptions:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Silence for libraries that write to standard error by themselves."""
+"""Keep decoders that write from C off standard error."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Keep the mp3 decoder's own lines off standard error: it writes there from C, beside our one line."""
+    """Discard standard error within the context, where the mp3 decoder writes lines of its own."""
     try:
         saved = os.dup(2)
     except OSError:  # a program without a console has no standard error

@@ -1,4 +1,4 @@
-"""`latentstem train`: the trainings, whose options are read from their settings."""
+"""`latentstem train`: train the nets, with options from the fields of each training's settings."""
 
 import shlex
 
@@ -8,7 +8,7 @@ from latentstem.cli.errors import library_errors, require_extras
 
 train_app = typer.Typer(help="Train the nets on folders of stems.", no_args_is_help=True)
 
-# The options of a training are the fields of its settings; they are parsed, and helped with, there.
+# The options of a training are the fields of its settings, whose parser also prints their help.
 _ALL_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -35,16 +35,17 @@ def train_unet(context: typer.Context) -> None:
     with library_errors():
         folder = train(settings)
     option = "--adapter" if settings.lora_rank else "--weights"
-    print(f"{folder}: trained weights; hear them: latentstem accompany MIX {option} {shlex.quote(str(folder))}")
+    print(f"{folder}: trained weights; try them: latentstem accompany MIX {option} {shlex.quote(str(folder))}")
 
 
-@train_app.command("contrastive", context_settings=_ALL_WORDS, add_help_option=False)
-def train_contrastive(context: typer.Context) -> None:
-    """Train the judge of which stem belongs to which mix; --help lists the options."""
-    require_extras("train contrastive", "training", "latentstem.training.contrastive")
+@train_app.command("reranker", context_settings=_ALL_WORDS, add_help_option=False)
+@train_app.command("contrastive", context_settings=_ALL_WORDS, add_help_option=False, hidden=True)  # the earlier name
+def train_reranker(context: typer.Context) -> None:
+    """Train the reranker, which scores how well stems fit mixes; --help lists the options."""
+    require_extras("train reranker", "training", "latentstem.training.contrastive")
     from latentstem.training.contrastive import ContrastiveTraining, train
     from latentstem.training.engine.arguments import parse_settings
 
-    settings = parse_settings(ContrastiveTraining, context.args, prog="latentstem train contrastive")
+    settings = parse_settings(ContrastiveTraining, context.args, prog="latentstem train reranker")
     with library_errors():
         print(f"{train(settings)}: trained weights")

@@ -1,4 +1,4 @@
-"""`latentstem ui`: the page to play with."""
+"""`latentstem ui`: serve the web page."""
 
 from typing import Annotated
 
@@ -10,17 +10,19 @@ from latentstem.cli.loading import Adapter, choose_device, load_pipeline
 
 
 def ui(
-    weights: Annotated[str, typer.Option(help="Shipped weights by name, or a folder of saved ones.")] = "bass-gm",
+    weights: Annotated[str, typer.Option(help="Name of shipped weights, or folder of saved ones.")] = "bass-gm",
     adapter: Adapter = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; by default nobody else can reach it.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; by default only this machine can reach it.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 7860,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.")] = "auto",
     max_duration: Annotated[
-        float, typer.Option(callback=finite, help="Longest input in seconds that is read.")
+        float, typer.Option(callback=finite, help="Longest file that is read, in seconds.")
     ] = 900.0,
-    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = True,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
-    """Open a page to play with: drop a mix, hear takes of a bass for it, keep one. Needs the extra `ui`."""
+    """Serve a web page: drop a mix, listen to takes of a bass for it, keep one. Needs the extra `ui`."""
     if max_duration <= 0:
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     chosen_device = choose_device(device)

@@ -1,14 +1,15 @@
-"""Crops of songs that are composed and rendered while a training asks for them: the band corpus without the disk."""
+"""Random crops of songs that are composed and rendered while a training runs: the band corpus without a disk."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import IterableDataset, get_worker_info
 
-from latentstem.audio.level import REFERENCE_RMS, reference_gain
+from latentstem.audio.level import BLOCK, normalize_level
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.compose.composer import compose
 from latentstem.data.render.fluidsynth import soundfont_path, synthesizer_path
@@ -16,9 +17,9 @@ from latentstem.data.render.song import render_song
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Song
 from latentstem.data.splits import TRAIN_SEEDS
+from latentstem.data.stems.activity import REDRAWS, is_active
+from latentstem.data.stems.submix import SubmixSampler
 
-REDRAWS = 8
-"""How often a crop in which the target rests is drawn again."""
 SONGS_WITHOUT = 100
 """Songs in a row without the target after which none is expected to come."""
 
@@ -27,26 +28,26 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
     """Endless crops `(mix, stem)`, as `StemCrops` draws them, of songs that are never written to disk.
 
     Each worker of a `DataLoader` renders songs of its own, takes several crops of each, and yields crops in random
-    order out of a small store. The stream is a function of the arguments and of the number of workers. Processes that
-    train together need seeds of their own.
+    order out of a small buffer. The stream is a function of the arguments and of the number of workers. Processes that
+    train together need different seeds.
 
     Args:
-        crop_samples: length of a crop at 44.1 kHz; a shorter song is continued with silence.
-        seed: of all draws but the songs' own.
-        seeds: of the songs; one is drawn for every song, with repetition.
-        duration: seconds a song.
-        soundfonts: each song takes one of them.
-        compose: seed and duration to song.
-        crops_per_song: rendering a song costs seconds, a crop of it nothing.
-        store: crops that wait to be drawn; more of them, from more songs, make a batch more varied.
-        full_mix_share: share of the crops whose mix holds all other stems; the rest hold one to all of them.
-        gain_range: a stem's gain in the mix is drawn from this range.
-        rest_share: share of the crops that stay as first drawn, whether the target sounds in them or not.
-        target: name of the part that is the stem; songs without it are passed over.
+        crop_samples: Length of a crop in samples at 44.1 kHz; a shorter song is continued with silence.
+        seed: Seed of all draws but those of the songs.
+        seeds: Seeds of the songs; one is drawn for every song, with repetition.
+        duration: Length of a song in seconds.
+        soundfonts: Names of soundfonts; each song takes one of them.
+        compose: Function from seed and duration to a song.
+        crops_per_song: Crops taken of each song; rendering a song costs seconds, a crop of it nothing.
+        store: Crops in the buffer; more of them, from more songs, make a batch more varied.
+        full_mix_share: Fraction of the crops whose mix holds all other stems; the others hold one to all of them.
+        gain_range: Least and greatest gain of a stem in the mix.
+        rest_share: Fraction of the crops that stay as first drawn, whether the target sounds in them or not.
+        target: Name of the part that is the stem; songs without it are passed over.
 
     Raises:
-        SynthesisError: if FluidSynth or a soundfont is missing.
-        ValueError: if `crop_samples` is not positive, or a soundfont unknown.
+        SynthesisError: If FluidSynth or a soundfont is missing.
+        ValueError: If `crop_samples` is not positive, or a soundfont unknown.
 
     Example:
         >>> stream = BandStream(crop_samples=81920, seed=0)  # doctest: +SKIP
@@ -79,43 +80,44 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         self.crop_samples, self.seed, self.seeds = crop_samples, seed, seeds
         self.duration, self.soundfonts, self.compose = duration, soundfonts, compose
         self.crops_per_song, self.store = crops_per_song, store
-        self.full_mix_share, self.gain_range, self.rest_share = full_mix_share, gain_range, rest_share
+        self.submixes, self.rest_share = SubmixSampler(full_mix_share, gain_range), rest_share
         self.target = target
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker is not None else (0, 1)
         rng = SeededRandom(self.seed).child(f"order {first}")
-        waiting: list[tuple[Tensor, Tensor]] = []
-        for number in itertools.count(first, step):
-            waiting += self.crops(number)
-            while len(waiting) > self.store:
-                place = rng.integer(len(waiting))
-                waiting[place], waiting[-1] = waiting[-1], waiting[place]
-                yield waiting.pop()
+        buffer: list[tuple[Tensor, Tensor]] = []
+        for index in itertools.count(first, step):
+            buffer += self.crops(index)
+            while len(buffer) > self.store:
+                drawn = rng.integer(len(buffer))
+                buffer[drawn], buffer[-1] = buffer[-1], buffer[drawn]
+                yield buffer.pop()
 
-    def crops(self, number: int) -> list[tuple[Tensor, Tensor]]:
+    def crops(self, index: int) -> list[tuple[Tensor, Tensor]]:
         """Render one song of the stream and crop it.
 
         Args:
-            number: of the song in the stream, from 0; its crops are a function of `(seed, number)` alone.
+            index: Index of the song in the stream, from 0; its crops are a function of `(seed, index)` alone.
 
         Returns:
-            Mix and stem, `(1, crop_samples)` each.
+            `crops_per_song` pairs of mix and stem, `(1, crop_samples)` each.
 
         Raises:
-            ValueError: if a hundred songs in a row have no part of the target's name.
+            ValueError: If a hundred songs in a row have no part of the target's name.
         """
-        rng = SeededRandom(self.seed).child(f"song {number}")
+        rng = SeededRandom(self.seed).child(f"song {index}")
         song = self._song(rng.child("seed"))
         rendered = render_song(song, rng.child("soundfont").choice(self.soundfonts))
         missing = max(0, self.crop_samples - round(song.duration * SAMPLING_RATE))
         stems = {name: pad(torch.from_numpy(audio), (0, missing)) for name, audio in rendered.items()}
-        target = _levelled(stems.pop(self.target))
-        return [self._crop(rng.child(f"crop {place}"), target, stems) for place in range(self.crops_per_song)]
+        target = normalize_level(stems.pop(self.target)[None, None])[0]
+        powers = _block_powers(target)
+        return [self._crop(rng.child(f"crop {crop}"), target, powers, stems) for crop in range(self.crops_per_song)]
 
     def _song(self, rng: SeededRandom) -> Song:
-        """The first song of those drawn that has the target."""
+        """Draw songs up to the first that has the target."""
         for _ in range(SONGS_WITHOUT):
             song = self.compose(rng.choice(self.seeds), self.duration)
             if self.target in song.names:
@@ -124,23 +126,28 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
             f"none of {SONGS_WITHOUT} songs has a part {self.target!r}, expected one of {', '.join(song.names)}"
         )
 
-    def _crop(self, rng: SeededRandom, target: Tensor, others: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        names, draws = list(others), rng.child("mix")
-        count = len(names) if draws.bernoulli(self.full_mix_share) else 1 + draws.integer(len(names))
-        chosen = [names.pop(draws.integer(len(names))) for _ in range(count)]
-        gained = (draws.uniform(*self.gain_range) * others[name] for name in chosen)
-        mix = _levelled(sum(gained, torch.zeros_like(target)))
-        rng = rng.child("place")
-        for redraws in range(0 if rng.bernoulli(self.rest_share) else REDRAWS, -1, -1):
-            start = rng.integer(target.shape[-1] - self.crop_samples + 1)
-            stem = target[start : start + self.crop_samples]
-            # The target sounds if it comes within 40 dB of the level of its sounding parts.
-            if redraws == 0 or stem.square().mean() > 1e-4 * REFERENCE_RMS**2:
-                break
+    def _crop(
+        self, rng: SeededRandom, target: Tensor, powers: np.ndarray, others: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        gains = self.submixes.draw(rng.child("mix"), list(others))
+        mix = sum((gain * others[name] for name, gain in gains.items()), torch.zeros_like(target[0]))
+        mix = normalize_level(mix[None, None])[0]
+        start = self._draw_start(rng.child("place"), target.shape[-1], powers)
         # Copies: a view would keep, and send between processes, the whole song.
-        return mix[None, start : start + self.crop_samples].clone(), stem[None].clone()
+        crop = slice(start, start + self.crop_samples)
+        return mix[:, crop].clone(), target[:, crop].clone()
+
+    def _draw_start(self, rng: SeededRandom, samples: int, powers: np.ndarray) -> int:
+        """Draw the first sample of a crop."""
+        redraws = 0 if rng.bernoulli(self.rest_share) else REDRAWS
+        while True:
+            start = rng.integer(samples - self.crop_samples + 1)
+            if redraws == 0 or is_active(powers, start / BLOCK, (start + self.crop_samples) / BLOCK):
+                return start
+            redraws -= 1
 
 
-def _levelled(audio: Tensor) -> Tensor:
-    """Bring a whole track to the reference loudness; silence stays silence."""
-    return audio * reference_gain(audio[None, None])
+def _block_powers(audio: Tensor) -> np.ndarray:
+    """Mean square of every block of 4096 samples of audio `(1, samples)`, the last block continued with silence."""
+    blocks = pad(audio[0], (0, -audio.shape[-1] % BLOCK)).unflatten(0, (-1, BLOCK))
+    return blocks.square().mean(dim=1).numpy()

@@ -15,12 +15,13 @@ Option = TypeVar("Option")
 
 
 class SeededRandom:
-    """A stream of random numbers that a seed decides, and the root of further streams that names decide.
+    """A seeded stream of random numbers with named child streams.
 
-    Each part of a program that draws from a child of its own leaves all others as they are, however often it draws.
+    Draws from one child change no other stream, so a part of a program with a child of its own may draw more or less
+    without changing the rest.
 
     Args:
-        seed: not negative; several numbers make one seed.
+        seed: Seed of the stream, not negative; several numbers make one seed.
 
     Example:
         >>> rng = SeededRandom(7)
@@ -38,10 +39,10 @@ class SeededRandom:
         self._generator = np.random.default_rng(sequence)
 
     def child(self, name: str) -> "SeededRandom":
-        """Start a stream that the seed and the names on the way to it decide, and nothing else.
+        """Start a stream that depends on the seed and the names on the path to it alone.
 
         Args:
-            name: tells the stream from the other children; the same name gives the same stream from its beginning.
+            name: Name of the child; equal names give equal streams from their beginning.
 
         Returns:
             The stream, independent of this one and of every other child.
@@ -58,7 +59,7 @@ class SeededRandom:
         return low + (high - low) * float(self._generator.random())
 
     def bernoulli(self, probability: float) -> bool:
-        """Be true with the given probability."""
+        """Draw True with the given probability."""
         return self.uniform(0.0, 1.0) < probability
 
     def integer(self, count: int) -> int:
@@ -66,11 +67,11 @@ class SeededRandom:
         return min(int(self.uniform(0.0, count)), count - 1)
 
     def choice(self, options: Sequence[Option]) -> Option:
-        """Draw one of `options`, all equally likely."""
+        """Draw one of the options, all equally likely."""
         return options[self.integer(len(options))]
 
     def weighted_choice(self, weights: Mapping[Option, float]) -> Option:
-        """Draw one of the keys of `weights` in proportion to its value."""
+        """Draw a key of `weights` with a probability proportional to its value."""
         mark = self.uniform(0.0, sum(weights.values()))
         for option, weight in weights.items():
             mark -= weight

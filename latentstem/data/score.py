@@ -1,6 +1,6 @@
 """A song as data: notes, parts, chords, keys, sections and the beat grid, with a lossless form for JSON.
 
-These are the annotations that come with every track of the band corpus; the figures of `latentstem.evaluation`
+These are the annotations of every track of the band corpus; the metrics of `latentstem.evaluation`
 (chord share, onset and beat F1) are computed against them. Times are seconds from the start of the song, pitches
 are MIDI numbers, pitch classes count semitones from C (0-11). The JSON form is one object with the fields of `Song`
 under their own names, nested objects with the fields of `Section`, `Key`, `Chord`, `Part` and `Note`, lists for
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 SCHEMA_VERSION = 3
-"""Version of the JSON form; it grows when a field changes its name or its meaning.
+"""Version of the JSON form, counted up when a field changes its name or its meaning.
 
 In version 2 the bass stood apart from `parts`, under `bass`; it is still read.
 """
@@ -22,7 +22,18 @@ REGISTER_BASS = (28, 52)
 
 @dataclass(frozen=True)
 class Note:
-    """One note: `start` and `end` in seconds, MIDI `pitch` and `velocity`."""
+    """A note in seconds.
+
+    Attributes:
+        start: Onset in seconds.
+        end: End in seconds.
+        pitch: MIDI pitch, 0 to 127.
+        velocity: MIDI velocity, 1 to 127.
+
+    Example:
+        >>> Note(0.5, 1.0, pitch=33, velocity=90).end
+        1.0
+    """
 
     start: float
     end: float
@@ -32,14 +43,19 @@ class Note:
 
 @dataclass(frozen=True)
 class Part:
-    """What one instrument plays.
+    """The notes of one instrument.
 
     Attributes:
-        name: of its own in the song, and the stem's file name without suffix ("bass", "drums", "chords1", "lead").
+        name: Name of the part, unique in the song; also the stem's file name without suffix ("bass", "drums",
+            "chords1", "lead").
         program: General MIDI program 0-127; for drums, the kit.
-        is_drum: whether the notes are drum keys.
-        notes: in order of their start.
-        gain_db: loudness of the sounding part against the project's reference loudness.
+        is_drum: Whether the notes are drum keys.
+        notes: Notes in order of their start.
+        gain_db: Loudness of the part in dB over the reference loudness, by `latentstem.audio.active_rms`.
+
+    Example:
+        >>> Part("bass", program=33, is_drum=False, notes=(Note(0.0, 1.0, 33, 90),), gain_db=-3.0).name
+        'bass'
     """
 
     name: str
@@ -51,15 +67,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord from `start` to `end` seconds.
+    """A chord in seconds.
 
     Attributes:
-        start: in seconds.
-        end: in seconds.
-        root: pitch class of the root.
-        bass: pitch class of the lowest tone: the root, or another one in an inversion or over a foreign bass.
-        pitch_classes: all that sounds, the root first, a foreign bass last.
-        symbol: as a chart writes it, spelled in its key: "Am7", "C/E".
+        start: Onset in seconds.
+        end: End in seconds.
+        root: Pitch class of the root, 0 is C.
+        bass: Pitch class of the lowest tone: the root, or another one in an inversion or over a foreign bass.
+        pitch_classes: Pitch classes of all tones, the root first, a foreign bass last.
+        symbol: Chord symbol, spelled in its key: "Am7", "C/E".
+
+    Example:
+        >>> Chord(0.0, 2.0, root=0, bass=4, pitch_classes=(0, 4, 7), symbol="C/E").symbol
+        'C/E'
     """
 
     start: float
@@ -72,7 +92,18 @@ class Chord:
 
 @dataclass(frozen=True)
 class Key:
-    """A key from `start` to `end` seconds: pitch class of the `tonic`, and `mode`, a key of `harmony.SCALES`."""
+    """A musical key in seconds.
+
+    Attributes:
+        start: Onset in seconds.
+        end: End in seconds.
+        tonic: Pitch class of the tonic, 0 is C.
+        mode: Name of the scale, a key of `latentstem.data.compose.harmony.SCALES`.
+
+    Example:
+        >>> Key(0.0, 20.0, tonic=9, mode="minor").mode
+        'minor'
+    """
 
     start: float
     end: float
@@ -82,13 +113,17 @@ class Key:
 
 @dataclass(frozen=True)
 class Section:
-    """A section from `start` to `end` seconds.
+    """A section of a song in seconds.
 
     Attributes:
-        start: in seconds.
-        end: in seconds.
-        name: "intro", "verse", "chorus", "bridge", "break" or "outro".
-        bass_style: the pattern that the bass follows here; empty where it rests throughout.
+        start: Onset in seconds.
+        end: End in seconds.
+        name: Name of the section: "intro", "verse", "chorus", "bridge", "break" or "outro".
+        bass_style: Style of the bass in the section; empty where the bass rests throughout.
+
+    Example:
+        >>> Section(0.0, 16.0, name="verse", bass_style="walking").name
+        'verse'
     """
 
     start: float
@@ -102,19 +137,19 @@ class Song:
     """A composed song with its annotation.
 
     Attributes:
-        seed: the seed it was composed from.
-        duration: length in seconds.
-        tempo: beats a minute; in 6/8 a beat is a dotted quarter, two a bar.
-        metre: "4/4", "3/4" or "6/8".
-        swing: where the off-beat eighth falls in its beat: 0.5 is straight, 2/3 a triplet shuffle.
-        beats: times of the beats in seconds.
-        bars: times of the downbeats, a subset of `beats`.
-        sections: they tile [0, duration] without gaps.
-        keys: they tile [0, duration]; neighbours differ.
-        chords: they tile [0, duration]; neighbours may be the same chord.
-        parts: what the instruments play, each under a name of its own. The composer's bands have a "bass", a
-            monophonic line, and "chords1", which sounds every chord whole.
-        bass_style: the pattern that the bass follows in most of the song.
+        seed: Seed of the song.
+        duration: Length in seconds.
+        tempo: Beats a minute; in 6/8 a beat is a dotted quarter, two a bar.
+        metre: Time signature: "4/4", "3/4" or "6/8".
+        swing: Position of the off-beat eighth in its beat: 0.5 is straight, 2/3 a triplet shuffle.
+        beats: Times of the beats in seconds.
+        bars: Times of the downbeats in seconds, a subset of `beats`.
+        sections: Sections, which tile [0, duration] without gaps.
+        keys: Keys, which tile [0, duration]; neighbours differ.
+        chords: Chords, which tile [0, duration]; neighbours may be equal.
+        parts: Notes of the instruments, each under a unique name. The composer's bands have a "bass", a monophonic
+            line, and "chords1", which sounds every chord whole.
+        bass_style: Style of the bass in most of the song.
 
     Example:
         >>> from latentstem.data.compose.composer import compose
@@ -140,7 +175,7 @@ class Song:
         """Find a part by its name.
 
         Raises:
-            ValueError: if the song has no such part.
+            ValueError: If the song has no part of that name.
         """
         for part in self.parts:
             if part.name == name:
@@ -148,29 +183,29 @@ class Song:
         raise ValueError(f"song {self.seed} has no part {name!r}, expected one of {', '.join(self.names)}")
 
     def others(self, target: str) -> tuple[Part, ...]:
-        """Give every part but the one of that name: what a mix without the target holds."""
+        """Return every part but the one of that name: the parts of a mix without the target."""
         return tuple(part for part in self.parts if part.name != target)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the parts, in their order."""
+        """Names of the parts, in order."""
         return tuple(part.name for part in self.parts)
 
     def beginning(self, duration: float) -> "Song":
-        """The first `duration` seconds of the song: what starts later is left out, what lasts longer is cut."""
+        """Cut the song to its first `duration` seconds: later items are left out, longer ones end with it."""
 
-        def kept(spans: Sequence[Any]) -> tuple[Any, ...]:
-            return tuple(replace(span, end=min(span.end, duration)) for span in spans if span.start < duration)
+        def cut(items: Sequence[Any]) -> tuple[Any, ...]:
+            return tuple(replace(item, end=min(item.end, duration)) for item in items if item.start < duration)
 
         return replace(
             self,
             duration=min(self.duration, duration),
             beats=tuple(beat for beat in self.beats if beat < duration),
             bars=tuple(bar for bar in self.bars if bar < duration),
-            sections=kept(self.sections),
-            keys=kept(self.keys),
-            chords=kept(self.chords),
-            parts=tuple(replace(part, notes=kept(part.notes)) for part in self.parts),
+            sections=cut(self.sections),
+            keys=cut(self.keys),
+            chords=cut(self.chords),
+            parts=tuple(replace(part, notes=cut(part.notes)) for part in self.parts),
         )
 
     def to_dict(self) -> dict:
@@ -179,13 +214,13 @@ class Song:
 
     @classmethod
     def from_dict(cls, data: dict) -> "Song":
-        """Rebuild a song from `to_dict`, also after a trip through JSON (where tuples become lists).
+        """Rebuild a song from the result of `to_dict`, also after JSON has made lists of its tuples.
 
         Args:
-            data: written in the present version of the schema or in version 2.
+            data: Song as plain data in version 2 or 3 of the schema.
 
         Raises:
-            ValueError: if the data were written in another version of the schema.
+            ValueError: If the data have another version of the schema.
         """
         version = data.get("schema", 1)
         if version not in (2, SCHEMA_VERSION):

@@ -1,4 +1,4 @@
-"""Seeds of the composer's songs, in ranges that share none: to train on, to validate on, to test on."""
+"""Disjoint ranges of the composer's seeds for training, validation and test."""
 
 TRAIN_SEEDS = range(100_000)
 VALIDATION_SEEDS = range(100_000, 101_000)

@@ -1,6 +1,6 @@
-"""Figures of merit for generated stems: functions on numpy arrays, mono audio as `(samples,)`.
+"""Metrics of generated stems: functions on numpy arrays, mono audio as `(samples,)`.
 
-Each is exact on synthesised tones (the tests hold it to that). The benchmarks only call these functions.
+The tests hold each of them to exact results on synthesized tones.
 """
 
 from latentstem._exports import export_lazily

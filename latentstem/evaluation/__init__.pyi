@@ -12,6 +12,7 @@ from latentstem.evaluation.key import line_key as line_key
 from latentstem.evaluation.key import prevailing_key as prevailing_key
 from latentstem.evaluation.mfcc import program_classifier as program_classifier
 from latentstem.evaluation.mfcc import timbre as timbre
+from latentstem.evaluation.note_decoding import NoteDecodingConfig as NoteDecodingConfig
 from latentstem.evaluation.pipeline import Evaluation as Evaluation
 from latentstem.evaluation.pipeline import evaluate_pipeline as evaluate_pipeline
 from latentstem.evaluation.pipeline import write_evaluation as write_evaluation
@@ -20,7 +21,7 @@ from latentstem.evaluation.pitch import pitch_agreement as pitch_agreement
 from latentstem.evaluation.pitch import track_agreement as track_agreement
 from latentstem.evaluation.pitch import track_pitch as track_pitch
 from latentstem.evaluation.reconstruction import RoundTrip as RoundTrip
-from latentstem.evaluation.reconstruction import retouched as retouched
+from latentstem.evaluation.reconstruction import perturb as perturb
 from latentstem.evaluation.reconstruction import round_trip as round_trip
 from latentstem.evaluation.register import density_ratio as density_ratio
 from latentstem.evaluation.register import median_pitch as median_pitch

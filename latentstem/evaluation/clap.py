@@ -1,7 +1,7 @@
-"""Embeddings by CLAP, a net that has heard much music: what distances of distributions and APA are often taken on.
+"""Audio embeddings by CLAP (Wu et al. 2023, arXiv 2211.06687), on which Fréchet distances and APA are often taken.
 
-CLAP (Wu et al. 2023, arXiv 2211.06687) puts sounds and their descriptions into one space; its audio half is used here,
-in the implementation of transformers. The weights are the user's own to fetch.
+CLAP maps audio and text descriptions to one space; its audio encoder is used here, in the implementation of
+transformers. The weights are not part of latentstem.
 """
 
 import os
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class ClapEmbedding:
-    """Describes recordings by the audio half of a CLAP model.
+    """Embedding of recordings by the audio encoder of a CLAP model.
 
-    Audio is cut into consecutive windows of the length that the model hears, ten seconds as a rule, and the embeddings
-    of the windows are averaged, each weighed by how much audio it holds. So all of the audio counts and the result is
-    the same every time, where the feature extractor alone would hear a random excerpt of what is longer. The last
-    window is filled up as the extractor fills up what is short: usually by repeating it.
+    Audio is cut into consecutive windows of the model's input length, ten seconds as a rule, and the embeddings of the
+    windows are averaged, weighted by their length. So all of the audio counts and the result is deterministic, where
+    the feature extractor alone would take a random excerpt of longer audio. The last window is padded by the
+    extractor's rule for short audio: usually by repeating it.
 
     Args:
-        model: A `transformers.ClapModel`; it is put into evaluation mode, and computes on the device it is on.
-        feature_extractor: The `transformers.ClapFeatureExtractor` that belongs to it.
-        batch_size: Windows at once; only time and memory depend on it.
+        model: A `transformers.ClapModel`; it is put into evaluation mode and stays on its device.
+        feature_extractor: The `transformers.ClapFeatureExtractor` of the model.
+        batch_size: Windows in one forward pass; only time and memory depend on it.
 
     Example:
         >>> from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
@@ -47,20 +47,21 @@ class ClapEmbedding:
 
     @classmethod
     def from_pretrained(cls, folder_or_name: str | os.PathLike[str], batch_size: int = 16, **options: Any) -> Self:
-        """Loads model and feature extractor from a folder, or by their name on the Hugging Face hub.
+        """Load model and feature extractor from a folder, or by their name on the Hugging Face hub.
 
         Args:
-            folder_or_name: Such as `"laion/clap-htsat-unfused"`.
-            batch_size: Windows at once.
-            **options: Passed on to `from_pretrained` of both, such as `local_files_only` or `revision`. Weights are
-                read from safetensors alone unless `use_safetensors` says otherwise.
+            folder_or_name: Folder or name, for example `"laion/clap-htsat-unfused"`.
+            batch_size: Windows in one forward pass.
+            **options: Options of `from_pretrained` of the model and the feature extractor, for example
+                `local_files_only` or `revision`. Weights are read from safetensors alone unless `use_safetensors` says
+                otherwise.
 
         Returns:
             The embedding, on the CPU; `embedding.model.to("cuda")` moves it.
 
         Raises:
-            ImportError: transformers is not installed.
-            OSError: there are no such weights, or none in safetensors.
+            ImportError: If transformers is not installed.
+            OSError: If there are no weights of that name, or none in safetensors.
 
         Example:
             >>> embed = ClapEmbedding.from_pretrained("laion/clap-htsat-unfused")  # doctest: +SKIP
@@ -82,19 +83,19 @@ class ClapEmbedding:
 
     @torch.no_grad()
     def __call__(self, audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-        """Embeds recordings of one length; others of another length take a call of their own.
+        """Embed recordings of one length.
 
         Args:
-            audio: Mono audio `(items, samples)` of floats in [-1, 1], at a level that is the same for all that is to be
-                compared: CLAP hears loudness too.
-            sampling_rate: Of `audio`, in Hz; it is brought to the extractor's rate, 48 kHz as a rule.
+            audio: Mono audio `(items, samples)` of floats in [-1, 1]. Recordings to be compared should be
+                level-matched, since CLAP depends on loudness.
+            sampling_rate: Sampling rate of `audio` in Hz; audio is resampled to the extractor's rate, 48 kHz as a rule.
 
         Returns:
-            Embeddings `(items, projection_dim)`, float64. Each window's is of length one; their mean is shorter the
-            more the windows differ.
+            Embeddings `(items, projection_dim)`, float64. The embedding of each window has length one; their mean is
+            shorter the more the windows differ.
 
         Raises:
-            ValueError: if the audio has another shape, is empty, not of floats or not finite, or the sampling rate is
+            ValueError: If the audio has another shape, is empty, not of floats or not finite, or the sampling rate is
                 not positive.
         """
         audio = np.asarray(audio)
@@ -117,10 +118,10 @@ class ClapEmbedding:
     def _embed(self, windows: list[np.ndarray]) -> np.ndarray:
         extractor = self.feature_extractor
         features = extractor(windows, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_features"]
-        # No window is longer than the model hears. The extractor of a model with fusion says so of one at random.
+        # No window is longer than the model's input. The extractor of a model with fusion marks one at random.
         is_longer = torch.zeros(len(windows), 1, dtype=torch.bool)
-        answer: Any = self.model.get_audio_features(
+        output: Any = self.model.get_audio_features(
             features.to(self.model.device, self.model.dtype), is_longer=is_longer.to(self.model.device)
         )
         # transformers 4 returns the tensor itself, transformers 5 an output that holds it.
-        return getattr(answer, "pooler_output", answer).cpu().double().numpy()
+        return getattr(output, "pooler_output", output).cpu().double().numpy()

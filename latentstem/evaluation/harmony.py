@@ -1,8 +1,7 @@
-"""How well a bass fits the chords it is played over: how much of it is chord tones, and whether it marks their starts.
+"""Agreement of a bass with the chords of its song: fractions of chord tones, of roots, and of roots on downbeats.
 
-Octaves do not matter here: a bass that plays the right pitch class in another octave still fits the harmony
-(`latentstem.evaluation.pitch` judges octaves). Hold the same bass against the chords of another song for the
-level that chance alone reaches: about 0.28 with triads in major and minor keys.
+Octaves do not matter here: the right pitch class in another octave fits the harmony (`latentstem.evaluation.pitch`
+compares octaves). The chords of another song give the level of chance: about 0.28 with triads in major and minor keys.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -13,16 +12,17 @@ import numpy as np
 from latentstem.evaluation.pitch import PitchTrack
 
 DOWNBEAT_WINDOW = (0.04, 0.18)
-"""Seconds after a downbeat or a change of chord in which the bass is heard.
+"""Seconds after a downbeat or a chord change between which frames count.
 
-A frame of the pitch tracker is 93 ms wide: those before the window begins still hear the note before. It ends before
-the second of two eighth notes at 160 beats a minute.
+A frame of the pitch tracker is 93 ms wide: frames before the window still hold the previous note. The window ends
+before the second of two eighth notes at 160 beats a minute.
 """
 SAME_MOMENT = 0.05
+"""Seconds within which a downbeat and a chord change are one moment."""
 
 
 class SoundingChord(Protocol):
-    """What this module reads of a chord; `latentstem.data`'s chords have it.
+    """Protocol of a chord: the attributes that this module reads, as `latentstem.data.score.Chord` has them.
 
     Example:
         >>> from types import SimpleNamespace
@@ -31,39 +31,39 @@ class SoundingChord(Protocol):
 
     @property
     def start(self) -> float:
-        """When it begins, in seconds."""
+        """Onset in seconds."""
         ...
 
     @property
     def end(self) -> float:
-        """When it is over, in seconds; a frame at this time belongs to the next chord."""
+        """End in seconds; a frame at this time belongs to the next chord."""
         ...
 
     @property
     def root(self) -> int:
-        """Pitch class of its root, 0 is C."""
+        """Pitch class of the root, 0 is C."""
         ...
 
     @property
     def bass(self) -> int:
-        """Pitch class of its lowest tone: the root, unless the chord is inverted or stands over another bass."""
+        """Pitch class of the lowest tone: the root, unless the chord is inverted or has a foreign bass."""
         ...
 
     @property
     def pitch_classes(self) -> Collection[int]:
-        """Pitch classes of all its tones."""
+        """Pitch classes of all tones."""
         ...
 
 
 def chord_share(track: PitchTrack, chords: Sequence[SoundingChord]) -> float:
-    """Share of the voiced frames whose nearest pitch class belongs to the chord that sounds then.
+    """Compute the fraction of the voiced frames whose nearest pitch class belongs to the sounding chord.
 
     Args:
-        track: of the bass, from `latentstem.evaluation.track_pitch`.
-        chords: the song's chords on the track's clock. Frames outside every chord do not count.
+        track: Pitch track of the bass, from `latentstem.evaluation.track_pitch`.
+        chords: Chords of the song, aligned with the track. Frames outside every chord do not count.
 
     Returns:
-        The share in [0, 1]; 0 where no frame is voiced, so that silence never scores.
+        The fraction in [0, 1]; 0 where no frame is voiced, so that silence never scores.
 
     Example:
         >>> import numpy as np
@@ -74,18 +74,18 @@ def chord_share(track: PitchTrack, chords: Sequence[SoundingChord]) -> float:
         >>> chord_share(track, [c_major])
         0.5
     """
-    return _share(track, chords, lambda chord: chord.pitch_classes)
+    return _fraction(track, chords, lambda chord: chord.pitch_classes)
 
 
 def root_share(track: PitchTrack, chords: Sequence[SoundingChord]) -> float:
-    """Share of the voiced frames whose nearest pitch class is the root of the chord that sounds then.
+    """Compute the fraction of the voiced frames whose nearest pitch class is the root of the sounding chord.
 
     Args:
-        track: of the bass, from `latentstem.evaluation.track_pitch`.
-        chords: the song's chords on the track's clock. Frames outside every chord do not count.
+        track: Pitch track of the bass, from `latentstem.evaluation.track_pitch`.
+        chords: Chords of the song, aligned with the track. Frames outside every chord do not count.
 
     Returns:
-        The share in [0, 1]; 0 where no frame is voiced.
+        The fraction in [0, 1]; 0 where no frame is voiced.
 
     Example:
         >>> import numpy as np
@@ -96,24 +96,24 @@ def root_share(track: PitchTrack, chords: Sequence[SoundingChord]) -> float:
         >>> root_share(track, [c_major])
         0.5
     """
-    return _share(track, chords, lambda chord: (chord.root,))
+    return _fraction(track, chords, lambda chord: (chord.root,))
 
 
 def root_on_downbeat(track: PitchTrack, chords: Sequence[SoundingChord], downbeats: Sequence[float]) -> float:
-    """Share of the downbeats and chord changes at which the bass plays the root, or the chord's own bass tone.
+    """Compute the fraction of downbeats and chord changes at which the bass is the root, or the chord's bass tone.
 
-    A moment counts as met where at least half of the voiced frames from 40 to 180 ms after it (`DOWNBEAT_WINDOW`; cut
-    short where the chord is over) have the pitch class of the root or of the tone the chord is inverted onto. A bass
-    that is silent there has missed it. Moments within 50 ms of each other are one; those whose window reaches beyond
-    the track, or that lie in no chord, do not count.
+    A moment is a hit where at least half of the voiced frames from 40 to 180 ms after it (`DOWNBEAT_WINDOW`; cut at the
+    end of the chord) have the pitch class of the root or of the chord's bass tone. Without a voiced frame it is a miss.
+    Moments within 50 ms of each other are one; those whose window reaches beyond the track, or that lie in no chord, do
+    not count.
 
     Args:
-        track: of the bass, from `latentstem.evaluation.track_pitch`.
-        chords: the song's chords on the track's clock.
-        downbeats: first beats of the bars, in seconds.
+        track: Pitch track of the bass, from `latentstem.evaluation.track_pitch`.
+        chords: Chords of the song, aligned with the track.
+        downbeats: First beats of the bars, in seconds.
 
     Returns:
-        The share in [0, 1]; 0 where there is no moment.
+        The fraction in [0, 1]; 0 where there is no moment.
 
     Example:
         >>> import numpy as np
@@ -131,14 +131,14 @@ def root_on_downbeat(track: PitchTrack, chords: Sequence[SoundingChord], downbea
         first, end = moment + DOWNBEAT_WINDOW[0], moment + DOWNBEAT_WINDOW[1]
         if end > last:
             continue
-        heard = pitch_class[track.voiced & (track.times >= first) & (track.times < min(end, chord.end))]
+        frames = pitch_class[track.voiced & (track.times >= first) & (track.times < min(end, chord.end))]
         counted += 1
-        hits += bool(len(heard)) and 2 * np.count_nonzero(np.isin(heard, (chord.root, chord.bass))) >= len(heard)
+        hits += bool(len(frames)) and 2 * np.count_nonzero(np.isin(frames, (chord.root, chord.bass))) >= len(frames)
     return float(hits / counted) if counted else 0.0
 
 
 def _moments(chords: Sequence[SoundingChord], downbeats: Sequence[float]) -> list[tuple[float, SoundingChord]]:
-    """Changes of chord, and the downbeats that are none, each with its chord."""
+    """Return the chord changes and the downbeats between them, each with its chord."""
     befores = [None, *chords]
     moments = [(chord.start, chord) for before, chord in zip(befores, chords, strict=False) if _changes(before, chord)]
     changes = [start for start, _ in moments]
@@ -154,13 +154,13 @@ def _changes(before: SoundingChord | None, chord: SoundingChord) -> bool:
     )
 
 
-def _share(
-    track: PitchTrack, chords: Sequence[SoundingChord], wanted: Callable[[SoundingChord], Collection[int]]
+def _fraction(
+    track: PitchTrack, chords: Sequence[SoundingChord], targets: Callable[[SoundingChord], Collection[int]]
 ) -> float:
     pitch_class = track.pitch_class
     counted = hits = 0
     for chord in chords:
         inside = track.voiced & (track.times >= chord.start) & (track.times < chord.end)
         counted += np.count_nonzero(inside)
-        hits += np.count_nonzero(np.isin(pitch_class[inside], list(wanted(chord))))
+        hits += np.count_nonzero(np.isin(pitch_class[inside], list(targets(chord))))
     return float(hits / counted) if counted else 0.0

@@ -1,4 +1,4 @@
-"""The key of a line, from how long it stays on each pitch class, and how near two keys are (MIREX, by mir_eval)."""
+"""Key of a line by the profiles of Krumhansl and Kessler (1982), and agreement of keys by MIREX's weights."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -19,7 +19,7 @@ MINOR_MODES = ("minor", "harmonic minor", "dorian", "phrygian")
 
 
 class SoundingKey(Protocol):
-    """What this module reads of a key; `latentstem.data`'s keys have it.
+    """Protocol of a key: the attributes that this module reads, as `latentstem.data.score.Key` has them.
 
     Example:
         >>> from types import SimpleNamespace
@@ -28,30 +28,30 @@ class SoundingKey(Protocol):
 
     @property
     def start(self) -> float:
-        """When it begins, in seconds."""
+        """Onset in seconds."""
         ...
 
     @property
     def end(self) -> float:
-        """When it is over, in seconds."""
+        """End in seconds."""
         ...
 
     @property
     def tonic(self) -> int:
-        """Pitch class of its first degree, 0 is C."""
+        """Pitch class of the tonic, 0 is C."""
         ...
 
     @property
     def mode(self) -> str:
-        """Name of its scale; those with a minor third count as minor."""
+        """Name of the scale; scales with a minor third count as minor."""
         ...
 
 
 def line_key(track: PitchTrack) -> str | None:
-    """Find the key of a line: the major or minor key whose profile goes best with the time spent on each pitch class.
+    """Find the major or minor key whose profile correlates best with the time spent on each pitch class.
 
     Args:
-        track: of the line, from `latentstem.evaluation.track_pitch`.
+        track: Pitch track of the line, from `latentstem.evaluation.track_pitch`.
 
     Returns:
         The key as mir_eval writes it, or None where no frame is voiced.
@@ -76,10 +76,13 @@ def line_key(track: PitchTrack) -> str | None:
 
 
 def prevailing_key(keys: Sequence[SoundingKey]) -> str:
-    """The key that sounds longest, as mir_eval writes it.
+    """Return the key with the longest total duration, as mir_eval writes it.
+
+    Args:
+        keys: Keys of the song, at least one.
 
     Raises:
-        ValueError: if there are no keys.
+        ValueError: If `keys` is empty.
 
     Example:
         >>> from types import SimpleNamespace
@@ -96,18 +99,18 @@ def prevailing_key(keys: Sequence[SoundingKey]) -> str:
 
 
 def key_agreement(keys: Sequence[SoundingKey], track: PitchTrack) -> float:
-    """Nearness of a line's key to the one that prevails in the annotation.
+    """Score the key of a line against the prevailing key of the annotation.
 
     Args:
-        keys: of the song.
-        track: of the line.
+        keys: Keys of the song, at least one.
+        track: Pitch track of the line, from `latentstem.evaluation.track_pitch`.
 
     Returns:
-        MIREX's weights: 1 for the key itself, 0.5 a fifth away, 0.3 for the relative, 0.2 for the parallel, 0 for any
+        MIREX's weights: 1 for an equal key, 0.5 a fifth away, 0.3 for the relative, 0.2 for the parallel, 0 for any
         other key and for a line without a voiced frame.
 
     Raises:
-        ValueError: if there are no keys.
+        ValueError: If `keys` is empty.
 
     Example:
         >>> from types import SimpleNamespace
@@ -115,5 +118,5 @@ def key_agreement(keys: Sequence[SoundingKey], track: PitchTrack) -> float:
         >>> key_agreement([SimpleNamespace(start=0.0, end=1.0, tonic=0, mode="major")], silence)
         0.0
     """
-    reference, found = prevailing_key(keys), line_key(track)
-    return float(mir_eval.key.weighted_score(reference, found)) if found else 0.0
+    reference, estimate = prevailing_key(keys), line_key(track)
+    return float(mir_eval.key.weighted_score(reference, estimate)) if estimate else 0.0

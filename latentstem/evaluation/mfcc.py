@@ -1,4 +1,4 @@
-"""The sound of a bass as a vector that owes nothing to the nets that made it, and the instrument that it resembles."""
+"""Timbre of a bass as a vector of MFCC statistics, independent of the nets, and a classifier of instruments on it."""
 
 from collections.abc import Hashable, Sequence
 
@@ -18,22 +18,22 @@ MEL_BANDS = 64
 LOWEST_HZ = 30.0
 COEFFICIENTS = 20
 FLOOR_DB = 60.0
-"""Below the loudest band: what is fainter does not count, least of all the silence between notes."""
+"""Decibels below the loudest band at which bands are floored, so that the silence between notes does not count."""
 
 
 def timbre(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Describe the sound of a recording, whatever its level, by mel-frequency cepstral coefficients.
+    """Compute the timbre of a recording, whatever its level, from mel-frequency cepstral coefficients.
 
     Args:
-        audio: mono audio `(samples,)`.
-        sampling_rate: of `audio`, in Hz.
+        audio: Mono audio `(samples,)`.
+        sampling_rate: Sampling rate of `audio` in Hz.
 
     Returns:
-        Mean over the sounding frames of coefficients 1 to 20, then their standard deviation, `(40,)`. The first one,
-        coefficient 0, is the level and left out. All zero in silence.
+        Mean over the sounding frames of coefficients 1 to 20, then their standard deviation, `(40,)`. Coefficient 0,
+        the level, is left out. All zero in silence.
 
     Raises:
-        ValueError: if the audio is not one-dimensional.
+        ValueError: If the audio is not one-dimensional.
 
     Example:
         >>> time = np.arange(22050) / 22050
@@ -57,17 +57,17 @@ def timbre(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
 
 
 def program_classifier(timbres: Sequence[np.ndarray], programs: Sequence[Hashable]) -> Pipeline:
-    """Learn to tell instruments by their timbre: logistic regression on standardised vectors.
+    """Fit a classifier of instruments by their timbre: logistic regression on standardized vectors.
 
     Args:
-        timbres: vectors of basses, `(dimensions,)` each.
-        programs: the instrument of each, at least two different ones.
+        timbres: Timbre vectors of basses, `(dimensions,)` each.
+        programs: Instrument of each timbre, at least two different ones.
 
     Returns:
-        A fitted classifier of scikit-learn: `predict` names programs, `predict_proba` says how surely.
+        A fitted classifier of scikit-learn: `predict` gives programs, `predict_proba` their probabilities.
 
     Raises:
-        ValueError: if the numbers of both differ, or there are fewer than two instruments.
+        ValueError: If `timbres` and `programs` differ in length, or there are fewer than two instruments.
 
     Example:
         >>> classifier = program_classifier([np.array([0.0]), np.array([1.0])], [32, 38])
@@ -77,7 +77,7 @@ def program_classifier(timbres: Sequence[np.ndarray], programs: Sequence[Hashabl
     if len(timbres) != len(programs) or len(set(programs)) < 2:
         raise ValueError(
             f"got {len(timbres)} timbres of {len(programs)} programs, {len(set(programs))} of them different; "
-            "expected as many of both, and at least two instruments"
+            "expected one program a timbre, and at least two instruments"
         )
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
     return classifier.fit(np.stack(timbres), list(programs))

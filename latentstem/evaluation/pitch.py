@@ -1,13 +1,11 @@
-"""Pitch of a bass over time by probabilistic YIN, and the share of it that two recordings have in common.
+"""Pitch tracks of basses by probabilistic YIN (Mauch and Dixon, ICASSP 2014), and their agreement.
 
-pYIN is the tracker of Mauch and Dixon, "pYIN: a fundamental frequency estimator using probabilistic threshold
-distributions" (ICASSP 2014), in librosa's implementation, set up for basses.
+pYIN is used in librosa's implementation, set up for basses.
 
 Before tracking, a first-order high-pass at 200 Hz tilts the spectrum towards the partials, which carry the
-pitch: some sampled basses start each note with a thump of one and the same low pitch (TimGM6mb's acoustic bass:
-55 Hz). On 24 test songs it lifts the share of frames tracked to the written note from 0.90 to 0.95, and the chord
-share of the true basses from 0.93 to 0.98; on a song of that acoustic bass it is the difference between no voiced
-frame and all.
+pitch: some sampled basses start each note with a thump of one low pitch (TimGM6mb's acoustic bass: 55 Hz). On 24 test
+songs the tilt raises the fraction of frames tracked to the written note from 0.90 to 0.95, and the chord share of the
+true basses from 0.93 to 0.98; on a song of that acoustic bass, from no voiced frame to all.
 """
 
 from dataclasses import dataclass
@@ -39,9 +37,9 @@ class PitchTrack:
         ([9, -1], 0.5)
 
     Attributes:
-        times: centre of each frame in seconds, `(frames,)`.
-        frequency_hz: fundamental frequency in Hz, NaN where unvoiced, `(frames,)`.
-        voiced: whether the frame holds a pitch, `(frames,)`.
+        times: Centre of each frame in seconds, `(frames,)`.
+        frequency_hz: Fundamental frequency in Hz, NaN where unvoiced, `(frames,)`.
+        voiced: Whether each frame has a pitch, `(frames,)`.
     """
 
     times: np.ndarray
@@ -56,27 +54,27 @@ class PitchTrack:
 
     @property
     def voiced_share(self) -> float:
-        """Share of all frames that hold a pitch, 0 for a track without frames."""
+        """Fraction of all frames that have a pitch, 0 for a track without frames."""
         return float(self.voiced.mean()) if len(self.voiced) else 0.0
 
 
 def track_pitch(audio: np.ndarray, sampling_rate: int, loudest: float | None = None) -> PitchTrack:
-    """Tracks the pitch of a bass.
+    """Track the pitch of a bass.
 
-    The audio is first brought to 11025 Hz, which keeps 11 harmonics of the highest pitch looked for and makes
-    the tracker run at many times real time. Frames more than 50 dB below the loudest one are unvoiced, whatever hum or
+    The audio is first resampled to 11025 Hz, which keeps 11 harmonics of the highest pitch tracked and makes the
+    tracker run at many times real time. Frames more than 50 dB below the loudest frame are unvoiced, whatever hum or
     reverberation is left in them.
 
     Args:
-        audio: mono audio `(samples,)`, any level.
-        sampling_rate: of `audio`, in Hz.
-        loudest: greatest of the `frame_levels` of the recording that the audio is a part of; by default, of the audio.
+        audio: Mono audio `(samples,)`, any level.
+        sampling_rate: Sampling rate of `audio` in Hz.
+        loudest: Greatest of the `frame_levels` of the recording of which `audio` is a part; by default that of `audio`.
 
     Returns:
         The track, one frame every 23 ms (43 a second), the first centred on the first sample.
 
     Raises:
-        ValueError: if the audio is not one-dimensional, or is empty.
+        ValueError: If the audio is not one-dimensional, or is empty.
 
     Example:
         >>> import numpy as np
@@ -107,17 +105,25 @@ def track_pitch(audio: np.ndarray, sampling_rate: int, loudest: float | None = N
 
 
 def frame_levels(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Level of each frame as the tracker hears it, `(frames,)`; takes and refuses what `track_pitch` does."""
+    """Return the root mean square of each frame of the tracker, `(frames,)`, after the spectral tilt.
+
+    Args:
+        audio: Mono audio `(samples,)`, any level.
+        sampling_rate: Sampling rate of `audio` in Hz.
+
+    Raises:
+        ValueError: If the audio is not one-dimensional, or is empty.
+    """
     return _levels(_tilted(audio, sampling_rate))
 
 
 def _tilted(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """The audio at `ANALYSIS_RATE`, its spectrum tilted towards the partials, `(samples,)`."""
+    """Resample the audio to `ANALYSIS_RATE` and tilt the spectrum towards the partials, `(samples,)`."""
     audio = np.asarray(audio, dtype=np.float32)
     if audio.ndim != 1 or not len(audio):
         raise ValueError(f"got audio of shape {audio.shape}, expected (samples,): take the mean of the channels")
     audio = soxr.resample(audio, sampling_rate, ANALYSIS_RATE)
-    audio = audio if len(audio) else np.zeros(1, dtype=np.float32)  # what is shorter than a sample at 11025 Hz
+    audio = audio if len(audio) else np.zeros(1, dtype=np.float32)  # audio shorter than a sample at 11025 Hz
     tilt = scipy.signal.butter(1, TILT_HZ, "highpass", fs=ANALYSIS_RATE, output="sos")
     return np.asarray(scipy.signal.sosfilt(tilt, audio), dtype=np.float32)
 
@@ -127,28 +133,28 @@ def _levels(audio: np.ndarray) -> np.ndarray:
 
 
 def track_agreement(reference: PitchTrack, estimate: PitchTrack, cents: float = 50.0) -> float:
-    """Share of the reference's voiced frames whose pitch the estimate keeps.
+    """Compute the fraction of the reference's voiced frames whose pitch the estimate keeps.
 
     A frame that is unvoiced in the estimate counts as a miss; frames that are voiced in the estimate alone do
     not count. This is mir_eval's raw pitch accuracy on one common grid, with the estimate's voicing applied.
 
     Args:
-        reference: track of the true recording.
-        estimate: track of the recording to judge, on the same grid.
-        cents: greatest distance that counts as the same pitch, in hundredths of a semitone.
+        reference: Pitch track of the true recording.
+        estimate: Pitch track of the recording to compare, with as many frames.
+        cents: Greatest distance that counts as an equal pitch, in hundredths of a semitone.
 
     Returns:
-        The share in [0, 1]; 0 where the reference has no voiced frame.
+        The fraction in [0, 1]; 0 where the reference has no voiced frame.
 
     Raises:
-        ValueError: if the tracks differ in their number of frames.
+        ValueError: If the tracks differ in their number of frames.
 
     Example:
         >>> import numpy as np
         >>> voiced = np.array([True, True])
-        >>> one = PitchTrack(np.array([0.0, 0.1]), np.array([55.0, 55.0]), voiced)
-        >>> other = PitchTrack(np.array([0.0, 0.1]), np.array([55.5, 110.0]), voiced)
-        >>> track_agreement(one, other)
+        >>> reference = PitchTrack(np.array([0.0, 0.1]), np.array([55.0, 55.0]), voiced)
+        >>> estimate = PitchTrack(np.array([0.0, 0.1]), np.array([55.5, 110.0]), voiced)
+        >>> track_agreement(reference, estimate)
         0.5
     """
     if len(reference.times) != len(estimate.times):
@@ -166,19 +172,19 @@ def track_agreement(reference: PitchTrack, estimate: PitchTrack, cents: float = 
 def pitch_agreement(
     reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_rate: int, cents: float = 50.0
 ) -> float:
-    """Tracks two recordings of one length and returns their `track_agreement`.
+    """Track two recordings of one length and compute their `track_agreement`.
 
     Args:
-        reference_audio: the true recording, `(samples,)`.
-        estimate_audio: the recording to judge, `(samples,)`, aligned with the reference.
-        sampling_rate: of both, in Hz.
-        cents: greatest distance that counts as the same pitch.
+        reference_audio: True recording, `(samples,)`.
+        estimate_audio: Recording to compare, `(samples,)`, aligned with the reference.
+        sampling_rate: Sampling rate of the recordings in Hz.
+        cents: Greatest distance that counts as an equal pitch, in hundredths of a semitone.
 
     Returns:
-        The share in [0, 1].
+        The fraction in [0, 1].
 
     Raises:
-        ValueError: if an array is not one-dimensional or is empty, or if the lengths differ.
+        ValueError: If an array is not one-dimensional or is empty, or if the lengths differ.
 
     Example:
         >>> import numpy as np

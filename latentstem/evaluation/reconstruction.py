@@ -1,4 +1,4 @@
-"""What an autoencoder's round trip keeps of a bass: pitch, onsets, spectrum.
+"""Metrics of an autoencoder's round trip of a bass: pitch, onsets and spectrum.
 
 Waveform errors such as SI-SDR are left out on purpose: the decoder generates its phase.
 """
@@ -12,20 +12,20 @@ from latentstem.evaluation.pitch import PitchTrack, track_agreement, track_pitch
 from latentstem.evaluation.rhythm import onset_lag
 from latentstem.evaluation.spectrum import log_spectral_distance
 
-REGAIN_DB = -1.0
-DETOUR = 1.01
+PERTURBATION_DB = -1.0
+PERTURBATION_RATIO = 1.01
 
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """Figures of one round trip.
+    """Metrics of one round trip.
 
     Attributes:
-        pitch_agreement: share of the original's voiced frames within 50 cents, see `track_agreement`.
-        pitch_ceiling: the same of the original that is only `retouched`: the tracker's own noise.
-        voiced_ratio: voiced frames of the reconstruction over those of the original.
-        onset_lag: delay of the reconstruction in seconds, see `onset_lag`.
-        log_spectral_distance: in dB, see `log_spectral_distance`.
+        pitch_agreement: Fraction of the original's voiced frames within 50 cents, see `track_agreement`.
+        pitch_ceiling: Pitch agreement of the original after `perturb`: the noise of the tracker.
+        voiced_ratio: Voiced frames of the reconstruction over those of the original.
+        onset_lag: Delay of the reconstruction in seconds, see `onset_lag`.
+        log_spectral_distance: Log spectral distance in dB, see `log_spectral_distance`.
 
     Example:
         >>> RoundTrip(0.72, 0.96, 1.0, 0.001, 4.2).share_of_ceiling
@@ -40,7 +40,7 @@ class RoundTrip:
 
     @property
     def share_of_ceiling(self) -> float:
-        """Pitch agreement over its ceiling; 0 where the ceiling is."""
+        """Pitch agreement over its ceiling; 0 where the ceiling is 0."""
         return self.pitch_agreement / self.pitch_ceiling if self.pitch_ceiling else 0.0
 
 
@@ -50,30 +50,30 @@ def round_trip(
     sampling_rate: int,
     tracks: tuple[PitchTrack, PitchTrack] | None = None,
 ) -> RoundTrip:
-    """Compares a reconstruction with its original.
+    """Compare a reconstruction with its original.
 
     Args:
-        reference_audio: the original, `(samples,)`.
-        estimate_audio: what came back, `(samples,)`.
-        sampling_rate: of both, in Hz.
-        tracks: pitch of the original and of what came back, from `track_pitch`, where it is known already: tracking is
+        reference_audio: Original, `(samples,)`.
+        estimate_audio: Reconstruction, `(samples,)`.
+        sampling_rate: Sampling rate of the recordings in Hz.
+        tracks: Pitch tracks of original and reconstruction, from `track_pitch`, if they are known already: tracking is
             most of the work.
 
     Returns:
-        The figures. A silent original has pitch agreement and voiced ratio 0.
+        The metrics. A silent original has pitch agreement and voiced ratio 0.
 
     Raises:
-        ValueError: if an array is not one-dimensional or is empty, or if the lengths differ.
+        ValueError: If an array is not one-dimensional or is empty, or if the lengths differ.
 
     Example:
         >>> import numpy as np
         >>> tone = np.sin(2 * np.pi * 110 * np.arange(11025) / 11025)
-        >>> figures = round_trip(tone, 0.5 * tone, 11025)
-        >>> figures.pitch_agreement, figures.voiced_ratio, abs(figures.onset_lag) < 1e-6
+        >>> metrics = round_trip(tone, 0.5 * tone, 11025)
+        >>> metrics.pitch_agreement, metrics.voiced_ratio, abs(metrics.onset_lag) < 1e-6
         (1.0, 1.0, True)
     """
     reference, estimate = tracks or (track_pitch(audio, sampling_rate) for audio in (reference_audio, estimate_audio))
-    ceiling = track_pitch(retouched(reference_audio, sampling_rate), sampling_rate)
+    ceiling = track_pitch(perturb(reference_audio, sampling_rate), sampling_rate)
     return RoundTrip(
         pitch_agreement=track_agreement(reference, estimate),
         pitch_ceiling=track_agreement(reference, ceiling),
@@ -83,31 +83,31 @@ def round_trip(
     )
 
 
-def retouched(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Changes a recording as little as a perfect reconstruction might: 1 dB softer, resampled by 1.01 and back.
+def perturb(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Perturb a recording inaudibly: 1 dB softer, resampled by 1.01 and back.
 
-    Nobody hears the difference, yet the pitch tracker answers a little differently: that is its noise, and no
-    reconstruction can be asked to agree better.
+    The pitch tracker's results on the perturbed recording differ a little from those on the original: that is the
+    tracker's noise, and the ceiling of what a reconstruction can reach.
 
     Args:
-        audio: mono audio `(samples,)`.
-        sampling_rate: of `audio`, in Hz.
+        audio: Mono audio `(samples,)`.
+        sampling_rate: Sampling rate of `audio` in Hz.
 
     Returns:
         Audio of the same length and rate.
 
     Raises:
-        ValueError: if the audio is not one-dimensional.
+        ValueError: If the audio is not one-dimensional.
 
     Example:
         >>> import numpy as np
         >>> tone = np.sin(2 * np.pi * 110 * np.arange(11025) / 11025)
-        >>> bool(np.abs(retouched(tone, 11025) - 0.8913 * tone)[100:-100].max() < 1e-3)
+        >>> bool(np.abs(perturb(tone, 11025) - 0.8913 * tone)[100:-100].max() < 1e-3)
         True
     """
     audio = np.asarray(audio)
     if audio.ndim != 1:
         raise ValueError(f"got audio of shape {audio.shape}, expected (samples,): take the mean of the channels")
-    detour = soxr.resample(audio, sampling_rate, DETOUR * sampling_rate)
-    back = soxr.resample(detour, DETOUR * sampling_rate, sampling_rate)[: len(audio)]
-    return np.pad(back, (0, len(audio) - len(back))) * back.dtype.type(10.0 ** (REGAIN_DB / 20.0))
+    there = soxr.resample(audio, sampling_rate, PERTURBATION_RATIO * sampling_rate)
+    back = soxr.resample(there, PERTURBATION_RATIO * sampling_rate, sampling_rate)[: len(audio)]
+    return np.pad(back, (0, len(audio) - len(back))) * back.dtype.type(10.0 ** (PERTURBATION_DB / 20.0))

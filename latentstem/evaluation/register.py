@@ -1,4 +1,4 @@
-"""Where a bass line lies and how busy it is: the median pitch of its voiced frames, and its onsets a second."""
+"""Register of a line (median pitch of the voiced frames) and note density (ratio of onset counts)."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from latentstem.evaluation.pitch import PitchTrack
 
 
 def median_pitch(track: PitchTrack) -> float:
-    """Register of a line: the median MIDI pitch over its voiced frames, in which long notes count for more.
+    """Compute the register of a line: the median MIDI pitch over its voiced frames, so weighted by note lengths.
 
     Args:
-        track: of the line, from `latentstem.evaluation.track_pitch`.
+        track: Pitch track of the line, from `latentstem.evaluation.track_pitch`.
 
     Returns:
-        MIDI pitch, fractional; NaN where no frame is voiced, since silence lies in no register.
+        MIDI pitch, fractional; NaN where no frame is voiced.
 
     Example:
         >>> track = PitchTrack(np.array([0.0, 0.1]), np.array([55.0, 55.0]), np.array([True, True]))
@@ -27,7 +27,14 @@ def median_pitch(track: PitchTrack) -> float:
 
 
 def register_distance(reference: PitchTrack, estimate: PitchTrack) -> float:
-    """Semitones between the `median_pitch` of two lines, always positive; NaN where either has no voiced frame.
+    """Compute the distance of the registers of two lines.
+
+    Args:
+        reference: Pitch track of the true line.
+        estimate: Pitch track of the line to compare.
+
+    Returns:
+        Semitones between the `median_pitch` of the lines, not negative; NaN where a line has no voiced frame.
 
     Example:
         >>> low, high = (PitchTrack(np.zeros(1), np.array([hertz]), np.ones(1, bool)) for hertz in (55.0, 110.0))
@@ -38,14 +45,14 @@ def register_distance(reference: PitchTrack, estimate: PitchTrack) -> float:
 
 
 def density_ratio(reference_times: Sequence[float] | np.ndarray, estimate_times: Sequence[float] | np.ndarray) -> float:
-    """How many times as many notes a second one line plays as another over the same time.
+    """Compute the ratio of the note densities of two lines of one duration.
 
     Args:
-        reference_times: onsets of the true line, in seconds.
-        estimate_times: onsets of the line to judge, in seconds.
+        reference_times: Onsets of the true line, in seconds.
+        estimate_times: Onsets of the line to compare, in seconds.
 
     Returns:
-        The ratio; NaN where the true line has no onset.
+        Onsets of the estimate over those of the reference; NaN where the reference has no onset.
 
     Example:
         >>> density_ratio([0.0, 1.0], [0.0, 0.5, 1.0])

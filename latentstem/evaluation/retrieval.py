@@ -1,7 +1,7 @@
-"""Does each stem fit its own mix best: soft assignments, retrieval, and accompaniment prompt adherence.
+"""Retrieval of stems by their mixes: soft assignments, ranks, top-k accuracy, and accompaniment prompt adherence.
 
-Row i of a matrix of scores is a mix, column j a stem, and stem i was made for mix i. Scores are the logits of
-`latentstem.ContrastiveStemModel` or of any other judge.
+Row i of a matrix of scores is a mix, column j a stem, and stem i belongs to mix i. Scores are logits of
+`latentstem.ContrastiveStemModel` or of any other model that scores pairs.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from latentstem.evaluation.frechet import frechet_distance
 
 
 def soft_assignments(scores: np.ndarray) -> np.ndarray:
-    """For each mix, how likely each stem is its own: the softmax of every row (arXiv 2402.01412, figure 3).
+    """Compute for each mix the probability of each stem: the softmax of every row (arXiv 2402.01412, figure 3).
 
     Args:
         scores: Logits `(mixes, stems)`.
@@ -25,12 +25,18 @@ def soft_assignments(scores: np.ndarray) -> np.ndarray:
         [[0.5, 0.5]]
     """
     scores = np.asarray(scores, dtype=np.float64)
-    likely = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return likely / likely.sum(axis=1, keepdims=True)
+    likelihood = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return likelihood / likelihood.sum(axis=1, keepdims=True)
 
 
 def mean_diagonal(scores: np.ndarray) -> float:
-    """Mean probability that `soft_assignments` gives to the mix's own stem; 1 / stems by chance.
+    """Average the probability of the mix's own stem by `soft_assignments`; 1 / stems by chance.
+
+    Args:
+        scores: Logits `(mixes, stems)`, square.
+
+    Raises:
+        ValueError: If `scores` is not square, or is empty.
 
     Example:
         >>> mean_diagonal(np.zeros((4, 4)))
@@ -40,7 +46,16 @@ def mean_diagonal(scores: np.ndarray) -> float:
 
 
 def ranks(scores: np.ndarray) -> np.ndarray:
-    """Place of each mix's own stem among all stems, `(mixes,)`; 0 is the best, and ties share their mean place.
+    """Rank each mix's own stem among all stems.
+
+    Args:
+        scores: Logits `(mixes, stems)`, square.
+
+    Returns:
+        Ranks `(mixes,)`; 0 is the best, and ties have their mean rank.
+
+    Raises:
+        ValueError: If `scores` is not square, or is empty.
 
     Example:
         >>> ranks(np.array([[2.0, 1.0], [3.0, 0.0]])).tolist()
@@ -53,7 +68,14 @@ def ranks(scores: np.ndarray) -> np.ndarray:
 
 
 def top_k(scores: np.ndarray, k: int) -> float:
-    """Share of the mixes whose own stem is among the k that score best; k / stems by chance.
+    """Compute the fraction of the mixes whose own stem is among the k best; k / stems by chance.
+
+    Args:
+        scores: Logits `(mixes, stems)`, square.
+        k: Number of best stems, at least 1.
+
+    Raises:
+        ValueError: If `scores` is not square, or is empty, or `k` is below 1.
 
     Example:
         >>> top_k(np.array([[2.0, 1.0], [3.0, 0.0]]), 1)
@@ -70,20 +92,20 @@ def prompt_adherence(
     misaligned: np.ndarray,
     distance: Callable[[np.ndarray, np.ndarray], float] = frechet_distance,
 ) -> float:
-    """Accompaniment prompt adherence, APA (Grachten 2025, arXiv 2503.06346).
+    """Compute the accompaniment prompt adherence, APA (Grachten 2025, arXiv 2503.06346).
 
     With `d` the distance of two sets: `1/2 + (d(candidates, misaligned) - d(candidates, aligned)) / (2 max(d(aligned,
     misaligned), |that difference|))`, distances floored at zero.
 
     Args:
-        candidates: Embeddings of pairs to judge, a mix and what was made for it, `(pairs, dimensions)`.
-        aligned: Of pairs that belong together.
-        misaligned: Of the same mixes with each other's stems.
-        distance: Of two sets of embeddings.
+        candidates: Embeddings of the pairs to evaluate, each a mix and its generated stem, `(pairs, dimensions)`.
+        aligned: Embeddings of pairs of a mix and its true stem, `(pairs, dimensions)`.
+        misaligned: Embeddings of pairs of a mix and the stem of another mix, `(pairs, dimensions)`.
+        distance: Distance of two sets of embeddings.
 
     Returns:
-        1 where candidates are as the aligned pairs, 0 where they are as the misaligned ones; 0 where these do not
-        differ at all.
+        1 where the candidates equal the aligned pairs, 0 where they equal the misaligned pairs, and 0 where all three
+        sets are equal.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -92,8 +114,8 @@ def prompt_adherence(
         (1.0, 0.0)
     """
     to_aligned, to_misaligned, between = (
-        max(distance(one, other), 0.0)
-        for one, other in ((aligned, candidates), (misaligned, candidates), (aligned, misaligned))
+        max(distance(first, second), 0.0)
+        for first, second in ((aligned, candidates), (misaligned, candidates), (aligned, misaligned))
     )
     nearer = to_misaligned - to_aligned
     scale = max(between, abs(nearer))

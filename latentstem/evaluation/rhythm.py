@@ -1,4 +1,4 @@
-"""Onsets and beats of a bass, their F measures, and the lag between two recordings of the same notes.
+"""Onsets and beats of a bass, their F measures (mir_eval), and the lag between two recordings of equal notes.
 
 Onsets are peaks of the spectral flux (Dixon, "Onset detection revisited", DAFx 2006) picked by librosa; the F
 measures are mir_eval's. Bass notes need a long window (93 ms), or the beating of their partials looks like
@@ -17,8 +17,8 @@ DETECTION_WINDOW = 2048
 ATTACK_WINDOW = 512
 ATTACK_LEAD = 0.0065  # the square root of a step rises fastest this many seconds before the step: see the test
 PEAK_HEIGHT = 0.07
-LEAST_DISTANCE = 0.07  # of onsets; sixteenth notes at 170 beats a minute are 0.088 s apart
-ATTACK_REACH = (0.02, 0.045)  # seconds before and after a peak in which its attack is looked for
+LEAST_DISTANCE = 0.07  # seconds between onsets; sixteenth notes at 170 beats a minute are 0.088 s apart
+ATTACK_REACH = (0.02, 0.045)  # seconds before and after a peak in which its attack is searched
 RELEASE_SPAN = 0.06
 RELEASE_LEAD = 0.03
 RELEASE_RATIO = 0.6  # a peak soon after which the level is below this ratio is the end of a note
@@ -29,18 +29,18 @@ GREATEST_LAG = 0.1
 
 
 def onset_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Finds the onsets of a bass's notes.
+    """Find the onsets of a bass's notes.
 
     Args:
-        audio: mono audio `(samples,)`, any level.
-        sampling_rate: of `audio`, in Hz.
+        audio: Mono audio `(samples,)`, any level.
+        sampling_rate: Sampling rate of `audio` in Hz.
 
     Returns:
-        Times in seconds, ascending, `(onsets,)`; none in silence. For notes that start at once they are right
-        to about 1 ms; instruments with a slow attack are placed where they rise fastest.
+        Times in seconds, ascending, `(onsets,)`; none in silence. For notes with an instant attack they are right to
+        about 1 ms; the onset of a slow attack is where it rises fastest.
 
     Raises:
-        ValueError: if the audio is not one-dimensional.
+        ValueError: If the audio is not one-dimensional.
 
     Example:
         >>> import numpy as np
@@ -80,15 +80,15 @@ def onset_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
 
 
 def onset_f1(reference_times: np.ndarray, estimate_times: np.ndarray, window: float = 0.05) -> float:
-    """F measure of the onsets, one to one within `window` seconds (mir_eval.onset).
+    """Compute the F measure of onsets matched one to one within `window` seconds (mir_eval.onset).
 
     Args:
-        reference_times: true onsets in seconds, ascending.
-        estimate_times: onsets to judge, in seconds, ascending.
-        window: greatest distance of a match, in seconds.
+        reference_times: True onsets in seconds, ascending.
+        estimate_times: Estimated onsets in seconds, ascending.
+        window: Greatest distance of a match, in seconds.
 
     Returns:
-        The F measure in [0, 1]; 0 where either is empty.
+        The F measure in [0, 1]; 0 where there are no true or no estimated onsets.
 
     Example:
         >>> onset_f1([0.0, 1.0], [0.01, 0.5])
@@ -101,17 +101,17 @@ def onset_f1(reference_times: np.ndarray, estimate_times: np.ndarray, window: fl
 
 
 def beat_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Beats of a recording by dynamic programming on its onsets (Ellis, "Beat tracking by dynamic programming").
+    """Find the beats of a recording by dynamic programming on its onsets (Ellis 2007, in librosa).
 
     Args:
-        audio: mono audio `(samples,)`.
-        sampling_rate: of `audio`, in Hz.
+        audio: Mono audio `(samples,)`.
+        sampling_rate: Sampling rate of `audio` in Hz.
 
     Returns:
         Times in seconds, ascending, `(beats,)`; none in silence.
 
     Raises:
-        ValueError: if the audio is not one-dimensional.
+        ValueError: If the audio is not one-dimensional.
 
     Example:
         >>> import numpy as np
@@ -133,15 +133,15 @@ def beat_times(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
 
 
 def beat_f1(reference_times: np.ndarray, estimate_times: np.ndarray, window: float = 0.07) -> float:
-    """F measure of the beats, one to one within `window` seconds (mir_eval.beat, without its 5 s of trimming).
+    """Compute the F measure of beats matched within `window` seconds (mir_eval.beat, without its 5 s of trimming).
 
     Args:
-        reference_times: true beats in seconds, ascending.
-        estimate_times: beats to judge, in seconds, ascending.
-        window: greatest distance of a match, in seconds.
+        reference_times: True beats in seconds, ascending.
+        estimate_times: Estimated beats in seconds, ascending.
+        window: Greatest distance of a match, in seconds.
 
     Returns:
-        The F measure in [0, 1]; 0 where either is empty.
+        The F measure in [0, 1]; 0 where there are no true or no estimated beats.
 
     Example:
         >>> round(beat_f1([0.0, 0.5, 1.0, 1.5], [0.0, 1.0]), 3)
@@ -154,23 +154,23 @@ def beat_f1(reference_times: np.ndarray, estimate_times: np.ndarray, window: flo
 
 
 def onset_lag(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_rate: int) -> float:
-    """Delay of one recording of some notes against another.
+    """Estimate the delay of a recording against another recording of equal notes.
 
-    The lag at which the rises of both amplitude envelopes (20 ms window, 1 ms steps) correlate most, between
+    The lag at which the rises of the two amplitude envelopes (20 ms window, 1 ms steps) correlate most, between
     its neighbours by a parabola. This was chosen over the median distance of matched onsets: on rendered basses
     whose spectrum was low-passed, blurred, compressed, given other phases (Griffin-Lim) or noise it erred by
     1.1 ms at most, where matched onsets erred by 3.4 ms; and it needs no threshold.
 
     Args:
-        reference_audio: the true recording, `(samples,)`.
-        estimate_audio: the recording to judge, `(samples,)`.
-        sampling_rate: of both, in Hz.
+        reference_audio: True recording, `(samples,)`.
+        estimate_audio: Recording to compare, `(samples,)`.
+        sampling_rate: Sampling rate of the recordings in Hz.
 
     Returns:
-        Seconds, positive where the estimate is late, at most 0.1 either way; 0 where either does not rise.
+        Seconds in [-0.1, 0.1], positive where the estimate is late; 0 where an envelope never rises.
 
     Raises:
-        ValueError: if an array is not one-dimensional, or the lengths differ.
+        ValueError: If an array is not one-dimensional, or the lengths differ.
 
     Example:
         >>> import numpy as np
@@ -201,7 +201,15 @@ def onset_lag(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_
 
 
 def mono_at_analysis_rate(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """The audio at `ANALYSIS_RATE`, `(samples,)`; more than one channel is a ValueError."""
+    """Resample mono audio `(samples,)` to `ANALYSIS_RATE`.
+
+    Args:
+        audio: Mono audio `(samples,)`; may be empty.
+        sampling_rate: Sampling rate of `audio` in Hz.
+
+    Raises:
+        ValueError: If the audio is not one-dimensional.
+    """
     audio = np.asarray(audio, dtype=np.float32)
     if audio.ndim != 1:
         raise ValueError(f"got audio of shape {audio.shape}, expected (samples,): take the mean of the channels")
@@ -209,19 +217,29 @@ def mono_at_analysis_rate(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
 
 
 def spectral_flux(audio: np.ndarray, window: int, loudest: float | None = None) -> np.ndarray:
-    """Summed rises of the `rooted_bands` from one frame to the next, `(frames,)`."""
+    """Sum the rises of the `rooted_bands` from each frame to the next.
+
+    Args:
+        audio: Mono audio at `ANALYSIS_RATE`, `(samples,)`.
+        window: Length of a frame in samples: `DETECTION_WINDOW` over a whole number.
+        loudest: Greatest of the `band_magnitudes` of the recording of which `audio` is a part; by default that of
+            `audio`.
+
+    Returns:
+        `(frames,)`.
+    """
     rooted = rooted_bands(audio, window, loudest)
     return np.maximum(np.diff(rooted, axis=1, prepend=rooted[:, :1]), 0.0).sum(axis=0)
 
 
 def rooted_bands(audio: np.ndarray, window: int, loudest: float | None = None) -> np.ndarray:
-    """Square roots of the `band_magnitudes`, 1 at their loudest moment and 0.03 at least.
+    """Compute the square roots of the `band_magnitudes`, 1 at their loudest moment and 0.03 at least.
 
     Args:
-        audio: mono at `ANALYSIS_RATE`, `(samples,)`.
-        window: samples in a frame: `DETECTION_WINDOW` by a whole number.
-        loudest: greatest of the `band_magnitudes` of the recording that the audio is a part of; by default, of the
-            audio.
+        audio: Mono audio at `ANALYSIS_RATE`, `(samples,)`.
+        window: Length of a frame in samples: `DETECTION_WINDOW` over a whole number.
+        loudest: Greatest of the `band_magnitudes` of the recording of which `audio` is a part; by default that of
+            `audio`.
 
     Returns:
         `(bands, frames)`.
@@ -232,23 +250,24 @@ def rooted_bands(audio: np.ndarray, window: int, loudest: float | None = None) -
 
 
 def band_magnitudes(audio: np.ndarray, window: int) -> np.ndarray:
-    """Magnitudes in 48 bands below 3 kHz.
+    """Compute the magnitudes in 48 mel bands below 3 kHz.
 
     Args:
-        audio: mono at `ANALYSIS_RATE`, `(samples,)`.
-        window: samples in a frame: `DETECTION_WINDOW` by a whole number.
+        audio: Mono audio at `ANALYSIS_RATE`, `(samples,)`.
+        window: Length of a frame in samples: `DETECTION_WINDOW` over a whole number.
 
     Returns:
-        `(bands, frames)`, a frame every `HOP_LENGTH` samples, the first centred on the first of them.
+        `(bands, frames)`, a frame every `HOP_LENGTH` samples, the first centred on the first sample.
     """
     audio = np.pad(audio, (0, max(0, window - len(audio))))
     magnitude = np.abs(librosa.stft(audio, n_fft=window, hop_length=HOP_LENGTH, pad_mode="constant"))
-    # One set of bands for both windows: made for the short one, librosa would warn of empty bands below 200 Hz.
+    # One set of bands for both windows: for the short one librosa would warn of empty bands below 200 Hz.
     bands = librosa.filters.mel(sr=ANALYSIS_RATE, n_fft=DETECTION_WINDOW, n_mels=48, fmin=20, fmax=3000, norm=None)
     return bands[:, :: DETECTION_WINDOW // window] @ magnitude
 
 
 def _is_release(audio: np.ndarray, time: float) -> bool:
+    """Tell whether a peak of the flux is the end of a note: the level falls soon after."""
     span, at = round(RELEASE_SPAN * ANALYSIS_RATE), max(round(time * ANALYSIS_RATE), 0)
     # The long window sees the end of a note up to half its length early.
     soon = at + round(RELEASE_LEAD * ANALYSIS_RATE)
@@ -257,12 +276,13 @@ def _is_release(audio: np.ndarray, time: float) -> bool:
 
 
 def _vertex(left: float, middle: float, right: float) -> float:
-    """Offset of the top of the parabola through three points one step apart, in [-0.5, 0.5]."""
+    """Return the offset of the top of the parabola through three points one step apart, in [-0.5, 0.5]."""
     curvature = left - 2.0 * middle + right
     return float(np.clip(0.5 * (left - right) / curvature, -0.5, 0.5)) if curvature < 0 else 0.0
 
 
 def _rises(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Compute the rises of the amplitude envelope from each step of 1 ms to the next."""
     window = np.hanning(max(round(ENVELOPE_WINDOW * sampling_rate), 3))
     power = scipy.signal.fftconvolve(np.asarray(audio, dtype=np.float64) ** 2, window / window.sum(), mode="same")
     times = np.arange(0.0, len(audio) / sampling_rate, ENVELOPE_STEP)

@@ -24,28 +24,28 @@ METRICS = {
     "register": "register, MIDI",
     "register_distance": "from the true one's",
 }
-"""Key of each measure in the reports -> what tables and pictures call it."""
+"""Key of each metric in the reports to its label in tables and plots."""
 
 Score = dict[str, float | None]
-"""Measure -> figure; None where there is nothing to measure, as the register of a silent bass or of drums."""
+"""Key of each metric to its value; None where it is undefined, as the register of a silent bass or of drums."""
 UNPITCHED = ("onset_f1", "beat_f1", "beat_f1_of_true", "density_ratio")
-"""The measures that drums have as well."""
-TOGETHER = 0.03
-"""Seconds within which notes that sound together count as begun at once."""
+"""Metrics that are defined for drums."""
+SIMULTANEOUS = 0.03
+"""Seconds within which notes that sound together have one onset."""
 
 
 @dataclass(frozen=True)
 class StemAnalysis:
-    """What the measures need to know of one stem.
+    """Analysis of one stem, from which all metrics are computed.
 
     Attributes:
-        pitch: from `track_pitch`.
-        onsets: from `onset_times`.
-        beats: from `beat_times`.
+        pitch: Pitch track, from `track_pitch`.
+        onsets: Onsets in seconds, from `onset_times`, `(onsets,)`.
+        beats: Beats in seconds, from `beat_times`, `(beats,)`.
 
     Example:
-        >>> heard = StemAnalysis.of(np.zeros(44100), 44100)
-        >>> heard.pitch.voiced_share, len(heard.onsets), len(heard.beats)
+        >>> analysis = StemAnalysis.of(np.zeros(44100), 44100)
+        >>> analysis.pitch.voiced_share, len(analysis.onsets), len(analysis.beats)
         (0.0, 0, 0)
     """
 
@@ -55,20 +55,25 @@ class StemAnalysis:
 
     @classmethod
     def of(cls, audio: np.ndarray, sampling_rate: int) -> "StemAnalysis":
-        """Hears mono audio `(samples,)`."""
+        """Analyse a stem.
+
+        Args:
+            audio: Mono audio `(samples,)`.
+            sampling_rate: Sampling rate of `audio` in Hz.
+        """
         return cls(
             track_pitch(audio, sampling_rate), onset_times(audio, sampling_rate), beat_times(audio, sampling_rate)
         )
 
 
 def written_onsets(part: Part) -> np.ndarray:
-    """Find when something begins in a part as it is written.
+    """Find the onsets of a part from its notes.
 
-    A chord, or a cymbal with a drum, begins once, though its notes are a little apart: a note that begins within 30 ms
-    of an onset whose note still sounds adds none. Of a line of single notes every note is an onset.
+    A chord, or a cymbal with a drum, has one onset, though its notes are a little apart: a note that begins within
+    30 ms of an onset whose note still sounds adds none. In a line of single notes every note is an onset.
 
     Args:
-        part: whose notes are in order of their start.
+        part: Part with its notes in order of their start.
 
     Returns:
         Times in seconds, ascending, `(onsets,)`.
@@ -82,26 +87,26 @@ def written_onsets(part: Part) -> np.ndarray:
     onsets: list[float] = []
     end = 0.0
     for note in part.notes:
-        if not onsets or note.start >= min(end, onsets[-1] + TOGETHER):
+        if not onsets or note.start >= min(end, onsets[-1] + SIMULTANEOUS):
             onsets.append(note.start)
             end = note.end
     return np.array(onsets)
 
 
 def score_stem(stem: StemAnalysis, song: Song, true: StemAnalysis, target: str = "bass") -> Score:
-    """Take all `METRICS` of one stem.
+    """Compute all `METRICS` of one stem.
 
     Args:
-        stem: the stem to judge.
-        song: the annotation of the song that it is played to.
-        true: the stem that belongs to the song.
-        target: name of the part of the song that the stem stands for.
+        stem: Analysis of the stem to score.
+        song: Annotation of the stem's song.
+        true: Analysis of the true stem of the song.
+        target: Name of the song's part that the stem takes the place of.
 
     Returns:
-        Measure -> figure, None where there is nothing to measure: drums have the `UNPITCHED` ones alone.
+        Key of each metric to its value, None where it is undefined: drums have the `UNPITCHED` ones alone.
 
     Raises:
-        ValueError: if the song has no part of that name.
+        ValueError: If the song has no part of the name `target`.
 
     Example:
         >>> from latentstem.data.compose.composer import compose
@@ -112,7 +117,7 @@ def score_stem(stem: StemAnalysis, song: Song, true: StemAnalysis, target: str =
     part = song.part(target)
     notes = written_onsets(part)
     voiced = true.pitch.voiced_share
-    figures = {
+    values = {
         "chord_share": chord_share(stem.pitch, song.chords),
         "root_share": root_share(stem.pitch, song.chords),
         "root_on_downbeat": root_on_downbeat(stem.pitch, song.chords, song.bars),
@@ -125,8 +130,7 @@ def score_stem(stem: StemAnalysis, song: Song, true: StemAnalysis, target: str =
         "register": median_pitch(stem.pitch),
         "register_distance": register_distance(true.pitch, stem.pitch),
     }
-    taken = UNPITCHED if part.is_drum else METRICS
+    defined = UNPITCHED if part.is_drum else METRICS
     return {
-        measure: float(figure) if measure in taken and not np.isnan(figure) else None
-        for measure, figure in figures.items()
+        metric: float(value) if metric in defined and not np.isnan(value) else None for metric, value in values.items()
     }

@@ -1,7 +1,7 @@
-"""Distances and likenesses of two recordings' spectra: log spectra, log-mel, several scales at once, and chroma.
+"""Spectral distances of two recordings: log-spectral, log-mel and multi-scale distance, and chroma agreement.
 
-The distances in dB floor both spectra 80 dB below the reference's greatest magnitude, so that they never hang on what
-cannot be heard, and leave out frames in which the reference lies on the floor throughout.
+The distances in dB floor the two spectra 80 dB below the reference's greatest magnitude, so that they never depend on
+inaudible parts, and leave out frames in which the whole reference lies on the floor.
 """
 
 import librosa
@@ -22,23 +22,22 @@ CHROMA_LEAST = 3.0  # seconds; the longest filters of the constant-Q transform w
 def log_spectral_distance(
     reference_audio: np.ndarray, estimate_audio: np.ndarray, window_length: int = 2048, hop_length: int = 512
 ) -> float:
-    """Root mean square over frequency of the difference of two spectra in dB, averaged over frames.
+    """Compute the root mean square over frequency of the difference of two spectra in dB, averaged over frames.
 
-    Gray and Markel, "Distance measures for speech processing" (1976). Both spectra are floored 80 dB below the
-    reference's greatest magnitude, so that the distance never hangs on what cannot be heard; frames in which
-    the reference lies on the floor throughout do not count.
+    Gray and Markel, "Distance measures for speech processing" (1976). The spectra are floored 80 dB below the
+    reference's greatest magnitude; frames in which the whole reference lies on the floor do not count.
 
     Args:
-        reference_audio: `(samples,)`.
-        estimate_audio: `(samples,)`, as long.
-        window_length: of the Hann window, in samples.
-        hop_length: in samples.
+        reference_audio: Reference recording, mono, `(samples,)`.
+        estimate_audio: Recording to compare, mono, `(samples,)`, of equal length.
+        window_length: Length of the Hann window in samples.
+        hop_length: Hop between frames in samples.
 
     Returns:
         The distance in dB; 0 for a silent reference.
 
     Raises:
-        ValueError: if an array is not one-dimensional, or the lengths differ.
+        ValueError: If an array is not one-dimensional, or the lengths differ.
 
     Example:
         >>> import numpy as np
@@ -60,20 +59,23 @@ def log_mel_l1(
     window_length: int = 2048,
     hop_length: int = 512,
 ) -> float:
-    """Mean absolute difference of two log-mel spectrograms in dB: 80 bands of magnitudes, floored as above.
+    """Compute the mean absolute difference of two log-mel spectrograms of 80 bands in dB.
+
+    The magnitudes are floored 80 dB below the reference's greatest magnitude; frames in which the whole reference lies
+    on the floor do not count.
 
     Args:
-        reference_audio: `(samples,)`.
-        estimate_audio: `(samples,)`, as long.
-        sampling_rate: of both, in Hz.
-        window_length: of the Hann window, in samples.
-        hop_length: in samples.
+        reference_audio: Reference recording, mono, `(samples,)`.
+        estimate_audio: Recording to compare, mono, `(samples,)`, of equal length.
+        sampling_rate: Sampling rate of the recordings in Hz.
+        window_length: Length of the Hann window in samples.
+        hop_length: Hop between frames in samples.
 
     Returns:
         The distance in dB; 0 for a silent reference.
 
     Raises:
-        ValueError: if an array is not one-dimensional, or the lengths differ.
+        ValueError: If an array is not one-dimensional, or the lengths differ.
 
     Example:
         >>> import numpy as np
@@ -90,20 +92,20 @@ def log_mel_l1(
 
 
 def multi_scale_distance(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_rate: int) -> float:
-    """The multi-scale spectral distance that the autoencoder trains on, between two recordings.
+    """Compute the multi-scale spectral distance, the autoencoder's training loss, between two recordings.
 
-    It looks at absolute levels: bring both recordings to the reference loudness first, as for training.
+    The distance depends on absolute levels: level-match the recordings first, as for training.
 
     Args:
-        reference_audio: `(samples,)`.
-        estimate_audio: `(samples,)`, as long.
-        sampling_rate: of both, in Hz.
+        reference_audio: Reference recording, mono, `(samples,)`.
+        estimate_audio: Recording to compare, mono, `(samples,)`, of equal length.
+        sampling_rate: Sampling rate of the recordings in Hz.
 
     Returns:
         The distance, see `latentstem.losses.MultiScaleSpectralDistance`.
 
     Raises:
-        ValueError: if an array is not one-dimensional, or the lengths differ.
+        ValueError: If an array is not one-dimensional, or the lengths differ.
 
     Example:
         >>> import numpy as np
@@ -117,23 +119,23 @@ def multi_scale_distance(reference_audio: np.ndarray, estimate_audio: np.ndarray
 
 
 def chroma_agreement(reference_audio: np.ndarray, estimate_audio: np.ndarray, sampling_rate: int) -> float:
-    """Mean cosine of two recordings' chroma over the frames in which the reference sounds.
+    """Compute the mean cosine of two recordings' chroma over the sounding frames of the reference.
 
     Chroma are the 12 pitch classes of a constant-Q transform over seven octaves from C1 (librosa), every 23 ms. A frame
     sounds within 40 dB of the loudest one, as in `latentstem.audio.active_rms`; where the estimate is silent the cosine
-    counts 0. Chroma are never negative, so that music without relation still scores about a half: hold the figure
-    against that of another song.
+    counts 0. Chroma are never negative, so unrelated music still scores about a half: compare the value with that of
+    another song.
 
     Args:
-        reference_audio: mono audio `(samples,)`, any level.
-        estimate_audio: mono audio `(samples,)`, any level.
-        sampling_rate: of both, in Hz.
+        reference_audio: Reference recording, mono, `(samples,)`, any level.
+        estimate_audio: Recording to compare, mono, `(samples,)`, any level.
+        sampling_rate: Sampling rate of the recordings in Hz.
 
     Returns:
         The agreement in [0, 1]; 0 for a silent reference.
 
     Raises:
-        ValueError: if an array is not one-dimensional, or the lengths differ.
+        ValueError: If an array is not one-dimensional, or the lengths differ.
 
     Example:
         >>> import numpy as np
@@ -143,19 +145,19 @@ def chroma_agreement(reference_audio: np.ndarray, estimate_audio: np.ndarray, sa
         (1.0, True)
     """
     pair = _pair(reference_audio, estimate_audio)
-    (reference, sounds), (estimate, answered) = (_chroma(audio, sampling_rate) for audio in pair)
-    if not sounds.any():
+    (reference, sounding), (estimate, estimate_sounding) = (_chroma(audio, sampling_rate) for audio in pair)
+    if not sounding.any():
         return 0.0
     norms = np.linalg.norm(reference, axis=0) * np.linalg.norm(estimate, axis=0)
-    cosine = np.where(answered, (reference * estimate).sum(axis=0) / np.maximum(norms, 1e-12), 0.0)
-    return float(cosine[sounds].mean())
+    cosine = np.where(estimate_sounding, (reference * estimate).sum(axis=0) / np.maximum(norms, 1e-12), 0.0)
+    return float(cosine[sounding].mean())
 
 
 def _chroma(audio: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Chroma `(12, frames)`, and which frames sound, `(frames,)`."""
+    """Compute the chroma `(12, frames)`, and which frames sound, `(frames,)`."""
     audio = np.asarray(soxr.resample(audio, sampling_rate, CHROMA_RATE) if len(audio) else audio, dtype=np.float32)
     audio = np.pad(audio, (0, max(0, round(CHROMA_LEAST * CHROMA_RATE) - len(audio))))
-    # Tuning is given: guessed, it would differ between the two recordings.
+    # Tuning is fixed: estimated, it would differ between the two recordings.
     chroma = librosa.feature.chroma_cqt(y=audio, sr=CHROMA_RATE, hop_length=CHROMA_HOP, tuning=0.0)
     rms = librosa.feature.rms(y=audio, frame_length=4 * CHROMA_HOP, hop_length=CHROMA_HOP)[0]
     return chroma, (rms > 0.0) & (rms >= rms.max() * 10.0 ** (-ACTIVITY_RANGE_DB / 20.0))
@@ -172,16 +174,16 @@ def _pair(reference_audio: np.ndarray, estimate_audio: np.ndarray) -> tuple[np.n
 
 
 def _magnitudes(audio: np.ndarray, window_length: int, hop_length: int) -> np.ndarray:
-    """Centred frames `(bins, frames)`; audio shorter than a window is continued with zeros."""
+    """Compute the magnitudes of centred frames `(bins, frames)`; short audio is padded with zeros to a window."""
     audio = np.pad(audio, (0, max(0, window_length - len(audio))))
     return np.abs(librosa.stft(audio, n_fft=window_length, hop_length=hop_length, pad_mode="constant"))
 
 
 def _decibels_apart(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """Difference of magnitudes `(bands, frames)` in dB over the frames that are heard; none of a silent reference."""
+    """Subtract magnitudes `(bands, frames)` in dB over the audible frames; a silent reference has none."""
     floor = float(reference.max(initial=0.0)) * 10.0 ** (-SPECTRUM_RANGE_DB / 20.0)
-    heard = (reference > floor).any(axis=0)
-    if not heard.any():
+    audible = (reference > floor).any(axis=0)
+    if not audible.any():
         return reference[:, :0]
-    reference, estimate = (20.0 * np.log10(np.maximum(s[:, heard], floor)) for s in (reference, estimate))
+    reference, estimate = (20.0 * np.log10(np.maximum(s[:, audible], floor)) for s in (reference, estimate))
     return reference - estimate

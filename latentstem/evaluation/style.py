@@ -1,8 +1,8 @@
-"""How far a style reference moved the sound of a generated stem, in the autoencoder's latent space.
+"""Movement of a generated stem's style towards a reference, in the autoencoder's latent space.
 
 The style of a recording is the mean over time of its latents (style grounding of Pasini, Grachten and Lattner,
-"Bass Accompaniment Generation via Latent Diffusion", ICASSP 2024), taken here over sounding frames only, or the
-share of silence would pass for style.
+"Bass Accompaniment Generation via Latent Diffusion", ICASSP 2024), taken here over sounding frames only: otherwise it
+would depend on the fraction of silence.
 """
 
 from collections.abc import Hashable, Mapping
@@ -16,18 +16,18 @@ Program = TypeVar("Program", bound=Hashable)
 
 
 def sounding_frames(audio: np.ndarray, hop_length: int = 4096) -> np.ndarray:
-    """Says which latent frames of a recording sound.
+    """Find the latent frames in which a recording sounds.
 
     Args:
-        audio: mono audio `(samples,)`.
-        hop_length: samples a latent frame; frame k covers samples [k * hop_length, (k + 1) * hop_length).
+        audio: Mono audio `(samples,)`.
+        hop_length: Samples a latent frame; frame k covers samples [k * hop_length, (k + 1) * hop_length).
 
     Returns:
         Booleans `(frames,)`, frames = ceil(samples / hop_length): true where the frame's power is within 40 dB
         of the loudest frame's, as in `latentstem.audio.active_rms`. All false in silence.
 
     Raises:
-        ValueError: if the audio is not one-dimensional.
+        ValueError: If the audio is not one-dimensional.
 
     Example:
         >>> import numpy as np
@@ -45,40 +45,40 @@ def sounding_frames(audio: np.ndarray, hop_length: int = 4096) -> np.ndarray:
 
 
 def style_movement(base_mean: np.ndarray, moved_mean: np.ndarray, reference_mean: np.ndarray) -> float:
-    """Fraction of the way from a base to a reference that a moved mean has gone along their line.
+    """Project the movement from a base on the line to a reference, as a fraction of its length.
 
     Args:
-        base_mean: mean latent of the stem generated without a style, `(channels,)`.
-        moved_mean: mean latent of the stem generated with the style, `(channels,)`.
-        reference_mean: mean latent of the style reference, `(channels,)`.
+        base_mean: Mean latent of the stem generated without a style, `(channels,)`.
+        moved_mean: Mean latent of the stem generated with the style, `(channels,)`.
+        reference_mean: Mean latent of the style reference, `(channels,)`.
 
     Returns:
-        0 at the base, 1 at the reference, above 1 beyond it, negative away from it; what lies across the line
-        does not count. 0 where base and reference are equal.
+        0 at the base, 1 at the reference, above 1 beyond it, negative away from it; movement across the line does not
+        count. 0 where base and reference are equal.
 
     Example:
         >>> import numpy as np
         >>> style_movement(np.zeros(2), np.array([1.0, 5.0]), np.array([2.0, 0.0]))
         0.5
     """
-    way = np.asarray(reference_mean, dtype=np.float64) - base_mean
-    moved = np.asarray(moved_mean, dtype=np.float64) - base_mean
-    length = float(way @ way)
-    return float(moved @ way) / length if length else 0.0
+    direction = np.asarray(reference_mean, dtype=np.float64) - base_mean
+    movement = np.asarray(moved_mean, dtype=np.float64) - base_mean
+    squared_length = float(direction @ direction)
+    return float(movement @ direction) / squared_length if squared_length else 0.0
 
 
 def nearest_program(latent_mean: np.ndarray, program_means: Mapping[Program, np.ndarray]) -> Program:
-    """Names the program whose mean latent is nearest, by Euclidean distance.
+    """Find the program whose mean latent is nearest, by Euclidean distance.
 
     Args:
-        latent_mean: mean latent to place, `(channels,)`, of normalized latents.
-        program_means: mean latent of each program, `(channels,)` each.
+        latent_mean: Mean of the normalized latents of a stem, `(channels,)`.
+        program_means: Program to its mean latent, `(channels,)` each.
 
     Returns:
         The key of the nearest mean.
 
     Raises:
-        ValueError: if there are no programs.
+        ValueError: If `program_means` is empty.
 
     Example:
         >>> import numpy as np

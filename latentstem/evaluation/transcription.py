@@ -1,8 +1,8 @@
-"""Notes of a monophonic bass of any length: found block by block, the same as if it were heard whole.
+"""Transcribe a monophonic bass of any length to notes, block by block, with the result of one pass over the whole.
 
-What silence and an attack are is measured against the loudest moments of the whole recording, so it is gone through
-twice: for these, and for the notes (`note_search`). Each block is heard with its surroundings, of which the notes
-need less than a second.
+Silence and attacks are measured against the peak levels of the whole recording, so the recording is read twice: for the
+peak levels, and for the notes (`note_decoding`). Each block is read with context on both sides, of which the notes need
+less than a second.
 """
 
 import os
@@ -15,34 +15,41 @@ from latentstem.audio.io import MAX_DURATION, AudioReader
 from latentstem.audio.resampling import resample_blocks
 from latentstem.audio.temporary import TemporaryAudio
 from latentstem.data.score import Note
-from latentstem.evaluation.note_decoding import PeakLevels, Stroke, decode_notes
+from latentstem.evaluation.note_decoding import (
+    DEFAULT_CONFIG,
+    DecodedNote,
+    NoteDecodingConfig,
+    PeakLevels,
+    decode_notes,
+)
 from latentstem.evaluation.rhythm import ANALYSIS_RATE, mono_at_analysis_rate
 
-# In samples; whole frames of the pitch track, so that a block's frames are the recording's.
+# In samples; whole frames of the pitch track, so that the frames of a block are frames of the recording.
 BLOCK = 60 * 43 * 512
-SURROUNDINGS = 5 * 43 * 512
-_NEARLY = 0.15  # seconds before the end of what is heard in which the end of a note says nothing
+CONTEXT = 5 * 43 * 512
+_UNCERTAIN_END = 0.15  # seconds before the end of the context in which the end of a note is uncertain
 
 
-def transcribe(audio: np.ndarray, sampling_rate: int) -> list[Note]:
-    """Writes down the notes of a monophonic bass.
+def transcribe(audio: np.ndarray, sampling_rate: int, config: NoteDecodingConfig = DEFAULT_CONFIG) -> list[Note]:
+    """Transcribe a monophonic bass to notes.
 
-    Onsets are where notes begin to be heard, right to about 2 ms for notes that start at once. A sampled instrument
-    begins some milliseconds after its key is pressed: 5 to 10 for most basses of the corpus, up to 30 for some. A note
-    of fewer than eight periods of its pitch (0.2 s at the low E of a bass) may be written down at another pitch, and so
-    may one at a leap of more than a fifth with less than 0.12 s of rest between.
+    Onsets are where notes begin to sound, right to about 2 ms for notes with an instant attack. A sampled instrument
+    begins some milliseconds after its MIDI note: 5 to 10 for most basses of the corpus, up to 30 for some. A note of
+    fewer than eight periods of its pitch (0.2 s at the low E of a bass) may get another pitch, and so may one at a leap
+    of more than a fifth with less than 0.12 s of rest between.
 
     Args:
-        audio: mono audio `(samples,)`, any level.
-        sampling_rate: of `audio`, in Hz.
+        audio: Mono audio `(samples,)`, any level.
+        sampling_rate: Sampling rate of `audio` in Hz.
+        config: Constants of the note decoder.
 
     Returns:
         The notes in order of their start, none overlapping another: start and end in seconds, MIDI pitch of 21 to 71,
-        and a velocity that has the loudest note at 127 and falls with the level as General MIDI 2 plays it, by
+        and a velocity that is 127 for the loudest note and falls with the level as in General MIDI 2, by
         `40 log10(velocity / 127)` dB. None in silence.
 
     Raises:
-        ValueError: if the audio is not one-dimensional, or is empty.
+        ValueError: If the audio is not one-dimensional, or is empty.
 
     Example:
         >>> import numpy as np
@@ -55,26 +62,28 @@ def transcribe(audio: np.ndarray, sampling_rate: int) -> list[Note]:
     if np.ndim(audio) == 1 and not len(audio):
         raise ValueError("got audio of shape (0,), expected (samples,) with at least one sample")
     audio = mono_at_analysis_rate(audio, sampling_rate)
-    return _transcribe(lambda first, stop: audio[first:stop], len(audio), None)
+    return _transcribe(lambda first, stop: audio[first:stop], len(audio), None, config)
 
 
 def transcribe_file(
     path: str | os.PathLike[str],
     max_duration: float = MAX_DURATION,
     on_progress: Callable[[float], None] | None = None,
+    config: NoteDecodingConfig = DEFAULT_CONFIG,
 ) -> list[Note]:
-    """`transcribe` of a file of any length, in memory that does not grow with it.
+    """Transcribe a file of any length as `transcribe` does, in memory that does not grow with the length.
 
     Args:
-        path: the file, of one or two channels at any rate.
-        max_duration: longest file that is read, in seconds.
-        on_progress: called with the share that is done, from 0 to 1.
+        path: Path of an audio file of one or two channels at any rate.
+        max_duration: Greatest length of the file in seconds.
+        on_progress: Function called after each block with the fraction that is done, up to 1.
+        config: Constants of the note decoder.
 
     Returns:
-        The notes.
+        The notes in order of their start, none overlapping another.
 
     Raises:
-        latentstem.AudioError: the file cannot be used, see `latentstem.audio.AudioReader`.
+        latentstem.AudioError: If the file cannot be used, see `latentstem.audio.AudioReader`.
 
     Example:
         >>> from latentstem.data.render.midi import write_midi
@@ -85,45 +94,51 @@ def transcribe_file(
     with TemporaryAudio(tempfile.gettempdir(), channels=1) as audio:
         for block in resample_blocks(mono, reader.sampling_rate, ANALYSIS_RATE):
             audio.append(block)
-        return _transcribe(lambda first, stop: audio.read(first, stop - first)[0].numpy(), audio.samples, on_progress)
+        return _transcribe(
+            lambda first, stop: audio.read(first, stop - first)[0].numpy(), audio.samples, on_progress, config
+        )
 
 
 def _transcribe(
-    read: Callable[[int, int], np.ndarray], samples: int, on_progress: Callable[[float], None] | None
+    read: Callable[[int, int], np.ndarray],
+    samples: int,
+    on_progress: Callable[[float], None] | None,
+    config: NoteDecodingConfig,
 ) -> list[Note]:
-    """Notes of a recording of so many samples at `ANALYSIS_RATE`, of which `read(first, stop)` gives a part."""
-    loudest = PeakLevels()
+    """Transcribe a recording of `samples` at `ANALYSIS_RATE`, of which `read(first, stop)` returns a part."""
+    peaks = PeakLevels()
     for first, stop, begin, end in _blocks(samples):
-        loudest = loudest.with_block(read(begin, end), first - begin, stop - begin)
-    found: list[Stroke] = []
+        peaks = peaks.with_block(read(begin, end), first - begin, stop - begin, config)
+    notes: list[DecodedNote] = []
     for first, stop, begin, end in _blocks(samples):
-        _join(found, decode_notes(read(begin, end), loudest), first, begin)
+        _append_block(notes, decode_notes(read(begin, end), peaks, config), first, begin)
         if on_progress is not None:
             on_progress(stop / samples)
-    return _with_velocities(found)
+    return _with_velocities(notes)
 
 
 def _blocks(samples: int) -> Iterator[tuple[int, int, int, int]]:
-    """Where each block begins and ends, and where what is heard of it does."""
+    """Yield first sample and stop of each block, and first sample and stop of the block with its context."""
     for first in range(0, samples, BLOCK):
         stop = min(first + BLOCK, samples)
-        yield first, stop, max(first - SURROUNDINGS, 0), min(stop + SURROUNDINGS, samples)
+        yield first, stop, max(first - CONTEXT, 0), min(stop + CONTEXT, samples)
 
 
-def _join(found: list[Stroke], heard: list[Stroke], first: int, begin: int) -> None:
-    """Goes on with the notes of a block that begins at sample `first` and was heard from sample `begin` on."""
+def _append_block(notes: list[DecodedNote], block: list[DecodedNote], first: int, begin: int) -> None:
+    """Append the notes of a block that begins at sample `first`, and with its context at sample `begin`."""
     joint, offset = first / ANALYSIS_RATE, begin / ANALYSIS_RATE
-    heard = [note._replace(start=note.start + offset, end=note.end + offset) for note in heard]
-    while found and found[-1].start >= joint:  # of the surroundings of the block before
-        found.pop()
-    if found and found[-1].end > joint + SURROUNDINGS / ANALYSIS_RATE - _NEARLY:  # whose end was not heard
-        held = found[-1]
-        ends = [note.end for note in heard if note.start < joint < note.end and note.pitch == held.pitch]
-        found[-1] = held._replace(end=max([held.end, *ends]))
-    found.extend(note for note in heard if note.start >= joint)
+    block = [note._replace(start=note.start + offset, end=note.end + offset) for note in block]
+    while notes and notes[-1].start >= joint:  # in the context of the block before
+        notes.pop()
+    if notes and notes[-1].end > joint + CONTEXT / ANALYSIS_RATE - _UNCERTAIN_END:
+        held = notes[-1]
+        ends = [note.end for note in block if note.start < joint < note.end and note.pitch == held.pitch]
+        notes[-1] = held._replace(end=max([held.end, *ends]))
+    notes.extend(note for note in block if note.start >= joint)
 
 
-def _with_velocities(found: list[Stroke]) -> list[Note]:
+def _with_velocities(found: list[DecodedNote]) -> list[Note]:
+    """Turn levels into velocities, 127 at the greatest."""
     levels = np.array([note.level for note in found])
     velocities = np.clip(np.round(127.0 * np.sqrt(levels / levels.max(initial=1e-12))), 1, 127).astype(int)
     return [

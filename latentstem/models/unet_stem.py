@@ -156,8 +156,8 @@ class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin)
     _no_split_modules = ["ResnetBlock1D", "SelfAttention1D"]
     _repeated_blocks = ["ResnetBlock1D", "SelfAttention1D"]
     _keep_in_fp32_modules = ["position_biases", "time_embedding"]
-    _skip_layerwise_casting_patterns = ["norm", "nulls", "conv_in", "conv_out"]
-    _renamed_weights = {"null_mix": "frame_inputs.nulls.mix"}
+    _skip_layerwise_casting_patterns = ["norm", "null_", "conv_in", "conv_out"]
+    _renamed_weights = {"null_mix": "frame_inputs.null_mix"}
 
     @register_to_config
     def __init__(

@@ -58,9 +58,6 @@ class FrameConditions(nn.Module):
     Args:
         channels: Number of channels of each condition, by name.
 
-    Attributes:
-        nulls: Learned null of each condition, `(channels,)`, the same in every frame.
-
     Shape:
         sample `(batch, c, frames)` to `(batch, c + sum(channels), frames)`.
 
@@ -72,7 +69,12 @@ class FrameConditions(nn.Module):
 
     def __init__(self, channels: Mapping[str, int]):
         super().__init__()
-        self.nulls = nn.ParameterDict({name: nn.Parameter(torch.randn(count)) for name, count in channels.items()})
+        _add_nulls(self, channels)
+
+    @property
+    def nulls(self) -> dict[str, Tensor]:
+        """The learned null of each condition, `(channels,)`, the same in every frame."""
+        return _nulls(self)
 
     def forward(self, sample: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
         """Append the conditions, or their nulls, in the order in which they were named."""
@@ -91,9 +93,6 @@ class GlobalConditions(nn.Module):
         channels: Length of each condition's vector, by name.
         embedding_dim: Width of the timestep's embedding.
 
-    Attributes:
-        nulls: Learned null of each condition, `(channels,)`.
-
     Shape:
         embedding `(batch, embedding_dim)` to the same.
 
@@ -106,10 +105,15 @@ class GlobalConditions(nn.Module):
 
     def __init__(self, channels: Mapping[str, int], embedding_dim: int):
         super().__init__()
-        self.nulls = nn.ParameterDict({name: nn.Parameter(torch.randn(count)) for name, count in channels.items()})
+        _add_nulls(self, channels)
         self.projections = nn.ModuleDict({name: nn.Linear(count, embedding_dim) for name, count in channels.items()})
         for parameter in self.projections.parameters():
             nn.init.zeros_(parameter)
+
+    @property
+    def nulls(self) -> dict[str, Tensor]:
+        """The learned null of each condition, `(channels,)`."""
+        return _nulls(self)
 
     def forward(self, embedding: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
         """Add the projected conditions, or their nulls."""
@@ -131,9 +135,6 @@ class ControlConditions(nn.Module):
         hidden_channels: Width of the encoded controls that the blocks are given.
         levels: Number of resolutions, each with half the frames of the one before, rounded up.
 
-    Attributes:
-        nulls: Learned null of each condition, `(channels,)`.
-
     Example:
         >>> controls = ControlConditions({"chords": 12, "density": 1}, hidden_channels=16, levels=2)
         >>> full, half = controls((2, 9), {"density": torch.ones(2, 1, 9)}, {}, torch.float32)
@@ -143,13 +144,18 @@ class ControlConditions(nn.Module):
 
     def __init__(self, channels: Mapping[str, int], hidden_channels: int, levels: int):
         super().__init__()
-        self.nulls = nn.ParameterDict({name: nn.Parameter(torch.randn(count)) for name, count in channels.items()})
+        _add_nulls(self, channels)
         self.encoder = nn.Sequential(
             nn.Linear(2 * sum(channels.values()), hidden_channels),
             nn.SiLU(),
             nn.Linear(hidden_channels, hidden_channels),
         )
         self.downsamplers = nn.ModuleList(Downsample1D(hidden_channels, hidden_channels) for _ in range(levels - 1))
+
+    @property
+    def nulls(self) -> dict[str, Tensor]:
+        """The learned null of each condition, `(channels,)`."""
+        return _nulls(self)
 
     def forward(
         self, shape: tuple[int, int], conditions: Conditions, dropped: Dropped, dtype: torch.dtype
@@ -179,6 +185,17 @@ class ControlConditions(nn.Module):
         for downsampler in self.downsamplers:
             levels.append(downsampler(levels[-1]))
         return levels
+
+
+def _add_nulls(module: nn.Module, channels: Mapping[str, int]) -> None:
+    # Parameters of the module itself: offloading fetches what a module owns when its forward is called.
+    for name, count in channels.items():
+        module.register_parameter(f"null_{name}", nn.Parameter(torch.randn(count)))
+
+
+def _nulls(module: nn.Module) -> dict[str, Tensor]:
+    own = module.named_parameters(recurse=False)
+    return {name.removeprefix("null_"): null for name, null in own if name.startswith("null_")}
 
 
 def check_conditions(

@@ -1,4 +1,4 @@
-"""Whole chains from audio to audio."""
+"""Pipelines from audio to audio, and from file to file."""
 
 from latentstem._exports import export_lazily
 

@@ -1,4 +1,4 @@
-"""Between audio and latents: what pipelines that make stems share, whatever happens to the latents in between."""
+"""Audio to latents and back at the reference loudness, for every pipeline that generates stems."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,26 +10,20 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.level import reference_gain
-from latentstem.audio.loops import circular_pad, crossfade_seam, resample_periodic
 from latentstem.audio.validation import prepare_audio
 from latentstem.guidance.style_grounding import StyleGrounding
+from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
+from latentstem.pipelines.boundaries import Boundary, LoopBoundary
+from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import KeptRegions
 from latentstem.sampling.hooks import DenoisedHook
 
-# Latent frames heard beyond either end of a loop: more than the shipped autoencoder's nets can see, and as much as the
-# U-Net needs for a seam like any other place (tried: 8 and 32 frames do not differ).
-LOOP_CONTEXT = 8
-
-# Seconds over which the continuation of a loop's end fades into its beginning: the carriers' phases at the two places
-# differ, and a bass note of 40 Hz takes two periods to change from one to the other.
-LOOP_FADE = 0.06
-
 
 class StemCodecPipeline(DiffusionPipeline):
-    """A pipeline with an autoencoder, which hears everything at the reference loudness.
+    """A pipeline with an autoencoder, whose input is always at the reference loudness.
 
-    A base class: it has no call of its own. `StemAccompanimentPipeline` is one of its kind.
+    This is a base class without a call of its own; `StemAccompanimentPipeline` is a subclass.
 
     Example:
         >>> import latentstem
@@ -48,47 +42,52 @@ class StemCodecPipeline(DiffusionPipeline):
     audio_channels: int
     hop_length: int
 
-    def count_frames(self, num_samples: int, loop: bool = False) -> int:
-        """Latent frames of so many samples: the last one may be begun only; a loop has the nearest whole number."""
-        return max(1, round(num_samples / self.hop_length)) if loop else -(-num_samples // self.hop_length)
-
-    def encode_mix(self, mix: Tensor, loop: bool = False) -> tuple[Tensor, Tensor]:
-        """Encodes mixes at the reference loudness.
+    def boundary(self, loop: bool = False) -> Boundary:
+        """Return how the ends of stems are padded, cropped and closed.
 
         Args:
-            mix: `(batch, channels, samples)`, at the model's rate and channels.
-            loop: Whether the mixes are loops, which go on around their ends: turning one by a frame turns its latents
-                by a frame. It is resampled to a whole number of frames, by half a frame at most.
+            loop: Whether a stem is one turn of a loop.
+        """
+        return (LoopBoundary if loop else Boundary)(self.hop_length, self.sampling_rate)
+
+    def count_frames(self, num_samples: int) -> int:
+        """Return the number of latent frames of so many samples; `boundary(loop=True).count_frames` is for loops."""
+        return self.boundary().count_frames(num_samples)
+
+    def encode_mix(self, mix: Tensor, boundary: Boundary | None = None) -> tuple[Tensor, Tensor]:
+        """Encode mixes at the reference loudness.
+
+        Args:
+            mix: Mixes `(batch, channels, samples)`, at the model's rate and channels.
+            boundary: Ends of the mixes: `pipe.boundary(loop=True)` for loops; None for mixes that begin and stop.
 
         Returns:
-            Normalized latents `(batch, latent_channels, frames)`, and the gain each mix was brought up by, `(batch,)`.
+            Normalized latents `(batch, latent_channels, frames)`, and the gain that brought each mix to the reference
+            loudness, `(batch,)`.
         """
+        boundary = boundary or self.boundary()
         mix = mix.to(self._execution_device)
         gain = reference_gain(mix)
-        audio = mix * gain.reshape(-1, 1, 1)
-        if loop:
-            frames = self.count_frames(mix.shape[-1], loop)
-            audio = circular_pad(resample_periodic(audio, frames * self.hop_length), LOOP_CONTEXT * self.hop_length)
-        latents = encode_audio(self.autoencoder, audio)
-        return latents[..., LOOP_CONTEXT:-LOOP_CONTEXT] if loop else latents, gain
+        latents = encode_audio(self.autoencoder, boundary.pad_audio(mix * gain.reshape(-1, 1, 1)))
+        return boundary.crop(latents), gain
 
     @torch.no_grad()
     def encode_stream(self, blocks: Iterable[Tensor], gain: Tensor, frames: int) -> Tensor:
-        """`encode_mix` of one mix that does not fit in memory, and whose level is therefore known beforehand.
+        """Encode one mix that does not fit in memory, and whose level is therefore known beforehand.
 
-        An autoencoder without `encode_stream` gets it whole, and then it has to fit.
+        An autoencoder without `encode_stream` gets the whole mix at once, which then has to fit.
 
         Args:
-            blocks: `(channels, any number of samples)`, at the model's rate and channels.
-            gain: What brings the mix to the reference loudness, `(1,)`; see `ActiveLevelMeter`.
-            frames: How many latent frames there will be.
+            blocks: Consecutive blocks `(channels, any number of samples)`, at the model's rate and channels.
+            gain: Gain that brings the mix to the reference loudness, `(1,)`; see `ActiveLevelMeter`.
+            frames: Number of latent frames of the whole mix.
 
         Returns:
             Normalized latents `(1, latent_channels, frames)`.
         """
         pieces = (block[None].to(self._execution_device) * gain.item() for block in blocks)
-        # Made beforehand: tiles that are kept one by one, between the large tensors that come and go, would keep the
-        # freed memory of these from being used again (tried: 16 MB a minute).
+        # Allocated beforehand: tiles that are kept one by one, between the large tensors that come and go, would keep
+        # the freed memory of these from being used again (tried: 16 MB a minute).
         channels = as_codec(self.autoencoder).latent_channels
         latents = torch.empty(1, channels, frames, device=self._execution_device)
         done = 0
@@ -101,68 +100,84 @@ class StemCodecPipeline(DiffusionPipeline):
         return latents
 
     def encode_style(
-        self, style: Tensor | None, style_latents: Tensor | None, style_strength: float
+        self,
+        style: Tensor | None,
+        style_latents: Tensor | None,
+        style_strength: float,
+        style_space: bool = False,
     ) -> list[DenoisedHook]:
-        """Makes the hook that grounds the stem in a style reference; no hook without one.
+        """Build the hook that grounds the stem in a style reference; no hook without a reference.
 
         Args:
-            style: `(batch, channels, samples)`; every item is a reference, and their means are averaged.
-            style_latents: In place of audio: a mean `(latent_channels,)`, or normalized latents
+            style: References `(batch, channels, samples)`, whose means are averaged.
+            style_latents: Reference in place of audio: a mean `(latent_channels,)`, or normalized latents
                 `(latent_channels, frames)` or `(batch, latent_channels, frames)`.
-            style_strength: 0 to 1.
+            style_strength: How far the mean moves to the reference, from 0 to 1.
+            style_space: Whether to move only the part of the mean that lies in the autoencoder's `StyleSpace`, which
+                tells the instrument, and leave the rest of it, such as the register, to the net.
 
         Returns:
             A list of at most one hook.
+
+        Raises:
+            ArgumentError: `style_space` is set, and the autoencoder's config holds no style space.
+            ValueError: A reference is silent.
         """
+        options: dict[str, Any] = {"strength": style_strength, "space": self._style_space() if style_space else None}
         if style is not None:
-            return [StyleGrounding.from_audio(style, self.autoencoder, strength=style_strength)]
+            return [StyleGrounding.from_audio(style, self.autoencoder, **options)]
         if style_latents is None:
             return []
         if style_latents.ndim == 1:
-            return [StyleGrounding(style_latents, strength=style_strength)]
-        return [StyleGrounding.from_latents(style_latents, strength=style_strength)]
+            return [StyleGrounding(style_latents, **options)]
+        return [StyleGrounding.from_latents(style_latents, **options)]
+
+    def _style_space(self) -> StyleSpace:
+        space = StyleSpace.from_config(as_codec(self.autoencoder).config)
+        if space is None:
+            raise ArgumentError(
+                "got {style_space}, and the config of the autoencoder, {kind}, holds no style space (style_readout, "
+                "style_directions); fit one with latentstem.training.style_space, or leave {style_space} out",
+                kind=type(self.autoencoder).__name__,
+            )
+        return space
 
     def decode_latents(
-        self, latents: Tensor, num_samples: int, gain: Tensor, kept: KeptRegions | None = None, loop: bool = False
+        self,
+        latents: Tensor,
+        num_samples: int,
+        gain: Tensor,
+        kept: KeptRegions | None = None,
+        boundary: Boundary | None = None,
     ) -> Tensor:
-        """Decodes stems to the level of their mixes, scaled down as a whole where they would leave [-1, 1].
+        """Decode stems to the level of their mixes, scaled down as a whole where they would leave [-1, 1].
 
         Args:
-            latents: Normalized, `(batch, latent_channels, frames)`.
-            num_samples: Length to return.
-            gain: What each mix was brought up by, `(batch,)`.
-            kept: Original samples to return where they are to stay; only the rest is scaled down.
-            loop: Whether the stems are loops, whose end leads into their beginning.
+            latents: Normalized latents `(batch, latent_channels, frames)`.
+            num_samples: Length of the stems in samples.
+            gain: Gain that brought each mix to the reference loudness, `(batch,)`.
+            kept: Original samples to put back; only the rest is scaled down.
+            boundary: Ends of the stems: `pipe.boundary(loop=True)` for loops; None for stems that begin and stop.
 
         Returns:
             Audio `(batch, channels, num_samples)`, float32.
         """
-        if loop:
-            audio = self._decode_turn(latents, num_samples)
-        else:
-            audio = decode_audio(self.autoencoder, latents, num_samples)
+        boundary = boundary or self.boundary()
+        length = boundary.padded_samples(latents.shape[-1], num_samples)
+        audio = boundary.close(decode_audio(self.autoencoder, boundary.pad(latents), length), num_samples)
         audio = audio / gain.to(audio.device).reshape(-1, 1, 1)
         if kept is not None:
             return kept.restore(audio)
         return audio / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1.0)
 
-    def _decode_turn(self, latents: Tensor, num_samples: int) -> Tensor:
-        """One turn of a loop: decoded with its surroundings, closed, and brought back to its own length."""
-        samples, context = latents.shape[-1] * self.hop_length, LOOP_CONTEXT * self.hop_length
-        audio = decode_audio(self.autoencoder, circular_pad(latents, LOOP_CONTEXT), samples + 2 * context)
-        turn, beyond = audio[..., context : context + samples], audio[..., context + samples :]
-        return resample_periodic(
-            crossfade_seam(turn, beyond[..., : round(LOOP_FADE * self.sampling_rate)]), num_samples
-        )
-
     @torch.no_grad()
     def decode_stream(self, latents: Tensor, num_samples: int, gain: Tensor) -> Iterator[Tensor]:
-        """Decodes one stem piece by piece, to the level of its mix; unlike `decode_latents` it scales nothing down.
+        """Decode one stem piece by piece to the level of its mix; unlike `decode_latents`, scale nothing down.
 
         Args:
-            latents: Normalized, `(1, latent_channels, frames)`.
-            num_samples: Length of the whole.
-            gain: What the mix was brought up by, `(1,)`.
+            latents: Normalized latents `(1, latent_channels, frames)`.
+            num_samples: Length of the stem in samples.
+            gain: Gain that brought the mix to the reference loudness, `(1,)`.
 
         Yields:
             Audio `(channels, samples)`, float32.

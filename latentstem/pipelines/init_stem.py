@@ -1,14 +1,14 @@
-"""A stem to start from: how much of the sampling it is given (variation), and what of it is to stay (inpainting)."""
+"""A stem to start from: the strength of a variation (SDEdit, arXiv 2108.01073) and the ranges kept by inpainting."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from latentstem.audio.level import SILENCE_RMS, active_rms, reference_gain
+from latentstem.pipelines.errors import ArgumentError
 
 # Long enough that two waveforms meet without a click, short against a note.
 CROSS_FADE = 0.02
@@ -16,49 +16,15 @@ CROSS_FADE = 0.02
 DEFAULT_STRENGTH = 0.6
 
 Ranges = Sequence[tuple[float, float | None]]
-"""Pairs (start, end) in seconds; an end of None is that of the stem."""
-
-
-def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None) -> None:
-    """Refuses a strength or ranges to keep that cannot work, whatever the audio.
-
-    Args:
-        init_stem: Only whether there is one.
-        strength: Share of the steps to run, above 0 and up to 1, or None.
-        keep: Ranges to keep, or None.
-
-    Raises:
-        ValueError: with what was got, what was expected, and the fix.
-    """
-    if init_stem is None and keep is not None:
-        raise ValueError("got keep without init_stem; pass the stem of which to keep the ranges as init_stem")
-    if init_stem is None and strength is not None:
-        raise ValueError("got strength without init_stem; pass the stem to vary as init_stem")
-    if strength is not None and not 0 < strength <= 1:
-        raise ValueError(f"strength must be above 0 and at most 1, got {strength}")
-    if keep is None:
-        return
-    if len(keep) == 0:
-        raise ValueError("keep is empty; pass pairs (start, end) in seconds, or leave it out")
-    for pair in keep:
-        try:
-            start, end = pair
-            usable = math.isfinite(start) and (end is None or math.isfinite(end))
-        except (TypeError, ValueError):
-            usable = False
-        if not usable:
-            raise ValueError(
-                "keep must hold pairs (start, end) of finite seconds, e.g. [(0.0, 8.0)], or with None for the end of "
-                f"the stem, got {pair!r}"
-            )
+"""Pairs (start, end) in seconds; an end of None is the end of the stem."""
 
 
 def first_step(strength: float, num_inference_steps: int) -> int:
-    """Index of the step at which sampling starts, so that only the last `strength` share of the steps is run.
+    """Return the index of the step at which sampling starts, so that only the last `strength` of the steps is run.
 
     Args:
-        strength: Above 0 and up to 1.
-        num_inference_steps: Steps of the whole run; at least the last one is run.
+        strength: Fraction of the steps to run, above 0 and up to 1.
+        num_inference_steps: Number of steps of the whole schedule; at least the last one is run.
 
     Returns:
         The index, from 0.
@@ -67,27 +33,28 @@ def first_step(strength: float, num_inference_steps: int) -> int:
 
 
 def kept_samples(keep: Ranges, sampling_rate: int, num_samples: int) -> list[tuple[int, int]]:
-    """Turns ranges in seconds into ranges of samples, in order; those that overlap or touch become one.
+    """Convert ranges in seconds to ranges of samples, in order; those that overlap or touch become one.
 
     Args:
         keep: Pairs (start, end) in seconds, or with None for the end of the stem.
-        sampling_rate: In Hz.
-        num_samples: Of the stem.
+        sampling_rate: Sampling rate of the stem in Hz.
+        num_samples: Length of the stem in samples.
 
     Returns:
         Pairs (first sample, sample after the last).
 
     Raises:
-        ValueError: a range is empty or leaves the stem.
+        ArgumentError: A range is empty or leaves the stem.
     """
     ranges = []
     for start, end in keep:
         first = round(start * sampling_rate)
         after = num_samples if end is None else round(end * sampling_rate)
         if not 0 <= first < after <= num_samples:
-            raise ValueError(
-                f"keep must hold ranges with 0 <= start < end <= {num_samples / sampling_rate:.6g} seconds, the "
-                f"length of the stem, got {(start, end)}"
+            raise ArgumentError(
+                "{keep} must hold ranges with 0 <= start < end <= {length} seconds, the length of the stem, got {got}",
+                length=f"{num_samples / sampling_rate:.6g}",
+                got=(start, end),
             )
         ranges.append((first, after))
     merged: list[tuple[int, int]] = []
@@ -101,16 +68,16 @@ def kept_samples(keep: Ranges, sampling_rate: int, num_samples: int) -> list[tup
 
 @dataclass(frozen=True)
 class KeptRegions:
-    """Original samples to return in place of generated ones, cross-faded on the inside of their ranges.
+    """Original samples that replace generated ones, cross-faded on the inside of their ranges.
 
     Args:
-        audio: The stem they are of, `(batch, channels, samples)`.
+        audio: Stems that hold the original samples, `(batch, channels, samples)`.
         ranges: Pairs (first sample, sample after the last), in order and apart, as `kept_samples` returns them.
-        fade: Samples of a cross-fade; where a range is shorter than two of them, it is nowhere the original alone. A
+        fade: Length of a cross-fade in samples; a range shorter than two of them is nowhere the original alone. A
             range that begins or ends with the stem has no edge there.
 
     Raises:
-        ValueError: what is to be kept leaves [-1, 1].
+        ArgumentError: The samples to keep leave [-1, 1].
 
     Example:
         >>> import torch
@@ -126,49 +93,58 @@ class KeptRegions:
     def __post_init__(self):
         peak = float(self.only.abs().max())
         if peak > 1:
-            raise ValueError(
-                f"init_stem reaches {peak:.4g} in the ranges to keep, and stems stay within [-1, 1]; scale it down, "
-                "e.g. init_stem / abs(init_stem).max()"
+            raise ArgumentError(
+                "{init_stem} reaches {peak} in the ranges to keep, and stems stay within [-1, 1]; scale it down to a "
+                "peak of 1",
+                peak=f"{peak:.4g}",
             )
 
     def weight(self, first: int = 0, samples: int | None = None) -> Tensor:
-        """Share of the original in each of so many samples from `first` on, `(samples,)`; in all of them by default."""
+        """Return the weight of the original in each sample, from 0 to 1.
+
+        Args:
+            first: Index of the first sample.
+            samples: Number of samples; None goes on to the end of the stem.
+
+        Returns:
+            Weights `(samples,)`.
+        """
         whole = self.audio.shape[-1]
-        place = torch.arange(first, whole if samples is None else first + samples, device=self.audio.device)
-        weight = torch.zeros(len(place), device=place.device)
+        index = torch.arange(first, whole if samples is None else first + samples, device=self.audio.device)
+        weight = torch.zeros(len(index), device=index.device)
         for start, after in self.ranges:
-            rise = (place - start + 0.5) / self.fade if start > 0 else torch.ones_like(weight)
-            fall = (after - place - 0.5) / self.fade if after < whole else torch.ones_like(weight)
+            rise = (index - start + 0.5) / self.fade if start > 0 else torch.ones_like(weight)
+            fall = (after - index - 0.5) / self.fade if after < whole else torch.ones_like(weight)
             weight = torch.maximum(weight, torch.minimum(rise, fall).clamp(0, 1))
         return weight
 
     @property
     def only(self) -> Tensor:
-        """The audio with silence outside the ranges."""
+        """Audio with silence outside the ranges."""
         return self.audio * (self.weight() > 0)
 
-    def heard(self, generated: Tensor, first: int = 0) -> Tensor:
-        """What will be heard of a piece of what is generated: the piece with silence under the originals.
+    def mute(self, generated: Tensor, first: int = 0) -> Tensor:
+        """Silence generated samples where the originals replace them.
 
         Args:
-            generated: `(batch, channels, samples)`, from sample `first` of the stem on.
-            first: Where the piece lies.
+            generated: A piece of the generated stems, `(batch, channels, samples)`.
+            first: Index of the piece's first sample in the stem.
 
         Returns:
-            The piece, shaped as it came.
+            The piece `(batch, channels, samples)`.
         """
         return generated * (self.weight(first, generated.shape[-1]).to(generated.device) < 1)
 
     def blend(self, generated: Tensor, first: int = 0) -> Tensor:
-        """Puts the originals in place in a piece of what is generated.
+        """Put the originals in place in a piece of the generated stems.
 
         Args:
-            generated: `(batch, channels, samples)` within [-1, 1], from sample `first` of the stem on; as many items as
-                the audio has or a multiple of them, the copies of an item side by side.
-            first: Where the piece lies.
+            generated: The piece, `(batch, channels, samples)` within [-1, 1]; as many items as the audio has, or a
+                multiple of them with the copies of an item side by side.
+            first: Index of the piece's first sample in the stem.
 
         Returns:
-            The piece, shaped as it came; bit by bit the originals away from the edges of the ranges.
+            The piece `(batch, channels, samples)`; bit by bit the originals away from the edges of the ranges.
         """
         samples = generated.shape[-1]
         weight = self.weight(first, samples).to(generated.device)
@@ -177,27 +153,28 @@ class KeptRegions:
         return weight * original + (1 - weight) * generated
 
     def restore(self, generated: Tensor) -> Tensor:
-        """Puts the originals in place, after scaling down what is generated where it would leave [-1, 1].
+        """Scale generated stems down where they would leave [-1, 1], and put the originals in place.
 
         Args:
-            generated: Whole stems, as for `blend`, of any level.
+            generated: Whole stems of any level, `(batch, channels, samples)`; as many items as the audio has, or a
+                multiple of them with the copies of an item side by side.
 
         Returns:
-            The stems; bit by bit the originals away from the edges of the ranges.
+            The stems `(batch, channels, samples)`; bit by bit the originals away from the edges of the ranges.
         """
-        # Only what is heard counts: a peak under the originals must not make the rest quieter.
-        peak = self.heard(generated).abs().amax(dim=(1, 2), keepdim=True)
+        # A peak under the originals must not make the rest quieter.
+        peak = self.mute(generated).abs().amax(dim=(1, 2), keepdim=True)
         return self.blend(generated / peak.clamp(min=1.0))
 
 
 @dataclass(frozen=True)
 class InitStem:
-    """A stem to start from, and what is to become of it.
+    """A stem to start from, with the strength of the variation and the regions to keep.
 
     Args:
-        audio: `(batch, channels, samples)`.
-        strength: Share of the steps to run, above 0 and up to 1.
-        kept: What of it stays; None where nothing does.
+        audio: The stem, `(batch, channels, samples)`.
+        strength: Fraction of the steps to run, above 0 and up to 1.
+        kept: Regions to keep; None keeps nothing.
 
     Example:
         >>> import torch
@@ -205,7 +182,7 @@ class InitStem:
         >>> InitStem.prepare(tone, sampling_rate=10).strength
         0.6
         >>> opening = InitStem.prepare(tone, sampling_rate=10, keep=[(0.0, 0.4)])
-        >>> opening.strength, opening.heard
+        >>> opening.strength, opening.condition
         (1.0, tensor([[[0.5000, 0.5000, 0.5000, 0.5000, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000]]]))
     """
 
@@ -217,19 +194,19 @@ class InitStem:
     def prepare(
         cls, audio: Tensor, sampling_rate: int, strength: float | None = None, keep: Ranges | None = None
     ) -> Self:
-        """Reads strength and ranges as the pipeline's call means them.
+        """Apply the defaults of the pipeline's call, and convert ranges to samples.
 
         Args:
-            audio: `(batch, channels, samples)`.
-            sampling_rate: Of the audio, in Hz.
-            strength: Share of the steps to run; None: 0.6, or 1 with `keep`.
+            audio: The stem, `(batch, channels, samples)`.
+            sampling_rate: Sampling rate of the audio in Hz.
+            strength: Fraction of the steps to run; None is 0.6, or 1 with `keep`.
             keep: Pairs (start, end) in seconds, or with None for the end of the stem; None keeps nothing.
 
         Returns:
-            The stem.
+            The stem to start from.
 
         Raises:
-            ValueError: a range is empty or leaves the stem, or what is to be kept leaves [-1, 1].
+            ArgumentError: A range is empty or leaves the stem, or the samples to keep leave [-1, 1].
         """
         if keep is None:
             return cls(audio, DEFAULT_STRENGTH if strength is None else strength, None)
@@ -238,15 +215,18 @@ class InitStem:
         return cls(audio, 1.0 if strength is None else strength, kept)
 
     @property
-    def heard(self) -> Tensor:
-        """The audio without what is neither varied nor kept, of which nothing may be known."""
+    def condition(self) -> Tensor:
+        """Audio that sampling may depend on: silent where the stem is neither varied nor kept."""
         return self.audio if self.kept is None or self.strength < 1 else self.kept.only
 
     def gain(self, otherwise: Tensor) -> Tensor:
-        """What brings each stem to the reference loudness, `(batch,)`; new ones, decoded with it, are as loud.
+        """Return the gain that brings each stem to the reference loudness; new stems decoded with it are as loud.
 
         Args:
-            otherwise: What to take for a stem that is silent, such as the gain of its mix, `(batch,)`.
+            otherwise: Gain to return for a silent stem, such as the gain of its mix, `(batch,)`.
+
+        Returns:
+            Gains `(batch,)`.
         """
-        own = reference_gain(self.heard)
-        return torch.where(active_rms(self.heard) > SILENCE_RMS, own, otherwise.to(own))
+        own = reference_gain(self.condition)
+        return torch.where(active_rms(self.condition) > SILENCE_RMS, own, otherwise.to(own))

@@ -1,4 +1,4 @@
-"""What pipelines that make stems return."""
+"""Output of pipelines that generate stems."""
 
 import re
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ class StemPipelineOutput(BaseOutput):
     """Stems, as long as the mixes they accompany.
 
     Attributes:
-        audios: `(batch, channels, samples)` in [-1, 1], a tensor or an array as `output_type` says; with
-            `output_type="latent"` the normalized latents `(batch, latent_channels, frames)`.
-        sampling_rate: Of the audio, in Hz.
-        scores: How well each fits its mix, `(batch,)`, as the judge that chose it has it; None where none chose.
+        audios: Stems `(batch, channels, samples)` in [-1, 1], a tensor or an array as `output_type` says; with
+            `output_type="latent"` normalized latents `(batch, latent_channels, frames)`.
+        sampling_rate: Sampling rate of the audio in Hz.
+        scores: How well each stem fits its mix, `(batch,)`, from the reranker; None without `keep_best`.
 
     Example:
         >>> import torch
@@ -33,8 +33,12 @@ class StemPipelineOutput(BaseOutput):
 def check_target(target: str) -> None:
     """Refuse the name of a stem that no file could have.
 
+    Args:
+        target: Name of the stem, such as "bass".
+
     Raises:
-        ValueError: It is empty, begins with a dot or holds other signs than letters, digits, blanks and `_.+-`.
+        ValueError: The name is empty, begins with a dot, or holds other characters than letters, digits, blanks and
+            `_.+-`.
     """
     if not re.fullmatch(r"\w[\w .+-]*", target):
         raise ValueError(f"target is {target!r}, expected the name of a stem, of letters and digits, e.g. 'bass'")

@@ -1,7 +1,7 @@
-"""Three bargains between time and quality: which solver, and how many evaluations of the net.
+"""Sampling presets: the solver and the number of steps for three qualities.
 
 `benchmarks/quality/presets.py` measured them, and `benchmarks/quality/solvers.py` the distances behind the choice:
-UniPC (Zhao et al. 2023, arXiv 2302.04867) is as near to true basses in 16 evaluations as DDIM ever comes.
+UniPC (Zhao et al. 2023, arXiv 2302.04867) is as near to true basses in 16 evaluations of the net as DDIM ever comes.
 """
 
 from enum import StrEnum
@@ -13,12 +13,12 @@ from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 
 
 class Quality(StrEnum):
-    """How much time sampling may take.
+    """A trade-off between time and quality.
 
     Attributes:
-        FAST: UniPC, 8 steps: an eighth of the evaluations of `BEST`.
-        STANDARD: UniPC, 16 steps.
-        BEST: DDIM, 64 steps, as the pipeline does it when nothing is said.
+        FAST: UniPC with 8 steps, an eighth of the evaluations of `BEST`.
+        STANDARD: UniPC with 16 steps.
+        BEST: DDIM with 64 steps, the pipeline's default.
 
     Example:
         >>> import latentstem
@@ -33,13 +33,13 @@ class Quality(StrEnum):
     BEST = "best"
 
     def apply_to(self, pipe: StemAccompanimentPipeline) -> int:
-        """Gives a pipeline the solver of this quality, on the schedule that it has.
+        """Replace a pipeline's scheduler by the solver of this quality, on the same noise schedule.
 
         Args:
-            pipe: Whose `scheduler` is replaced.
+            pipe: Pipeline whose `scheduler` is replaced.
 
         Returns:
-            Steps to ask for, as `num_inference_steps`.
+            Number of steps to pass as `num_inference_steps`.
         """
         solver, steps = {
             Quality.FAST: (UniPCMultistepScheduler, 8),

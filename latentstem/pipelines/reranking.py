@@ -1,53 +1,101 @@
-"""Best of N: several stems are drawn for a mix, a judge scores how well each fits, and only the best are kept.
+"""Best of N: generate several stems for a mix, score each with the reranker, and keep the best.
 
-Whatever is chosen by a judge does well by that judge. A figure that is taken with it says nothing about stems that it
-chose: judge these by another one, or choose by none.
+A stem that a reranker chose scores well by that reranker. Evaluate such stems with another one, or choose with none.
 """
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from latentstem.pipelines.diffusion import StemDiffusionPipeline
 
-def check_keep_best(keep_best: int | None, num_waveforms_per_prompt: int, judged: bool, has_mix: bool) -> None:
-    """Refuses a number of stems to keep that cannot work.
 
-    Args:
-        keep_best: Stems to keep of each mix; None keeps all, and needs no judge.
-        num_waveforms_per_prompt: Stems drawn for each mix.
-        judged: Whether there is a judge.
-        has_mix: Whether there is a mix that a stem could fit.
+@dataclass(frozen=True)
+class Candidate:
+    """One generated stem.
 
-    Raises:
-        ValueError: with what was got, what was expected, and the fix.
+    Attributes:
+        seed: Seed of the noise that it was sampled from.
+        latents: Normalized latents `(1, latent_channels, frames)`.
+        score: How well it fits the mix, from the pipeline's reranker; None without ranking.
+
+    Example:
+        >>> import latentstem
+        >>> from latentstem import StemAccompanimentPipeline
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> mix_latents = torch.randn(1, 64, 11)
+        >>> drawn = draw_candidates(pipe, [3, 4, 5], mix_latents=mix_latents, num_inference_steps=2)
+        >>> [candidate.seed for candidate in best_candidates(pipe, mix_latents, drawn, 3)]  # doctest: +SKIP
+        [4, 5, 3]
     """
-    if keep_best is None:
-        return
-    if not judged:
-        raise ValueError(
-            "got keep_best, and the pipeline has no judge to choose by; load one with "
-            "ContrastiveStemModel.from_pretrained and set it with pipe.register_modules(judge=...)"
-        )
-    if not has_mix:
-        raise ValueError("got keep_best without a mix that stems could fit; pass one, or leave keep_best out")
-    if not isinstance(keep_best, int) or not 1 <= keep_best <= num_waveforms_per_prompt:
-        raise ValueError(
-            f"keep_best must be a whole number from 1 to num_waveforms_per_prompt, which is "
-            f"{num_waveforms_per_prompt}, got {keep_best}"
-        )
+
+    seed: int
+    latents: Tensor
+    score: float | None = None
 
 
-def best_of(scores: Tensor, mixes: int, keep_best: int) -> Tensor:
-    """Places of the best stems of each mix, best first; of equal ones the earlier.
+def draw_candidates(
+    pipe: StemDiffusionPipeline, seeds: Iterable[int], mix_latents: Tensor, **call: Any
+) -> Iterator[Candidate]:
+    """Generate one stem for each seed, each when it is asked for.
 
     Args:
-        scores: `(stems,)`, all stems of the first mix first.
-        mixes: Of how many mixes, each with as many stems.
-        keep_best: Stems to keep of each.
+        pipe: Pipeline that generates the stems.
+        seeds: Seeds of the stems.
+        mix_latents: Latents of the mix, `(1, latent_channels, frames)`, as in `EncodedMix.latents`.
+        call: Further arguments of the pipeline's call.
+
+    Yields:
+        A candidate for each seed, the same whatever the other seeds are.
+    """
+    generate: Any = pipe  # the base class has no call of its own
+    for seed in seeds:
+        result = generate(
+            mix_latents=mix_latents,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="latent",
+            **{"sampling_rate": pipe.sampling_rate, **call},
+        )
+        yield Candidate(seed, result.audios)
+
+
+def best_candidates(
+    pipe: StemDiffusionPipeline, mix_latents: Tensor, candidates: Iterable[Candidate], keep_best: int
+) -> list[Candidate]:
+    """Score candidates with the pipeline's reranker and return the best, holding no more than these.
+
+    Args:
+        pipe: Pipeline whose reranker scores the candidates.
+        mix_latents: Latents of the mix, `(1, latent_channels, frames)`.
+        candidates: Candidates to choose from.
+        keep_best: Number of candidates to keep at most.
 
     Returns:
-        Indices into `scores`, `(mixes * keep_best,)`, all of the first mix first.
+        The best with their scores, best first; of equal ones the earlier.
     """
-    scores = scores.reshape(mixes, -1)
-    order = scores.argsort(dim=1, descending=True, stable=True)[:, :keep_best]
-    first = scores.shape[1] * torch.arange(mixes, device=scores.device)
-    return (first[:, None] + order).flatten()
+    best: list[Candidate] = []
+    for candidate in candidates:
+        best.append(replace(candidate, score=pipe.score(mix_latents, candidate.latents).item()))
+        scores = torch.tensor([[kept.score for kept in best]], dtype=torch.float64)
+        best = [best[index] for index in rank_scores(scores, keep_best)[0]]
+    return best
+
+
+def rank_scores(scores: Tensor, keep_best: int) -> Tensor:
+    """Rank the stems of each mix, best first; of equal ones the earlier.
+
+    Args:
+        scores: Scores of the stems of each mix, `(mixes, stems)`, the greater the better.
+        keep_best: Number of stems to keep of each mix, at most.
+
+    Returns:
+        Indices into the stems of each mix, `(mixes, min(stems, keep_best))`.
+
+    Example:
+        >>> rank_scores(torch.tensor([[0.1, 0.7, 0.3]]), keep_best=2)
+        tensor([[1, 2]])
+    """
+    return scores.argsort(dim=1, descending=True, stable=True)[:, :keep_best]

@@ -1,4 +1,4 @@
-"""A picture of a song: what is played, in which chords, bars, sections and keys, and how it sounds."""
+"""Plot a song: sections, keys, chords, the notes of all parts, and spectrograms, over one time axis."""
 
 import numpy as np
 import pretty_midi
@@ -27,7 +27,7 @@ _SECTIONS = {
     "break": "#ececec",
     "outro": "#d9dde2",
 }
-# Rows of the drum strip from the bottom up, with the General MIDI keys they gather.
+# Rows of the drum panel from the bottom up, with their General MIDI keys.
 _KIT = {
     "kick": {35, 36},
     "snare": {37, 38, 39, 40},
@@ -40,20 +40,20 @@ _KIT = {
 def plot_song(
     song: Song, mix: np.ndarray | None = None, stem: np.ndarray | None = None, target: str = "bass"
 ) -> Figure:
-    """Draw a song.
+    """Plot a song.
 
     Args:
-        song: from `compose` or `read_annotation`.
-        mix: `(samples,)` at 44.1 kHz, everything but the target; with it comes its spectrogram.
-        stem: `(samples,)` at 44.1 kHz, the target; with it comes its spectrogram.
-        target: name of the part that is drawn in red and on top.
+        song: Song from `compose` or `read_annotation`.
+        mix: Mix of all parts but the target at 44.1 kHz, `(samples,)`, to add a spectrogram.
+        stem: Stem of the target at 44.1 kHz, `(samples,)`, to add a spectrogram.
+        target: Name of the part that is drawn in red and on top.
 
     Returns:
         The figure, to save with `savefig`: sections and keys, chords, the notes of all parts (the target in red, the
         drums below), and the spectrograms, over one time axis in seconds with the bar lines drawn through.
 
     Raises:
-        ValueError: if the audio is not `(samples,)`.
+        ValueError: If the audio is not `(samples,)`.
 
     Example:
         >>> from latentstem.data.compose.composer import compose
@@ -92,20 +92,21 @@ def plot_song(
         inches,
     )
     named = [(key.start, key.end, f"{names_in(key.tonic, key.mode)[key.tonic]} {key.mode}") for key in song.keys]
-    _draw_strip(keys, "key", [(*key, shades[number % 2]) for number, key in enumerate(named)], inches)
-    _draw_strip(chords, "chord", [(*chord, shades[number % 2]) for number, chord in enumerate(_merged(song))], inches)
+    merged = _merge_chords(song)
+    _draw_strip(keys, "key", [(*key, shades[index % 2]) for index, key in enumerate(named)], inches)
+    _draw_strip(chords, "chord", [(*chord, shades[index % 2]) for index, chord in enumerate(merged)], inches)
     _draw_roll(roll, song, target)
     _draw_drums(kit, drums[0] if drums else None, target)
     for panel, (name, audio) in zip(spectrograms, sounds.items(), strict=True):
         _draw_spectrogram(panel, name, audio, song)
-    shown = [panel for panel in panels if panel is not kit or drums]
+    visible = [panel for panel in panels if panel is not kit or drums]
     for panel in panels:
         panel.set_xlim(0, song.duration)
-        if panel is not shown[-1]:
+        if panel is not visible[-1]:
             panel.tick_params(axis="x", bottom=False, labelbottom=False)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)
-    shown[-1].set_xlabel("time [s]")
+    visible[-1].set_xlabel("time [s]")
     _draw_title(figure, song, target, width, total)
     return figure
 
@@ -140,8 +141,8 @@ def _colour(part: Part, target: str) -> str:
     return _DRUMS if part.is_drum else _PARTS.get(part.name, _OTHER)
 
 
-def _merged(song: Song) -> list[tuple[float, float, str]]:
-    """Start, end and symbol of the chords, the same chord only once."""
+def _merge_chords(song: Song) -> list[tuple[float, float, str]]:
+    """Return start, end and symbol of the chords, with equal neighbours merged."""
     merged: list[tuple[float, float, str]] = []
     for chord in song.chords:
         if merged and merged[-1][2] == chord.symbol:
@@ -152,7 +153,7 @@ def _merged(song: Song) -> list[tuple[float, float, str]]:
 
 
 def _draw_strip(panel: Axes, title: str, cells: list[tuple[float, float, str, str]], inches: float) -> None:
-    """Coloured cells (start, end, text, colour); a text stands upright in a narrow cell and is left out of a tiny one.
+    """Draw coloured cells (start, end, text, colour), with vertical text in narrow cells and none in tiny ones.
 
     `inches` is the width of a second.
     """
@@ -175,7 +176,7 @@ def _draw_strip(panel: Axes, title: str, cells: list[tuple[float, float, str, st
 
 
 def _draw_roll(panel: Axes, song: Song, target: str) -> None:
-    """The notes of all pitched parts, the target on top; louder notes are more opaque."""
+    """Draw the notes of all pitched parts, the target on top; louder notes are more opaque."""
     pitched = [part for part in song.parts if not part.is_drum]
     pitches = [note.pitch for part in pitched for note in part.notes] or [48]
     low, high = min(pitches) - 2, max(pitches) + 2
@@ -198,7 +199,7 @@ def _draw_roll(panel: Axes, song: Song, target: str) -> None:
 
 
 def _draw_grid(panel: Axes, song: Song) -> None:
-    """Bar lines, and faint beats where there is room for them."""
+    """Draw bar lines, section lines, and in short songs faint beat lines."""
     if len(song.beats) < 160:
         panel.vlines(song.beats, 0, 127, color="#eeeeee", linewidth=0.6, zorder=0)
     panel.vlines(song.bars, 0, 127, color="#bbbbbb", linewidth=0.7, zorder=0)
@@ -210,10 +211,10 @@ def _draw_drums(panel: Axes, part: Part | None, target: str) -> None:
         panel.set_axis_off()
         return
     rows = {key: row for row, keys in enumerate(_KIT.values()) for key in keys}
-    places = np.array([rows.get(note.pitch, len(_KIT)) for note in part.notes])
+    heights = np.array([rows.get(note.pitch, len(_KIT)) for note in part.notes])
     colours = [to_rgba(_colour(part, target), 0.3 + 0.7 * note.velocity / 127) for note in part.notes]
     starts = [note.start for note in part.notes]
-    panel.vlines(starts, places - 0.38, places + 0.38, colors=colours, linewidth=1.6)
+    panel.vlines(starts, heights - 0.38, heights + 0.38, colors=colours, linewidth=1.6)
     names = [*_KIT, "other"] if any(note.pitch not in rows for note in part.notes) else list(_KIT)
     panel.set_ylim(-0.6, len(names) - 0.4)
     panel.set_yticks(range(len(names)), names, fontsize=7.5)

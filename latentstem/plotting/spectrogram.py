@@ -1,4 +1,4 @@
-"""Pictures to look at what was made: spectrograms of several signals, stacked on one time and one pitch axis."""
+"""Plot log-frequency spectrograms of several signals, stacked on one time and one pitch axis."""
 
 import os
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ _RANGE_DB = 70.0
 
 
 def log_frequency_spectrogram(audio: Tensor | TemporaryAudio, sampling_rate: int) -> np.ndarray:
-    """Level in dB on a pitch axis from C1 to C9, three rows a semitone, at most 1200 columns over the whole signal.
+    """Compute the level in dB on a pitch axis from C1 to C9, three rows a semitone, in at most 1200 columns.
 
     Args:
-        audio: `(channels, samples)`, in memory or in a `TemporaryAudio`; the channels' power is added.
-        sampling_rate: in Hz.
+        audio: Audio `(channels, samples)`, in memory or in a `TemporaryAudio`; the power of the channels is added.
+        sampling_rate: Sampling rate of `audio` in Hz.
 
     Returns:
-        Array `(rows, columns)`, lowest pitch first.
+        Array `(rows, columns)` in dB, lowest pitch first.
 
     Example:
         >>> import torch
@@ -54,7 +54,7 @@ def _samples(audio: Tensor | TemporaryAudio) -> int:
 
 
 def _window_at(audio: Tensor | TemporaryAudio, centre: int) -> Tensor:
-    """Samples `(channels, window)` around a place, zeros where there are none."""
+    """Cut a window `(channels, samples)` around a sample, padded with zeros beyond the ends."""
     first = centre - _WINDOW // 2
     if isinstance(audio, TemporaryAudio):
         return audio.read(first, _WINDOW)
@@ -69,9 +69,9 @@ def plot_spectrograms(
     """Write one PNG with a spectrogram of each signal, on shared axes and one colour scale.
 
     Args:
-        path: the picture.
-        signals: title to audio `(channels, samples)`, in memory or in a `TemporaryAudio`, in the order of the panels.
-        sampling_rate: of all of them, in Hz.
+        path: Path of the PNG.
+        signals: Title to audio `(channels, samples)`, in memory or in a `TemporaryAudio`, in the order of the panels.
+        sampling_rate: Sampling rate of the signals in Hz.
 
     Example:
         >>> import tempfile, pathlib, torch
@@ -112,12 +112,12 @@ def plot_spectrograms(
 
 
 def write_preview(path: Path, sounds: dict[str, Tensor], sampling_rate: int) -> None:
-    """Write one FLAC a sound and one picture of all.
+    """Write a FLAC of each signal and one PNG with the spectrograms of all.
 
     Args:
-        path: Where to, without a suffix; folders are made.
+        path: Path of the files without suffix; missing folders are created.
         sounds: Name to audio `(channels, samples)`, all of one length.
-        sampling_rate: In Hz.
+        sampling_rate: Sampling rate of the signals in Hz.
 
     Example:
         >>> import tempfile, torch

@@ -2,10 +2,11 @@ from latentstem.training.autoencoder import AutoencoderTraining as AutoencoderTr
 from latentstem.training.autoencoder_validation import RoundTripValidation as RoundTripValidation
 from latentstem.training.contrastive import ContrastiveTraining as ContrastiveTraining
 from latentstem.training.latents import LatentBank as LatentBank
+from latentstem.training.latents import LatentOptions as LatentOptions
 from latentstem.training.latents import LatentTrack as LatentTrack
 from latentstem.training.latents import cache_latents as cache_latents
 from latentstem.training.lora import add_lora as add_lora
 from latentstem.training.lora import save_lora as save_lora
 from latentstem.training.unet import UNetTraining as UNetTraining
 from latentstem.training.unet_validation import UNetValidation as UNetValidation
-from latentstem.training.unet_validation import velocity_errors as velocity_errors
+from latentstem.training.unet_validation import prediction_errors as prediction_errors

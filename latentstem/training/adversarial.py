@@ -1,4 +1,4 @@
-"""The adversarial half of the autoencoder's training: a discriminator with an R1 penalty that adapts."""
+"""Adversarial training with hinge loss and adaptive R1 penalty (Musika, arXiv 2208.08706); optional, off by default."""
 
 import torch
 from torch import Tensor
@@ -8,21 +8,21 @@ from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.training.engine.run import TrainingRun
 
 R1_CERTAINTY = 0.9
-"""Certainty of the discriminator above which the penalty grows, and below which it shrinks."""
+"""Certainty of the discriminator above which the weight of the penalty grows, and below which it shrinks."""
 R1_STEP = 1e-4
-"""Share of its range by which it does so at every step."""
+"""Change of the weight at every step, as a fraction of the greatest weight."""
 
 
 class Adversary:
-    """The discriminator, its optimiser and its R1 weight, which grows while the discriminator is too certain of itself.
+    """A discriminator with its optimiser and the adaptive weight of its R1 penalty.
 
-    Musika's rule: with certainty `clip(mean D(real) - mean D(fake), 0, 2) / 2`, the weight grows by a ten-thousandth of
-    its range a step above 0.9 and shrinks by as much below.
+    The rule of Musika: with certainty `clip(mean D(real) - mean D(fake), 0, 2) / 2`, the weight grows by a
+    ten-thousandth of its greatest value a step while the certainty is above 0.9, and shrinks by as much below.
 
     Args:
-        run: The training it is part of; its state holds the adversary too, so make it before `run.resume()`.
-        audio_channels: Of what it judges.
-        r1_weight: Greatest weight of the penalty.
+        run: Run of the generator, whose state holds the adversary too: make it before `run.resume()`.
+        audio_channels: Channels of the audio.
+        r1_weight: Greatest weight of the R1 penalty.
 
     Example:
         >>> import tempfile
@@ -50,19 +50,19 @@ class Adversary:
         self.r1_weight, self.r1_share = r1_weight, 0.0
 
     def state_dict(self) -> dict[str, float]:
-        """What a resumed run needs beside the weights."""
+        """Return what a resumed run needs besides the weights; Accelerate saves it."""
         return {"r1_share": self.r1_share}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take up a stored run."""
+        """Load what `state_dict` returned."""
         self.r1_share = state["r1_share"]
 
     def step(self, real: Tensor, fake: Tensor) -> None:
-        """One update of the discriminator.
+        """Update the discriminator once.
 
         Args:
-            real: Audio `(batch, channels, samples)`.
-            fake: What was decoded, likewise; no gradient goes back to it.
+            real: Real audio, `(batch, channels, samples)`.
+            fake: Decoded audio, `(batch, channels, samples)`; no gradient flows back to it.
         """
         real = real.detach().requires_grad_(self.r1_share > 0)
         with self.accelerator.autocast():
@@ -77,7 +77,14 @@ class Adversary:
         self.r1_share = min(1.0, max(0.0, self.r1_share + (R1_STEP if certainty > R1_CERTAINTY else -R1_STEP)))
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        """How well the discriminator tells decoded audio `(batch, channels, samples)` from real: the decoder's loss."""
+        """Compute the hinge loss of the decoder.
+
+        Args:
+            fake: Decoded audio, `(batch, channels, samples)`.
+
+        Returns:
+            A scalar, with a gradient to `fake`.
+        """
         with self.accelerator.autocast():
             score = self.model(fake)
         return hinge_generator_loss(score.float())

@@ -1,4 +1,4 @@
-"""Speeds, gains and timbres that no soundfont holds: what an autoencoder hears in place of the crops themselves."""
+"""Augmentation of crops by random speed, gain and equalizer: timbres that no soundfont holds."""
 
 from collections.abc import Sequence
 
@@ -13,24 +13,24 @@ def draw_speeds(count: int, varispeed: int) -> list[int]:
     """Draw random changes of speed in whole semitones.
 
     Args:
-        count: How many.
-        varispeed: Greatest change, up and down.
+        count: Number of crops.
+        varispeed: Greatest change of speed in whole semitones, up and down.
 
     Returns:
-        One number a sound, for `augment`.
+        One change in semitones per crop, for `augment`.
     """
     return torch.randint(-varispeed, varispeed + 1, (count,)).tolist()
 
 
 def augment(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: float, equalizer_range: float) -> Tensor:
-    """Sounds at a speed of their own each, a random gain and a random timbre.
+    """Change the speed of each crop, and apply a random gain and a random equalizer.
 
     Args:
-        audio: `(batch, channels, samples read)`, long enough for the greatest speed.
-        speeds: In semitones, one a sound.
-        samples: What is kept of each.
+        audio: Crops `(batch, channels, samples read)`, long enough for the greatest speed.
+        speeds: Change of speed of each crop in semitones.
+        samples: Length of the result in samples.
         gain_range: Greatest gain in dB, up and down.
-        equalizer_range: Deviation in dB of the random equalizer, at points two octaves apart.
+        equalizer_range: Standard deviation in dB of the random equalizer, at points two octaves apart.
 
     Returns:
         `(batch, channels, samples)`.
@@ -40,12 +40,12 @@ def augment(audio: Tensor, speeds: Sequence[int], samples: int, gain_range: floa
         >>> augment(audio, draw_speeds(2, 3), 4096, gain_range=6.0, equalizer_range=5.0).shape
         torch.Size([2, 1, 4096])
     """
-    chosen = torch.stack(
+    resampled = torch.stack(
         [
-            interpolate(sound[None, :, : round(samples * 2 ** (shift / 12))], samples, mode="linear")[0]
-            for sound, shift in zip(audio, speeds, strict=True)
+            interpolate(crop[None, :, : round(samples * 2 ** (shift / 12))], samples, mode="linear")[0]
+            for crop, shift in zip(audio, speeds, strict=True)
         ]
     )
     gain = gain_range * (2 * torch.rand(len(audio), 1) - 1)
     decibels = gain + equalizer_range * torch.randn(len(audio), 6)
-    return equalize(chosen, decibels.to(chosen.device))
+    return equalize(resampled, decibels.to(resampled.device))

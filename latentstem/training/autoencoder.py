@@ -1,141 +1,130 @@
-"""Training of `AutoencoderSpectral`: L1 on log magnitudes, multi-scale spectral distance, an adversarial term.
+"""Training of `AutoencoderSpectral` (arXiv 2402.01412) on stems and mixes, with an optional adversarial term.
 
-The objective of arXiv 2402.01412 with the pooled spectral distance of `latentstem.losses.spectral`. Every batch holds
-stems and, for a share of its items, mixes: the decoder has to play the stem, the encoder has to read both.
+Losses: see `latentstem.training.autoencoder_losses`. A batch holds stems and, as a fraction of its items, mixes: the
+decoder has to decode stems, the encoder has to encode both.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from latentstem.audio.pitch import yin
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.corpus_stream import BandStream
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder
-from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
+from latentstem.losses import MultiScaleSpectralDistance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversarial import Adversary
 from latentstem.training.augmentation import augment, draw_speeds
+from latentstem.training.autoencoder_losses import ReconstructionLoss
 from latentstem.training.autoencoder_validation import RoundTripValidation
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.budget import progress_bar
 from latentstem.training.engine.muon import muon_and_adamw
+from latentstem.training.engine.options import RunOptions
 from latentstem.training.engine.run import TrainingRun
-from latentstem.training.style_swap import swap_style_means, timbre_swap_loss
+from latentstem.training.style_swap import timbre_swap_loss
 
 OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_carriers")
-"""Layers of `AutoencoderSpectral` that touch sound: AdamW trains their matrices.
+"""Layers of `AutoencoderSpectral` that read or write spectra: AdamW trains their matrices.
 
-The decoder's three were tried with Muon, once: after fifty steps the loss was a twentieth higher.
+In one trial with Muon on the three of the decoder the loss was a twentieth higher after fifty steps.
 """
 STATISTICS_CROPS = 256
-"""Crops of 16 latent frames by which the published latents are normalized."""
+"""Crops of 16 latent frames from which the statistics of the published latents are computed."""
 
 
 @dataclass(frozen=True)
-class AutoencoderTraining:
-    """Settings of one training.
+class AutoencoderTraining(RunOptions):
+    """Settings of a training of `AutoencoderSpectral`.
+
+    The options that every training has are described at `latentstem.training.engine.options.RunOptions`.
 
     Args:
-        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`; None composes and renders songs of the
-            band corpus while it trains, with as many workers as are given.
-        output: Folder for the state, the previews and, in `autoencoder/`, the published weights.
-        validation: Folder of tracks to validate on; None validates on nothing.
-        target: Name of the stem.
-        steps: Optimiser steps in all.
-        minutes: Minutes in all, whichever ends first.
-        batch_size: Crops a step.
-        crop_frames: Latent frames a crop: at least twice what the net can see, and long enough for its time-mean to say
-            little of single notes.
-        mix_share: Share of the items that are mixes.
-        learning_rate: Peak of AdamW's schedule; Muon's is `MUON_RATE` times it.
-        gain_range: Random gain in dB, up and down, of every crop.
-        equalizer_range: Deviation in dB of the random equalizer of every crop, at points two octaves apart: timbres
-            that no soundfont holds.
-        varispeed: Greatest change of speed of every crop in whole semitones, up and down: timbres at pitches where no
-            soundfont holds them.
-        window_lengths: Windows of the multi-scale spectral distance.
-        adversarial_after: Share of the budget after which the adversarial term joins; 1 leaves it out.
-        adversarial_weight: Its weight.
-        r1_weight: Greatest weight of the R1 penalty; it adapts to how certain the discriminator is.
-        pitch_weight: Weight of the cross entropy with the pitch that YIN finds in the stems; mixes do not count.
-        swap_pitch_weight: Weight of that cross entropy where the latents took the time-mean of another stem's:
-            teaches the encoder to keep notes out of the mean, which style grounding exchanges, and the decoder to read
-            them without it.
-        twins: Folder of tracks of two stems, the target and the same notes on another instrument (songs of
-            `latentstem.data.compose.timbre_pairs`): teaches the decoder to play a changed style as asked. None goes
-            without.
-        twins_weight: Weight of `timbre_swap_loss`.
-        twins_after: Share of the budget after which it joins; from the beginning it slows what the net learns first.
-        mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
-        ema_decay: Decay of the moving average of the weights.
-        save_minutes: Minutes between states.
-        validations: How many, evenly spread over the training; published is the net whose losses there are least.
-        workers: Processes that read or render crops.
+        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`; without it songs of the band
+            corpus are composed and rendered during the training, in as many processes as there are workers.
+        output: Folder for the training state, the logs, the previews and, in `autoencoder/`, the trained weights.
+        mix_share: Fraction of the items of a batch that are mixes instead of stems.
+        gain_range: Greatest random gain of a crop in dB, up and down.
+        equalizer_range: Standard deviation in dB of the random equalizer of a crop, at points two octaves apart.
+        varispeed: Greatest random change of speed of a crop in whole semitones, up and down.
+        timbre_pairs: Folder of tracks of two stems, the target and the same notes on another instrument, as
+            `latentstem.data.compose.timbre_pairs` composes them; without it there is no timbre-swap loss.
+        model: Keyword arguments of `AutoencoderSpectral` that differ from the defaults, as a JSON object.
         init_from: Folder of published weights to start from.
-        decoder_only: Leave the encoder as it is, so that the latents a denoiser was trained on keep their meaning.
-        seed: Of weights and crops.
-        model: Keyword arguments of `AutoencoderSpectral` that differ from its defaults.
+        decoder_only: Freeze the encoder, so that denoisers trained on its latents stay valid.
+        window_lengths: Window lengths in samples of the multi-scale spectral distance.
+        pitch_weight: Weight of the cross entropy between the decoder's pitch and the pitch that YIN finds in the stems;
+            mixes do not count.
+        swap_pitch_weight: Weight of that cross entropy after the latents took the time-mean of another stem: teaches
+            the encoder to keep notes out of the mean that style grounding replaces, and the decoder to read them
+            without it.
+        timbre_swap_weight: Weight of the timbre-swap loss on the timbre pairs.
+        timbre_swap_after: Fraction of the training after which the timbre-swap loss joins; from the beginning it slows
+            what the net learns first.
+        adversarial_weight: Weight of the adversarial loss term.
+        adversarial_after: Fraction of the training after which the adversarial loss term joins; 1 leaves it out.
+        r1_weight: Greatest weight of the R1 penalty of the discriminator, which adapts to its certainty.
+        batch_size: Crops per step.
+        crop_frames: Latent frames per crop: at least twice the receptive field of the net, and enough for the
+            time-mean to say little about single notes.
+        learning_rate: Peak learning rate of AdamW; that of Muon is twice as high.
     """
 
-    data: Path | None
-    output: Path
-    validation: Path | None = None
-    target: str = "bass"
-    steps: int = 100_000
-    minutes: float | None = None
-    batch_size: int = 4
-    crop_frames: int = 40
-    mix_share: float = 0.25
+    GROUPS: ClassVar[dict[str, str]] = {
+        "mix_share": "Data",
+        "model": "Model",
+        "window_lengths": "Objective",
+        "batch_size": "Optimisation",
+    }
+
+    _: KW_ONLY
     learning_rate: float = 1.2e-3
+    workers: int = 1
+    mix_share: float = 0.25
     gain_range: float = 6.0
     equalizer_range: float = 5.0
     varispeed: int = 3
-    window_lengths: tuple[int, ...] = (512, 2048, 8192, 32768)
-    adversarial_after: float = 1.0
-    adversarial_weight: float = 0.05
-    r1_weight: float = 10.0
-    pitch_weight: float = 0.2
-    swap_pitch_weight: float = 0.2
-    twins: Path | None = None
-    twins_weight: float = 1.0
-    twins_after: float = 0.2
-    mixed_precision: str = "auto"
-    ema_decay: float = 0.999
-    save_minutes: float = 10.0
-    validations: int = 10
-    workers: int = 1
+    timbre_pairs: Path | None = None
+    model: dict[str, Any] | None = None
     init_from: Path | None = None
     decoder_only: bool = False
-    seed: int = 0
-    model: dict[str, Any] | None = None
+    window_lengths: tuple[int, ...] = (512, 2048, 8192, 32768)
+    pitch_weight: float = 0.2
+    swap_pitch_weight: float = 0.2
+    timbre_swap_weight: float = 1.0
+    timbre_swap_after: float = 0.2
+    adversarial_weight: float = 0.05
+    adversarial_after: float = 1.0
+    r1_weight: float = 10.0
+    batch_size: int = 4
+    crop_frames: int = 40
 
 
 def train(settings: AutoencoderTraining) -> Path:
-    """Train, validate, publish.
+    """Train an autoencoder, validate it, and publish the best weights.
 
     Args:
-        settings: See `AutoencoderTraining`.
+        settings: Settings of the training.
 
     Returns:
-        Folder of the published weights: the moving average that validated best, with the latents' statistics in its
-        config.
+        Folder of the published weights: the moving average that validated best, with the statistics of its latents in
+        the config.
 
     Raises:
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
         latentstem.data.render.fluidsynth.SynthesisError: If there is no folder and FluidSynth or a soundfont is
             missing.
         ValueError: If there is no folder and composed songs have no such target or the model is not mono at 44.1 kHz,
-            or a track of the twins is not two stems.
+            if a track of the timbre pairs has not two stems, or if the output folder holds another net's state.
     """
     set_seed(settings.seed)
     if settings.init_from is not None:
@@ -144,10 +133,11 @@ def train(settings: AutoencoderTraining) -> Path:
         model = AutoencoderSpectral(**(settings.model or {}))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not (settings.decoder_only and name.startswith("encoder_")))
-    folder = _folder(settings, model)
-    pairs = _pairs(settings, model)
+    folder = _open_data(settings, model)
+    pairs_folder = _open_pairs(settings, model)
     crop_samples = settings.crop_frames * model.config["hop_length"]
-    read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
+
+    # What the state of the run holds, before it is resumed.
     optimizers = muon_and_adamw(model, OUTER_LAYERS, settings.learning_rate, weight_decay=1e-3)
     run = TrainingRun.of(model, optimizers, settings)
     adversary = None
@@ -160,30 +150,43 @@ def train(settings: AutoencoderTraining) -> Path:
         validation = RoundTripValidation(
             settings.validation, settings.target, crop_samples, settings.mix_share, rate, channels
         )
-    # From here on every process draws its own.
-    set_seed(settings.seed, device_specific=True)
+    set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own
     run.resume()
     if run.budget.step == 0 and settings.init_from is None:
         background = torch.stack(_stems(_crops(settings, folder, crop_samples, settings.seed), 32, settings.workers))
         background = background.to(run.accelerator.device)
         run.accelerator.unwrap_model(run.model).set_background(background)
+
+    # Losses.
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
     distance.to(run.accelerator.device)
-    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
+    reconstruction_loss = ReconstructionLoss(
+        run.accelerator, distance, settings.mix_share, settings.pitch_weight, settings.swap_pitch_weight
+    )
+
+    # Data.
+    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
+    read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     step, size = run.budget.step, settings.batch_size
     batches = iter(_loader(settings, folder, read_samples, seed, step, size))
-    twins = None if pairs is None else iter(_loader(settings, pairs, read_samples, seed, step, -(-size // 2)))
+    pairs = None
+    if pairs_folder is not None:
+        pairs = iter(_loader(settings, pairs_folder, read_samples, seed, step, -(-size // 2)))
+    vary = partial(
+        augment, samples=crop_samples, gain_range=settings.gain_range, equalizer_range=settings.equalizer_range
+    )
 
     def validate(averaged: Any) -> dict[str, float]:
         preview = settings.output / "previews" / f"{run.budget.step:07d}"
 
         def losses(net: Any, audio: Tensor) -> dict[str, Tensor]:
-            return _losses(run, net, distance, None, settings, audio)
+            return reconstruction_loss(net, audio)[1]
 
         return {} if validation is None else validation(averaged, losses, preview)
 
-    gain, timbre = settings.gain_range, settings.equalizer_range
-    vary = partial(augment, samples=crop_samples, gain_range=gain, equalizer_range=timbre)
+    def publish(averaged: Any, path: Path) -> None:
+        _publish(averaged, settings, folder, path)
+
     target = settings.output / "autoencoder"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     model.train()
@@ -192,28 +195,26 @@ def train(settings: AutoencoderTraining) -> Path:
         count = round(settings.mix_share * len(stems))
         audio = torch.cat([mixes[:count], stems[count:]]).to(run.accelerator.device, non_blocking=True)
         audio = vary(audio, draw_speeds(len(audio), settings.varispeed))
-        losses = _losses(run, run.model, distance, adversary, settings, audio)
-        if twins is not None:
-            pair = next(twins)
-            if run.budget.progress >= settings.twins_after:
-                both = torch.cat(pair).to(run.accelerator.device, non_blocking=True)
-                both = vary(both, 2 * draw_speeds(len(pair[0]), settings.varispeed))  # both of a pair at one speed
+        decoded, losses = reconstruction_loss(run.model, audio)
+        if adversary is not None and run.budget.progress >= settings.adversarial_after:
+            adversary.step(audio, decoded)
+            losses["adversarial"] = settings.adversarial_weight * adversary.generator_loss(decoded)
+        if pairs is not None:
+            pair = next(pairs)  # drawn at every step, so that a step's crops are a function of its number
+            if run.budget.progress >= settings.timbre_swap_after:
+                audio = torch.cat(pair).to(run.accelerator.device, non_blocking=True)
+                audio = vary(audio, 2 * draw_speeds(len(pair[0]), settings.varispeed))  # one speed for each pair
                 with run.accelerator.autocast():
-                    distance_of_twins = timbre_swap_loss(run.accelerator.unwrap_model(run.model), both, distance)
-                losses["twins"] = settings.twins_weight * distance_of_twins
+                    swap_loss = timbre_swap_loss(run.accelerator.unwrap_model(run.model), audio, distance)
+                losses["timbre_swap"] = settings.timbre_swap_weight * swap_loss
         run.update(torch.stack(list(losses.values())).sum())
-        run.show(bar, losses)
-        run.checkpoint(
-            validate,
-            "validation_loss",
-            lambda averaged, path: _publish(averaged, settings, folder, path),
-            target,
-        )
+        run.report(bar, losses)
+        run.checkpoint(validate, "validation_loss", publish, target)
     bar.close()
     return target
 
 
-def _folder(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFolder | None:
+def _open_data(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFolder | None:
     if settings.data is not None:
         return _open(settings.data, settings.target, model)
     if (model.audio_channels, model.sampling_rate) != (1, SAMPLING_RATE):
@@ -228,15 +229,15 @@ def _open(root: Path, target: str, model: AutoencoderSpectral) -> StemFolder:
     return StemFolder(root, target, channels=model.audio_channels, sampling_rate=model.sampling_rate)
 
 
-def _pairs(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFolder | None:
-    if settings.twins is None:
+def _open_pairs(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFolder | None:
+    if settings.timbre_pairs is None:
         return None
-    folder = _open(settings.twins, settings.target, model)
+    folder = _open(settings.timbre_pairs, settings.target, model)
     for track in folder.tracks:
         if len(track.files) != 2:
             raise ValueError(
-                f"{settings.twins / track.name} holds {', '.join(track.files)}, expected {settings.target} and one "
-                "stem with the same notes on another instrument: name a folder of such pairs"
+                f"{settings.timbre_pairs / track.name} holds {', '.join(track.files)}, expected {settings.target} and "
+                "one stem with the same notes on another instrument: name a folder of such pairs"
             )
     return folder
 
@@ -244,7 +245,7 @@ def _pairs(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFol
 def _crops(
     settings: AutoencoderTraining, folder: StemFolder | None, samples: int, seed: int
 ) -> Dataset[tuple[Tensor, Tensor]]:
-    """Crops of a folder's tracks, or of songs rendered on the way: both a function of the seed."""
+    """Crops of the tracks of a folder, or of songs that are rendered for them: a function of the seed."""
     if folder is None:
         return BandStream(samples, seed, target=settings.target)
     return StemCrops(folder, samples, seed)
@@ -258,11 +259,11 @@ def _stems(crops: Dataset[tuple[Tensor, Tensor]], count: int, workers: int) -> l
 def _loader(
     settings: AutoencoderTraining, folder: StemFolder | None, samples: int, seed: int, step: int, size: int
 ) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches of crops from a step on; those of a folder are a function of the seed and the step."""
-    # A stream cannot be entered in its middle: there a resumed run draws songs that it has not heard.
+    """Batches of crops from a step on; of a folder they are a function of the seed and the step."""
+    # A stream cannot be entered in its middle: a resumed run draws other songs.
     crops = _crops(settings, folder, samples, seed if folder is not None else seed + 1_000_003 * step)
     order = None if folder is None else range(step * size, len(cast(StemCrops, crops)))
-    # A generator of its own: the loader would draw from the random state that a resumed run has taken up.
+    # With a generator, or the loader would draw from the random state that a resumed run has loaded.
     return DataLoader(
         crops,
         size,
@@ -273,61 +274,13 @@ def _loader(
     )
 
 
-def _losses(
-    run: TrainingRun,
-    net: Any,
-    distance: MultiScaleSpectralDistance,
-    adversary: Adversary | None,
-    settings: AutoencoderTraining,
-    audio: Tensor,
-) -> dict[str, Tensor]:
-    with run.accelerator.autocast():
-        output = net(audio)
-    model = run.accelerator.unwrap_model(net)
-    losses = {
-        "log_magnitude": log_magnitude_distance(output.log_magnitude, model.log_magnitude(audio)),
-        "spectral": distance(output.sample, audio),
-    }
-    mixes = round(settings.mix_share * len(audio))
-    stems, some = audio[mixes:], audio[mixes:][: -(-len(audio) // 2)]
-    # Without carriers the decoder names no pitch.
-    pitch_weight, exchanged_weight = settings.pitch_weight, settings.swap_pitch_weight
-    if output.pitch is None:
-        pitch_weight = exchanged_weight = 0.0
-    frequency = _frequency(stems, model) if pitch_weight or exchanged_weight else None
-    if frequency is not None and output.pitch is not None and pitch_weight:
-        losses["pitch"] = pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
-    if frequency is not None and exchanged_weight:
-        with run.accelerator.autocast():
-            played = swap_style_means(model, some)
-        if played.pitch is not None:
-            losses["exchanged pitch"] = exchanged_weight * _pitch_loss(played.pitch, frequency[: len(some)], model)
-    if adversary is not None and run.budget.progress >= settings.adversarial_after:
-        adversary.step(audio, output.sample)
-        losses["adversarial"] = settings.adversarial_weight * adversary.generator_loss(output.sample)
-    return losses
-
-
-@torch.no_grad()
-def _frequency(audio: Tensor, model: AutoencoderSpectral) -> Tensor:
-    """Pitch of stems `(batch, channels, samples)` on the decoder's frames, `(batch, stft_frames)` in Hz."""
-    return yin(audio.mean(1), model.config["sampling_rate"], model.config["stft_hop_length"])
-
-
-def _pitch_loss(logits: Tensor, frequency: Tensor, model: AutoencoderSpectral) -> Tensor:
-    """Cross entropy of the decoder's pitch with that of the stems."""
-    assert model.decoder_carriers is not None
-    grid = model.decoder_carriers.get_buffer("frequencies")
-    return pitch_cross_entropy(logits, frequency, grid[: logits.shape[-1]])
-
-
 def _publish(model: AutoencoderSpectral, settings: AutoencoderTraining, folder: StemFolder | None, path: Path) -> None:
-    """Save the model with the statistics of the stem's latents."""
+    """Save the model with the statistics of the latents of stems."""
     if not settings.decoder_only:
         crops = _crops(settings, folder, 16 * model.config["hop_length"], settings.seed + 1)
         stems = _stems(crops, STATISTICS_CROPS, settings.workers)
         batches = torch.stack(stems).split(16)
-        encoded = [model.encode(some.to(model.device), return_dict=False)[0] for some in batches]
+        encoded = [model.encode(batch.to(model.device), return_dict=False)[0] for batch in batches]
         latents = torch.cat(encoded).transpose(0, 1).flatten(1)
         model.register_to_config(latents_mean=latents.mean(-1).tolist(), latents_std=latents.std(-1).tolist())
     model.save_pretrained(path)

@@ -1,4 +1,4 @@
-"""The autoencoder's validation: its losses, and the pitch that round trips keep, on tracks that it never trains on."""
+"""Autoencoder validation: losses, and agreement of pitch before and after a round trip, on held-out tracks."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,17 +15,17 @@ from latentstem.plotting.spectrogram import write_preview
 
 
 class RoundTripValidation:
-    """Validates an autoencoder on crops that are read, and whose pitch is tracked, once.
+    """Validation of an autoencoder on crops that are read, and whose pitch is tracked, once.
 
     Args:
         root: Folder of tracks.
         target: Name of the stem.
-        crop_samples: Of the crops whose losses are taken.
-        mix_share: Share of these that are mixes, not stems.
-        sampling_rate: Of the autoencoder, in Hz.
-        channels: Audio channels of the autoencoder; pitch is tracked in their mean.
-        tracks: Crops whose losses are taken, and at most as many whose pitch is tracked.
-        seconds: Of the latter.
+        crop_samples: Length in samples of the crops for the losses.
+        mix_share: Fraction of these crops that are mixes instead of stems.
+        sampling_rate: Sampling rate of the autoencoder in Hz.
+        channels: Audio channels of the autoencoder; pitch is tracked in the mean of the channels.
+        tracks: Number of crops for the losses, and greatest number of crops for the pitch.
+        seconds: Length in seconds of the crops for the pitch.
 
     Raises:
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
@@ -61,12 +61,12 @@ class RoundTripValidation:
         losses: Callable[[AutoencoderSpectral, Tensor], Mapping[str, Tensor]],
         preview: Path,
     ) -> dict[str, float]:
-        """Judge a net, and leave one of its round trips to listen to.
+        """Validate a net, and write one of the round trips as a preview.
 
         Args:
-            model: In evaluation mode.
-            losses: From a net and audio `(batch, channels, samples)` to its losses.
-            preview: Path of the preview's files, without a suffix.
+            model: Net in evaluation mode.
+            losses: Function from a net and audio `(batch, channels, samples)` to losses by name.
+            preview: Path of the files of the preview, without a suffix.
 
         Returns:
             `validation_loss`, the sum of the losses, and `pitch_agreement`.
@@ -74,8 +74,8 @@ class RoundTripValidation:
         total = sum(losses(model, self.audio.to(model.device)).values())
         decoded = [model(stem[None].to(model.device)).sample[0].cpu() for stem in self.stems]
         agreements = [
-            track_agreement(pitch, track_pitch(sound.mean(0).numpy(), self.sampling_rate))
-            for pitch, sound in zip(self.pitches, decoded, strict=True)
+            track_agreement(pitch, track_pitch(audio.mean(0).numpy(), self.sampling_rate))
+            for pitch, audio in zip(self.pitches, decoded, strict=True)
         ]
         write_preview(preview, {"stem": self.stems[-1], "decoded": decoded[-1]}, self.sampling_rate)
         return {"validation_loss": float(total), "pitch_agreement": float(np.mean(agreements))}

@@ -1,4 +1,4 @@
-"""Where trained weights come from, for their model card: what trained them, on which machine, from which code."""
+"""Provenance of trained weights for a model card: commit, machine and versions."""
 
 import os
 import platform
@@ -13,13 +13,13 @@ PACKAGES = ("torch", "diffusers", "accelerate", "numpy")
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What a card has to say of a training that its settings do not.
+    """Describe the environment of a training.
 
     Args:
-        folder: Of the code.
+        folder: Folder of the code.
 
     Returns:
-        "commit" (with `+` where the files differ from it), "machine" and "versions".
+        "commit" (with `+` if files differ from it), "machine" and "versions".
 
     Example:
         >>> sorted(environment(Path()))
@@ -28,21 +28,21 @@ def environment(folder: Path) -> dict[str, str]:
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     return {
-        "commit": _commit(folder),
-        "machine": f"{os.cpu_count()} cores of {_processor()}{gpu}",
+        "commit": commit(folder),
+        "machine": f"{os.cpu_count()} cores of {processor()}{gpu}",
         "versions": f"Python {platform.python_version()}, {versions}",
     }
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of text.
+    """Format a table in Markdown.
 
     Args:
         header: Names of the columns.
-        rows: As many cells each.
+        rows: Cells of each row, one per column.
 
     Returns:
-        Its lines, without a newline at the end.
+        Lines of the table, without a newline at the end.
 
     Example:
         >>> print(markdown_table(["loss", "before"], [["velocity", "1.0"]]))
@@ -54,7 +54,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _commit(folder: Path) -> str:
+def commit(folder: Path) -> str:
+    """Return the commit of a folder's repository, with `+` if files differ from it."""
+
     def git(*words: str) -> str:
         return subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True, text=True).stdout.strip()
 
@@ -64,7 +66,8 @@ def _commit(folder: Path) -> str:
         return "outside a repository"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():

@@ -1,14 +1,14 @@
-"""Training of `ContrastiveStemModel`: symmetric cross entropy over a batch of pairs, on cached latents.
+"""Training of the reranker, `ContrastiveStemModel`: symmetric cross entropy over pairs, on cached latents.
 
-Every batch holds each track once, so that no pair is told apart from itself. Tempo and key alone would tell most songs
-apart; so each mix also meets its own stem at other moments, which share both.
+A batch holds each of its tracks once, so that no true pair is a negative. Tempo and key alone would tell most tracks
+apart; so the negatives of each mix include its own stem at another moment, which shares both.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,72 +23,51 @@ from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.budget import progress_bar
 from latentstem.training.engine.run import TrainingRun
-from latentstem.training.latents import LatentBank, LatentTrack, cache_for_training
+from latentstem.training.latents import LatentBank, LatentOptions, LatentTrack, cache_for_training
 
 
 @dataclass(frozen=True)
-class ContrastiveTraining:
-    """Settings of one training.
+class ContrastiveTraining(LatentOptions):
+    """Settings of a training of `ContrastiveStemModel`, the reranker.
+
+    The other options are described at `latentstem.training.latents.LatentOptions` and
+    `latentstem.training.engine.options.RunOptions`.
 
     Args:
-        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
-        output: Folder for the state, the latents and, in `judge/`, the published weights.
-        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.models.as_codec` takes.
-        validation: Folder of tracks to validate on; None validates on nothing.
-        latents: Folder of the encoded tracks, which runs on the same tracks may share; None is one in the output.
-        target: Name of the stem.
-        submixes: Random sub-mixes encoded a track.
-        production: Share of these, the whole accompaniment apart, that go through a light production.
-        workers: Processes that read and mix the tracks while they are encoded.
-        steps: Optimiser steps in all.
-        minutes: Minutes in all, whichever ends first.
-        batch_size: Tracks a step.
-        crop_frames: Latent frames a crop.
-        latent_noise: Greatest deviation of the noise added to an item's latents.
-        learning_rate: Peak of the schedule.
-        mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
-        ema_decay: Decay of the moving average of the weights.
-        save_minutes: Minutes between states.
-        validations: How many, evenly spread over the training; published is the net with the least loss in them.
-        seed: Of weights and crops.
-        model: Keyword arguments of `ContrastiveStemModel` that differ from its defaults.
+        output: Folder for the training state, the logs and, in `reranker/`, the trained weights.
+        model: Keyword arguments of `ContrastiveStemModel` that differ from the defaults, as a JSON object.
+        latent_noise: Greatest standard deviation of the noise added to the latents, whose own is about one.
+        batch_size: Tracks per step.
+        crop_frames: Latent frames per crop.
+        validations: Number of validations, evenly spread over the training; the net with the least loss is published.
     """
 
-    data: Path
-    output: Path
-    autoencoder: Path
-    validation: Path | None = None
-    latents: Path | None = None
-    target: str = "bass"
-    submixes: int = 3
-    production: float = 0.5
-    workers: int = 0
-    steps: int = 100_000
-    minutes: float | None = None
+    GROUPS: ClassVar[dict[str, str]] = {
+        "model": "Model",
+        "latent_noise": "Objective",
+        "batch_size": "Optimisation",
+    }
+
+    _: KW_ONLY
+    save_minutes: float = 5.0
+    model: dict[str, Any] | None = None
+    latent_noise: float = 0.4
     batch_size: int = 48
     crop_frames: int = 96
-    latent_noise: float = 0.4
-    learning_rate: float = 1e-3
-    mixed_precision: str = "auto"
-    ema_decay: float = 0.999
-    save_minutes: float = 5.0
-    validations: int = 10
-    seed: int = 0
-    model: dict[str, Any] | None = None
 
 
 class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless batches of (mixes, their stems, the same tracks' stems at other moments), `(batch, channels, frames)`.
+    """Endless batches of mixes, their stems, and stems of these tracks at other moments, `(batch, channels, frames)`.
 
-    Each is a function of `(seed, step)` alone, so a training goes on with those that it has not seen.
+    Each batch is a function of `(seed, step)` alone, so a resumed training continues with the batches it has not seen.
 
     Args:
         tracks: Normalized latents of whole tracks.
-        batch_size: Tracks a batch, all different; all there are if fewer.
-        crop_frames: Frames a crop, less than the shortest track has.
-        seed: Of tracks, sub-mixes and places.
-        first_step: Step whose batch is the first.
-        device: Where the latents are kept, and the crops come from.
+        batch_size: Tracks per batch, all different; at most all tracks.
+        crop_frames: Frames per crop, fewer than the shortest track has.
+        seed: Seed of tracks, sub-mixes and positions.
+        first_step: Step of the first batch.
+        device: Device of the latents and of the crops.
 
     Raises:
         ValueError: If the shortest track is no longer than a crop.
@@ -120,24 +99,24 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         for step in itertools.count(self.first_step):
             rng = np.random.default_rng((self.seed, step))
             tracks = rng.choice(len(bank.frames), self.batch_size, replace=False)
-            places = bank.frames[tracks] - length + 1
-            starts = rng.integers(places)
-            others = (starts + rng.integers(1, places)) % places
+            positions = bank.frames[tracks] - length + 1
+            starts = rng.integers(positions)
+            others = (starts + rng.integers(1, positions)) % positions
             stems, conditions = bank.crops(tracks, starts, length, rng)
             yield conditions["mix"], stems, bank.stems(tracks, others, length)
 
 
 def contrastive_loss(model: Any, mixes: Tensor, stems: Tensor, others: Tensor) -> Tensor:
-    """Symmetric cross entropy: of each mix over all stems and the other moments, of each stem over all mixes.
+    """Compute the symmetric cross entropy: of each mix over all stems and others, of each stem over all mixes.
 
     Args:
-        model: A `ContrastiveStemModel`, or anything that scores latents as it does.
-        mixes: `(batch, channels, frames)`.
-        stems: Likewise; stem i belongs to mix i.
-        others: Likewise; stems that belong to none.
+        model: A `ContrastiveStemModel`, or any function of two batches of latents to scores `(mixes, stems)`.
+        mixes: Latents of mixes, `(batch, channels, frames)`.
+        stems: Latents of stems, `(batch, channels, frames)`; stem i belongs to mix i.
+        others: Latents of stems that belong to no mix, `(batch, channels, frames)`.
 
     Returns:
-        A scalar; `log(batch)` and above for a model that knows nothing.
+        A scalar; about `log(batch)` or more for an untrained model.
     """
     scores = model(mixes, torch.cat([stems, others])).float()
     own = torch.arange(len(mixes), device=scores.device)
@@ -145,10 +124,10 @@ def contrastive_loss(model: Any, mixes: Tensor, stems: Tensor, others: Tensor) -
 
 
 def train(settings: ContrastiveTraining) -> Path:
-    """Encode, train, validate, publish.
+    """Train a reranker, validate it, and publish the best weights.
 
     Args:
-        settings: See `ContrastiveTraining`.
+        settings: Settings of the training.
 
     Returns:
         Folder of the published weights: the moving average that validated best.
@@ -162,23 +141,22 @@ def train(settings: ContrastiveTraining) -> Path:
     model = ContrastiveStemModel(latent_channels=as_codec(autoencoder).latent_channels, **(settings.model or {}))
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
     run = TrainingRun.of(model, [optimizer], settings)
-    # From here on every process draws its own.
-    set_seed(settings.seed, device_specific=True)
+    set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own
     tracks, validation = cache_for_training(settings, autoencoder, run.accelerator)
-    run.resume()  # its minutes begin here: the songs are encoded
-    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own pairs
+    run.resume()  # the minutes are counted from here: the tracks are encoded
+    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other pairs
     size, frames = settings.batch_size, settings.crop_frames
     batches = iter(PairCrops(tracks, size, frames, seed, run.budget.step, run.accelerator.device))
-    target = settings.output / "judge"
+    target = settings.output / "reranker"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
-        mixes, stems, others = (_noisy(part, settings) for part in next(batches))
+        mixes, stems, others = (_add_noise(latents, settings) for latents in next(batches))
         with run.accelerator.autocast():
             loss = contrastive_loss(run.model, mixes, stems, others)
         run.update(loss)
-        run.show(bar, {"loss": loss})
+        run.report(bar, {"loss": loss})
         run.checkpoint(
-            lambda averaged: _figures(averaged, validation),
+            lambda averaged: _validate(averaged, validation),
             "validation_loss",
             lambda averaged, folder: averaged.save_pretrained(folder),
             target,
@@ -187,20 +165,18 @@ def train(settings: ContrastiveTraining) -> Path:
     return target
 
 
-def _noisy(latents: Tensor, settings: ContrastiveTraining) -> Tensor:
+def _add_noise(latents: Tensor, settings: ContrastiveTraining) -> Tensor:
     deviation = settings.latent_noise * torch.rand(len(latents), 1, 1, device=latents.device)
     return latents + deviation * torch.randn_like(latents)
 
 
-def _figures(model: ContrastiveStemModel, tracks: list[LatentTrack]) -> dict[str, float]:
-    """How well whole tracks are told apart, and their loss with each stem half a track off among the others."""
+def _validate(model: ContrastiveStemModel, tracks: list[LatentTrack]) -> dict[str, float]:
+    """Retrieval metrics of whole tracks, and their loss with each stem, rolled by half its length, among the others."""
     if len(tracks) < 2:
         return {}
     frames = min(track.stem.shape[-1] for track in tracks)
-    mixes, stems = (
-        torch.stack([latents[:, :frames] for latents in some]).to(model.device)
-        for some in ([track.mixes[0] for track in tracks], [track.stem for track in tracks])
-    )
+    mixes = torch.stack([track.mixes[0, :, :frames] for track in tracks]).to(model.device)
+    stems = torch.stack([track.stem[:, :frames] for track in tracks]).to(model.device)
     scores = model(mixes, stems).float().cpu().numpy()
     loss = contrastive_loss(model, mixes, stems, stems.roll(frames // 2, dims=-1))
     return {"top_1": top_k(scores, 1), "mean_diagonal": mean_diagonal(scores), "validation_loss": float(loss)}

@@ -1,40 +1,44 @@
-"""Latents of whole tracks, encoded once and kept on disk: what the denoiser trains on."""
+"""Latents of whole tracks, encoded once and cached on disk, for the trainings of denoiser and reranker."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from latentstem.audio.level import reference_gain
-from latentstem.audio.rate import SAMPLING_RATE
+from latentstem.audio.level import normalize_level
 from latentstem.data.render.effects import apply_random_effects
 from latentstem.data.stems.folder import StemFolder, StemTrack
+from latentstem.data.stems.submix import TrackSubmixes
 from latentstem.models.codec import as_codec, encode_raw
 from latentstem.models.latent_scaling import normalize_latents
+from latentstem.training.engine.options import RunOptions
+
+SUBMIX_VERSION = 2
+"""Part of a cache's key, to be raised whenever one seed draws other sub-mixes than before."""
 
 TrackCondition = Callable[[StemTrack, int], Tensor]
-"""Makes a condition from a track and its number of latent frames: `(channels, frames)`, or `(channels,)` of a global
-one."""
+"""Function from a track and its number of latent frames to a condition: `(channels, frames)` of a control condition,
+`(channels,)` of a global one."""
 
 
 @dataclass(frozen=True)
 class LatentTrack:
-    """Normalized latents of one track's stem, and what a denoiser is conditioned on when it learns to make them.
+    """Normalized latents of the stem of one track, and the conditions under which a denoiser learns to generate them.
 
     Attributes:
         name: Name of the track.
-        stem: `(channels, frames)`.
-        frames: Frame and control conditions by name, `(variants, channels, frames)`; under `"mix"` the latents of the
-            sub-mixes that the stem may accompany, the whole accompaniment first.
+        stem: Latents of the stem, `(channels, frames)`.
+        frames: Frame and control conditions by name, `(variants, channels, frames)`; `"mix"` holds the latents of the
+            sub-mixes, the whole accompaniment first.
         vectors: Global conditions by name, `(channels,)`.
     """
 
@@ -50,20 +54,20 @@ class LatentTrack:
 
 
 class LatentBank:
-    """Latents and conditions of many tracks on one device, from which whole batches of crops are taken at once.
+    """Latents and conditions of many tracks on one device, from which batches of crops are gathered.
 
-    A batch is one gathering of frames: cut and stacked one by one, its hundreds of crops took as long as a small net's
-    step on a GPU.
+    A batch is one indexing operation: hundreds of crops that are cut and stacked one by one take as long as a step of a
+    small net on a GPU.
 
     Args:
-        tracks: Of any lengths and numbers of variants; all with the same conditions.
-        device: Where they are kept, and the crops come from.
+        tracks: Latents of tracks of any lengths and numbers of variants, all with equal names of conditions.
+        device: Device of the latents and of the crops.
 
     Attributes:
-        frames: How many each track has, an array of integers.
+        frames: Number of frames of each track, an array of integers.
 
     Raises:
-        ValueError: There are no tracks, or one has other conditions than the first.
+        ValueError: If there are no tracks, or the tracks have conditions of different names.
 
     Example:
         >>> import numpy as np, torch
@@ -95,14 +99,14 @@ class LatentBank:
         """Cut crops of stems and of their conditions.
 
         Args:
-            tracks: Places of the tracks in the list, `(batch,)`.
+            tracks: Indices of the tracks, `(batch,)`.
             starts: First frame of each crop, `(batch,)`.
-            length: Frames of all crops.
-            rng: Draws the variant of each condition of each crop.
+            length: Number of frames of every crop.
+            rng: Generator that draws a variant of each condition for each crop.
 
         Returns:
-            Stems `(batch, channels, length)`, and the conditions by name, `(batch, channels, length)` or `(batch,
-            channels)` of global ones.
+            Latents of stems, `(batch, channels, length)`, and the conditions by name, `(batch, channels, length)` or,
+            if they are global, `(batch, channels)`.
         """
         conditions = {
             name: rows.crops(tracks, rng.integers(rows.variants[tracks]), starts, length)
@@ -113,12 +117,21 @@ class LatentBank:
         return self.stems(tracks, starts, length), conditions
 
     def stems(self, tracks: np.ndarray, starts: np.ndarray, length: int) -> Tensor:
-        """Cut crops of stems alone, `(batch, channels, length)`; the arguments are those of `crops`."""
+        """Cut crops of stems without conditions.
+
+        Args:
+            tracks: Indices of the tracks, `(batch,)`.
+            starts: First frame of each crop, `(batch,)`.
+            length: Number of frames of every crop.
+
+        Returns:
+            Latents of stems, `(batch, channels, length)`.
+        """
         return self._stems.crops(tracks, np.zeros_like(tracks), starts, length)
 
 
 class _Rows:
-    """Sequences `(variants, channels, frames)` of many tracks, frame after frame in one tensor."""
+    """Sequences `(variants, channels, frames)` of many tracks, concatenated along time in one tensor."""
 
     def __init__(self, sequences: Sequence[Tensor], device: torch.device | str):
         self.variants = np.array([len(sequence) for sequence in sequences])
@@ -129,8 +142,30 @@ class _Rows:
 
     def crops(self, tracks: np.ndarray, variants: np.ndarray, starts: np.ndarray, length: int) -> Tensor:
         first = self._first[tracks] + variants * self._frames[tracks] + starts
-        places = torch.from_numpy(first).to(self._rows.device)[:, None] + torch.arange(length, device=self._rows.device)
-        return self._rows[places].transpose(1, 2)
+        indices = torch.from_numpy(first)[:, None] + torch.arange(length)
+        return self._rows[indices.to(self._rows.device)].transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class LatentOptions(RunOptions):
+    """Options of every training on cached latents.
+
+    Args:
+        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.models.as_codec` takes.
+        latents: Folder of the cached latents, which trainings on the same tracks may share; without it they go to
+            `latents/` in the output folder.
+        submixes: Number of random sub-mixes encoded per track.
+        production: Fraction of the sub-mixes, apart from the whole accompaniment, with random production effects.
+    """
+
+    GROUPS: ClassVar[dict[str, str]] = {"data": "Data"}
+
+    data: Path
+    autoencoder: Path
+    _: KW_ONLY
+    latents: Path | None = None
+    submixes: int = 3
+    production: float = 0.5
 
 
 def cache_latents(
@@ -144,32 +179,33 @@ def cache_latents(
     workers: int = 0,
     conditions: Mapping[str, TrackCondition] | None = None,
 ) -> list[LatentTrack]:
-    """Encode every track under a folder, or read what was encoded before.
+    """Encode every track under a folder, or read the latents from the cache.
 
-    The first sub-mix is the whole accompaniment; the others hold one to all of the other stems at random gains, and
-    some are lightly produced. Mix and stem are brought to the reference loudness first, as the pipeline does it.
+    The first sub-mix holds all stems but the target, the others one to all of them, at random gains; random production
+    effects are applied to some. Mix and stem are level-matched to the reference loudness first, as in the pipeline.
 
     Args:
         root: Folder of tracks.
         target: Name of the stem.
-        autoencoder: An `AutoencoderSpectral`, or what `latentstem.models.as_codec` takes. The tracks are read at its
-            rate, in its channels; its encoder's weights are part of the cache's key.
-        cache: Folder of the cache, made if absent.
-        submixes: Sub-mixes a track.
-        seed: Of the sub-mixes.
-        production: Probability that a sub-mix other than the first goes through
-            `latentstem.data.render.effects.produce`.
-        workers: Processes that read and mix beside this one, which produces and encodes.
-        conditions: What else a denoiser is to be conditioned on, by name; made anew each time, and not kept on disk.
+        autoencoder: Any codec that `latentstem.models.as_codec` takes. The tracks are read at the sampling rate and in
+            the channels of the codec, and the weights of its encoder are part of the key of the cache.
+        cache: Folder of the cache, created if absent.
+        submixes: Number of sub-mixes per track.
+        seed: Seed of the sub-mixes.
+        production: Probability that `latentstem.data.render.effects.apply_random_effects` is applied to a sub-mix other
+            than the first.
+        workers: Number of processes that read and mix; this process applies effects and encodes.
+        conditions: Functions that make further conditions, by name; computed at every call and not cached.
 
     Returns:
-        One entry a track.
+        Latents of each track, in order of name.
     """
     codec = as_codec(autoencoder)
     channels, rate = codec.audio_channels, codec.sampling_rate
-    key = hashlib.sha256(f"{target} {submixes} {seed} {production} {rate} {channels} {codec.hop_length}".encode())
+    words = (SUBMIX_VERSION, target, submixes, seed, production, rate, channels, codec.hop_length)
+    key = hashlib.sha256(" ".join(map(str, words)).encode())
     for name, weight in autoencoder.state_dict().items():
-        # A decoder that goes on training leaves the latents as they are.
+        # Latents do not depend on the decoder, which may be trained further.
         if not name.startswith("decoder"):
             key.update(name.encode())
             key.update(weight.detach().cpu().float().numpy().tobytes())
@@ -177,25 +213,25 @@ def cache_latents(
     folder.mkdir(parents=True, exist_ok=True)
     tracks = StemFolder(root, target, channels=channels, sampling_rate=rate).tracks
     files = [folder / f"{track.name}.safetensors" for track in tracks]
-    missing = [order for order, file in enumerate(files) if not file.is_file()]
-    sounds = TrackSounds(tracks, target, submixes, seed, channels, rate)
-    # A generator of its own: the loader would draw from the random state of the training.
-    loader = DataLoader(sounds, None, sampler=missing, num_workers=workers, generator=torch.Generator())
-    for order, sound in zip(missing, tqdm(loader, desc="latents", mininterval=5, disable=not missing), strict=True):
-        stem, mixes = sound.to(autoencoder.device).split([1, submixes])
-        mixes = _produced(mixes, production, (seed, order, 1), rate)
+    missing = [index for index, file in enumerate(files) if not file.is_file()]
+    audio = TrackSubmixes(tracks, target, submixes, seed, channels, rate)
+    # With a generator, or the loader would draw from the random state of the training.
+    loader = DataLoader(audio, None, sampler=missing, num_workers=workers, generator=torch.Generator())
+    for index, stems in zip(missing, tqdm(loader, desc="latents", mininterval=5, disable=not missing), strict=True):
+        stem, mixes = stems.to(autoencoder.device).split([1, submixes])
+        mixes = _apply_effects(mixes, production, (seed, index, 1), rate)
         latents = _encode(autoencoder, torch.cat([stem, mixes]))
-        partial = files[order].with_suffix(".partial")
+        partial = files[index].with_suffix(".partial")
         save_file({"latents": latents}, partial)
-        partial.rename(files[order])
+        partial.rename(files[index])
     encoded = [normalize_latents(load_file(file)["latents"].float(), autoencoder.config) for file in files]
     return [
-        _with_conditions(LatentTrack(track.name, stem=latents[0], frames={"mix": latents[1:]}), track, conditions or {})
+        _add_conditions(LatentTrack(track.name, stem=latents[0], frames={"mix": latents[1:]}), track, conditions or {})
         for track, latents in zip(tracks, encoded, strict=True)
     ]
 
 
-def _with_conditions(latents: LatentTrack, track: StemTrack, conditions: Mapping[str, TrackCondition]) -> LatentTrack:
+def _add_conditions(latents: LatentTrack, track: StemTrack, conditions: Mapping[str, TrackCondition]) -> LatentTrack:
     values = {name: condition(track, latents.stem.shape[-1]) for name, condition in conditions.items()}
     frames = {name: value[None] for name, value in values.items() if value.ndim == 2}
     vectors = {name: value for name, value in values.items() if value.ndim == 1}
@@ -203,21 +239,21 @@ def _with_conditions(latents: LatentTrack, track: StemTrack, conditions: Mapping
 
 
 def cache_for_training(
-    settings: Any,
+    settings: LatentOptions,
     autoencoder: Any,
     accelerator: Accelerator,
     conditions: Mapping[str, TrackCondition] | None = None,
 ) -> tuple[list[LatentTrack], list[LatentTrack]]:
-    """Encode what a training hears and what it is validated on, once for all of its processes.
+    """Encode the tracks for training and validation, once for all processes of a training.
 
     Args:
-        settings: Of a training on latents: a `UNetTraining` or a `ContrastiveTraining`.
-        autoencoder: As for `cache_latents`; it is moved to the accelerator's device.
-        accelerator: Of the training.
-        conditions: As for `cache_latents`.
+        settings: Settings of the training.
+        autoencoder: Any codec that `latentstem.models.as_codec` takes; moved to the device of the accelerator.
+        accelerator: Accelerator of the training.
+        conditions: Functions that make further conditions, by name.
 
     Returns:
-        The training tracks and those of `settings.validation`, these with their whole accompaniments alone.
+        Latents of the training tracks, and of the validation tracks with the whole accompaniment as their one mix.
     """
     autoencoder.to(accelerator.device)
     cache, target = settings.latents or settings.output / "latents", settings.target
@@ -242,51 +278,8 @@ def cache_for_training(
     return tracks, validation
 
 
-@dataclass(frozen=True)
-class TrackSounds(Dataset[Tensor]):
-    """The stem of each track and its random sub-mixes, in the order of the tracks.
-
-    Each is `(1 + submixes, channels, samples)`, and a function of the seed and its place.
-
-    Args:
-        tracks: Of one folder.
-        target: Name of the stem.
-        submixes: How many; the first is the whole accompaniment.
-        seed: Of the sub-mixes.
-        channels: To read the stems in, 1 or 2; see `StemTrack.read`.
-        sampling_rate: To read the stems at, in Hz.
-
-    Example:
-        >>> stem, mix = TrackSounds(StemFolder("stems").tracks, "bass", submixes=1)[0]  # doctest: +SKIP
-    """
-
-    tracks: Sequence[StemTrack]
-    target: str
-    submixes: int = 0
-    seed: int = 0
-    channels: int = 1
-    sampling_rate: int = SAMPLING_RATE
-
-    def __len__(self) -> int:
-        return len(self.tracks)
-
-    def __getitem__(self, order: int) -> Tensor:
-        rng, track = np.random.default_rng((self.seed, order)), self.tracks[order]
-        mixes = (self._submix(track, rng, variant == 0) for variant in range(self.submixes))
-        return torch.stack([self._read(track, self.target), *mixes])
-
-    def _read(self, track: StemTrack, name: str) -> Tensor:
-        return track.read(name, channels=self.channels, sampling_rate=self.sampling_rate)
-
-    def _submix(self, track: StemTrack, rng: np.random.Generator, whole: bool) -> Tensor:
-        others = [name for name in track.files if name != self.target]
-        chosen = others if whole else rng.permutation(others)[: rng.integers(1, len(others) + 1)]
-        silence = torch.zeros(self.channels, track.length(self.sampling_rate))
-        return sum((rng.uniform(0.5, 1.0) * self._read(track, name) for name in chosen), silence)
-
-
-def _produced(mixes: Tensor, production: float, seed: tuple[int, ...], sampling_rate: int) -> Tensor:
-    """Mixes `(variants, channels, samples)`, some of them produced; the first, the whole accompaniment, stays clean."""
+def _apply_effects(mixes: Tensor, production: float, seed: tuple[int, ...], sampling_rate: int) -> Tensor:
+    """Apply random effects to some of the mixes `(variants, channels, samples)`, never to the first, the whole one."""
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     chosen = torch.from_numpy(rng.random(len(mixes)) < production)
@@ -298,5 +291,5 @@ def _produced(mixes: Tensor, production: float, seed: tuple[int, ...], sampling_
 
 @torch.inference_mode()
 def _encode(autoencoder: Any, audio: Tensor) -> Tensor:
-    """Latents of sounds `(n, channels, samples)`, each at the reference loudness, in half precision on the CPU."""
-    return encode_raw(autoencoder, audio * reference_gain(audio)[:, None, None]).cpu().half()
+    """Latents of level-matched audio `(batch, channels, samples)`, in half precision on the CPU."""
+    return encode_raw(autoencoder, normalize_level(audio)).cpu().half()

@@ -1,7 +1,7 @@
-"""Low-rank adapters: what a trained denoiser needs to learn a few songs' worth of somebody's own stems.
+"""LoRA adapters (Hu et al., ICLR 2022, section 4.1) for fine-tuning a trained denoiser to a few songs.
 
-`W x + (alpha / r) B A x` with W frozen, A of r rows and B of r columns (LoRA, Hu et al., ICLR 2022, section 4.1); here
-alpha is r, so that the adapter counts in full. B starts at zero: training sets out from the net as it was.
+`W x + (alpha / r) B A x` with W frozen, A of r rows and B of r columns; alpha is r here, so the factor is 1. B starts
+at zero, so training starts from the net as it was.
 """
 
 from os import PathLike
@@ -11,15 +11,15 @@ from diffusers.utils import logging
 from latentstem.models.unet_stem import StemUNet1DModel
 
 ADAPTED_LAYERS = ("to_q", "to_k", "to_v", "to_out", "taps")
-"""The projections of attention, and the convolutions: those of the residual blocks, the first and the last."""
+"""Layers with an adapter: the projections of attention, and all convolutions."""
 
 
 def add_lora(unet: StemUNet1DModel, rank: int) -> None:
     """Freeze a denoiser and put a trainable adapter beside every layer named in `ADAPTED_LAYERS`.
 
     Args:
-        unet: The trained denoiser; changed in place.
-        rank: Of the adapters.
+        unet: Trained denoiser; changed in place.
+        rank: Rank of the adapters.
 
     Raises:
         ValueError: If the rank is below 1.
@@ -35,7 +35,7 @@ def add_lora(unet: StemUNet1DModel, rank: int) -> None:
     """
     if rank < 1:
         raise ValueError(f"got a LoRA rank of {rank}, expected at least 1")
-    from peft import LoraConfig  # imported here: it takes seconds, and few trainings want it
+    from peft import LoraConfig  # imported here: it takes seconds, and few trainings need it
 
     unet.requires_grad_(False)
     unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(ADAPTED_LAYERS)))
@@ -45,11 +45,11 @@ def save_lora(unet: StemUNet1DModel, folder: str | PathLike[str]) -> None:
     """Write the adapter of a denoiser, for `StemUNet1DModel.load_lora_adapter`.
 
     Args:
-        unet: After `add_lora`.
-        folder: Where to; made if absent.
+        unet: Denoiser with adapters from `add_lora`.
+        folder: Folder to write; created if absent.
     """
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # diffusers warns of a cast that it does not make
+    logging.set_verbosity_error()  # diffusers warns of a cast that does not happen
     try:
         unet.save_lora_adapter(folder)
     finally:

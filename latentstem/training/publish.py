@@ -1,4 +1,4 @@
-"""From the folder of a finished training to weights that ship: half precision, without a variant's infix, with a card.
+"""Publication of trained weights in half precision, without a variant in the file names, with a model card.
 
 python -m latentstem.training.publish --pipeline runs/unet/pipeline --target latentstem/weights/bass-gm --card card.md
 """
@@ -17,45 +17,47 @@ from latentstem.training.engine.run import replace_folder
 
 @dataclass(frozen=True)
 class Publication:
-    """What to publish, and where.
+    """Settings of a publication.
 
     Args:
         pipeline: Folder of a trained pipeline.
         target: Folder to write; replaced if it exists.
-        card: Markdown of the model card, copied to `README.md`; None writes none.
-        shard_mebibytes: Greatest size of a file of weights, for hosts that limit it; None writes one file a net.
-        judge: Folder of a trained `ContrastiveStemModel` that goes with it; None takes the pipeline's, if it has one.
+        card: Markdown file of the model card, copied to `README.md`; without it no card is written.
+        shard_mebibytes: Greatest size of a file of weights in MiB, for hosts that limit it; without it one file per
+            net.
+        reranker: Folder of a trained `ContrastiveStemModel` to publish with the pipeline; without it the reranker of
+            the pipeline, if there is one.
     """
 
     pipeline: Path
     target: Path
     card: Path | None = None
     shard_mebibytes: float | None = None
-    judge: Path | None = None
+    reranker: Path | None = None
 
 
 def publish(settings: Publication) -> int:
-    """Save a pipeline in half precision; it loads in single precision again.
+    """Save a pipeline in half precision; it loads in single precision.
 
     Args:
-        settings: See `Publication`.
+        settings: Settings of the publication.
 
     Returns:
-        Bytes of the weight files.
+        Size of all weight files in bytes.
     """
     pipe = StemAccompanimentPipeline.from_pretrained(settings.pipeline)
-    if settings.judge is not None:
-        pipe.register_modules(judge=ContrastiveStemModel.from_pretrained(str(settings.judge)))
+    if settings.reranker is not None:
+        pipe.register_modules(reranker=ContrastiveStemModel.from_pretrained(str(settings.reranker)))
     for component in pipe.components.values():
         if isinstance(component, torch.nn.Module):
             for parameter in component.parameters():
                 parameter.data = parameter.data.to(torch.float16)
     partial = settings.target.with_name(settings.target.name + ".partial")
-    # A file has a header beside its weights, for which 64 KiB are kept free.
+    # A file holds a header besides its weights; 64 KiB are kept free for it.
     limit = settings.shard_mebibytes
     shard = None if limit is None else int((limit - 1 / 16) * 2**20)
     pipe.save_pretrained(partial, max_shard_size=shard)
-    for file in partial.rglob("*.json"):  # where the weights were loaded from is nobody's business
+    for file in partial.rglob("*.json"):  # drop the path that the weights were loaded from
         config = json.loads(file.read_text())
         config.pop("_name_or_path", None)
         file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

@@ -1,6 +1,6 @@
-"""The style space of an autoencoder, from songs whose instruments are annotated: `latentstem.StyleSpace` in its config.
+"""Fit of `latentstem.StyleSpace` to songs with annotated instruments; the space is saved in the autoencoder's config.
 
-Style grounding changes what these songs say is the instrument, and leaves the rest of the mean to the music.
+Style grounding then changes only the part of the mean latent that tells instruments apart.
 """
 
 import json
@@ -16,47 +16,47 @@ from tqdm.auto import tqdm
 from latentstem.data.corpus import ANNOTATION
 from latentstem.data.score import Song
 from latentstem.data.stems.folder import StemFolder
+from latentstem.data.stems.submix import TrackSubmixes
 from latentstem.guidance.style_grounding import StyleGrounding
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.engine.arguments import parse_settings
-from latentstem.training.latents import TrackSounds
 
 
 @dataclass(frozen=True)
 class StyleFit:
-    """Settings of one fit.
+    """Settings of the fit of a style space.
 
     Args:
         data: Folder of annotated tracks (with `song.json`).
-        autoencoder: Folder of the trained autoencoder, whose config takes the space.
+        autoencoder: Folder of the trained autoencoder, in whose config the space is saved.
         target: Name of the stem.
-        numbers: Size of the space; one less than there are instruments, if that is less.
-        workers: Processes that read the stems.
+        dimensions: Greatest number of dimensions of the space; at most one less than there are instruments.
+        workers: Number of processes that read the stems.
     """
 
     data: Path
     autoencoder: Path
     target: str = "bass"
-    numbers: int = 8
+    dimensions: int = 8
     workers: int = 0
 
 
 def fit(settings: StyleFit) -> Path:
-    """Encode the stems, fit the space, and write it into the autoencoder's config.
+    """Encode the stems, fit the style space, and write it into the autoencoder's config.
 
-    An instrument is a General MIDI program of one soundfont: two samplings of one program differ as two players do.
+    An instrument is a General MIDI program of one soundfont.
 
     Args:
-        settings: See `StyleFit`.
+        settings: Settings of the fit.
 
     Returns:
-        The config's file, written whole or not at all.
+        Path of the config, which is replaced in one step.
 
     Raises:
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
         FileNotFoundError: If a track is not annotated.
-        ValueError: If the tracks' instruments allow no fit: fewer than two, or none that plays twice.
+        ValueError: If there are fewer than two instruments, or none of them is in two tracks.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Any = AutoencoderSpectral.from_pretrained(settings.autoencoder).eval()
@@ -64,7 +64,7 @@ def fit(settings: StyleFit) -> Path:
     means, instruments = [], []
     reading = {"channels": model.audio_channels, "sampling_rate": model.sampling_rate}
     tracks = StemFolder(settings.data, settings.target, **reading).tracks
-    stems = DataLoader(TrackSounds(tracks, settings.target, **reading), None, num_workers=settings.workers)
+    stems = DataLoader(TrackSubmixes(tracks, settings.target, **reading), None, num_workers=settings.workers)
     for track, (stem,) in zip(tracks, tqdm(stems, desc="styles", mininterval=5), strict=True):
         mean = sounding_mean(model, stem)
         if mean is not None:
@@ -72,8 +72,8 @@ def fit(settings: StyleFit) -> Path:
             annotation = json.loads((settings.data / track.name / ANNOTATION).read_text())
             part = Song.from_dict(annotation["song"]).part(settings.target)
             instruments.append((part.program, annotation.get("soundfont")))
-    numbers = min(settings.numbers, len(set(instruments)) - 1)
-    space = StyleSpace.fit(torch.stack(means), instruments, numbers)
+    dimensions = min(settings.dimensions, len(set(instruments)) - 1)
+    space = StyleSpace.fit(torch.stack(means), instruments, dimensions)
     model.register_to_config(**space.to_config())
     file = settings.autoencoder / model.config_name
     partial = file.with_suffix(".partial")
@@ -84,7 +84,15 @@ def fit(settings: StyleFit) -> Path:
 
 @torch.inference_mode()
 def sounding_mean(model: AutoencoderSpectral, stem: Tensor) -> Tensor | None:
-    """Mean normalized latent of a stem `(audio_channels, samples)` over its sounding frames; None in silence."""
+    """Compute the mean normalized latent of a stem over its sounding frames.
+
+    Args:
+        model: The autoencoder.
+        stem: Audio `(audio_channels, samples)`.
+
+    Returns:
+        `(latent_channels,)` on the CPU; None if the stem is silent.
+    """
     return StyleGrounding.from_audio(stem[None].to(model.device), model).reference.cpu() if stem.any() else None
 
 

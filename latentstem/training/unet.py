@@ -1,21 +1,20 @@
-"""Training of `StemUNet1DModel` on cached latents, with each condition dropped now and then.
+"""Training of `StemUNet1DModel` on cached latents (arXiv 2402.01412), with condition dropout for guidance.
 
-The objective of arXiv 2402.01412 as far as it is known: noisy stem latents and mix latents in, mean squared error,
-condition dropout for classifier-free guidance; what is predicted, and on which noise levels, is the scheduler's
-(`latentstem.sampling.objectives`). Tracks are encoded once, each in several random sub-mixes. The same loop
-fine-tunes a trained net to a few tracks: see `latentstem.training.lora`.
+The objective of the paper as far as it is known: noisy stem latents and mix latents in, mean squared error of the
+prediction. The scheduler decides what is predicted and on which noise levels (`latentstem.sampling.objectives`). Tracks
+are encoded once, each with several random sub-mixes. The same loop fine-tunes a trained net to a few tracks: see
+`latentstem.training.lora`.
 """
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from accelerate.utils import set_seed
-from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.utils.data import IterableDataset
@@ -25,100 +24,84 @@ from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
-from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.budget import progress_bar
 from latentstem.training.engine.muon import muon_and_adamw
 from latentstem.training.engine.run import TrainingRun
-from latentstem.training.latents import LatentBank, LatentTrack, TrackCondition, cache_for_training
+from latentstem.training.latents import LatentBank, LatentOptions, LatentTrack, TrackCondition, cache_for_training
 from latentstem.training.lora import add_lora, save_lora
-from latentstem.training.unet_validation import UNetValidation, build_pipeline
+from latentstem.training.pipeline import build_pipeline
+from latentstem.training.schedules import training_scheduler
+from latentstem.training.unet_validation import UNetValidation
 
 EMBEDDINGS = ("time_embedding", "position_biases")
-"""Small nets in `StemUNet1DModel` that hear no latents, timesteps and distances alone: AdamW trains their matrices."""
+"""Small nets in `StemUNet1DModel` that read timesteps and distances only: AdamW trains their matrices."""
 
 
 @dataclass(frozen=True)
-class UNetTraining:
-    """Settings of one training.
+class UNetTraining(LatentOptions):
+    """Settings of a training of `StemUNet1DModel`.
+
+    The other options are described at `latentstem.training.latents.LatentOptions` and
+    `latentstem.training.engine.options.RunOptions`.
 
     Args:
-        data: Folder of tracks to train on, `<data>/<track>/<stem>.wav|flac`.
-        output: Folder for the state, the latents, the previews and, in `pipeline/` or, of LoRA, `adapter/`, the
-            published weights.
-        autoencoder: Folder of the trained autoencoder, of any class that `latentstem.models.as_codec` takes.
-        validation: Folder of annotated tracks (with `song.json`) to validate on; None validates on nothing.
-        latents: Folder of the encoded tracks, which runs on the same tracks may share; None is one in the output.
-        target: Name of the stem.
-        submixes: Random sub-mixes encoded a track.
-        production: Share of these, the whole accompaniment apart, that go through a light production.
-        workers: Processes that read and mix the tracks while they are encoded.
-        steps: Optimiser steps in all.
-        minutes: Minutes in all, whichever ends first.
-        batch_frames: Latent frames a step, over all its crops.
-        crop_frames: Least and greatest length of a crop; one length a batch, drawn anew each time.
-        prediction_type: What the net predicts: "v_prediction", "epsilon" or "sample" on the cosine schedule, or
-            "flow_prediction" of flow matching (deblending).
-        mix_dropout: Probability that an item's mix is replaced by the null vector.
-        condition_dropout: Probability that any other condition of an item is replaced by its null vector, each drawn by
-            itself.
-        mix_noise: Greatest deviation of the noise added to an item's mix latents, themselves of about deviation one:
-            without it the net knows each song by its mix and plays what it remembers.
-        noise_emphasis: How much more often noisy timesteps are drawn than clean ones: their density grows as this
-            power of the timestep, 0 draws all alike. What the mix tells about the stem is decided while there is
-            mostly noise; with half of it gone, the net can see the notes and hardly needs the mix.
-        learning_rate: Peak of AdamW's schedule; Muon's is `MUON_RATE` times it.
-        mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
-        ema_decay: Decay of the moving average of the weights.
-        save_minutes: Minutes between states.
-        validations: How many, evenly spread over the training; published is the net with the least velocity error.
+        output: Folder for the training state, the logs, the previews and, in `pipeline/` or, with LoRA, `adapter/`, the
+            trained weights.
+        validation: Folder of annotated tracks (with `song.json`) to validate on; without it nothing is validated.
+        model: Keyword arguments of `StemUNet1DModel` that differ from the defaults, as a JSON object.
         init_from: Folder of a published U-Net to start from.
-        lora_rank: Rank of the adapters to train beside the U-Net of `init_from`, itself frozen; 0 trains the U-Net.
-        seed: Of weights and crops.
-        model: Keyword arguments of `StemUNet1DModel` that differ from its defaults.
+        lora_rank: Rank of the LoRA adapters to train beside the frozen U-Net of `init_from`; 0 trains the U-Net.
+        prediction_type: Prediction of the net: "v_prediction", "epsilon" or "sample" on the cosine schedule, or
+            "flow_prediction" of flow matching (deblending).
+        mix_dropout: Probability that the mix of an item is replaced by its null vector.
+        condition_dropout: Probability that another condition of an item is replaced by its null vector, drawn for each
+            condition separately.
+        mix_noise: Greatest standard deviation of the noise added to the mix latents, whose own is about one; without it
+            the net recognizes each song by its mix and reproduces what it remembers.
+        noise_emphasis: Exponent by which the density of timesteps grows with their noise; 0 draws all alike. What the
+            mix says about the stem matters at high noise; with half of the noise gone the notes can be seen.
+        batch_frames: Latent frames per step, over all crops.
+        crop_frames: Least and greatest length of a crop in latent frames; one length per batch, drawn at random.
+        learning_rate: Peak learning rate of AdamW; that of Muon is twice as high.
+        validations: Number of validations, evenly spread over the training; the net with the least prediction error is
+            published.
     """
 
-    data: Path
-    output: Path
-    autoencoder: Path
-    validation: Path | None = None
-    latents: Path | None = None
-    target: str = "bass"
-    submixes: int = 3
-    production: float = 0.5
-    workers: int = 0
+    GROUPS: ClassVar[dict[str, str]] = {
+        "model": "Model",
+        "prediction_type": "Objective",
+        "batch_frames": "Optimisation",
+    }
+
+    _: KW_ONLY
     steps: int = 200_000
-    minutes: float | None = None
-    batch_frames: int = 6144
-    crop_frames: tuple[int, int] = (64, 256)
+    learning_rate: float = 3e-3
+    ema_decay: float = 0.9995
+    model: dict[str, Any] | None = None
+    init_from: Path | None = None
+    lora_rank: int = 0
     prediction_type: str = "v_prediction"
     mix_dropout: float = 0.1
     condition_dropout: float = 0.1
     mix_noise: float = 0.3
     noise_emphasis: float = 1.0
-    learning_rate: float = 3e-3
-    mixed_precision: str = "auto"
-    ema_decay: float = 0.9995
-    save_minutes: float = 10.0
-    validations: int = 10
-    init_from: Path | None = None
-    lora_rank: int = 0
-    seed: int = 0
-    model: dict[str, Any] | None = None
+    batch_frames: int = 6144
+    crop_frames: tuple[int, int] = (64, 256)
 
 
 class LatentCrops(IterableDataset[tuple[Tensor, dict[str, Tensor]]]):
-    """Endless batches of crops of stem latents `(batch, channels, frames)` and of their conditions by name.
+    """Endless batches of crops of stem latents `(batch, channels, frames)` with their conditions by name.
 
-    Each is a function of `(seed, step)` alone, so a training goes on with those that it has not seen.
+    Each batch is a function of `(seed, step)` alone, so a resumed training continues with the batches it has not seen.
 
     Args:
         tracks: Normalized latents of whole tracks.
-        batch_frames: Frames a batch, over all its crops.
-        crop_frames: Least and greatest length of a crop.
-        seed: Of lengths, tracks, sub-mixes and places.
-        first_step: Step whose batch is the first.
-        device: Where the latents are kept, and the crops come from.
+        batch_frames: Frames per batch, over all crops.
+        crop_frames: Least and greatest length of a crop in frames.
+        seed: Seed of lengths, tracks, sub-mixes and positions.
+        first_step: Step of the first batch.
+        device: Device of the latents and of the crops.
 
     Example:
         >>> import torch
@@ -157,24 +140,24 @@ def train(
     scheduler: Any = None,
     conditions: Mapping[str, TrackCondition] | None = None,
 ) -> Path:
-    """Encode, train, validate, publish.
+    """Train a denoiser, validate it, and publish the best weights.
 
     Args:
-        settings: See `UNetTraining`.
-        model: The net to train, in place of the one that the settings describe: a net of your own making, or one with
-            hooks of your own on its layers.
-        scheduler: The scheduler to train for, in place of the one of `settings.prediction_type`: any that
+        settings: Settings of the training.
+        model: Net to train in place of the one that the settings describe, for a net of another class or with hooks on
+            its layers.
+        scheduler: Scheduler to train for in place of the one of `settings.prediction_type`: any that
             `latentstem.sampling.objectives` can read.
-        conditions: What the net is conditioned on besides the mix, by name. A net that is made here takes those of
-            `(channels, frames)` as control conditions and those of `(channels,)` as global ones.
+        conditions: Functions that make further conditions besides the mix, by name. A net that is built here takes
+            those of `(channels, frames)` as control conditions and those of `(channels,)` as global conditions.
 
     Returns:
         Folder of the published pipeline, with the moving average of the U-Net that validated best; with `lora_rank`
-        that of the published adapter, for `StemUNet1DModel.load_lora_adapter`.
+        the folder of the published adapter, for `StemUNet1DModel.load_lora_adapter`.
 
     Raises:
-        ValueError: If the autoencoder carries no latent statistics, there is no trained net for an adapter, or the
-            output folder holds the state of another net.
+        ValueError: If the autoencoder has no latent statistics, there is no trained net for an adapter, or the output
+            folder holds the state of another net.
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
     """
     if settings.lora_rank and settings.init_from is None:
@@ -183,7 +166,7 @@ def train(
         )
     set_seed(settings.seed)
     autoencoder = load_codec(settings.autoencoder)
-    # Those of others count as normalized where they have no statistics; ours are published with them.
+    # A foreign codec without statistics counts as normalized; ours are published with theirs.
     if isinstance(autoencoder, AutoencoderSpectral) and autoencoder.config["latents_mean"] is None:
         raise ValueError(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
@@ -203,14 +186,13 @@ def train(
     objective = Objective(scheduler)
     optimizers = muon_and_adamw(model, EMBEDDINGS, settings.learning_rate, weight_decay=1e-2)
     run = TrainingRun.of(model, optimizers, settings)
-    # From here on every process draws its own.
-    set_seed(settings.seed, device_specific=True)
+    set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own
     tracks, latents = cache_for_training(settings, autoencoder, run.accelerator, conditions)
     validation = None
     if settings.validation is not None and run.accelerator.is_main_process:
         validation = UNetValidation(settings.validation, settings.target, autoencoder, scheduler, latents)
-    run.resume()  # its minutes begin here: the songs are encoded
-    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws its own crops
+    run.resume()  # the minutes are counted from here: the tracks are encoded
+    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
     frames, lengths = settings.batch_frames, settings.crop_frames
     batches = iter(LatentCrops(tracks, frames, lengths, seed, run.budget.step, run.accelerator.device))
 
@@ -227,13 +209,13 @@ def train(
     target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
-        stem, given = next(batches)
+        stem, values = next(batches)
         deviation = settings.mix_noise * torch.rand(len(stem), 1, 1, device=stem.device)
-        given["mix"] = given["mix"] + deviation * torch.randn_like(given["mix"])
-        loss = denoising_loss(run, objective, stem, given, settings)
+        values["mix"] = values["mix"] + deviation * torch.randn_like(values["mix"])
+        loss = denoising_loss(run, objective, stem, values, settings)
         run.update(loss)
-        run.show(bar, {"loss": loss})
-        run.checkpoint(validate, "velocity_error", publish, target)
+        run.report(bar, {"loss": loss})
+        run.checkpoint(validate, "prediction_error", publish, target)
     bar.close()
     return target
 
@@ -241,14 +223,14 @@ def train(
 def denoising_loss(
     run: TrainingRun, objective: Objective, stem: Tensor, conditions: Mapping[str, Tensor], settings: UNetTraining
 ) -> Tensor:
-    """Mean squared error of the prediction at random timesteps, each condition dropped for some items.
+    """Compute the mean squared error of the prediction at random timesteps, with each condition dropped at random.
 
     Args:
-        run: Holds the model and its precision.
-        objective: Of the training.
-        stem: Normalized latents `(batch, channels, frames)`.
-        conditions: By name, `(batch, channels, frames)` or `(batch, channels)`.
-        settings: Whose `noise_emphasis` and dropouts are used.
+        run: Run with the net and its precision.
+        objective: Objective of the training.
+        stem: Normalized latents of stems, `(batch, channels, frames)`.
+        conditions: Conditions by name, `(batch, channels, frames)` or `(batch, channels)`.
+        settings: Settings with the noise emphasis and the dropouts.
 
     Returns:
         A scalar.
@@ -268,34 +250,16 @@ def denoising_loss(
     return mse_loss(predicted.float(), objective.target(stem, noise, timesteps))
 
 
-def training_scheduler(prediction_type: str) -> Any:
-    """The scheduler whose noise levels a net with this prediction is trained on, by default.
-
-    Args:
-        prediction_type: See `UNetTraining`.
-
-    Raises:
-        ValueError: It is none of the four.
-
-    Example:
-        >>> training_scheduler("flow_prediction").config.num_train_timesteps
-        1024
-    """
-    if prediction_type == "flow_prediction":
-        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1024)
-    return CosineDDIMScheduler(prediction_type=prediction_type)  # pyright: ignore[reportArgumentType]
-
-
 def condition_channels(conditions: Mapping[str, TrackCondition], data: Path, target: str) -> dict[str, dict[str, int]]:
-    """What a net's config has to say for it to take some conditions.
+    """Find the channels of conditions, for the config of a net that takes them.
 
     Args:
-        conditions: By name.
-        data: Folder of tracks, of which the first one is tried.
+        conditions: Functions that make the conditions, by name.
+        data: Folder of tracks, the first of which is tried.
         target: Name of the stem.
 
     Returns:
-        `control_conditions` and `global_conditions` of `StemUNet1DModel`.
+        The arguments `control_conditions` and `global_conditions` of `StemUNet1DModel`.
     """
     if not conditions:
         return {}

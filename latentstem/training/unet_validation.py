@@ -1,10 +1,9 @@
-"""U-Net validation: error of the prediction with matched and swapped mixes, and a score of generated stems.
+"""U-Net validation: prediction error with matched and swapped mixes, and chord share or onset F1 of generated stems.
 
-Chord share judges generated stems, and is what counts, but a dozen songs give it an interval of a tenth; drums, which
-play no chords, are judged by the F measure of their onsets instead. The error of the prediction at fixed noise (for a
-velocity: Salimans and Ho 2022, arXiv 2202.00512) is far less noisy, since every net is given the very same inputs; at
-high noise its distance from the error with a swapped mix says how much the net takes from the mix. A net that ignores
-the mix scores alike in both.
+Chord share, or the onset F1 of drums, which have no chords, is the score that counts, but on a dozen songs its interval
+is a tenth wide. The prediction error at fixed noise (of a velocity: Salimans and Ho 2022, arXiv 2202.00512) is far less
+noisy, since every net is given equal inputs. At high noise its distance from the error with a swapped mix measures how
+much the net is conditioned on the mix; for a net that ignores the mix both errors are equal.
 """
 
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from latentstem.data.corpus import read_annotation
@@ -21,28 +21,28 @@ from latentstem.evaluation.harmony import chord_share
 from latentstem.evaluation.pitch import track_pitch
 from latentstem.evaluation.rhythm import onset_f1, onset_times
 from latentstem.evaluation.scores import written_onsets
-from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
 from latentstem.models.codec import as_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.plotting.spectrogram import write_preview
 from latentstem.sampling.objectives import Objective
 from latentstem.training.latents import LatentTrack
+from latentstem.training.pipeline import build_pipeline
 
 HIGH_NOISE = (832, 960)
-"""Timesteps of the noisiest quarter of 1024, at which the mix decides what will be played."""
+"""Timesteps of the noisiest quarter of 1024, at which the mix decides about the notes."""
 
 
 class UNetValidation:
-    """Validates a U-Net on annotated tracks, which are encoded once.
+    """Validation of a U-Net on annotated tracks, which are encoded once.
 
     Args:
         root: Folder of annotated tracks (with `song.json`).
         target: Name of the stem.
-        autoencoder: An `AutoencoderSpectral`, or what `latentstem.models.as_codec` takes.
-        scheduler: The schedule that is trained.
-        latents: Of the same tracks, in their order, each with its whole accompaniment first.
-        songs: Tracks to accompany; the velocity error is taken over all there are.
+        autoencoder: Any codec that `latentstem.models.as_codec` takes.
+        scheduler: Scheduler that the net is trained with.
+        latents: Latents of these tracks in order of name, each with the whole accompaniment as first mix.
+        songs: Number of tracks to generate stems for; the prediction error is computed over all tracks.
 
     Raises:
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
@@ -50,7 +50,7 @@ class UNetValidation:
     Example:
         >>> validation = UNetValidation(root, "bass", autoencoder, scheduler, latents)  # doctest: +SKIP
         >>> validation(unet, Path("previews/0001000"))  # doctest: +SKIP
-        {'chord_share': 0.71, 'velocity_error': 0.412, 'velocity_error_swapped': 0.538}
+        {'chord_share': 0.71, 'prediction_error': 0.412, 'prediction_error_swapped': 0.538}
     """
 
     def __init__(
@@ -69,15 +69,15 @@ class UNetValidation:
         self.root, self.tracks = root, folder.tracks[:songs]
 
     def __call__(self, unet: StemUNet1DModel, preview: Path) -> dict[str, float]:
-        """Judge a net, and leave one of its basses to listen to.
+        """Validate a net, and write one of the generated stems as a preview.
 
         Args:
-            unet: In evaluation mode.
-            preview: Path of the preview's files, without a suffix.
+            unet: Net in evaluation mode.
+            preview: Path of the files of the preview, without a suffix.
 
         Returns:
-            `chord_share`, or `onset_f1` where the target is played on drums, and, where there are tracks to swap mixes
-            among, `velocity_error` and `velocity_error_swapped`, both at `HIGH_NOISE`.
+            `chord_share`, or `onset_f1` where the target is drums, and, if there are two tracks or more,
+            `prediction_error` and `prediction_error_swapped`, both at `HIGH_NOISE`.
         """
         pipeline = build_pipeline(unet, self.autoencoder, self.scheduler)
         mixes, stems = accompany(pipeline, self.tracks, self.target)
@@ -86,63 +86,43 @@ class UNetValidation:
         songs = [read_annotation(self.root / track.name) for track in self.tracks]
         if all(self.target in song.names and song.part(self.target).is_drum for song in songs):
             onsets = [written_onsets(song.part(self.target)) for song in songs]
-            figures = {"onset_f1": float(np.mean(onset_f1s(stems, rate, onsets)))}
+            metrics = {"onset_f1": float(np.mean(onset_f1s(stems, rate, onsets)))}
         else:
-            figures = {"chord_share": float(np.mean(chord_shares(stems, rate, self.root, self.tracks)))}
+            metrics = {"chord_share": float(np.mean(chord_shares(stems, rate, self.root, self.tracks)))}
         if len(self.latents) > 1:
-            errors = velocity_errors(unet, self.scheduler, self.latents, HIGH_NOISE)
-            figures["velocity_error"] = float(errors["mix"].mean())
-            figures["velocity_error_swapped"] = float(errors["swapped"].mean())
-        return {name: round(figure, 4) for name, figure in figures.items()}
-
-
-def build_pipeline(
-    unet: StemUNet1DModel, autoencoder: Any, scheduler: Any, target: str = "bass"
-) -> StemAccompanimentPipeline:
-    """The pipeline that a trained U-Net is published in.
-
-    Args:
-        unet: The denoiser.
-        autoencoder: Whose latents it was trained on.
-        scheduler: Whose schedule it was trained with.
-        target: Name of the stem it was trained on.
-
-    Returns:
-        A pipeline with the default guidance.
-
-    Example:
-        >>> build_pipeline(unet, autoencoder, scheduler).save_pretrained("pipeline")  # doctest: +SKIP
-    """
-    return StemAccompanimentPipeline(autoencoder, unet, scheduler, RescaledClassifierFreeGuidance(), target=target)
+            errors = prediction_errors(unet, self.scheduler, self.latents, HIGH_NOISE)
+            metrics["prediction_error"] = float(errors["mix"].mean())
+            metrics["prediction_error_swapped"] = float(errors["swapped"].mean())
+        return {name: round(value, 4) for name, value in metrics.items()}
 
 
 @torch.inference_mode()
-def velocity_errors(
+def prediction_errors(
     unet: StemUNet1DModel,
     scheduler: Any,
     tracks: Sequence[LatentTrack],
     timesteps: Sequence[int],
     frames: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Mean squared error of the prediction, with the mix, without it, and with another track's mix.
+    """Compute the mean squared error of the prediction with the mix, without it, and with the mix of another track.
 
-    The noise is a function of the tracks' places and lengths alone, so that nets, conditions and lengths of pieces are
-    compared on the same draws. The mix is the first sub-mix, the whole accompaniment; the swapped one is the next
-    track's. All other conditions are those of the track.
+    The noise is a function of the order and the length of the tracks alone, so that nets, conditions and piece lengths
+    are compared on equal draws. The mix is the first sub-mix, the whole accompaniment; the swapped mix is that of the
+    next track. All other conditions are those of the track.
 
     Args:
-        unet: In evaluation mode, on any device.
-        scheduler: The schedule it was trained with.
-        tracks: Normalized latents, at least two tracks; all are cut to the length of the shortest.
-        timesteps: At which to ask.
-        frames: Cut the tracks into pieces of this length, which the net hears one by one; what is left at the end is
-            dropped. None leaves them whole.
+        unet: Net in evaluation mode, on any device.
+        scheduler: Scheduler that the net was trained with.
+        tracks: Normalized latents of at least two tracks; all are cut to the length of the shortest.
+        timesteps: Timesteps of the noise.
+        frames: Length in frames of the pieces that the tracks are cut into; the rest at the end is dropped. None leaves
+            the tracks whole.
 
     Returns:
-        "mix", "none" and "swapped", each to errors `(timesteps, tracks)`.
+        Errors `(timesteps, tracks)` under "mix", "none" and "swapped".
 
     Raises:
-        ValueError: If there is nothing to swap, or the tracks are shorter than a piece.
+        ValueError: If there are fewer than two tracks, or they are shorter than a piece.
 
     Example:
         >>> unet = StemUNet1DModel(
@@ -150,7 +130,7 @@ def velocity_errors(
         ... ).eval()
         >>> tracks = [LatentTrack("song", torch.randn(4, 40), {"mix": torch.randn(1, 4, 40)}) for _ in range(3)]
         >>> from latentstem import CosineDDIMScheduler
-        >>> errors = velocity_errors(unet, CosineDDIMScheduler(), tracks, [100, 900])
+        >>> errors = prediction_errors(unet, CosineDDIMScheduler(), tracks, [100, 900])
         >>> sorted(errors), errors["mix"].shape
         (['mix', 'none', 'swapped'], (2, 3))
     """
@@ -160,19 +140,19 @@ def velocity_errors(
         raise ValueError(
             f"got {len(tracks)} tracks, the shortest of {length} frames; expected two or more, of {frames} frames"
         )
-    kept = length // frames * frames
+    whole_pieces = length // frames * frames
 
-    def pieces(whole: Tensor) -> Tensor:
-        """From (tracks, channels, frames) to (tracks * pieces, channels, frames of a piece)."""
-        cut = whole[..., :kept].unflatten(-1, (-1, frames)).movedim(2, 1)
-        return cut.flatten(0, 1).to(unet.device)
+    def pieces(latents: Tensor) -> Tensor:
+        return rearrange(
+            latents[..., :whole_pieces], "tracks c (pieces frames) -> (tracks pieces) c frames", frames=frames
+        ).to(unet.device)
 
     stem = pieces(torch.stack([track.stem[:, :length] for track in tracks]))
-    given = {name: torch.stack([track.frames[name][0, :, :length] for track in tracks]) for name in tracks[0].frames}
-    mixes, others = given.pop("mix"), {name: pieces(value) for name, value in given.items()}
+    values = {name: torch.stack([track.frames[name][0, :, :length] for track in tracks]) for name in tracks[0].frames}
+    mixes, others = values.pop("mix"), {name: pieces(value) for name, value in values.items()}
     for name in tracks[0].vectors:
         vectors = torch.stack([track.vectors[name] for track in tracks])
-        others[name] = vectors.repeat_interleave(kept // frames, dim=0).to(unet.device)
+        others[name] = vectors.repeat_interleave(length // frames, dim=0).to(unet.device)
     conditions = {
         "mix": others | {"mix": pieces(mixes)},
         "none": others,
@@ -199,14 +179,14 @@ def accompany(
     seconds: float = 12.0,
     num_inference_steps: int = 32,
 ) -> tuple[Tensor, Tensor]:
-    """Generate a stem for the beginning of each track, the noise of which is its place's.
+    """Generate a stem for the beginning of each track, with the index of the track as the seed of its noise.
 
     Args:
-        pipeline: To generate with.
-        tracks: To accompany.
-        target: Name of the stem, which is left out of the mix.
-        seconds: Length of the beginning.
-        num_inference_steps: Steps of the sampler.
+        pipeline: Pipeline to generate with.
+        tracks: Tracks to accompany.
+        target: Name of the stem to generate, which is left out of the mix.
+        seconds: Length of the beginning in seconds.
+        num_inference_steps: Number of steps of the sampler.
 
     Returns:
         Mixes and stems, `(tracks, channels, samples)` each, on the CPU.
@@ -228,16 +208,17 @@ def accompany(
 
 
 def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence[StemTrack]) -> list[float]:
-    """Chord share of stems for annotated tracks; see `latentstem.evaluation.chord_share`.
+    """Compute the chord share of stems for annotated tracks; see `latentstem.evaluation.chord_share`.
 
     Args:
-        stems: `(tracks, channels, samples)`, from the tracks' beginnings; pitch is tracked in the mean of the channels.
-        sampling_rate: In Hz.
-        root: Folder of the tracks, each with its `song.json`.
-        tracks: Whose chords they are held against.
+        stems: Stems from the beginnings of the tracks, `(tracks, channels, samples)`; pitch is tracked in the mean of
+            the channels.
+        sampling_rate: Sampling rate in Hz.
+        root: Folder of the tracks, each with a `song.json`.
+        tracks: Tracks with whose chords the stems are compared.
 
     Returns:
-        One share a track.
+        One chord share per track.
 
     Raises:
         FileNotFoundError: If a track is not annotated.
@@ -253,15 +234,15 @@ def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence
 
 
 def onset_f1s(stems: Tensor, sampling_rate: int, onsets: Sequence[np.ndarray]) -> list[float]:
-    """F measure of the onsets of stems; see `latentstem.evaluation.onset_f1`.
+    """Compute the F measure of the onsets of stems; see `latentstem.evaluation.onset_f1`.
 
     Args:
-        stems: `(tracks, channels, samples)`; the first channel is analysed.
-        sampling_rate: In Hz.
-        onsets: Written ones of each track in seconds; what lies beyond the stems is left out.
+        stems: Stems from the beginnings of the tracks, `(tracks, channels, samples)`; the first channel is analysed.
+        sampling_rate: Sampling rate in Hz.
+        onsets: Written onsets of each track in seconds; those beyond the end of the stems are left out.
 
     Returns:
-        One figure a track.
+        One F measure per track.
 
     Example:
         >>> time = torch.arange(22050) / 44100

@@ -1,1 +1,1 @@
-"""The page to play with, `latentstem ui`: served by this machine, for this machine, with nothing from elsewhere."""
+"""Web page of `latentstem ui`, served by this machine for this machine, without requests to others."""

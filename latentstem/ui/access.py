@@ -1,7 +1,7 @@
-"""What a request may ask of the page: the addresses that the page uses, and the visitor's own files.
+"""Access control of the page (ASGI middleware): the addresses that the page uses, and the visitor's own files.
 
 Gradio serves more addresses than this page needs, and reads whatever file a call names unless it has launched the page
-itself. This stands before it, as ASGI middleware, and lets through what is listed here.
+itself. The middleware passes on only the requests listed here.
 """
 
 import json
@@ -34,11 +34,11 @@ _LONGEST_CALL = 1 << 20  # bytes; the page's own take less than 2000
 
 
 class Refused(Exception):
-    """Raised where a request is not to reach the page.
+    """Raised for a request that must not reach the page.
 
     Args:
-        status: Of the answer.
-        reason: What the answer says.
+        status: HTTP status of the answer.
+        reason: Text of the answer.
 
     Example:
         >>> Refused(404, "there is no such page").status
@@ -51,13 +51,13 @@ class Refused(Exception):
 
 
 class AccessControl:
-    """Answers by itself what is not to reach the page, as `Refused` says, and passes on everything else.
+    """Refuse requests that must not reach the page, and pass on the others.
 
-    Visitors are told apart by a cookie, which comes with the page; who has none gets the page and nothing more.
+    Visitors are told apart by a cookie, which comes with the page; without it a visitor gets the page and nothing more.
 
     Args:
-        app: The page.
-        files: Whose the files are.
+        app: ASGI app of the page.
+        files: Owners of the files.
 
     Example:
         >>> AccessControl(app, VisitorFiles(folder))  # doctest: +SKIP
@@ -123,8 +123,8 @@ class AccessControl:
             raise Refused(403, f"{name}: is no file of yours; upload it on the page")
 
     async def _upload(self, request: Request, send: Send, home: Path) -> None:
-        """Let Gradio take the files, and note whose they are before the answer names them."""
-        del MutableHeaders(scope=request.scope)["accept-encoding"]  # the answer is to be read here
+        """Let Gradio store the files, and record their owner before the answer names them."""
+        del MutableHeaders(scope=request.scope)["accept-encoding"]  # the answer is read here
         answer: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -137,7 +137,7 @@ class AccessControl:
             await send(message)
 
     async def _join(self, request: Request, send: Send, home: Path) -> None:
-        """Pass on a call whose session and files are the visitor's, written anew: what was read is what is run."""
+        """Pass on a call whose session and files are the visitor's, serialized anew: Gradio gets what was checked."""
         call = await _read_json(request)
         if not isinstance(call, dict):
             raise Refused(400, "a call is a JSON object; use the page")
@@ -186,7 +186,7 @@ async def _read_json(request: Request) -> Any:
 
 
 def _file_arguments(call: Any) -> list[dict[str, Any]]:
-    """Everything in a call that Gradio, or one of its components, may take for a file, however deep it lies."""
+    """Return everything in a call, at any depth, that Gradio or one of its components may take for a file."""
     found, waiting = [], [call]
     while waiting:
         value = waiting.pop()
@@ -200,7 +200,7 @@ def _file_arguments(call: Any) -> list[dict[str, Any]]:
 
 
 def _check_url(file: dict[str, Any], host: str | None) -> None:
-    """Refuse an address from which the server would have to fetch: all but the one where the file is served here."""
+    """Refuse an address that the server would have to fetch: every address but the file's own on this server."""
     url = file.get("url")
     if url is None:
         return

@@ -1,4 +1,4 @@
-"""Work that takes long, seen from outside while it runs, and ended by whoever no longer looks."""
+"""Run a function in a thread, stream its results, and cancel it when the consumer stops."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ _END = object()
 
 
 class Stopped(Exception):
-    """Raised by `emit` inside work that is to end."""
+    """Raised by `emit` in work that was cancelled."""
 
 
 def in_background(
@@ -26,10 +26,10 @@ def in_background(
 
     Args:
         work: Called with `emit`, which takes one item.
-        stop: Set by whoever wants the work to end; None where only the end of the iterator ends it.
+        stop: Event that cancels the work when it is set; None leaves that to closing the iterator.
 
     Yields:
-        The items in their order; then whatever `work` raised is raised.
+        The items in their order; afterwards an exception of `work` is raised.
 
     Example:
         >>> from latentstem.ui.background import in_background

@@ -1,4 +1,4 @@
-"""What the page does when Generate is pressed: the calls of `latentstem accompany`, one after the other, watched."""
+"""Generate stems for the page, one request after another, with progress events."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,27 +12,27 @@ from torch import Tensor
 from latentstem.audio.io import AudioContentError, AudioReader, read_audio
 from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter
 from latentstem.audio.resampling import resample
-from latentstem.pipelines.candidates import draw_candidates
-from latentstem.pipelines.file_to_file import MixFile
+from latentstem.pipelines.input_files import encode_mix_file
 from latentstem.pipelines.quality import Quality
+from latentstem.pipelines.reranking import draw_candidates
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.background import in_background
-from latentstem.ui.live_preview import Sketch
+from latentstem.ui.live_preview import LivePreview
 from latentstem.ui.results import Result, write_result
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What was asked for.
+    """Settings of one press of Generate.
 
     Attributes:
-        mix: The file to accompany.
-        style: A recording whose sound the stems take on.
-        quality: How much time to take.
-        count: How many stems.
-        seed: Of the first stem; the others count up.
-        style_strength: How far the sound moves to the style's, from 0 to 1.
-        guidance_scale: How strongly the mix is followed; None: as the weights say.
+        mix: File of the mix to accompany.
+        style: Recording whose sound the stems take on; None leaves the sound to the net.
+        quality: Trade-off of time and quality.
+        count: Number of stems.
+        seed: Seed of the first stem; further stems count up from it.
+        style_strength: How far the sound moves to that of the style, from 0 to 1.
+        guidance_scale: How strongly the stem follows the mix; None takes that of the weights.
 
     Example:
         >>> GenerationRequest(Path("mix.wav"), count=3, seed=5).seeds
@@ -49,33 +49,33 @@ class GenerationRequest:
 
     @property
     def seeds(self) -> range:
-        """The seed of each stem."""
+        """Seed of each stem."""
         return range(self.seed, self.seed + self.count)
 
 
 @dataclass(frozen=True)
 class Queued:
-    """Another request is being worked on.
+    """The request waits for another one to end.
 
     Example:
         >>> Queued()
-        Waiting()
+        Queued()
     """
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How far it is.
+    """Progress of a request.
 
     Attributes:
-        take: Which stem, from 0.
-        takes: Of how many.
-        step: Steps done for this one; 0 while the mix is heard.
-        steps: Of how many.
-        sketch: A picture of what the stem is becoming; None where there is no new one.
+        take: Index of the stem, from 0.
+        takes: Number of stems.
+        step: Number of steps done for this stem; 0 while the mix is encoded.
+        steps: Number of steps for each stem.
+        preview: Spectrogram of the stem so far, a PNG; None without a new one.
 
     Example:
-        >>> Sampling(take=1, takes=2, step=4, steps=8).share
+        >>> Sampling(take=1, takes=2, step=4, steps=8).fraction
         0.75
     """
 
@@ -83,23 +83,23 @@ class Sampling:
     takes: int
     step: int
     steps: int
-    sketch: bytes | None = None
+    preview: bytes | None = None
 
     @property
-    def share(self) -> float:
-        """Of the whole work, how much is done, from 0 to 1."""
+    def fraction(self) -> float:
+        """Fraction of the request that is done, from 0 to 1."""
         return (self.take + self.step / self.steps) / self.takes
 
 
 Event = Queued | Sampling | Result
-"""What is told of the work at a time."""
+"""Progress or result of a request."""
 
 
 class Generator:
     """A pipeline that works on one request at a time.
 
     Args:
-        pipe: Loaded, on its device.
+        pipe: Pipeline, on its device.
         max_duration: Longest file that is read, in seconds.
 
     Example:
@@ -125,18 +125,18 @@ class Generator:
     def generate(
         self, request: GenerationRequest, folder: Path, stop: threading.Event | None = None
     ) -> Iterator[Event]:
-        """Make the stems, and tell how far it is.
+        """Generate the stems of a request.
 
         Args:
-            request: What to make.
-            folder: Where the files go; there must be one.
-            stop: Set by whoever wants it to end, after the step that it is at; so does closing the iterator.
+            request: Settings of the stems.
+            folder: Existing folder for the files.
+            stop: Event that ends the work after the current step; so does closing the iterator.
 
         Yields:
-            Progress, and each take as it is finished.
+            Progress, and each take when it is finished.
 
         Raises:
-            ValueError: Something that the caller can mend, an `AudioError` where it is a file; one line.
+            ValueError: The caller can mend the request or its files; the message is one line.
         """
         return in_background(partial(self._work, request, folder), stop)
 
@@ -149,9 +149,9 @@ class Generator:
             for path in filter(None, (request.mix, request.style)):
                 check_sounding(path, self.max_duration)
             style = None if request.style is None else self._read_style(request.style)
-            mix = MixFile.encode(self.pipe, request.mix, self.max_duration)
+            mix = encode_mix_file(self.pipe, request.mix, self.max_duration)
             for take, seed in enumerate(request.seeds):
-                (made,) = draw_candidates(
+                (candidate,) = draw_candidates(
                     self.pipe,
                     [seed],
                     mix.latents,
@@ -159,10 +159,12 @@ class Generator:
                     style_strength=request.style_strength,
                     num_inference_steps=steps,
                     guidance_scale=request.guidance_scale,
-                    callback_on_step_end=_watch(Sampling(take, request.count, 0, steps), Sketch(self.pipe, mix), emit),
+                    callback_on_step_end=_report_steps(
+                        Sampling(take, request.count, 0, steps), LivePreview(self.pipe, mix), emit
+                    ),
                     callback_on_step_end_tensor_inputs=["denoised"],
                 )
-                emit(write_result(self.pipe, mix, made.latents, seed, folder))
+                emit(write_result(self.pipe, mix, candidate.latents, seed, folder))
         finally:
             self._lock.release()
 
@@ -171,25 +173,27 @@ class Generator:
         return resample(audio, rate, self.pipe.sampling_rate)[None]
 
 
-def _watch(begin: Sampling, sketch: Sketch, emit: Callable[[Event], None]) -> Callable[..., dict[str, Tensor]]:
-    """What the pipeline calls after each step; it changes nothing."""
+def _report_steps(
+    begin: Sampling, preview: LivePreview, emit: Callable[[Event], None]
+) -> Callable[..., dict[str, Tensor]]:
+    """Return a callback for the pipeline that emits progress after each step and changes nothing."""
 
     def on_step(_: Any, step: int, __: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        emit(replace(begin, step=step + 1, sketch=sketch(tensors["denoised"])))
+        emit(replace(begin, step=step + 1, preview=preview(tensors["denoised"])))
         return {}
 
     return on_step
 
 
 def check_sounding(path: Path, max_duration: float) -> None:
-    """Refuse a file that cannot be read, and one in which nothing sounds.
+    """Refuse a file that cannot be read, and a silent one.
 
     Args:
-        path: The file.
+        path: File to check.
         max_duration: Longest file that is read, in seconds.
 
     Raises:
-        latentstem.AudioError: It cannot be used, see `AudioReader`; or it is silence.
+        latentstem.AudioError: The file cannot be used, see `AudioReader`, or it is silent.
     """
     level = ActiveLevelMeter()
     for block in AudioReader(path, max_duration):

@@ -1,52 +1,52 @@
-"""Pictures of a stem while it is sampled: from noise to notes."""
+"""Spectrograms of a stem while it is sampled."""
 
 import time
 
 from torch import Tensor
 
-from latentstem.pipelines.file_to_file import MixFile
+from latentstem.pipelines.input_files import EncodedMix
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.pictures import spectrogram_png
 
 _SECONDS = 6.0
-_SHARE = 0.2
+_TIME_FRACTION = 0.2
 
 
-class Sketch:
-    """Spectrograms of the clean sample's beginning, as often as they cost little beside the sampling.
+class LivePreview:
+    """Draw spectrograms of the clean sample's beginning, as often as that costs little beside the sampling.
 
-    Decoding costs more than a step of the net. So only the first 6 s are decoded, and pictures after the first wait
+    Decoding costs more than a step of the net. So only the first 6 s are decoded, and spectrograms after the first wait
     until all of them together take at most a fifth of the time, whatever the device and the length.
 
     Args:
-        pipe: Whose autoencoder plays it.
-        mix: What the stem is for.
+        pipe: Pipeline whose autoencoder decodes the sample.
+        mix: Mix that the stem accompanies.
 
     Example:
-        >>> sketch = Sketch(pipe, mix)  # doctest: +SKIP
-        >>> picture = sketch(denoised)  # doctest: +SKIP
+        >>> preview = LivePreview(pipe, mix)  # doctest: +SKIP
+        >>> picture = preview(denoised)  # doctest: +SKIP
     """
 
-    def __init__(self, pipe: StemAccompanimentPipeline, mix: MixFile):
+    def __init__(self, pipe: StemAccompanimentPipeline, mix: EncodedMix):
         self.pipe, self.mix = pipe, mix
         self._began = time.perf_counter()
-        self._spent = self._dearest = 0.0
+        self._spent = self._longest = 0.0
 
     def __call__(self, denoised: Tensor) -> bytes | None:
-        """Draw a picture, or leave it where it would cost too much by now.
+        """Draw a spectrogram, unless it would cost too much by now.
 
         Args:
-            denoised: Predicted clean latents, `(1, latent_channels, frames)`.
+            denoised: Predicted clean latents `(1, latent_channels, frames)`.
 
         Returns:
-            A PNG or None.
+            A PNG, or None.
         """
         began = time.perf_counter()
-        if self._spent and self._spent + self._dearest > _SHARE * (began - self._began):
+        if self._spent and self._spent + self._longest > _TIME_FRACTION * (began - self._began):
             return None
         frames = min(denoised.shape[-1], self.pipe.count_frames(round(_SECONDS * self.pipe.sampling_rate)))
         audio = self.pipe.decode_latents(denoised[..., :frames], frames * self.pipe.hop_length, self.mix.gain)
         picture = spectrogram_png(audio[0].cpu(), self.pipe.sampling_rate)
         cost = time.perf_counter() - began
-        self._spent, self._dearest = self._spent + cost, max(self._dearest, cost)
+        self._spent, self._longest = self._spent + cost, max(self._longest, cost)
         return picture

@@ -1,4 +1,4 @@
-"""The page itself: what is asked, what is shown, and what a press of a button does."""
+"""Layout and event handlers of the Gradio page."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,11 +25,11 @@ _GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
 
 
 def build_page(generator: Generator, sessions: Sessions) -> gr.Blocks:
-    """Lay the page out.
+    """Build the page.
 
     Args:
-        generator: What makes the stems.
-        sessions: Who is there, and what runs for them.
+        generator: Generator of the stems.
+        sessions: Runs and files of the visitors.
 
     Returns:
         The page, to be mounted or launched with `THEME` and `CSS`.
@@ -58,14 +58,14 @@ def build_page(generator: Generator, sessions: Sessions) -> gr.Blocks:
                 status = gr.HTML(message_html(_WELCOME), elem_id="status")
                 player = gr.HTML("", elem_id="player", css_template=STYLE, js_on_load=SCRIPT, apply_default_css=False)
 
-        def busy(yes: bool) -> dict[Any, Any]:
-            return {generate: gr.update(interactive=not yes), cancel: gr.update(interactive=yes)}
+        def set_running(running: bool) -> dict[Any, Any]:
+            return {generate: gr.update(interactive=not running), cancel: gr.update(interactive=running)}
 
-        def make(
+        def run_request(
             mix_file: str | None,
             style_file: str | None,
             quality_name: str,
-            number: int,
+            take_count: int,
             first_seed: int,
             style_strength: float,
             scale: float,
@@ -77,12 +77,12 @@ def build_page(generator: Generator, sessions: Sessions) -> gr.Blocks:
             style_path = None if style_file is None else Path(style_file)
             quality = Quality(quality_name)
             generation_request = GenerationRequest(
-                Path(mix_file), style_path, quality, number, first_seed, style_strength, scale
+                Path(mix_file), style_path, quality, take_count, first_seed, style_strength, scale
             )
-            yield {status: message_html("Listening to the mix"), player: "", **busy(True)}
-            with closing(sessions.run(generator, generation_request, _visitor(request))) as shown:
-                for said, takes in shown:
-                    yield {status: said} if takes is None else {status: said, player: player_html(takes)}
+            yield {status: message_html("Encoding the mix"), player: "", **set_running(True)}
+            with closing(sessions.run(generator, generation_request, _visitor(request))) as updates:
+                for html, takes in updates:
+                    yield {status: html} if takes is None else {status: html, player: player_html(takes)}
 
         def stop(request: gr.Request) -> dict[Any, Any]:
             sessions.stop(_visitor(request))
@@ -93,9 +93,10 @@ def build_page(generator: Generator, sessions: Sessions) -> gr.Blocks:
 
         # Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
         quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-        asked = [mix, style, quality, count, seed, strength, guidance]
-        run = generate.click(make, asked, [status, player, generate, cancel], **quietly)
-        run.then(lambda: busy(False), None, [generate, cancel], **quietly)  # a click before it is over would be lost
+        inputs = [mix, style, quality, count, seed, strength, guidance]
+        run = generate.click(run_request, inputs, [status, player, generate, cancel], **quietly)
+        # Generate stays off until the run is over: an earlier click would be lost.
+        run.then(lambda: set_running(False), None, [generate, cancel], **quietly)
         cancel.click(stop, None, [cancel], **quietly)
         page.unload(leave)
     return page

@@ -1,4 +1,4 @@
-"""What a sound looks like on the page: a spectrogram without axes, and the outline of its waveform."""
+"""Spectrograms without axes and outlines of waveforms for the page."""
 
 import io
 
@@ -10,7 +10,7 @@ from latentstem.audio.temporary import TemporaryAudio
 from latentstem.plotting.spectrogram import log_frequency_spectrogram
 
 _RANGE_DB = 60.0
-_QUIETEST_PEAK_DB = -80.0  # below it everything is drawn dark: rounding is not to look like music
+_QUIETEST_PEAK_DB = -80.0  # below it everything is dark, or rounding errors would look like music
 _COLUMNS = 600
 
 
@@ -18,8 +18,8 @@ def spectrogram_png(audio: Tensor | TemporaryAudio, sampling_rate: int) -> bytes
     """Draw the spectrogram of a sound, its whole length over the whole width, from C1 at the bottom to C9.
 
     Args:
-        audio: `(channels, samples)`, in memory or in a `TemporaryAudio`.
-        sampling_rate: In Hz.
+        audio: Audio `(channels, samples)`, in memory or in a `TemporaryAudio`.
+        sampling_rate: Sampling rate in Hz.
 
     Returns:
         A PNG, 288 pixels high and at most 1200 wide.
@@ -37,23 +37,23 @@ def spectrogram_png(audio: Tensor | TemporaryAudio, sampling_rate: int) -> bytes
 
 
 def waveform_outline(audio: TemporaryAudio) -> np.ndarray:
-    """Least and greatest sample of each of at most 600 equal stretches of a sound, over all channels.
+    """Return the least and the greatest sample, over all channels, of at most 600 equal segments of a sound.
 
     Args:
-        audio: The sound, at least one sample long.
+        audio: Sound of at least one sample.
 
     Returns:
-        `(2, stretches)`.
+        Minima and maxima `(2, segments)`.
 
     Example:
         >>> import torch
-        >>> with TemporaryAudio(".", channels=1) as spool:
-        ...     spool.append(torch.tensor([[0.5, -0.25]]).repeat(1, 600))
-        ...     outline = waveform_outline(spool)
+        >>> with TemporaryAudio(".", channels=1) as audio:
+        ...     audio.append(torch.tensor([[0.5, -0.25]]).repeat(1, 600))
+        ...     outline = waveform_outline(audio)
         >>> outline.shape, outline[:, 0].tolist()
         ((2, 600), [-0.25, 0.5])
     """
-    stretch = -(-audio.samples // _COLUMNS)
-    starts = range(0, audio.samples, stretch)
-    pieces = (audio.read(start, min(stretch, audio.samples - start)) for start in starts)
-    return np.array([(piece.min().item(), piece.max().item()) for piece in pieces]).T
+    length = -(-audio.samples // _COLUMNS)
+    starts = range(0, audio.samples, length)
+    segments = (audio.read(start, min(length, audio.samples - start)) for start in starts)
+    return np.array([(segment.min().item(), segment.max().item()) for segment in segments]).T

@@ -1,6 +1,6 @@
-"""The finished takes as HTML: one transport for all of them, so that a switch from one to another keeps the place.
+"""HTML player of the finished takes, with one transport for all, so that switching takes keeps the position.
 
-`player.js` makes it play and `player.css` makes it fit the page; both only ever see what is written here.
+`player.js` adds the behaviour and `player.css` the looks.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ _VIEWS = {"both": "Mix + stem", "stem": "Stem", "mix": "Mix"}
 
 
 def player_html(takes: Sequence[Result]) -> str:
-    """The player of some takes of one mix; nothing where there are none.
+    """Return the player of the takes of one mix.
 
     Args:
-        takes: In the order in which they are shown.
+        takes: Takes in the order of their cards.
 
     Returns:
-        HTML.
+        HTML; empty without takes.
 
     Example:
         >>> sound = Sound(Path("/tmp/a b.wav"), Path("/tmp/a b.png"), np.zeros((2, 600)))
@@ -39,21 +39,21 @@ def player_html(takes: Sequence[Result]) -> str:
         return ""
     best = _best(takes)
     views = "".join(f'<button type="button" data-view="{view}">{label}</button>' for view, label in _VIEWS.items())
-    cards = "".join(_card(number, take, number == best) for number, take in enumerate(takes))
+    cards = "".join(_card(index, take, index == best) for index, take in enumerate(takes))
     return f"""
 <section class="takes" aria-label="Takes">
   <div class="transport">
     <button type="button" class="play" aria-label="Play">▶</button>
     <span class="clock">{_clock(0)} / {_clock(takes[0].seconds)}</span>
-    <span class="views" role="group" aria-label="What is played">{views}</span>
+    <span class="views" role="group" aria-label="Track">{views}</span>
   </div>
   {_audio("mix", takes[0].mix)}
   {cards}
 </section>"""
 
 
-def _card(number: int, take: Result, best: bool) -> str:
-    fit = "" if take.score is None else f'<span title="Logit of the judge">fit {take.score:.2f}</span>'
+def _card(index: int, take: Result, best: bool) -> str:
+    fit = "" if take.score is None else f'<span title="Score of the reranker">fit {take.score:.2f}</span>'
     badge = '<span class="badge">fits best</span>' if best else ""
     pictures = "".join(
         f'<img data-view="{view}" src="{_url(sound.picture)}" alt="Spectrogram, {_VIEWS[view].lower()}">'
@@ -62,13 +62,13 @@ def _card(number: int, take: Result, best: bool) -> str:
     waveforms = "".join(f'<path data-view="{view}" d="{_outline(sound.outline)}"/>' for view, sound in _sounds(take))
     audios = "".join(_audio(view, sound) for view, sound in _sounds(take) if view != "mix")
     return f"""
-<article class="take" data-take="{number}" aria-label="Take {number + 1}">
+<article class="take" data-take="{index}" aria-label="Take {index + 1}">
   <header>
-    <button type="button" class="pick">{number + 1}</button>
+    <button type="button" class="pick">{index + 1}</button>
     <span>seed {take.seed}</span>{fit}{badge}
     <span class="downloads">{_download(take.stem, "stem")}{_download(take.both, "with mix")}</span>
   </header>
-  <div class="picture" tabindex="0" role="slider" aria-label="Place in take {number + 1}" aria-valuemin="0"
+  <div class="picture" tabindex="0" role="slider" aria-label="Position in take {index + 1}" aria-valuemin="0"
     aria-valuemax="{take.seconds:.1f}" aria-valuenow="0">
     <svg viewBox="0 -1 {take.stem.outline.shape[1]} 2" preserveAspectRatio="none" aria-hidden="true">{waveforms}</svg>
     {pictures}<i class="playhead"></i>
@@ -78,7 +78,7 @@ def _card(number: int, take: Result, best: bool) -> str:
 
 
 def _best(takes: Sequence[Result]) -> int | None:
-    """The take that the judge likes best; none where there is nothing to choose from."""
+    """Return the index of the take with the highest score; None without several scores."""
     scores = [take.score for take in takes if take.score is not None]
     return scores.index(max(scores)) if len(scores) > 1 and len(scores) == len(takes) else None
 

@@ -1,4 +1,4 @@
-"""A finished stem as the page shows it: files to hear, pictures to see, and how well it fits."""
+"""A finished stem with the files, pictures and score that the page shows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from latentstem.audio.temporary import TemporaryAudio
-from latentstem.pipelines.file_to_file import MixFile, write_temporary_audio
+from latentstem.pipelines.input_files import EncodedMix
+from latentstem.pipelines.output_files import add_to_mix, decode_stem, file_tags, write_temporary_audio
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.pictures import spectrogram_png, waveform_outline
 
 
 @dataclass(frozen=True)
 class Sound:
-    """One thing to hear and see.
+    """One track of a result.
 
     Attributes:
-        file: A WAV at the mix's rate, as long as the mix.
-        picture: Its spectrogram, a PNG.
-        outline: Its waveform, see `waveform_outline`.
+        file: WAV file at the mix's rate, as long as the mix.
+        picture: PNG file of the spectrogram.
+        outline: Outline of the waveform, see `waveform_outline`.
 
     Example:
         >>> Sound(Path("bass.wav"), Path("bass.png"), np.zeros((2, 600))).file.name
@@ -36,12 +36,12 @@ class Result:
     """One finished stem.
 
     Attributes:
-        seed: It came from.
-        seconds: Its length.
-        score: How well it fits, to be compared with other takes of this mix; None where the weights have no judge.
-        mix: What it accompanies.
-        stem: The stem alone.
-        both: The mix with the stem in it.
+        seed: Seed of the stem's noise.
+        seconds: Length in seconds.
+        score: How well the stem fits, comparable with other takes of this mix; None for weights without a reranker.
+        mix: Mix that the stem accompanies.
+        stem: Stem alone.
+        both: Mix with the stem in it.
 
     Example:
         >>> sound = Sound(Path("bass.wav"), Path("bass.png"), np.zeros((2, 600)))
@@ -57,15 +57,15 @@ class Result:
     both: Sound
 
 
-def write_result(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor, seed: int, folder: Path) -> Result:
-    """Decode a stem and write what is to be heard and seen of it.
+def write_result(pipe: StemAccompanimentPipeline, mix: EncodedMix, latents: Tensor, seed: int, folder: Path) -> Result:
+    """Decode a stem, and write its audio and pictures.
 
     Args:
-        pipe: Whose autoencoder plays it, and whose judge says how well it fits.
-        mix: What it accompanies.
-        latents: Normalized, `(1, latent_channels, frames)`.
-        seed: It came from; stands in the files' names.
-        folder: Where the files go. The mix is written there with the first take, and used by the others.
+        pipe: Pipeline whose autoencoder decodes the stem, and whose reranker scores it.
+        mix: Mix that the stem accompanies.
+        latents: Normalized latents `(1, latent_channels, frames)`.
+        seed: Seed of the stem's noise, part of the files' names.
+        folder: Folder of the files. The first take writes the mix there for the others.
 
     Returns:
         The take.
@@ -73,22 +73,23 @@ def write_result(pipe: StemAccompanimentPipeline, mix: MixFile, latents: Tensor,
     Raises:
         latentstem.audio.AudioFileError: A file cannot be written.
     """
-    name = mix.reader.path.stem
-    made = f"{name}-{pipe.config['target']}-{seed}"
-    stem, both = folder / f"{made}.wav", folder / f"{made}-with-mix.wav"
-    # What a browser makes of an mp3 may begin some milliseconds off: the mix is played as it was heard here.
-    files = {"mix": folder / f"{name}-mix.wav", "stem": stem, "both": both}
+    mix_name, rate = mix.reader.path.stem, mix.reader.sampling_rate
+    stem_name = f"{mix_name}-{pipe.config['target']}-{seed}"
+    # A browser may begin an mp3 some milliseconds off, so the mix is written as it was encoded here.
+    files = {
+        "mix": folder / f"{mix_name}-mix.wav",
+        "stem": folder / f"{stem_name}.wav",
+        "both": folder / f"{stem_name}-with-mix.wav",
+    }
+    tags = {"mix": None, "stem": file_tags(mix), "both": file_tags(mix)}
     sounds: dict[str, Sound] = {}
-
-    def draw(spools: dict[str, TemporaryAudio], rate: int) -> None:
-        for what, spool in spools.items():
-            if not files[what].exists():
-                write_temporary_audio(spool, files[what], rate)
-            picture = files[what].with_suffix(".png")
+    with decode_stem(pipe, mix, latents, folder) as stem, add_to_mix(mix, stem, folder) as tracks:
+        for name, audio in tracks.items():
+            if name != "mix" or not files[name].exists():
+                write_temporary_audio(audio, files[name], rate, tags=tags[name])
+            picture = files[name].with_suffix(".png")
             if not picture.exists():
-                picture.write_bytes(spectrogram_png(spool, rate))
-            sounds[what] = Sound(files[what], picture, waveform_outline(spool))
-
-    mix.write_stem(pipe, latents, stem, both, draw)
-    score = None if pipe.judge is None else pipe.score(mix.latents, latents).item()
-    return Result(seed, mix.samples / mix.reader.sampling_rate, score, **sounds)
+                picture.write_bytes(spectrogram_png(audio, rate))
+            sounds[name] = Sound(files[name], picture, waveform_outline(audio))
+    score = None if pipe.reranker is None else pipe.score(mix.latents, latents).item()
+    return Result(seed, mix.samples / rate, score, **sounds)

@@ -1,4 +1,4 @@
-"""The page's server: it listens on this machine alone, loads and serves nothing from elsewhere, and tidies up."""
+"""Server of the page: by default for this machine alone, without requests to others, and with temporary files only."""
 
 import ipaddress
 import logging
@@ -20,7 +20,7 @@ from latentstem.ui.access import AccessControl, App, Message, Receive, Send
 from latentstem.ui.generator import Generator
 from latentstem.ui.sessions import Sessions
 
-# What a browser may load: what comes from this server. Gradio compiles its templates, hence 'unsafe-eval'.
+# A browser may load only what comes from this server. Gradio compiles its templates, hence 'unsafe-eval'.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; connect-src 'self' data: blob:; "
@@ -31,7 +31,7 @@ _HEADERS = 1 << 20
 
 
 class _Policy:
-    """Adds the policy to every answer."""
+    """Add the content security policy to every answer."""
 
     def __init__(self, app: App):
         self.app = app
@@ -46,25 +46,25 @@ class _Policy:
 
 
 class _Server(uvicorn.Server):
-    """Ends soon after the signal, though every open page holds a connection for as long as it is open."""
+    """End soon after the signal, although every open page holds a connection."""
 
     def __init__(self, app: FastAPI, sessions: Sessions):
         super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         self.sessions = sessions
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is cut off on purpose
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # connections are cut off on purpose now
         self.sessions.end_all()
         super().handle_exit(sig, frame)
 
 
 def create_app(generator: Generator, sessions: Sessions, host: str) -> FastAPI:
-    """The page and its files as an ASGI app.
+    """Build the ASGI app of the page and its files.
 
     Args:
-        generator: What makes the stems.
-        sessions: Who is there; of their folder, and of no other, files are served, to each visitor their own.
-        host: The address that it will listen on.
+        generator: Generator of the stems.
+        sessions: Runs of the visitors; only files in their folder are served, to each visitor their own.
+        host: Address that the server listens on.
 
     Returns:
         The app.
@@ -73,13 +73,13 @@ def create_app(generator: Generator, sessions: Sessions, host: str) -> FastAPI:
         >>> app = create_app(generator, Sessions(Path("/tmp/stems")), "127.0.0.1")  # doctest: +SKIP
     """
     os.environ.update(_environment(sessions.folder))
-    import gradio  # it looks at these, and makes folders, as it is imported
+    import gradio  # reads the environment, and creates folders, when it is imported
 
     from latentstem.ui.page import CSS, THEME, build_page
 
     app = FastAPI(openapi_url=None)
     page = build_page(generator, sessions)
-    page.has_launched = True  # where a file argument lies, Gradio checks only on a page that was launched, not mounted
+    page.has_launched = True  # Gradio checks the paths of file arguments only on a page that was launched, not mounted
     gradio.mount_gradio_app(
         app,
         page,
@@ -95,23 +95,23 @@ def create_app(generator: Generator, sessions: Sessions, host: str) -> FastAPI:
     )
     app.add_middleware(AccessControl, files=sessions.files)
     app.add_middleware(_Policy)
-    if is_loopback(host) and ":" not in host:  # a foreign name that leads here is another site's trick
+    if is_loopback(host) and ":" not in host:  # a foreign name that resolves to this machine is DNS rebinding
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host])
     return app
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the address of the page, before anything is loaded for it.
+    """Open the address of the page, before weights are loaded for it.
 
     Args:
         host: Address to listen on.
-        port: Likewise; 0 takes a free one.
+        port: Port to listen on; 0 takes a free one.
 
     Returns:
         The listening socket.
 
     Raises:
-        ValueError: The address is taken, or not of this machine.
+        ValueError: The address is taken, or is not one of this machine.
 
     Example:
         >>> with listen("127.0.0.1", 0) as listener:
@@ -130,10 +130,10 @@ def serve(pipe: StemAccompanimentPipeline, listener: socket.socket, max_duration
     """Serve the page until it is interrupted.
 
     Args:
-        pipe: Loaded, on its device.
-        listener: From `listen`.
+        pipe: Pipeline, on its device.
+        listener: Listening socket from `listen`.
         max_duration: Longest file that is read, in seconds.
-        open_browser: Whether to show the page in a browser of this machine.
+        open_browser: Whether to open the page in a browser of this machine.
 
     Example:
         >>> with listen("127.0.0.1", 7860) as listener:  # doctest: +SKIP
@@ -148,15 +148,15 @@ def serve(pipe: StemAccompanimentPipeline, listener: socket.socket, max_duration
         print(f"{url}: the page; Ctrl-C ends it", flush=True)
         if open_browser:
             webbrowser.open(url)
-        with suppress(KeyboardInterrupt):  # how it is meant to end
+        with suppress(KeyboardInterrupt):  # the intended end
             _Server(app, sessions).run(sockets=[listener])
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine can reach an address.
+    """Return whether only this machine can reach an address.
 
     Args:
-        host: An address or a name.
+        host: Address or name of a host.
 
     Example:
         >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "studio.local")]
@@ -169,7 +169,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What keeps Gradio from calling home, and its files in the folder."""
+    """Return environment variables that turn off Gradio's analytics and keep its files in the folder."""
     return {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_TEMP_DIR": str(folder),

@@ -1,4 +1,4 @@
-"""Who looks at the page, what runs for them, and the files that they leave."""
+"""Runs of the visitors of the page, and the files that these runs write."""
 
 import shutil
 import tempfile
@@ -13,8 +13,8 @@ from latentstem.ui.results import Result
 from latentstem.ui.status import error_html, explain, finished_text, message_html, progress_html
 from latentstem.ui.visitor_files import VisitorFiles
 
-Shown = tuple[str, list[Result] | None]
-"""What the page says, as HTML, and the takes so far where there is a new one."""
+Update = tuple[str, list[Result] | None]
+"""Status of the page, as HTML, and the takes so far if there is a new one."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class _Run:
 
 
 class Sessions:
-    """The newest run of each visitor, by the name that Gradio gives the session, which is one opened page.
+    """The newest run of each visitor, by Gradio's name of the session, which is one opened page.
 
     Args:
-        folder: Where their files go, in the visitor's own folder one for each run.
+        folder: Folder of all files, with one folder for each visitor and in it one for each run.
 
     Attributes:
-        files: Whose a file in the folder is.
+        files: Owners of the files in the folder.
 
     Example:
         >>> sessions = Sessions(Path("/tmp/stems"))
-        >>> sessions.stop("nobody")  # who has no run need not be known
+        >>> sessions.stop("nobody")  # without a run there is nothing to stop
         >>> for html, takes in sessions.run(
         ...     generator, GenerationRequest(Path("mix.wav")), "somebody"
         ... ):  # doctest: +SKIP
@@ -46,22 +46,22 @@ class Sessions:
         self.files = VisitorFiles(folder)
         self._runs: dict[str, _Run] = {}
 
-    def run(self, generator: Generator, request: GenerationRequest, visitor: str) -> abc.Generator[Shown, None, None]:
-        """Make what a visitor asks for; it takes the place, and the files, of what they had made before.
+    def run(self, generator: Generator, request: GenerationRequest, visitor: str) -> abc.Generator[Update, None, None]:
+        """Run a visitor's request, in place of the run before it, whose files are removed.
 
         Args:
-            generator: What makes it.
-            request: What to make.
-            visitor: For whom.
+            generator: Generator of the stems.
+            request: Settings of the stems.
+            visitor: Session of the visitor.
 
         Yields:
-            What the page says at each moment. Errors, too, are said and not raised.
+            Updates of the page. Errors are shown and not raised.
         """
         self.end(visitor)
         run = self._runs[visitor] = _Run(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor))), threading.Event())
         began = time.perf_counter()
         takes: list[Result] = []
-        sketch: bytes | None = None
+        preview: bytes | None = None
         html = ""
         try:
             for event in generator.generate(request, run.folder, run.stop):
@@ -71,8 +71,8 @@ class Sessions:
                 elif isinstance(event, Queued):
                     yield message_html("Waiting for another run to end"), None
                 else:
-                    sketch = event.sketch or sketch
-                    html = progress_html(event, sketch)
+                    preview = event.preview or preview
+                    html = progress_html(event, preview)
                     yield html, None
         except Exception as error:
             yield error_html(explain(error, [*filter(None, (request.mix, request.style))])), None
@@ -83,17 +83,25 @@ class Sessions:
             yield message_html(finished_text(takes, time.perf_counter() - began)), None
 
     def stop(self, visitor: str) -> None:
-        """End what runs for a visitor, if anything does, after the step that it is at; what is finished stays."""
+        """End a visitor's run, if there is one, after its current step; finished takes stay.
+
+        Args:
+            visitor: Session of the visitor.
+        """
         if run := self._runs.get(visitor):
             run.stop.set()
 
     def end(self, visitor: str) -> None:
-        """End what runs for a visitor and remove what was made for them."""
+        """End a visitor's run and remove its files.
+
+        Args:
+            visitor: Session of the visitor.
+        """
         self.stop(visitor)
         if run := self._runs.pop(visitor, None):
             shutil.rmtree(run.folder, ignore_errors=True)
 
     def end_all(self) -> None:
-        """End everybody's."""
+        """End the runs of all visitors and remove their files."""
         for visitor in list(self._runs):
             self.end(visitor)

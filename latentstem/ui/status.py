@@ -1,4 +1,4 @@
-"""What the page says while it works and when something is wrong, as HTML."""
+"""Messages, progress and errors of the page, as HTML."""
 
 import sys
 import traceback
@@ -12,7 +12,10 @@ from latentstem.ui.results import Result
 
 
 def message_html(text: str) -> str:
-    """A line that says where things stand.
+    """Return a status line.
+
+    Args:
+        text: Plain text of the line.
 
     Example:
         >>> message_html("Drop a mix & press Generate.")
@@ -22,7 +25,10 @@ def message_html(text: str) -> str:
 
 
 def error_html(text: str) -> str:
-    """A line that says what is wrong.
+    """Return an error line.
+
+    Args:
+        text: Plain text of the line.
 
     Example:
         >>> error_html("no mix")
@@ -31,12 +37,12 @@ def error_html(text: str) -> str:
     return f'<p class="message error" role="alert">{escape(text)}</p>'
 
 
-def progress_html(event: Sampling, sketch: bytes | None) -> str:
-    """How far it is, and what the stem is becoming.
+def progress_html(event: Sampling, preview: bytes | None) -> str:
+    """Return the progress bar and the preview of the stem.
 
     Args:
-        event: Now.
-        sketch: The newest picture, a PNG, that there is; perhaps from an earlier step.
+        event: Progress to show.
+        preview: Newest spectrogram of the stem, a PNG, perhaps from an earlier step; None before the first.
 
     Returns:
         HTML.
@@ -46,24 +52,24 @@ def progress_html(event: Sampling, sketch: bytes | None) -> str:
         >>> "Take 1 of 2: step 3 of 8" in html
         True
     """
-    doing = f"Take {event.take + 1} of {event.takes}: step {event.step} of {event.steps}"
-    text = doing if event.step else "Listening to the mix"
+    step = f"Take {event.take + 1} of {event.takes}: step {event.step} of {event.steps}"
+    text = step if event.step else "Encoding the mix"
     picture = ""
-    if sketch is not None:
-        data = b64encode(sketch).decode()
-        picture = f'<img class="sketch" src="data:image/png;base64,{data}" alt="Spectrogram of the stem so far">'
+    if preview is not None:
+        data = b64encode(preview).decode()
+        picture = f'<img class="preview" src="data:image/png;base64,{data}" alt="Spectrogram of the stem so far">'
     return (
-        f'<p class="message" role="status">{text}</p><progress value="{event.share:.4f}" max="1">{text}</progress>'
+        f'<p class="message" role="status">{text}</p><progress value="{event.fraction:.4f}" max="1">{text}</progress>'
         f"{picture}"
     )
 
 
 def finished_text(takes: Sequence[Result], seconds: float) -> str:
-    """What was made, and how long that took.
+    """Return a line about a finished request.
 
     Args:
-        takes: All of them, at least one.
-        seconds: From the press of the button on.
+        takes: All takes, at least one.
+        seconds: Time that the request took, in seconds.
 
     Returns:
         One line.
@@ -72,21 +78,20 @@ def finished_text(takes: Sequence[Result], seconds: float) -> str:
         >>> from latentstem.ui.results import Sound
         >>> sound = Sound(Path("a.wav"), Path("a.png"), None)
         >>> finished_text([Result(0, 20.0, None, sound, sound, sound)], 3.21)
-        '1 take of 20.0 s, made in 3.2 s'
+        '1 take of 20.0 s, generated in 3.2 s'
     """
-    number = f"{len(takes)} take{'s' if len(takes) > 1 else ''}"
-    return f"{number} of {takes[0].seconds:.1f} s, made in {seconds:.1f} s"
+    count = f"{len(takes)} take{'s' if len(takes) > 1 else ''}"
+    return f"{count} of {takes[0].seconds:.1f} s, generated in {seconds:.1f} s"
 
 
 def explain(error: Exception, files: Sequence[Path]) -> str:
-    """Say in one line what went wrong, without the folders of this server.
+    """Return one line about an error, without the folders of this server.
 
-    What the library refuses by ValueError says itself what to do. Anything else is a failure, whose traceback goes to
-    the terminal.
+    The message of a ValueError says what to do. Any other error is a failure, whose traceback goes to the terminal.
 
     Args:
-        error: What was raised.
-        files: Which it may name.
+        error: Error to explain.
+        files: Files that the message may name.
 
     Returns:
         One line.

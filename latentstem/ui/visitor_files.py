@@ -1,4 +1,4 @@
-"""Whose a file is: every visitor of the page may name the files that they uploaded or had made, and no others."""
+"""Owners of files: a visitor of the page may name the files that they uploaded or generated, and no others."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from pathlib import Path
 class VisitorFiles:
     """The folder of each visitor, the files that they uploaded, and the sessions (opened pages) that are theirs.
 
-    A visitor is known by a secret token. The name of their folder is derived from it and does not tell it, for paths
-    stand in addresses, which people pass on. Uploads lie where Gradio puts them, by their content, and are noted here.
+    A visitor is identified by a secret token. The name of their folder is a hash of it, because addresses contain
+    paths, and people pass addresses on. Gradio stores uploads by their content; their owners are recorded here.
 
     Args:
-        folder: Where all files lie; an absolute path without symbolic links.
+        folder: Folder of all files; an absolute path without symbolic links.
 
     Example:
         >>> import tempfile
@@ -32,54 +32,54 @@ class VisitorFiles:
         self._sessions: dict[str, Path] = {}
 
     def home(self, token: str) -> Path:
-        """The folder of a visitor, which need not exist yet.
+        """Return the folder of a visitor, which need not exist yet.
 
         Args:
-            token: The secret that the visitor is known by.
+            token: Secret token of the visitor.
         """
         return self.folder / hashlib.sha256(token.encode()).hexdigest()[:32]
 
     def add_uploads(self, home: Path, names: Iterable[str]) -> None:
-        """Note which files a visitor has uploaded.
+        """Record files that a visitor has uploaded.
 
         Args:
-            home: The visitor's folder.
-            names: Absolute paths.
+            home: Folder of the visitor.
+            names: Absolute paths of the files.
         """
         self._uploads.setdefault(home, set()).update(map(Path, names))
 
     def owns(self, home: Path, name: str) -> bool:
-        """Whether a name is that of a visitor's own file, which they uploaded or which was made for them.
+        """Return whether a path is a visitor's own file, which they uploaded or generated.
 
-        A path that is not absolute, has `..` in it or leads over a symbolic link names no file of anybody's.
+        A path that is not absolute, contains `..` or follows a symbolic link is nobody's file.
 
         Args:
-            home: The visitor's folder.
-            name: Any text.
+            home: Folder of the visitor.
+            name: Path to check; any text.
         """
         path = Path(name)
         try:
             if path != path.resolve() or not path.is_file():
                 return False
-        except (OSError, ValueError, RuntimeError):  # no file can have such a name; links that go in a circle
+        except (OSError, ValueError, RuntimeError):  # no file can have such a name, or links form a circle
             return False
         return home in path.parents or path in self._uploads.get(home, ())
 
     def claim(self, home: Path, session: str) -> bool:
-        """Whether a session is a visitor's; one that is nobody's becomes theirs.
+        """Return whether a session belongs to a visitor; a session without an owner becomes theirs.
 
         Args:
-            home: The visitor's folder.
-            session: Gradio's name for one opened page.
+            home: Folder of the visitor.
+            session: Gradio's name of one opened page.
         """
         return self._sessions.setdefault(session, home) == home
 
     def home_of(self, session: str) -> Path:
-        """The folder of the visitor whose session it is, made if it is missing.
+        """Return the folder of a session's visitor, created if it is missing.
 
         Args:
-            session: Gradio's name for one opened page. What is made for one that nobody has claimed goes to the folder
-                of all, where it is nobody's.
+            session: Gradio's name of one opened page. Files of a session without an owner go to the common folder,
+                where they are nobody's.
         """
         home = self._sessions.get(session, self.folder)
         home.mkdir(exist_ok=True)

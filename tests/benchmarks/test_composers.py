@@ -55,15 +55,15 @@ def test_what_goes_with_the_test_songs_is_kept_too(kept):
 
 
 def test_every_song_that_the_benchmarks_take_by_default_is_there(composers, kept):
-    for seed in composers.JUDGED_SEEDS[:48]:
+    for seed in composers.TEST_SONG_SEEDS[:48]:
         assert kept.compose(seed, 20.0).duration == 20.0
         assert kept.compose(seed, 20.0, bass_player=1) != kept.compose(seed, 20.0)
     for seed in range(200):
         assert kept.compose(seed, 20.0 + composers.INTRO).seed == seed
     for dataset in ("A1", "A2", "A3", "A4"):
-        for seed in composers.JUDGED_SEEDS[:6]:
+        for seed in composers.TEST_SONG_SEEDS[:6]:
             assert kept.compose_artificial(dataset, seed, 20.0 + composers.LONGEST_MEASURE).seed == seed
-    songs = [kept.compose(seed, 20.0) for seed in kept.judged_seeds]
+    songs = [kept.compose(seed, 20.0) for seed in kept.test_song_seeds]
     assert sum(composers.in_band(song, composers.BAND) for song in songs) >= 25
 
 

@@ -15,9 +15,9 @@ def weights(build_pipeline, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def judged_weights(build_pipeline, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("judged")
-    build_pipeline(carriers=8, judged=True).save_pretrained(folder)
+def reranker_weights(build_pipeline, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("with-reranker")
+    build_pipeline(carriers=8, with_reranker=True).save_pretrained(folder)
     return folder
 
 
@@ -53,7 +53,7 @@ def is_one_error():
 
 @pytest.fixture
 def adapter(weights, tmp_path):
-    """An adapter beside the tiny weights that is heard."""
+    """An adapter of the tiny weights that changes their output."""
     pytest.importorskip("peft")
     from latentstem.training.lora import add_lora, save_lora
 

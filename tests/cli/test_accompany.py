@@ -1,5 +1,7 @@
 """`latentstem accompany`: what it writes is what the pipeline makes."""
 
+import json
+import shutil
 import weakref
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 
 from latentstem import StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
 from latentstem.cli import main
-from latentstem.pipelines import MixFile
+from latentstem.pipelines import encode_mix_file, write_stem_file
 
 
 @pytest.mark.parametrize("sampling_rate", [8000, 44100, 48000, 96000])
@@ -76,18 +78,18 @@ def test_candidates_count_their_seeds_up(accompany, tmp_path):
     assert torch.equal(read_audio(tmp_path / "bass.wav")[0], candidates[1])
 
 
-def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, judged_weights, mix, tmp_path):
-    code, out, _ = accompany("--count", 5, "--seed", 3, "--keep-best", 2, weights=judged_weights)
+def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, reranker_weights, mix, tmp_path):
+    code, out, _ = accompany("--count", 5, "--seed", 3, "--keep-best", 2, weights=reranker_weights)
     assert code == 0
-    pipe = StemAccompanimentPipeline.from_pretrained(judged_weights)
+    pipe = StemAccompanimentPipeline.from_pretrained(reranker_weights)
     pipe.set_progress_bar_config(disable=True)
-    heard = MixFile.encode(pipe, mix).latents
+    mix_latents = encode_mix_file(pipe, mix).latents
     scores = {}
     for seed in range(3, 8):
         generator = torch.Generator().manual_seed(seed)
-        drawn = pipe(mix_latents=heard, num_inference_steps=2, generator=generator, output_type="latent").audios
+        drawn = pipe(mix_latents=mix_latents, num_inference_steps=2, generator=generator, output_type="latent").audios
         with torch.no_grad():
-            scores[seed] = pipe.judge(heard, drawn).item()
+            scores[seed] = pipe.reranker(mix_latents, drawn).item()
     first, second = sorted(scores, key=scores.get, reverse=True)[:2]
     assert [line.split()[2].rstrip(",") for line in out] == [str(first), str(second)]
     assert out[0].endswith("best of 5") and out[1].endswith("number 2 of 5")
@@ -98,7 +100,7 @@ def test_the_best_candidates_are_written_and_the_best_comes_first(accompany, jud
 
 
 def test_the_one_best_has_the_plain_name_and_no_other_candidate_is_held(
-    accompany, judged_weights, tmp_path, monkeypatch
+    accompany, reranker_weights, tmp_path, monkeypatch
 ):
     scores, seen = iter([2.0, 5.0, 5.0, 1.0]), []
 
@@ -108,17 +110,17 @@ def test_the_one_best_has_the_plain_name_and_no_other_candidate_is_held(
         return torch.tensor([next(scores)])
 
     monkeypatch.setattr(StemAccompanimentPipeline, "score", score)
-    code, out, _ = accompany("--count", 4, "--keep-best", 1, weights=judged_weights)
+    code, out, _ = accompany("--count", 4, "--keep-best", 1, weights=reranker_weights)
     assert code == 0 and len(seen) == 4
     assert out == [f"{tmp_path / 'bass.wav'}: {out[0].partition(': ')[2]}"]
     assert "seed 1," in out[0] and out[0].endswith(", best of 4")
 
 
-def test_choosing_without_a_judge_is_refused_before_anything_is_drawn(accompany, monkeypatch, is_one_error):
-    monkeypatch.setattr(MixFile, "encode", None)
+def test_ranking_without_a_reranker_is_refused_before_anything_is_drawn(accompany, monkeypatch, is_one_error):
+    monkeypatch.setattr("latentstem.cli.session.encode_mix_file", None)
     code, out, err = accompany("--count", 2, "--keep-best", 1)
     assert code == 2 and out == []
-    assert is_one_error(err) and "judge" in err[0]
+    assert is_one_error(err) and "reranker" in err[0]
 
 
 @pytest.fixture
@@ -168,10 +170,10 @@ def test_a_loop_is_what_the_pipeline_makes_and_nothing_of_it_is_kept(
     assert accompany("--loop")[0] == 0
     pipe = StemAccompanimentPipeline.from_pretrained(weights)
     pipe.set_progress_bar_config(disable=True)
-    heard = MixFile.encode_loop(pipe, mix)
+    encoded = encode_mix_file(pipe, mix, loop=True)
     generator = torch.Generator().manual_seed(0)
     call = {"num_inference_steps": 2, "generator": generator, "output_type": "latent", "loop": True}
-    heard.write_stem(pipe, pipe(mix_latents=heard.latents, **call).audios, tmp_path / "expected.wav")
+    write_stem_file(pipe, encoded, pipe(mix_latents=encoded.latents, **call).audios, tmp_path / "expected.wav")
     assert torch.equal(read_audio(tmp_path / "bass.wav")[0], read_audio(tmp_path / "expected.wav")[0])
     code, _, err = accompany("--loop", "--init", stem, "--keep", "0:0.1")
     assert code == 2 and is_one_error(err) and "--keep" in err[0]
@@ -257,3 +259,27 @@ def test_an_adapter_goes_into_the_net(accompany, weights, adapter, mix, tmp_path
     fused = read_audio(tmp_path / "bass.wav")[0]
     assert (adapted - plain).abs().max() > 1e-2
     assert (adapted - fused).abs().max() < 1e-4
+
+
+def test_the_style_space_of_the_weights_is_used_or_missed_in_one_line(accompany, weights, mix, tmp_path, is_one_error):
+    code, _, err = accompany("--style-space")
+    assert code == 2 and is_one_error(err) and "--style-space without a style reference; pass one as --style" in err[0]
+    code, _, err = accompany("--style", mix, "--style-space")
+    assert code == 2 and is_one_error(err) and "holds no style space" in err[0]
+    with_space = tmp_path / "with-space"
+    shutil.copytree(weights, with_space)
+    config = json.loads((with_space / "autoencoder" / "config.json").read_text())
+    config |= {"style_readout": [[1.0, 0.0, 0.0, 0.0]], "style_directions": [[1.0, 0.0, 0.0, 0.0]]}
+    (with_space / "autoencoder" / "config.json").write_text(json.dumps(config))
+    stems = []
+    for words in ((), ("--style-space",)):
+        assert accompany("--style", mix, *words, weights=with_space)[0] == 0
+        stems.append(read_audio(tmp_path / "bass.wav")[0])
+    assert not torch.equal(*stems)
+
+
+def test_help_groups_the_options(capfd):
+    assert main(["accompany", "--help"]) == 0
+    printed = capfd.readouterr().out
+    groups = [printed.index(f" {group} ") for group in ("Result", "Style", "Steering", "Edit", "Files", "Expert")]
+    assert groups == sorted(groups)

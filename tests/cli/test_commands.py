@@ -6,14 +6,14 @@ from latentstem.cli import main
 from latentstem.data import corpus
 
 
-@pytest.mark.parametrize("net", ["autoencoder", "unet", "contrastive"])
+@pytest.mark.parametrize("net", ["autoencoder", "unet", "reranker", "contrastive"])
 @pytest.mark.parametrize("words", [[], ["--no-such-option"], ["--steps", "many"]])
 def test_bad_training_options_are_one_line_and_exit_code_2(capfd, net, words, is_one_error):
     assert main(["train", net, *words]) == 2
     assert is_one_error(capfd.readouterr().err.splitlines())
 
 
-@pytest.mark.parametrize("net", ["autoencoder", "unet", "contrastive"])
+@pytest.mark.parametrize("net", ["autoencoder", "unet", "reranker"])
 def test_training_without_data_is_one_line_and_exit_code_2(capfd, tmp_path, weights, net, is_one_error):
     words = ["--data", tmp_path / "none", "--output", tmp_path / "run", "--mixed-precision", "no"]
     words += ["--autoencoder", weights / "autoencoder"] if net != "autoencoder" else []

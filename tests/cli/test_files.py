@@ -107,8 +107,8 @@ def test_minutes_are_not_taken_for_seconds_unnoticed(accompany, mix, tmp_path):
     code, _, err = accompany("--init", mix, "--keep", "0:0.2", "--keep", "0.3:")
     assert code == 0
     assert err == [
-        f"note: what is from 0 s to 0.2 s of {mix} stays",
-        f"note: what is from 0.3 s to the end of {mix} stays",
+        f"note: {mix} stays as it is from 0 s to 0.2 s",
+        f"note: {mix} stays as it is from 0.3 s to the end",
     ]
     assert read_audio(tmp_path / "bass.wav")[0].shape[1] == 12_345
 

@@ -40,14 +40,14 @@ def test_an_interruption_is_one_line_and_exit_code_1(accompany, tmp_path, monkey
 
 
 def test_an_interruption_that_a_finaliser_swallows_still_stops_the_run(weights, mix, tmp_path, monkeypatch, capsys):
-    made = Report.made
+    add_stem = Report.add_stem
 
     def report_while_interrupted(*arguments):
-        made(*arguments)
+        add_stem(*arguments)
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Report, "made", report_while_interrupted)
+    monkeypatch.setattr(Report, "add_stem", report_while_interrupted)
     code = main(["accompany", str(mix), "--weights", str(weights), "--count", "3", "-o", str(tmp_path / "b.wav")])
     assert code == 1 and "interrupted" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("b-*.wav")] == ["b-1.wav"]

@@ -10,12 +10,12 @@ import torch
 
 import latentstem
 from latentstem import StemAccompanimentPipeline, read_audio, write_audio
-from latentstem.pipelines import MixFile
+from latentstem.pipelines import encode_mix_file
 
 
-def test_the_document_says_what_was_made_and_how(accompany, judged_weights, mix, tmp_path):
+def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mix, tmp_path):
     words = ["--json", "--preview", "--count", 4, "--keep-best", 2, "--seed", 5, "--guidance-scale", 3]
-    code, out, err = accompany(*words, weights=judged_weights)
+    code, out, err = accompany(*words, weights=reranker_weights)
     assert code == 0 and err == []
     document = json.loads("\n".join(out))
     first, second = document["stems"]
@@ -27,15 +27,15 @@ def test_the_document_says_what_was_made_and_how(accompany, judged_weights, mix,
         assert stem["path"] == str(tmp_path / f"bass-{rank}.wav")
         assert stem["remix"] == str(tmp_path / f"bass-{rank}-with-mix.wav") and Path(stem["remix"]).is_file()
         assert stem["picture"] == str(tmp_path / f"bass-{rank}.png") and Path(stem["picture"]).is_file()
-        pipe = StemAccompanimentPipeline.from_pretrained(judged_weights)
+        pipe = StemAccompanimentPipeline.from_pretrained(reranker_weights)
         pipe.set_progress_bar_config(disable=True)
         call = {"num_inference_steps": 2, "guidance_scale": 3.0, "output_type": "latent"}
-        heard = MixFile.encode(pipe, mix).latents
-        drawn = pipe(mix_latents=heard, generator=torch.Generator().manual_seed(stem["seed"]), **call).audios
-        assert stem["score"] == pytest.approx(pipe.score(heard, drawn).item(), rel=1e-4)
+        mix_latents = encode_mix_file(pipe, mix).latents
+        drawn = pipe(mix_latents=mix_latents, generator=torch.Generator().manual_seed(stem["seed"]), **call).audios
+        assert stem["score"] == pytest.approx(pipe.score(mix_latents, drawn).item(), rel=1e-4)
     assert first["score"] >= second["score"]
     settings = document["settings"]
-    assert (settings["weights"], settings["quality"], settings["steps"]) == (str(judged_weights), "best", 2)
+    assert (settings["weights"], settings["quality"], settings["steps"]) == (str(reranker_weights), "best", 2)
     assert (settings["guidance_scale"], settings["guidance_rescale"]) == (3.0, 0.7)  # the second the weights' own
     assert (settings["seed"], settings["style"], settings["device"]) == (5, None, "cpu")
     assert document["versions"] == {
@@ -47,7 +47,7 @@ def test_the_document_says_what_was_made_and_how(accompany, judged_weights, mix,
 
 
 def test_silence_has_no_peak_and_no_nan(accompany, mix, tmp_path, monkeypatch):
-    monkeypatch.setattr(MixFile, "write_stem", lambda self, *args: 0.0)
+    monkeypatch.setattr("latentstem.cli.session.write_temporary_audio", lambda *args: 0.0)
     code, out, _ = accompany("--json")
     assert code == 0
     (stem,) = json.loads("\n".join(out), parse_constant=pytest.fail)["stems"]

@@ -1,4 +1,4 @@
-"""Rendering: exact lengths, equal bits, resumption, levels, and errors that name what to install."""
+"""Corpus: rendered lengths and levels, equal bits, resumption after kills, progress, and errors with their fix."""
 
 import fcntl
 import json
@@ -58,8 +58,8 @@ def test_stems_have_the_loudness_their_parts_ask_for():
     stems = render_song(song, "timgm6mb")
     parts = [part for part in song.parts if part.notes]
     levels = [float(active_rms(torch.from_numpy(stems[part.name])[None, None])) for part in parts]
-    wanted = [REFERENCE_RMS * 10 ** (part.gain_db / 20) for part in parts]
-    ratios = np.array(levels) / np.array(wanted)
+    targets = [REFERENCE_RMS * 10 ** (part.gain_db / 20) for part in parts]
+    ratios = np.array(levels) / np.array(targets)
     # One common factor keeps the mix from clipping; between the stems the balance is the composer's.
     assert ratios == pytest.approx(ratios[0], rel=1e-3) and ratios[0] <= 1.001
 
@@ -115,6 +115,16 @@ def test_a_corpus_goes_on_where_it_was_killed(tmp_path):
 
 @fluidsynth
 @pytest.mark.parametrize("workers", [1, 2])
+def test_progress_counts_the_missing_songs(tmp_path, workers):
+    write_corpus(tmp_path, [5], ("timgm6mb",), 1.0, 1)
+    progress = []
+    for _ in range(2):
+        write_corpus(tmp_path, [4, 5, 6], ("timgm6mb",), 1.0, workers, on_progress=progress.append)
+    assert progress == [0.5, 1.0]
+
+
+@fluidsynth
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_corpus_killed_at_random_moments_ends_bit_equal(tmp_path, workers):
     """SIGKILL to the process that renders, while songs are under way; its workers must not outlive it."""
     seeds, killed = range(5), tmp_path / "killed"
@@ -129,14 +139,14 @@ def test_a_corpus_killed_at_random_moments_ends_bit_equal(tmp_path, workers):
         while process.is_alive() and unfinished(killed) <= before:
             time.sleep(0.01)
         process.join(moments.uniform(0.0, 1.0))
-        kin = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
+        descendants = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
         process.kill()
         process.join()
         for track in killed.glob("song_*"):
             assert contents(track) == whole[track.name]
-        patience = time.monotonic() + 30
-        while any(running(one) for one in kin):
-            assert time.monotonic() < patience, f"{kin} live on"
+        deadline = time.monotonic() + 30
+        while any(running(child) for child in descendants):
+            assert time.monotonic() < deadline, f"{descendants} live on"
             time.sleep(0.05)
     write_corpus(killed, seeds, ("timgm6mb",), 2.0, workers)
     assert {path.name: contents(path) for path in killed.iterdir()} == whole

@@ -1,4 +1,4 @@
-"""Named streams: what one of them draws, no other can notice."""
+"""Named random streams: draws from one stream change no other stream."""
 
 import hashlib
 import subprocess
@@ -57,16 +57,16 @@ def test_a_child_leaves_the_parent_as_it_is(seed, name, other):
 
 
 @given(seeds, st.lists(names, min_size=2, max_size=6, unique=True))
-def test_names_seeds_and_generations_give_other_streams(seed, some):
-    root, first, second = SeededRandom(seed), *some[:2]
-    streams = [root, SeededRandom(seed + 1).child(first), *(root.child(name) for name in some)]
+def test_names_seeds_and_generations_give_other_streams(seed, children):
+    root, first, second = SeededRandom(seed), *children[:2]
+    streams = [root, SeededRandom(seed + 1).child(first), *(root.child(name) for name in children)]
     streams += [root.child(first).child(second), root.child(second).child(first)]
     drawn = [tuple(draws(stream)) for stream in streams]
     assert len(set(drawn)) == len(drawn)
 
 
 def test_children_are_not_correlated():
-    columns = np.array([draws(SeededRandom(0).child(f"part {number}"), 2000) for number in range(20)])
+    columns = np.array([draws(SeededRandom(0).child(f"part {index}"), 2000) for index in range(20)])
     columns = np.vstack([columns, draws(SeededRandom(0), 2000), draws(SeededRandom(1).child("part 0"), 2000)])
     others = np.corrcoef(columns)[np.triu_indices(len(columns), 1)]
     assert np.abs(others).max() < 0.1  # 4.5 standard deviations
@@ -84,18 +84,18 @@ def parts_of(song):
 def test_more_draws_of_the_drummer_change_the_drums_alone(seed):
     song = compose(seed, 15.0)
     with pytest.MonkeyPatch.context() as patch:
-        begin, bar = Drummer.__init__, Drummer.bar
+        init, bar = Drummer.__init__, Drummer.bar
 
-        def begun(self, rng, *arguments):
+        def init_and_draw(self, rng, *arguments):
             rng.uniform(0.0, 1.0)
-            begin(self, rng, *arguments)
+            init(self, rng, *arguments)
 
-        def played(self, **what):
+        def draw_and_write(self, **what):
             self.rng.uniform(0.0, 1.0)
             return bar(self, **what)
 
-        patch.setattr(Drummer, "__init__", begun)
-        patch.setattr(Drummer, "bar", played)
+        patch.setattr(Drummer, "__init__", init_and_draw)
+        patch.setattr(Drummer, "bar", draw_and_write)
         other = compose(seed, 15.0)
     before, after = parts_of(song), parts_of(other)
     assert before.keys() == after.keys()
@@ -114,7 +114,7 @@ def test_a_further_part_leaves_the_others_as_they_are(seed, name):
         other = compose(seed, 15.0)
     before, after = parts_of(song), parts_of(other)
     assert after.keys() == before.keys() | {name}
-    # The bass goes with the figures of the chord instruments: one more of these is one more to go with.
+    # The bass depends on the patterns of the chord instruments.
     same = before.keys() - ({"bass"} if name == "chords3" else set())
     assert {part: after[part] for part in same} == {part: before[part] for part in same}
     assert (song.chords, song.keys, song.beats) == (other.chords, other.keys, other.beats)

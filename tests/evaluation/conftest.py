@@ -10,7 +10,7 @@ Notes = Sequence[tuple[float, float, float]]  # start and end in seconds, MIDI p
 
 
 @pytest.fixture
-def play() -> Callable[..., np.ndarray]:
+def synthesize() -> Callable[..., np.ndarray]:
     def line(notes: Notes, duration: float, *, partials: int = 4, decay: float = 3.0, rate: int = RATE):
         """Decaying notes of `partials` harmonics, each released within 10 ms before its end."""
         audio = np.zeros(round(duration * rate))

@@ -1,4 +1,4 @@
-"""Embeddings by a tiny CLAP model of random weights: what is heard of which audio, and how often."""
+"""Embeddings by a tiny CLAP model of random weights: which audio enters which window, and with which weight."""
 
 import sys
 
@@ -26,7 +26,7 @@ def save_clap(folder, seconds=1, fused=False):
 
 @pytest.fixture
 def embed(tmp_path):
-    """Hears windows of one second."""
+    """A CLAP model with windows of one second."""
     return ClapEmbedding.from_pretrained(save_clap(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""Keys of lines that are known to be in them."""
+"""Keys of lines in known keys."""
 
 from types import SimpleNamespace
 
@@ -26,9 +26,9 @@ def test_a_cadence_over_its_scale_is_in_its_key(tonic, mode):
     assert key_agreement([lasting((tonic + 5) % 12, mode)], track) == 0.5
 
 
-def test_the_key_of_a_synthesised_bass_is_found_from_its_sound(play):
+def test_the_key_of_a_synthesised_bass_is_found_from_its_sound(synthesize):
     notes = [(0.5 * n, 0.5 * n + 0.45, 33 + step) for n, step in enumerate([0, 3, 7, 0, 5, 8, 7, 10, 0, 0])]
-    assert line_key(track_pitch(play(notes, 5.0), 44100)) == "A minor"
+    assert line_key(track_pitch(synthesize(notes, 5.0), 44100)) == "A minor"
 
 
 def test_every_scale_of_the_composer_counts_as_what_its_third_is():

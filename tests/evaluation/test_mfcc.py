@@ -1,4 +1,4 @@
-"""The timbre vector knows the instrument, and neither the level nor the notes."""
+"""Timbre vectors: they depend on the instrument, and neither on the level nor on the notes."""
 
 import numpy as np
 import pytest
@@ -17,21 +17,23 @@ def test_the_level_does_not_matter(gain):
     assert np.allclose(timbre(gain * audio, 22050), timbre(audio, 22050), atol=0.05)
 
 
-def test_silence_between_notes_does_not_matter(play):
-    line = play([(0.0, 0.9, 33)], 1.0)
+def test_silence_between_notes_does_not_matter(synthesize):
+    line = synthesize([(0.0, 0.9, 33)], 1.0)
     apart = np.concatenate([line, np.zeros(3 * len(line), np.float32)])
-    near, far = timbre(line, 44100), timbre(play([(0.0, 0.9, 33)], 1.0, partials=20), 44100)
+    near, far = timbre(line, 44100), timbre(synthesize([(0.0, 0.9, 33)], 1.0, partials=20), 44100)
     assert np.abs(timbre(apart, 44100) - near).max() < 0.2 * np.abs(far - near).max()
 
 
-def test_instruments_are_further_apart_than_lines(play):
-    (dull, other), (bright, _) = ([timbre(play(line, 1.5, partials=n), 44100) for line in LINES] for n in (2, 20))
+def test_instruments_are_further_apart_than_lines(synthesize):
+    (dull, other), (bright, _) = ([timbre(synthesize(line, 1.5, partials=n), 44100) for line in LINES] for n in (2, 20))
     assert np.linalg.norm(dull - bright) > 3 * np.linalg.norm(dull - other)
 
 
-def test_the_classifier_names_the_instrument_of_another_line(play):
+def test_the_classifier_names_the_instrument_of_another_line(synthesize):
     kinds = {"dull": 2, "round": 6, "bright": 20}
-    first, second = ({kind: timbre(play(line, 1.5, partials=n), 44100) for kind, n in kinds.items()} for line in LINES)
+    first, second = (
+        {kind: timbre(synthesize(line, 1.5, partials=n), 44100) for kind, n in kinds.items()} for line in LINES
+    )
     classifier = program_classifier(list(first.values()), list(first))
     assert classifier.predict(np.stack(list(second.values()))).tolist() == list(second)
 

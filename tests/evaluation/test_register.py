@@ -16,12 +16,12 @@ RATE = 44100
 
 
 @pytest.mark.parametrize("pitch", [28, 33, 45])
-def test_a_tone_lies_at_its_own_pitch(play, pitch):
-    assert median_pitch(track_pitch(play([(0.0, 1.0, pitch)], 1.0), RATE)) == pytest.approx(pitch, abs=0.2)
+def test_a_tone_lies_at_its_own_pitch(synthesize, pitch):
+    assert median_pitch(track_pitch(synthesize([(0.0, 1.0, pitch)], 1.0), RATE)) == pytest.approx(pitch, abs=0.2)
 
 
-def test_long_notes_outweigh_short_ones(play):
-    line = play([(0.0, 0.3, 50), (0.4, 0.7, 50), (0.8, 2.8, 33)], 3.0, decay=0.5)
+def test_long_notes_outweigh_short_ones(synthesize):
+    line = synthesize([(0.0, 0.3, 50), (0.4, 0.7, 50), (0.8, 2.8, 33)], 3.0, decay=0.5)
     assert median_pitch(track_pitch(line, RATE)) == pytest.approx(33, abs=0.2)
 
 
@@ -46,7 +46,7 @@ def test_silence_has_no_register_and_no_density():
     assert np.isnan(density_ratio([], [1.0])) and density_ratio([1.0], []) == 0.0
 
 
-def test_twice_the_notes_are_twice_as_dense(play):
-    slow = play([(k / 2, k / 2 + 0.4, 33) for k in range(8)], 4.0)
-    fast = play([(k / 4, k / 4 + 0.2, 33) for k in range(16)], 4.0)
+def test_twice_the_notes_are_twice_as_dense(synthesize):
+    slow = synthesize([(k / 2, k / 2 + 0.4, 33) for k in range(8)], 4.0)
+    fast = synthesize([(k / 4, k / 4 + 0.2, 33) for k in range(16)], 4.0)
     assert density_ratio(onset_times(slow, RATE), onset_times(fast, RATE)) == pytest.approx(2.0, abs=0.15)

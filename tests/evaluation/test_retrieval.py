@@ -22,13 +22,13 @@ def test_assignments_are_probabilities_that_do_not_know_the_level_of_a_row(seed,
 @given(SEEDS, st.integers(1, 8))
 def test_a_rank_counts_the_stems_that_score_better(seed, count):
     scores = np.random.default_rng(seed).permutation(count * count).reshape(count, count).astype(float)
-    expected = [sorted(row, reverse=True).index(row[number]) for number, row in enumerate(scores)]
+    expected = [sorted(row, reverse=True).index(row[index]) for index, row in enumerate(scores)]
     assert ranks(scores).tolist() == expected
     assert [top_k(scores, k) for k in (1, count)] == [np.mean([rank == 0 for rank in expected]), 1.0]
 
 
 def test_a_judge_that_scores_all_alike_is_at_chance():
-    """Ties must not count as hits, or a judge that knows nothing would be perfect."""
+    """Ties must not count as hits, or a model with constant scores would be perfect."""
     alike = np.zeros((25, 25))
     assert top_k(alike, 1) == 0.0
     assert ranks(alike).tolist() == [12.0] * 25

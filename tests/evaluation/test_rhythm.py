@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from latentstem.evaluation import beat_f1, beat_times, onset_f1, onset_lag, onset_times
 
 RATE = 44100
-given_play = settings(
+given_synthesize = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=15
 )
 
@@ -20,44 +20,44 @@ LINE = [
 
 
 @pytest.mark.parametrize(("partials", "decay"), [(1, 0.0), (1, 3.0), (6, 0.0), (6, 3.0), (6, 6.0)])
-def test_every_onset_is_found_where_it_is(play, partials, decay):
-    found = onset_times(play(LINE, 5.5, partials=partials, decay=decay), RATE)
+def test_every_onset_is_found_where_it_is(synthesize, partials, decay):
+    found = onset_times(synthesize(LINE, 5.5, partials=partials, decay=decay), RATE)
     assert onset_f1(STARTS, found) == 1.0
     assert np.abs(found - STARTS).max() < 0.003
 
 
-def test_onsets_do_not_depend_on_the_level(play):
-    audio = play(LINE, 5.5)
+def test_onsets_do_not_depend_on_the_level(synthesize):
+    audio = synthesize(LINE, 5.5)
     np.testing.assert_allclose(onset_times(1e-3 * audio, RATE), onset_times(audio, RATE), atol=1e-4)
 
 
-def test_the_end_of_a_note_is_no_onset(play):
-    assert len(onset_times(play([(0.5, 1.5, 33)], 3.0, decay=0.0), RATE)) == 1
+def test_the_end_of_a_note_is_no_onset(synthesize):
+    assert len(onset_times(synthesize([(0.5, 1.5, 33)], 3.0, decay=0.0), RATE)) == 1
 
 
-@given_play
+@given_synthesize
 @given(lag=st.floats(-0.045, 0.045))
-def test_a_delay_is_the_lag(play, lag):
+def test_a_delay_is_the_lag(synthesize, lag):
     samples = round(lag * RATE)
-    audio = play(LINE, 5.5)
+    audio = synthesize(LINE, 5.5)
     assert onset_lag(audio, np.roll(audio, samples), RATE) == pytest.approx(samples / RATE, abs=3e-4)
 
 
-def test_the_lag_survives_noise_level_and_wrong_notes(play):
-    audio = play(LINE, 5.5)
-    others = play([(start, end, pitch + 7) for start, end, pitch in LINE], 5.5)
+def test_the_lag_survives_noise_level_and_wrong_notes(synthesize):
+    audio = synthesize(LINE, 5.5)
+    others = synthesize([(start, end, pitch + 7) for start, end, pitch in LINE], 5.5)
     noise = 0.005 * np.random.default_rng(0).standard_normal(len(audio))
     late = np.roll(0.3 * others + noise, round(0.012 * RATE))
     assert onset_lag(audio, late, RATE) == pytest.approx(0.012, abs=2e-3)
 
 
-def test_the_lag_is_antisymmetric(play):
-    audio, late = play(LINE, 5.5), np.roll(play(LINE, 5.5, partials=2), 300)
+def test_the_lag_is_antisymmetric(synthesize):
+    audio, late = synthesize(LINE, 5.5), np.roll(synthesize(LINE, 5.5, partials=2), 300)
     assert onset_lag(audio, late, RATE) == pytest.approx(-onset_lag(late, audio, RATE), abs=1e-6)
 
 
-def test_silence_has_no_onsets_no_beats_and_no_lag(play):
-    silence, audio = np.zeros(RATE), play([(0.2, 0.8, 33)], 1.0)
+def test_silence_has_no_onsets_no_beats_and_no_lag(synthesize):
+    silence, audio = np.zeros(RATE), synthesize([(0.2, 0.8, 33)], 1.0)
     assert len(onset_times(silence, RATE)) == len(beat_times(silence, RATE)) == 0
     assert onset_lag(audio, silence, RATE) == onset_lag(silence, audio, RATE) == 0.0
     assert onset_f1([0.2], onset_times(silence, RATE)) == beat_f1([0.2], beat_times(silence, RATE)) == 0.0
@@ -77,9 +77,9 @@ def test_the_f_measures_count_missing_and_extra_events():
 
 
 @pytest.mark.parametrize("tempo", [95, 120])
-def test_a_bass_on_the_beat_gives_the_beats(play, tempo):
+def test_a_bass_on_the_beat_gives_the_beats(synthesize, tempo):
     beats = 0.3 + 60 / tempo * np.arange(16)
-    audio = play([(beat, beat + 0.4, 33 + k % 4) for k, beat in enumerate(beats)], beats[-1] + 1.0)
+    audio = synthesize([(beat, beat + 0.4, 33 + k % 4) for k, beat in enumerate(beats)], beats[-1] + 1.0)
     assert beat_f1(beats, beat_times(audio, RATE)) >= 0.9
 
 

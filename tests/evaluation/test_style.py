@@ -44,9 +44,9 @@ def test_sounding_frames_are_those_that_the_level_is_taken_over(samples, seed):
     audio = rng.standard_normal(samples) * np.repeat(gains, 4096)[:samples]
     sounding = sounding_frames(audio)
     assert len(sounding) == -(-samples // 4096)
-    heard = audio[np.repeat(sounding, 4096)[:samples]]
+    sounding_audio = audio[np.repeat(sounding, 4096)[:samples]]
     expected = float(active_rms(torch.from_numpy(audio)[None, None].float()))
-    assert np.sqrt(np.mean(heard**2)) == pytest.approx(expected, rel=1e-4)
+    assert np.sqrt(np.mean(sounding_audio**2)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_silence_does_not_sound():

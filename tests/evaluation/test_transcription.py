@@ -1,3 +1,5 @@
+"""Transcription: notes of known lines, in blocks as in the whole, from files and at any rate."""
+
 import numpy as np
 import pytest
 import torch
@@ -6,12 +8,13 @@ from hypothesis import strategies as st
 
 from latentstem import AudioError, write_audio
 from latentstem.evaluation import transcribe, transcribe_file, transcription
+from latentstem.evaluation.note_decoding import NoteDecodingConfig
 
 RATE = 44100
-given_play = settings(
+given_synthesize = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=10, deadline=None
 )
-# What `transcribe` promises the pitch for: as many periods, and as much rest at a leap of more than a fifth.
+# Limits within which `transcribe` finds the pitch: periods of a note, and seconds of rest at a leap of over a fifth.
 PERIODS, FIFTH, REST = 8, 7, 0.12
 # Length of each note, of the rest after it, and its pitch; neighbours may share a pitch.
 NOTES = st.lists(
@@ -32,20 +35,20 @@ def placed(lengths):
     return notes, start + 0.3
 
 
-@given_play
+@given_synthesize
 @given(lengths=NOTES, partials=st.sampled_from([2, 6]))
-def test_every_note_is_written_down(play, lengths, partials):
+def test_every_note_is_found(synthesize, lengths, partials):
     notes, duration = placed(lengths)
-    found = transcribe(play(notes, duration, partials=partials), RATE)
+    found = transcribe(synthesize(notes, duration, partials=partials), RATE)
     assert [note.pitch for note in found] == [pitch for _, _, pitch in notes]
     assert np.abs([note.start - start for note, (start, _, _) in zip(found, notes, strict=True)]).max() < 0.005
     assert np.abs([note.end - end for note, (_, end, _) in zip(found, notes, strict=True)]).max() < 0.08
 
 
-def test_a_repeated_note_is_told_from_a_held_one(play):
+def test_a_repeated_note_is_told_from_a_held_one(synthesize):
     repeated = [(0.1 + 0.3 * k, 0.39 + 0.3 * k, 33) for k in range(5)]
-    assert [note.pitch for note in transcribe(play(repeated, 2.0), RATE)] == [33] * 5
-    assert len(transcribe(play([(0.1, 1.6, 33)], 2.0), RATE)) == 1
+    assert [note.pitch for note in transcribe(synthesize(repeated, 2.0), RATE)] == [33] * 5
+    assert len(transcribe(synthesize([(0.1, 1.6, 33)], 2.0), RATE)) == 1
 
 
 def test_a_slide_begins_a_note_and_vibrato_does_not():
@@ -61,9 +64,9 @@ def test_a_slide_begins_a_note_and_vibrato_does_not():
     assert [note.pitch for note in transcribe(sung(0.3 * np.sin(2 * np.pi * 5 * time)), RATE)] == [33]
 
 
-def test_velocity_follows_the_level_and_nothing_else_does(play):
+def test_velocity_follows_the_level_and_nothing_else_does(synthesize):
     notes = [(0.2, 0.6, 33), (0.8, 1.2, 40), (1.4, 1.8, 33)]
-    audio = play(notes, 2.0)
+    audio = synthesize(notes, 2.0)
     audio[round(0.7 * RATE) : round(1.3 * RATE)] *= 0.25
     found = transcribe(audio, RATE)
     assert [note.velocity for note in found] == pytest.approx([127, 64, 127], abs=6)
@@ -72,11 +75,17 @@ def test_velocity_follows_the_level_and_nothing_else_does(play):
     ]
 
 
-def test_other_rates_find_the_same_notes(play):
+def test_other_rates_find_the_same_notes(synthesize):
     notes = [(0.2, 0.6, 33), (0.8, 1.2, 40)]
-    once, again = (transcribe(play(notes, 2.0, rate=rate), rate) for rate in (44100, 22050))
+    once, again = (transcribe(synthesize(notes, 2.0, rate=rate), rate) for rate in (44100, 22050))
     assert [note.pitch for note in once] == [note.pitch for note in again]
     assert [note.start for note in once] == pytest.approx([note.start for note in again], abs=2e-3)
+
+
+def test_the_cost_of_a_new_note_decides_whether_a_repeated_note_is_one(synthesize):
+    audio = synthesize([(0.1, 0.6, 33), (0.6, 1.2, 33)], 1.5)
+    counts = [len(transcribe(audio, RATE, NoteDecodingConfig(new_note_cost=cost))) for cost in (3.0, 10.0)]
+    assert counts == [2, 1]
 
 
 @pytest.mark.parametrize("samples", [1, 100, RATE])
@@ -114,39 +123,39 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_blocks_find_what_the_whole_has(play, monkeypatch, seed):
-    audio = play(random_line(20.0, seed), 20.0)
+def test_blocks_find_what_the_whole_has(synthesize, monkeypatch, seed):
+    audio = synthesize(random_line(20.0, seed), 20.0)
     level = np.repeat(np.random.default_rng(seed).uniform(0.1, 1.0, 10), len(audio) // 10)
     audio = audio * level + 1e-4 * np.random.default_rng(seed).standard_normal(len(audio))
     whole = transcribe(audio, RATE)
     assert len(whole) > 20
-    heard, strokes = [], transcription.decode_notes
+    lengths, decode = [], transcription.decode_notes
     monkeypatch.setattr(
-        transcription, "decode_notes", lambda audio, *rest: heard.append(len(audio)) or strokes(audio, *rest)
+        transcription, "decode_notes", lambda audio, *rest: lengths.append(len(audio)) or decode(audio, *rest)
     )
     monkeypatch.setattr(transcription, "BLOCK", 3 * 43 * 512)
-    monkeypatch.setattr(transcription, "SURROUNDINGS", 2 * 43 * 512)
+    monkeypatch.setattr(transcription, "CONTEXT", 2 * 43 * 512)
     assert_same(transcribe(audio, RATE), whole)
-    assert len(heard) == 7 and max(heard) == 7 * 43 * 512
+    assert len(lengths) == 7 and max(lengths) == 7 * 43 * 512
 
 
-def test_a_note_that_lasts_over_many_blocks_is_one(play, monkeypatch):
-    audio = play([(0.5, 11.0, 33), (11.5, 12.0, 40)], 12.5, decay=0.05)
+def test_a_note_that_lasts_over_many_blocks_is_one(synthesize, monkeypatch):
+    audio = synthesize([(0.5, 11.0, 33), (11.5, 12.0, 40)], 12.5, decay=0.05)
     whole = transcribe(audio, RATE)
     monkeypatch.setattr(transcription, "BLOCK", 43 * 512)
-    monkeypatch.setattr(transcription, "SURROUNDINGS", 43 * 512)
+    monkeypatch.setattr(transcription, "CONTEXT", 43 * 512)
     assert [note.pitch for note in whole] == [33, 40]
     assert_same(transcribe(audio, RATE), whole)
 
 
-def test_a_file_is_written_down_as_its_samples_are(play, tmp_path, monkeypatch):
+def test_a_file_has_the_notes_of_its_samples(synthesize, tmp_path, monkeypatch):
     monkeypatch.setattr(transcription, "BLOCK", 3 * 43 * 512)
-    monkeypatch.setattr(transcription, "SURROUNDINGS", 2 * 43 * 512)
-    audio = 0.5 * torch.from_numpy(play(random_line(8.0, 5), 8.0, rate=48000))
+    monkeypatch.setattr(transcription, "CONTEXT", 2 * 43 * 512)
+    audio = 0.5 * torch.from_numpy(synthesize(random_line(8.0, 5), 8.0, rate=48000))
     write_audio(tmp_path / "bass.wav", torch.stack([1.5 * audio, 0.5 * audio]), 48000, "32f")
-    shares = []
-    found = transcribe_file(tmp_path / "bass.wav", on_progress=shares.append)
+    progress = []
+    found = transcribe_file(tmp_path / "bass.wav", on_progress=progress.append)
     assert_same(found, transcribe(audio.numpy(), 48000))
-    assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) == 3
+    assert progress == sorted(progress) and progress[-1] == 1.0 and len(progress) == 3
     with pytest.raises(AudioError, match="over the limit of 5 s"):
         transcribe_file(tmp_path / "bass.wav", max_duration=5.0)

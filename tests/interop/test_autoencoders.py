@@ -13,7 +13,7 @@ import latentstem
 from latentstem import EncodecCodec, StemAccompanimentPipeline, StyleGrounding, read_audio, resample, write_audio
 from latentstem.cli import main
 from latentstem.models.codec import encode_audio
-from latentstem.pipelines import MixFile
+from latentstem.pipelines import encode_mix_file, write_stem_file
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.generator import GenerationRequest, Generator, Sampling
 
@@ -92,8 +92,8 @@ def test_without_statistics_latents_count_as_normalized(pipe):
 
 def test_the_mix_is_heard_and_a_style_sets_the_mean(pipe):
     mix, style = (0.1 * torch.randn(2, 1, 1, 40 * pipe.hop_length)).unbind()
-    heard, swapped = (generate(pipe, each, output_type="latent") for each in (mix, style))
-    assert not torch.allclose(heard, swapped, atol=1e-3)
+    matched, swapped = (generate(pipe, each, output_type="latent") for each in (mix, style))
+    assert not torch.allclose(matched, swapped, atol=1e-3)
     hook = StyleGrounding.from_audio(style, pipe.autoencoder)
     styled = generate(pipe, mix, style=style, output_type="latent")
     torch.testing.assert_close(styled.mean(-1)[0], hook.reference, atol=1e-3, rtol=0)
@@ -162,12 +162,12 @@ def test_an_autoencoder_with_another_hop_than_it_says_is_refused():
 @pytest.mark.parametrize("samples", [4001, 20_000])
 def test_from_file_to_file_it_is_the_call(pipe, tmp_path, rate, samples):
     write_audio(tmp_path / "mix.wav", 0.1 * torch.randn(2, samples), rate)
-    mix = MixFile.encode(pipe, tmp_path / "mix.wav")
+    mix = encode_mix_file(pipe, tmp_path / "mix.wav")
     audio = resample(read_audio(tmp_path / "mix.wav")[0].mean(0, keepdim=True), rate, pipe.sampling_rate)
     torch.testing.assert_close(mix.latents, pipe.encode_mix(audio[None])[0].detach(), rtol=0, atol=1e-4)
     call = {"num_inference_steps": 2, "generator": torch.Generator().manual_seed(0)}
     made = pipe(mix_latents=mix.latents, output_type="latent", **call).audios
-    mix.write_stem(pipe, made, tmp_path / "stem.wav")
+    write_stem_file(pipe, mix, made, tmp_path / "stem.wav")
     stem, stem_rate = read_audio(tmp_path / "stem.wav")
     whole = resample(pipe.decode_latents(made, audio.shape[1], mix.gain)[0].detach(), pipe.sampling_rate, rate, samples)
     assert (stem_rate, stem.shape) == (rate, (1, samples)) and stem.std() > 1e-4

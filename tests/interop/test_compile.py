@@ -37,7 +37,7 @@ def test_one_graph_of_machine_code_serves_all_lengths():
     for frames in (13, 20, 7, 64, 101):
         noisy, mix = torch.randn(2, 2, 4, frames).unbind()
         timestep, dropped = torch.tensor([500, 20]), torch.tensor([False, True])
-        ours, theirs = (net(noisy, timestep, mix, dropped).sample for net in (compiled, unet))
+        ours, theirs = (net(noisy, timestep, {"mix": mix}, {"mix": dropped}).sample for net in (compiled, unet))
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
         assert counters["stats"]["unique_graphs"] == 1
     assert not counters["graph_break"]

@@ -21,7 +21,7 @@ def unet():
         embedding_dim=16,
     )
     for name, parameter in net.named_parameters():
-        if "to_out" in name or "conv_out" in name:  # zero at the start of training: nothing would be heard
+        if "to_out" in name or "conv_out" in name:  # zero at the start of training: no condition would matter
             torch.nn.init.normal_(parameter, std=0.3)
     return net.eval()
 
@@ -29,12 +29,12 @@ def unet():
 def run(net):
     noisy, mix = torch.randn(2, 2, 4, 13, generator=torch.Generator().manual_seed(3)).unbind()
     with torch.no_grad():
-        return net(noisy, 500, mix).sample
+        return net(noisy, 500, {"mix": mix}).sample
 
 
 @pytest.fixture
 def adapted(tmp_path):
-    """A net with an adapter that is heard, and the folder it was saved to."""
+    """A net with an adapter that changes its output, and the folder it was saved to."""
     net = unet()
     net.add_adapter(LoraConfig(r=2, lora_alpha=4, target_modules=ATTENTION, init_lora_weights=False), "bass")
     net.save_lora_adapter(tmp_path, adapter_name="bass")

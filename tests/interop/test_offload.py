@@ -15,11 +15,11 @@ def mix():
 
 @pytest.fixture
 def pipe(build_pipeline):
-    return build_pipeline(judged=True, carriers=4)
+    return build_pipeline(with_reranker=True, carriers=4)
 
 
 def generate(pipe, mix, **options):
-    """With a style and a judge, so that every component is run."""
+    """With a style and a reranker, so that every component is run."""
     return pipe(
         mix,
         sampling_rate=44100,
@@ -50,7 +50,7 @@ def test_offloading_changes_nothing_and_weights_go_back(pipe, mix, way, tmp_path
     elsewhere = offload(pipe, way, tmp_path)
     for _ in range(2):
         torch.testing.assert_close(generate(pipe, mix), plain, atol=1e-4, rtol=0)
-        for net in (pipe.autoencoder, pipe.unet, pipe.judge):
+        for net in (pipe.autoencoder, pipe.unet, pipe.reranker):
             assert {parameter.device.type for parameter in net.parameters()} == {elsewhere}
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def saved(build_pipeline, tmp_path_factory):
     """A tiny pipeline, the folder it was saved to, and what it makes of a fixed mix."""
     guidance = {"guidance_scale": 2.5, "guidance_rescale": 0.3, "per_channel": True}
-    pipe = build_pipeline(carriers=4, max_signal_rate=0.99, judged=True, **guidance)
+    pipe = build_pipeline(carriers=4, max_signal_rate=0.99, with_reranker=True, **guidance)
     folder = tmp_path_factory.mktemp("saved")
     pipe.save_pretrained(folder)
     return pipe, folder, digest(pipe)
@@ -68,7 +68,7 @@ def test_the_saved_folder_names_the_package_and_passes_the_check_of_the_hub(save
     _, folder, _ = saved
     index = json.loads((folder / "model_index.json").read_text())
     libraries = {name: value[0] for name, value in index.items() if isinstance(value, list)}
-    assert libraries == dict.fromkeys(("autoencoder", "unet", "scheduler", "guider", "judge"), "latentstem")
+    assert libraries == dict.fromkeys(("autoencoder", "unet", "scheduler", "guider", "reranker"), "latentstem")
     files = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
     custom, folders = _get_custom_components_and_folders(str(folder), index, files)
     assert custom == {}

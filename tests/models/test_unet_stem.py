@@ -208,7 +208,8 @@ def test_lora_changes_the_output_and_returns_from_a_folder(tmp_path):
     fresh.load_lora_adapter(tmp_path, prefix=None, use_safetensors=True, weight_name="pytorch_lora_weights.safetensors")
     assert torch.equal(fresh(noisy, 7, {"mix": mix}).sample, adapted)
     fresh.disable_adapters()
-    assert torch.equal(fresh(noisy, 7, {"mix": mix}).sample, plain)
+    # Its weights are frozen now: torch multiplies by these another way, on some processors to other last bits.
+    torch.testing.assert_close(fresh(noisy, 7, {"mix": mix}).sample, plain, atol=1e-5, rtol=1e-5)
 
 
 def test_reused_tables_change_nothing_and_are_computed_once_a_call():

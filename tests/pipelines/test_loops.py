@@ -37,8 +37,8 @@ def local_pipe(build_pipeline):
 @given(frames=st.integers(1, 12), turned=st.integers(0, 12))
 def test_turning_a_loop_turns_its_latents(pipe, frames, turned):
     audio = 0.1 * torch.randn(1, 1, frames * HOP, generator=seeded())
-    latents, _ = pipe.encode_mix(audio, loop=True)
-    moved, _ = pipe.encode_mix(audio.roll(turned * HOP, -1), loop=True)
+    latents, _ = pipe.encode_mix(audio, pipe.boundary(loop=True))
+    moved, _ = pipe.encode_mix(audio.roll(turned * HOP, -1), pipe.boundary(loop=True))
     torch.testing.assert_close(moved, latents.roll(turned, -1), atol=1e-4, rtol=0)
 
 
@@ -67,12 +67,13 @@ def test_a_loop_is_as_long_as_its_mix(pipe, samples):
 @given(st.integers(9000, 40_000), st.sampled_from([0, 8]))
 def test_the_end_leads_into_the_beginning(build_pipeline, samples, carriers):
     pipe = build_pipeline(carriers=carriers)
-    latents = torch.randn(1, 4, pipe.count_frames(samples, loop=True), generator=seeded(samples))
-    turn = pipe.decode_latents(latents, samples, torch.ones(1), loop=True)[0, 0]
+    loop = pipe.boundary(loop=True)
+    latents = torch.randn(1, 4, loop.count_frames(samples), generator=seeded(samples))
+    turn = pipe.decode_latents(latents, samples, torch.ones(1), boundary=loop)[0, 0]
     steps = (turn.roll(-1) - turn).abs()
     assert steps[-1] <= 1.5 * steps[:-1].max()
     if not carriers:  # the second turn of two in a row is the first, as nothing tells one from the other
-        twice = pipe.decode_latents(latents.repeat(1, 1, 2), 2 * samples, torch.ones(1), loop=True)[0, 0]
+        twice = pipe.decode_latents(latents.repeat(1, 1, 2), 2 * samples, torch.ones(1), boundary=loop)[0, 0]
         torch.testing.assert_close(twice, turn.repeat(2), atol=1e-4, rtol=0)
 
 

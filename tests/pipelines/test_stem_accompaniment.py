@@ -60,8 +60,8 @@ def test_the_same_call_gives_the_same_bits_and_another_seed_does_not(pipe, mix):
 
 def test_the_mix_is_heard(pipe, mix):
     other = 0.2 * torch.sin(torch.arange(9000) * 0.05)[None]
-    heard, swapped = (run(pipe, each, output_type="latent") for each in (mix, other))
-    assert (heard - swapped).abs().mean() > 0.1 * heard.std()
+    matched, swapped = (run(pipe, each, output_type="latent") for each in (mix, other))
+    assert (matched - swapped).abs().mean() > 0.1 * matched.std()
 
 
 def test_the_level_of_the_mix_is_the_level_of_the_stem_and_nothing_else(pipe, mix):

@@ -1,4 +1,4 @@
-"""The picture of a song: whole, labelled, and without one text on another."""
+"""Plot of a song: complete, labelled, and without overlapping text."""
 
 from itertools import combinations
 

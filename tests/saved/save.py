@@ -52,14 +52,14 @@ def build() -> StemAccompanimentPipeline:
         embedding_dim=8,
         position_hidden_dim=4,
     )
-    judge = ContrastiveStemModel(latent_channels=4, channels=8, embedding_channels=4, layers=(1, 1))
-    for net in (unet, judge):
+    reranker = ContrastiveStemModel(latent_channels=4, channels=8, embedding_channels=4, layers=(1, 1))
+    for net in (unet, reranker):
         for parameter in net.parameters():
             if not parameter.any():  # zero at the start of training: nothing would be heard
                 torch.nn.init.normal_(parameter, std=0.3)
     guider = RescaledClassifierFreeGuidance(2.0, guidance_rescale=0.5, per_channel=True)
     scheduler = CosineDDIMScheduler(num_train_timesteps=64, max_signal_rate=0.99)
-    return StemAccompanimentPipeline(autoencoder.eval(), unet.eval(), scheduler, guider, judge=judge.eval())
+    return StemAccompanimentPipeline(autoencoder.eval(), unet.eval(), scheduler, guider, reranker=reranker.eval())
 
 
 def mix() -> torch.Tensor:
@@ -69,7 +69,7 @@ def mix() -> torch.Tensor:
 
 
 def output(pipe: StemAccompanimentPipeline) -> dict[str, list]:
-    """What the pipeline makes of the mix from given noise: latents, every 100th sample, and the judge's score."""
+    """What the pipeline makes of the mix from given noise: latents, every 100th sample, and the reranker's score."""
     pipe.set_progress_bar_config(disable=True)
     frames = pipe.count_frames(8000)
     noise = torch.sin(torch.arange(4 * frames, dtype=torch.float64).square()).float().reshape(1, 4, frames)

@@ -6,7 +6,7 @@ import pytest
 from accelerate.state import AcceleratorState
 
 from latentstem.models.discriminator import SpectralDiscriminator
-from latentstem.training import adversary, autoencoder
+from latentstem.training import adversarial, autoencoder
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +20,6 @@ def fresh_accelerator():
 def small_surroundings():
     """A narrow adversary, and few crops for the statistics of the latents: the nets of the tests are tiny as well."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adversary, "SpectralDiscriminator", partial(SpectralDiscriminator, channels=32))
+        patch.setattr(adversarial, "SpectralDiscriminator", partial(SpectralDiscriminator, channels=32))
         patch.setattr(autoencoder, "STATISTICS_CROPS", 8)
         yield

@@ -1,4 +1,4 @@
-"""The adversary: its penalty adapts to how certain it is, and it learns to tell real from decoded."""
+"""Adversarial training: the R1 penalty adapts to certainty, and the discriminator learns to tell real from decoded."""
 
 import pytest
 import torch

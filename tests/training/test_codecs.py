@@ -19,7 +19,7 @@ from latentstem.training import autoencoder as autoencoder_training
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
-from latentstem.training.contrastive import train as train_judge
+from latentstem.training.contrastive import train as train_reranker
 from latentstem.training.latents import cache_latents
 from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
@@ -145,7 +145,7 @@ def test_a_cache_of_one_codec_is_not_taken_for_that_of_another(stems, tmp_path):
         assert len(caches) == count
 
 
-def test_the_unet_trains_on_the_latents_of_any_codec_and_its_pipeline_plays(stems, codec, tmp_path):
+def test_the_unet_trains_on_the_latents_of_any_codec_and_its_pipeline_generates(stems, codec, tmp_path):
     settings = UNetTraining(
         stems,
         tmp_path / "run",
@@ -173,7 +173,7 @@ def test_the_unet_trains_on_the_latents_of_any_codec_and_its_pipeline_plays(stem
     assert evaluation.tracks == ["one", "two"] and len(evaluation.round_trips) == 2
 
 
-def test_the_judge_trains_on_the_latents_of_another_codec(stems, tmp_path):
+def test_the_reranker_trains_on_the_latents_of_another_codec(stems, tmp_path):
     encodec().save_pretrained(tmp_path / "codec")
     settings = ContrastiveTraining(
         stems,
@@ -186,7 +186,7 @@ def test_the_judge_trains_on_the_latents_of_another_codec(stems, tmp_path):
         mixed_precision="no",
         model={"channels": 16, "embedding_channels": 8, "layers": (1,)},
     )
-    assert (train_judge(settings) / "config.json").is_file()
+    assert (train_reranker(settings) / "config.json").is_file()
 
 
 def test_the_pipeline_is_named_after_the_stem_that_was_trained(stems, tmp_path):

@@ -1,4 +1,4 @@
-"""The judge's training, on pairs whose key is known."""
+"""The training of the reranker, on pairs with a known relation."""
 
 import math
 
@@ -18,22 +18,21 @@ def tracks(count: int, frames: int = 40) -> list[LatentTrack]:
 
 
 def test_a_batch_holds_each_track_once_and_its_other_moments():
-    some = tracks(6)
-    for _, (mixes, stems, others) in zip(range(20), PairCrops(some, 6, 8, seed=0), strict=False):
-        places = [_place(some, stem) for stem in stems]
-        assert sorted(number for number, _ in places) == list(range(6))
-        for (number, start), mix, other in zip(places, mixes, others, strict=True):
-            found = [
-                scale for scale in (1.0, 2.0) if torch.equal(mix, -scale * some[number].stem[:, start : start + 8])
-            ]
-            assert len(found) == 1
-            assert _place(some, other)[0] == number and _place(some, other)[1] != start
+    songs = tracks(6)
+    for _, (mixes, stems, others) in zip(range(20), PairCrops(songs, 6, 8, seed=0), strict=False):
+        found = [_find(songs, stem) for stem in stems]
+        assert sorted(index for index, _ in found) == list(range(6))
+        for (index, start), mix, other in zip(found, mixes, others, strict=True):
+            stem = songs[index].stem[:, start : start + 8]
+            assert sum(torch.equal(mix, -scale * stem) for scale in (1.0, 2.0)) == 1
+            assert _find(songs, other)[0] == index and _find(songs, other)[1] != start
 
 
-def _place(some: list[LatentTrack], crop: torch.Tensor) -> tuple[int, int]:
+def _find(songs: list[LatentTrack], crop: torch.Tensor) -> tuple[int, int]:
+    """Index of the track that a crop comes from, and its first frame."""
     return next(
-        (number, start)
-        for number, track in enumerate(some)
+        (index, start)
+        for index, track in enumerate(songs)
         for start in range(track.stem.shape[-1] - 7)
         if torch.equal(track.stem[:, start : start + 8], crop)
     )
@@ -48,18 +47,18 @@ def test_the_loss_is_the_symmetric_cross_entropy_written_out():
     assert float(loss) == pytest.approx((sum(rows) / 3 + sum(columns) / 3) / 2, rel=1e-5)
 
 
-def test_a_judge_learns_to_tell_pairs_it_never_saw():
+def test_a_reranker_learns_to_tell_unseen_pairs():
     torch.manual_seed(0)
-    judge = ContrastiveStemModel(latent_channels=4, channels=32, embedding_channels=16, layers=(1,))
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3)
+    reranker = ContrastiveStemModel(latent_channels=4, channels=32, embedding_channels=16, layers=(1,))
+    optimizer = torch.optim.AdamW(reranker.parameters(), lr=3e-3)
     for _, batch in zip(range(60), PairCrops(tracks(32), 16, 8, seed=0), strict=False):
-        loss = contrastive_loss(judge, *batch)
+        loss = contrastive_loss(reranker, *batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     stems = torch.randn(16, 4, 8)
     with torch.inference_mode():
-        scores = judge.eval()(-stems, stems)
+        scores = reranker.eval()(-stems, stems)
     assert (scores.argmax(1) == torch.arange(16)).float().mean() > 0.9
 
 

@@ -19,7 +19,7 @@ from latentstem.training.unet import UNetTraining, train
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory) -> UNetTraining:
-    """Two tracks, an untrained codec, and a denoiser whose every layer is heard."""
+    """Two tracks, an untrained codec, and a denoiser whose output depends on every layer."""
     root = tmp_path_factory.mktemp("given")
     rng, time = np.random.default_rng(0), np.arange(3 * 44100) / 44100
     for name, frequency in (("one", 55.0), ("two", 73.4)):

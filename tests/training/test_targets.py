@@ -1,4 +1,4 @@
-"""Any part of the songs can be the target: the same corpus, read, checked and validated for its drums."""
+"""Any part of the songs can be the target: one corpus, read, checked and validated for the drums."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from latentstem.data.score import Note, Part
 from latentstem.data.stems.check import check_folder
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder
-from latentstem.evaluation.pipeline import MADE, TRUE, evaluate_pipeline
+from latentstem.evaluation.pipeline import GENERATED, TRUE, evaluate_pipeline
 from latentstem.evaluation.scores import METRICS, UNPITCHED, written_onsets
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.training.latents import cache_latents
@@ -26,7 +26,7 @@ SECONDS = 4.0
 
 @pytest.fixture(scope="module")
 def seeds():
-    """Of four songs, three with drums that play and one without any."""
+    """Seeds of three songs with drums and one without."""
     songs = {seed: compose(seed, SECONDS) for seed in range(60)}
     playing = [seed for seed, song in songs.items() if "drums" in song.names and len(song.part("drums").notes) > 8]
     return [*playing[:3], next(seed for seed, song in songs.items() if "drums" not in song.names)]
@@ -62,17 +62,17 @@ def test_a_net_is_validated_by_the_onsets_of_the_drums(corpus, build_pipeline, t
     (bass,) = (track for track in basses if track.name == latents[0].name)
     assert not torch.equal(bass.stem, latents[0].stem)  # one cache, two targets
     validation = UNetValidation(corpus, "drums", pipe.autoencoder, pipe.scheduler, latents)
-    figures = validation(pipe.unet, tmp_path / "preview")
-    assert figures.keys() == {"onset_f1", "velocity_error", "velocity_error_swapped"}
-    assert 0 <= figures["onset_f1"] <= 1 and figures["velocity_error"] > 0
+    metrics = validation(pipe.unet, tmp_path / "preview")
+    assert metrics.keys() == {"onset_f1", "prediction_error", "prediction_error_swapped"}
+    assert 0 <= metrics["onset_f1"] <= 1 and metrics["prediction_error"] > 0
 
 
 def test_drums_are_scored_by_their_rhythm_alone(corpus, build_pipeline):
     evaluation = evaluate_pipeline(build_pipeline(), corpus, target="drums", num_inference_steps=1)
     assert len(evaluation.tracks) == 3
-    for score in evaluation.scores[TRUE] + evaluation.scores[MADE]:
+    for score in evaluation.scores[TRUE] + evaluation.scores[GENERATED]:
         assert {measure for measure in METRICS if score[measure] is not None} <= set(UNPITCHED)
-    # The detector was made for basses: of soft cymbals beside loud drums it misses many.
+    # The detector is tuned to basses, and misses many soft cymbals beside loud drums.
     assert evaluation.mean(TRUE, "onset_f1") > 0.5
 
 
@@ -88,7 +88,7 @@ def test_the_style_space_is_fitted_to_the_programs_of_the_target(corpus, autoenc
     class Taken(Exception):
         pass
 
-    def take(means, instruments, numbers):
+    def take(means, instruments, dimensions):
         raise Taken(instruments)
 
     monkeypatch.setattr(StyleSpace, "fit", take)
@@ -100,21 +100,22 @@ def test_the_style_space_is_fitted_to_the_programs_of_the_target(corpus, autoenc
 
 
 @pytest.mark.parametrize("target", ["drums", "lead", "chords1"])
-def test_twins_are_of_a_named_part(tmp_path, target):
+def test_timbre_pairs_are_of_a_named_part(tmp_path, target):
     for seed in range(40):
-        song, twins = compose(seed, 3.0), compose_timbre_pair(seed, 3.0, target)
-        part, twin = twins.parts
-        assert (part.name, twin.name, twin.notes, twin.is_drum) == (target, "twin", part.notes, part.is_drum)
-        assert twin.program != part.program
+        song, pair = compose(seed, 3.0), compose_timbre_pair(seed, 3.0, target)
+        part, partner = pair.parts
+        assert (part.name, partner.notes, partner.is_drum) == (target, part.notes, part.is_drum)
+        assert partner.name != target
+        assert partner.program != part.program
         assert part == song.part(target) if target in song.names else not part.notes
     playing = [seed for seed in range(40) if compose_timbre_pair(seed, 3.0, target).part(target).notes]
-    root = tmp_path / "twins"
+    root = tmp_path / "pairs"
     write_corpus(
         root, playing[:1], ("timgm6mb",), 3.0, 1, lambda seed, seconds: compose_timbre_pair(seed, seconds, target)
     )
     (track,) = StemFolder(root, target).tracks
-    part, twin = (track.read(stem).numpy() for stem in (target, "twin"))
-    assert part.any() and twin.any() and np.corrcoef(part, twin)[0, 1] < 0.98
+    part, partner = (track.read(stem).numpy() for stem in (target, *(track.files.keys() - {target})))
+    assert part.any() and partner.any() and np.corrcoef(part, partner)[0, 1] < 0.98
 
 
 def test_songs_without_the_target_are_passed_over_in_a_stream():
@@ -122,18 +123,18 @@ def test_songs_without_the_target_are_passed_over_in_a_stream():
     having = next(seed for seed in range(60) if seed not in without and len(compose(seed, 2.0).part("lead").notes) > 2)
     options = {"seeds": [*without[:3], having], "duration": 2.0, "soundfonts": ("timgm6mb",), "crops_per_song": 1}
     stream = BandStream(8192, target="lead", rest_share=0.0, **options)
-    for number in range(3):
-        ((mix, stem),) = stream.crops(number)
+    for index in range(3):
+        ((mix, stem),) = stream.crops(index)
         assert stem.any() and mix.any()
 
 
-def test_two_kits_are_played_side_by_side():
+def test_two_kits_are_rendered_side_by_side():
     notes = tuple(Note(0.25 * beat, 0.25 * beat + 0.2, 38, 100) for beat in range(4))
     bass = Part("bass", 33, False, (Note(0.0, 1.0, 40, 100),), 0.0)
-    one, other = Part("drums", 0, True, notes, 0.0), Part("twin", 25, True, notes, 0.0)
-    together = render_parts([one, bass, other], "timgm6mb", 1.0)
-    assert np.array_equal(together[2], render_parts([other], "timgm6mb", 1.0)[0])
-    assert np.array_equal(together[0], render_parts([one, bass], "timgm6mb", 1.0)[0])
+    first, second = Part("drums", 0, True, notes, 0.0), Part("other", 25, True, notes, 0.0)
+    together = render_parts([first, bass, second], "timgm6mb", 1.0)
+    assert np.array_equal(together[2], render_parts([second], "timgm6mb", 1.0)[0])
+    assert np.array_equal(together[0], render_parts([first, bass], "timgm6mb", 1.0)[0])
     assert not np.array_equal(together[0], together[2])
 
 

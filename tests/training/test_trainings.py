@@ -19,21 +19,18 @@ from latentstem import (
     StyleSpace,
 )
 from latentstem.data.compose.composer import compose
-from latentstem.data.render.effects import equalize
 from latentstem.data.stems.folder import StemFolder
-from latentstem.losses import MultiScaleSpectralDistance
 from latentstem.training import latents
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
-from latentstem.training.contrastive import train as train_judge
+from latentstem.training.contrastive import train as train_reranker
 from latentstem.training.engine import run as loop
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.style_space import StyleFit, fit, sounding_mean
-from latentstem.training.style_swap import swap_style_means, timbre_swap_loss
 from latentstem.training.unet import LatentCrops, UNetTraining
 from latentstem.training.unet import train as train_unet
-from latentstem.training.unet_validation import velocity_errors
+from latentstem.training.unet_validation import prediction_errors
 
 AUTOENCODER = {"latent_channels": 8, "channels": 24, "latent_hidden_channels": 24, "carriers": 64}
 QUICK = {"batch_size": 2, "crop_frames": 4, "window_lengths": (512,), "mixed_precision": "no", "workers": 0}
@@ -111,7 +108,7 @@ def test_the_finished_training_does_not_train_again(stems, autoencoder):
     assert (autoencoder / "diffusion_pytorch_model.safetensors").read_bytes() == before
 
 
-def test_cached_latents_are_those_of_the_levelled_stems(stems, autoencoder, tmp_path):
+def test_cached_latents_are_those_of_the_level_matched_stems(stems, autoencoder, tmp_path):
     model = AutoencoderSpectral.from_pretrained(autoencoder)
     first = cache_latents(stems, "bass", model, tmp_path, submixes=3, seed=0)
     again = cache_latents(stems, "bass", model, tmp_path, submixes=3, seed=0)
@@ -134,7 +131,7 @@ def test_workers_leave_the_latents_as_they_are(stems, autoencoder, tmp_path):
     )
     for a, b in zip(few, many, strict=True):
         assert torch.equal(a.stem, b.stem)
-        # Threads may share sums out otherwise in a process of its own.
+        # Threads may divide sums otherwise in another process.
         torch.testing.assert_close(a.mixes, b.mixes, atol=5e-3, rtol=5e-3)
 
 
@@ -165,20 +162,20 @@ def test_minutes_of_the_unet_begin_when_the_songs_are_encoded(stems, autoencoder
 
 
 def test_crops_come_from_one_song_and_one_of_its_submixes_at_one_moment():
-    # A frame's first channel says which track and sub-mix (0 for the stem), its second where it lies.
+    # The first channel of a frame holds track and sub-mix (0 for the stem), the second its position.
     def latents(name, frames):
         return torch.stack([torch.full((frames,), float(name)), torch.arange(float(frames))])
 
     sizes = [(50, 1), (23, 3), (90, 2)]
     tracks = [
         LatentTrack(
-            str(place),
-            stem=latents(10 * place, frames),
-            frames={"mix": torch.stack([latents(10 * place + 1 + number, frames) for number in range(submixes)])},
+            str(index),
+            stem=latents(10 * index, frames),
+            frames={"mix": torch.stack([latents(10 * index + 1 + variant, frames) for variant in range(submixes)])},
         )
-        for place, (frames, submixes) in enumerate(sizes)
+        for index, (frames, submixes) in enumerate(sizes)
     ]
-    lengths, heard, ends = set(), set(), {}
+    lengths, drawn, ends = set(), set(), {}
     for _, (stem, conditions) in zip(range(300), LatentCrops(tracks, 40, (5, 30), seed=1), strict=False):
         mix = conditions["mix"]
         assert torch.equal(stem[:, 1], mix[:, 1]) and torch.equal(
@@ -189,14 +186,14 @@ def test_crops_come_from_one_song_and_one_of_its_submixes_at_one_moment():
         lengths.add(stem.shape[2])
         for (name, first, last), other in zip(stem[:, :, [0, -1]].flatten(1)[:, [0, 2, 3]].tolist(), mix, strict=True):
             assert other[0].unique().numel() == 1
-            place, submix = divmod(int(other[0, 0]), 10)
-            assert name == 10 * place
-            heard.add((place, submix - 1))
-            low, high = ends.get(place, (first, last))
-            ends[place] = (min(low, first), max(high, last))
+            index, submix = divmod(int(other[0, 0]), 10)
+            assert name == 10 * index
+            drawn.add((index, submix - 1))
+            low, high = ends.get(index, (first, last))
+            ends[index] = (min(low, first), max(high, last))
     assert lengths == set(range(5, 24))  # the shortest track has 23 frames
-    assert heard == {(place, number) for place, (_, submixes) in enumerate(sizes) for number in range(submixes)}
-    assert ends == {place: (0, frames - 1) for place, (frames, _) in enumerate(sizes)}
+    assert drawn == {(index, variant) for index, (_, submixes) in enumerate(sizes) for variant in range(submixes)}
+    assert ends == {index: (0, frames - 1) for index, (frames, _) in enumerate(sizes)}
 
 
 def test_the_unet_trains_and_publishes_a_pipeline(stems, autoencoder, tmp_path):
@@ -223,7 +220,7 @@ def test_the_unet_trains_and_publishes_a_pipeline(stems, autoencoder, tmp_path):
     assert records[-1]["step"] == 30 and 0 <= records[-1]["chord_share"] <= 1
     songs = cache_latents(stems, "bass", pipe.autoencoder, tmp_path / "latents" / "validation", submixes=1, seed=0)
     before, after = (
-        velocity_errors(net.eval(), pipe.scheduler, songs, range(64, 1024, 128))["mix"].mean()
+        prediction_errors(net.eval(), pipe.scheduler, songs, range(64, 1024, 128))["mix"].mean()
         for net in (StemUNet1DModel.from_config(pipe.unet.config), pipe.unet)
     )
     assert after < 0.9 * before
@@ -245,62 +242,16 @@ def test_the_decoder_alone_can_go_on_training(stems, autoencoder, tmp_path):
         assert torch.equal(old, new) == name.startswith("encoder_"), name
 
 
-def test_the_equalizer_turns_each_frequency_by_its_gain():
-    time = torch.arange(44100) / 44100
-    tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (21.533203125 * 4, 22050 / 4)])[:, None]
-    decibels = torch.tensor([[0.0, 6.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, -12.0, 0.0]])
-    gains = equalize(tones, decibels).square().mean((1, 2)).div(tones.square().mean((1, 2))).log10() * 10
-    assert (gains - torch.tensor([6.0, -12.0])).abs().max() < 0.2
-
-
-@pytest.fixture
-def regrouping():
-    """A codec that only regroups samples: what it is asked for it plays."""
-    return SimpleNamespace(
-        encode=lambda audio, return_dict: (audio.reshape(len(audio), -1, 3).transpose(1, 2),),
-        decode=lambda latents: regrouped(latents.transpose(1, 2).reshape(len(latents), 1, -1)),
-        log_magnitude=torch.abs,
-    )
-
-
-def regrouped(audio):
-    return SimpleNamespace(sample=audio, log_magnitude=audio.abs())
-
-
-@pytest.mark.parametrize("places", [1, 2])
-def test_exchanging_asks_the_decoder_for_each_sound_with_the_mean_of_another(regrouping, places):
-    audio = torch.randn(4, 1, 30)
-    (latents,) = regrouping.encode(audio, return_dict=False)
-    (asked,) = regrouping.encode(swap_style_means(regrouping, audio, places).sample, return_dict=False)
-    for item in range(4):
-        own, other = latents[item], latents[item - places]
-        wanted = own - own.mean(-1, keepdim=True) + other.mean(-1, keepdim=True)
-        assert torch.allclose(asked[item], wanted, atol=1e-6)
-
-
-def test_twins_are_told_apart_by_their_means_and_each_is_to_become_its_own(regrouping):
-    """Where a twin differs from a bass in its mean alone, the right exchange gives the twin to the last digit."""
-    distance = MultiScaleSpectralDistance(44100, (64,))
-    basses = torch.randn(3, 1, 120)
-    instruments = torch.randn(3, 1, 3).repeat(1, 1, 40)
-    twins = torch.cat([basses, basses + instruments])
-    assert float(timbre_swap_loss(regrouping, twins, distance)) < 1e-4
-    strangers = torch.cat([basses, (basses + instruments).roll(1, dims=0)])
-    assert float(timbre_swap_loss(regrouping, strangers, distance)) > 0.5
-    deaf = SimpleNamespace(**vars(regrouping) | {"decode": lambda latents: regrouped(twins)})
-    assert float(timbre_swap_loss(deaf, twins, distance)) > 0.5
-
-
-def test_twins_join_the_training_late(stems, tmp_path):
+def test_timbre_pairs_join_the_training_late(stems, tmp_path):
     for track in ("one", "two"):
-        (tmp_path / "twins" / track).mkdir(parents=True)
+        (tmp_path / "pairs" / track).mkdir(parents=True)
         for name in ("bass", "chords"):
-            shutil.copy(stems / track / f"{name}.wav", tmp_path / "twins" / track)
+            shutil.copy(stems / track / f"{name}.wav", tmp_path / "pairs" / track)
     settings = AutoencoderTraining(
         stems,
         tmp_path,
-        twins=tmp_path / "twins",
-        twins_after=0.5,
+        timbre_pairs=tmp_path / "pairs",
+        timbre_swap_after=0.5,
         steps=4,
         validations=4,
         **QUICK,
@@ -308,27 +259,15 @@ def test_twins_join_the_training_late(stems, tmp_path):
     )
     train_autoencoder(settings)
     records = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
-    assert ["twins" in record for record in records] == [False, False, True, True]
+    assert ["timbre_swap" in record for record in records] == [False, False, True, True]
 
 
-def test_twins_that_are_no_pairs_are_refused(stems, tmp_path):
+def test_timbre_pairs_of_other_than_two_stems_are_refused(stems, tmp_path):
     with pytest.raises(ValueError, match=r"one holds bass, chords, drums, expected bass and one"):
-        train_autoencoder(AutoencoderTraining(stems, tmp_path, twins=stems, model=AUTOENCODER))
+        train_autoencoder(AutoencoderTraining(stems, tmp_path, timbre_pairs=stems, model=AUTOENCODER))
 
 
-@pytest.mark.parametrize("decoder_only", [False, True])
-def test_exchanged_pitches_teach_the_encoder_unless_it_is_frozen(decoder_only):
-    torch.manual_seed(0)
-    codec = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4, carriers=128)
-    for name, parameter in codec.named_parameters():
-        parameter.requires_grad_(not (decoder_only and name.startswith("encoder_")))
-    played = swap_style_means(codec, 0.1 * torch.randn(2, 1, 8 * 4096))
-    played.pitch.square().mean().backward()
-    assert (codec.encoder_out.weight.grad is None) == decoder_only
-    assert codec.decoder_carriers.pitch.weight.grad.abs().sum() > 0
-
-
-def test_the_judge_trains_on_the_latents_and_is_published(stems, autoencoder, tmp_path):
+def test_the_reranker_trains_on_the_latents_and_is_published(stems, autoencoder, tmp_path):
     settings = ContrastiveTraining(
         stems,
         tmp_path,
@@ -341,26 +280,26 @@ def test_the_judge_trains_on_the_latents_and_is_published(stems, autoencoder, tm
         mixed_precision="no",
         model={"channels": 16, "embedding_channels": 8, "layers": (1,)},
     )
-    judge = ContrastiveStemModel.from_pretrained(train_judge(settings))
-    assert judge.config.channels == 16
+    reranker = ContrastiveStemModel.from_pretrained(train_reranker(settings))
+    assert reranker.config.channels == 16
     history = (tmp_path / "history.jsonl").read_text()
     assert "mean_diagonal" in history
-    train_judge(settings)
+    train_reranker(settings)
     assert (tmp_path / "history.jsonl").read_text() == history
 
 
 def test_the_style_space_of_annotated_songs_goes_into_the_config(stems, autoencoder, tmp_path):
     songs, codec = tmp_path / "songs", tmp_path / "codec"
     shutil.copytree(autoencoder, codec)
-    for number, soundfont in enumerate(("fluidr3", "fluidr3", "musescore", "musescore")):
-        shutil.copytree(stems / ("one" if soundfont == "fluidr3" else "two"), songs / str(number))
-        annotation = json.loads((songs / str(number) / "song.json").read_text())
-        (songs / str(number) / "song.json").write_text(json.dumps({**annotation, "soundfont": soundfont}))
+    for index, soundfont in enumerate(("fluidr3", "fluidr3", "musescore", "musescore")):
+        shutil.copytree(stems / ("one" if soundfont == "fluidr3" else "two"), songs / str(index))
+        annotation = json.loads((songs / str(index) / "song.json").read_text())
+        (songs / str(index) / "song.json").write_text(json.dumps({**annotation, "soundfont": soundfont}))
     fit(StyleFit(songs, codec))
     model = AutoencoderSpectral.from_pretrained(codec).eval()
     space = StyleSpace.from_config(model.config)
-    assert space.readout.shape == (1, 8)  # two instruments are told apart by one number
-    one, two = (sounding_mean(model, StemFolder(stems).tracks[place].read("bass")) for place in (0, 1))
+    assert space.readout.shape == (1, 8)  # one dimension tells two instruments apart
+    one, two = (sounding_mean(model, StemFolder(stems).tracks[index].read("bass")) for index in (0, 1))
     assert torch.allclose(space.part(two - one), two - one, atol=0.05 * float((two - one).norm()))
     assert not list(codec.glob("*.partial"))
     for old, new in zip(AutoencoderSpectral.from_pretrained(autoencoder).parameters(), model.parameters(), strict=True):

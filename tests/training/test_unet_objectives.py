@@ -106,7 +106,7 @@ def test_conditions_reach_the_net_and_are_dropped_each_by_itself(stems, autoenco
     pipe = StemAccompanimentPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
     assert pipe.unet.config.control_conditions == {"density": 2} and pipe.unet.config.global_conditions == {"tempo": 1}
-    nulls = [null for name, null in pipe.unet.named_parameters() if ".nulls." in name]
+    nulls = [null for name, null in pipe.unet.named_parameters() if ".null_" in name]
     assert len(nulls) == 3
     mix_latents, noise = torch.randn(2, 1, 4, 9)
     call = {"mix_latents": mix_latents, "latents": noise, "num_inference_steps": 2, "output_type": "latent"}

@@ -10,7 +10,7 @@ from latentstem import AudioError, read_audio, write_audio
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.background import in_background
 from latentstem.ui.generator import GenerationRequest, Generator, Sampling, check_sounding
-from latentstem.ui.live_preview import Sketch
+from latentstem.ui.live_preview import LivePreview
 from latentstem.ui.player import player_html
 from latentstem.ui.sessions import Sessions
 from latentstem.ui.status import explain
@@ -18,7 +18,7 @@ from latentstem.ui.status import explain
 
 @pytest.fixture
 def generator(build_pipeline):
-    return Generator(build_pipeline(carriers=8, judged=True))
+    return Generator(build_pipeline(carriers=8, with_reranker=True))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_each_take_is_what_the_pipeline_makes_of_its_seed(generator, mix, folder
         torch.testing.assert_close(read_audio(take.mix.file)[0], read_audio(mix)[0], rtol=0, atol=2**-22)
 
 
-def test_the_score_is_the_judges(generator, mix, folder):
+def test_the_score_is_the_rerankers(generator, mix, folder):
     (take,) = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST), folder))
     pipe = generator.pipe
     mix_latents, _ = pipe.encode_mix(read_audio(mix)[0].mean(0)[None, None])
@@ -94,12 +94,12 @@ def test_progress_counts_every_step_and_shows_the_first(generator, mix, folder):
         (0, 0),
         *((take, step) for take in (0, 1) for step in range(1, 9)),
     ]
-    assert [event.share for event in progress] == sorted(event.share for event in progress)
-    assert progress[-1].share == 1
-    assert all(progress[first].sketch.startswith(b"\x89PNG") for first in (1, 9))
+    assert [event.fraction for event in progress] == sorted(event.fraction for event in progress)
+    assert progress[-1].fraction == 1
+    assert all(progress[first].preview.startswith(b"\x89PNG") for first in (1, 9))
 
 
-def test_sketches_take_a_small_share_of_the_time(generator, mix, monkeypatch):
+def test_previews_take_a_small_fraction_of_the_time(generator, mix, monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
 
@@ -109,13 +109,13 @@ def test_sketches_take_a_small_share_of_the_time(generator, mix, monkeypatch):
         return torch.zeros(1, 1, 44100)
 
     monkeypatch.setattr(generator.pipe, "decode_latents", decode)
-    from latentstem.pipelines.file_to_file import MixFile
+    from latentstem.pipelines import encode_mix_file
 
-    sketch = Sketch(generator.pipe, MixFile.encode(generator.pipe, mix))
+    preview = LivePreview(generator.pipe, encode_mix_file(generator.pipe, mix))
     drawn = 0
     for _ in range(1000):
         now += 0.1
-        drawn += sketch(torch.zeros(1, 4, 10)) is not None
+        drawn += preview(torch.zeros(1, 4, 10)) is not None
     assert 0.8 * 0.2 * now < drawn < 0.2 * now + 1
 
 
@@ -218,7 +218,7 @@ def test_names_of_files_are_quoted_in_the_player(generator, folder, tmp_path):
     assert "a%26b%20%22c%22%20%3Ci%3E-bass-0.wav" in html and "a&amp;b &quot;c&quot; &lt;i&gt;-bass-0.wav" in html
 
 
-def test_the_take_that_the_judge_likes_best_is_marked(generator, mix, folder):
+def test_the_take_with_the_highest_score_is_marked(generator, mix, folder):
     takes = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST, count=3), folder))
     html = player_html(takes)
     best = max(takes, key=lambda take: take.score)

@@ -1,11 +1,12 @@
-"""What the bass styles play, as tablature: `FIGURES[style][metre name]`, one sign a sixteenth.
+"""Patterns of the bass styles as tablature: `PATTERNS[style][metre name]`, one sign a sixteenth.
 
 "1" is the chord's bass note, "3", "5" and "7" its other tones, "8" the octave, "a" a step of the scale into the next
 note, "g" a short ghost note, "r" a rest.
-A figure that begins with "." or "r" comes in late. Walking, pedal and the moving voice take only the rhythm.
+A pattern that begins with "." or "r" begins after the downbeat. Walking, pedal and the moving voice take only the
+rhythm.
 """
 
-FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
+PATTERNS: dict[str, dict[str, tuple[str, ...]]] = {
     "roots": {
         "4/4": ("1...1...1...1...", "1.......1.......", "1.......1...1...", "1.......1.....a."),
         "3/4": ("1...1...1.a.", "1...........", "1.......1..."),
@@ -117,10 +118,10 @@ FIGURES: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-# The style "kick" where nobody keeps a groove.
+# The style "kick" in a band without a groove.
 KICKS = {"4/4": "1.....1.1.......", "3/4": "1.......1...", "6/8": "1.........1."}
 
-# How much of the time to the next note a note lasts; other styles draw from every articulation.
+# Range of a note's length as a fraction of the time to the next note; styles without their own range draw one of these.
 ARTICULATIONS = ((0.3, 0.5), (0.55, 0.8), (0.55, 0.8), (0.85, 1.0), (0.85, 1.0), (0.85, 1.0))
 ARTICULATION = {
     "slap": (0.4, 0.75),

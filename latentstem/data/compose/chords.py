@@ -1,10 +1,9 @@
-"""A song's chords on the beat grid: a phrase for each kind of section, keys that move between them, and endings."""
+"""Chords of a song in beats: one phrase a section name, modulations between sections, and cadences."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from latentstem.data.compose.beats import BeatChord
-from latentstem.data.compose.form import BeatSection
+from latentstem.data.compose.beats import BeatChord, BeatSection
 from latentstem.data.compose.harmony import SCALES, ChordType, roman
 from latentstem.data.compose.progressions import HarmonyStyle, blues
 from latentstem.data.compose.timing import TimeMap
@@ -23,77 +22,77 @@ MODES = {
 }
 
 
-def write_chords(rng: SeededRandom, passages: Sequence[BeatSection], grid: TimeMap, blue: bool) -> list[BeatChord]:
-    """Set the chords of a song.
+def write_chords(rng: SeededRandom, sections: Sequence[BeatSection], time_map: TimeMap, blue: bool) -> list[BeatChord]:
+    """Write the chords of a song.
 
     Args:
-        rng: source of the draws.
-        passages: the sections, from `lay_out`.
-        grid: metre and tempo; a chord lasts between about half a second and five.
-        blue: whether the phrases are twelve-bar blues.
+        rng: Source of the random draws.
+        sections: Sections of the song, from `lay_out`.
+        time_map: Metre and tempo of the song; a chord lasts between about half a second and five.
+        blue: Whether the phrases are twelve-bar blues.
 
     Returns:
-        The spans; they tile the bars of the passages. A section has the phrase of its kind whenever it returns.
+        The chords; they tile the bars of the sections. Sections of one name have one phrase.
 
     Example:
         >>> from latentstem.data.compose.timing import TIME_SIGNATURES
-        >>> passages = [BeatSection("verse", 0, 4), BeatSection("chorus", 4, 8)]
-        >>> spans = write_chords(SeededRandom(0), passages, TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 20.0), False)
-        >>> spans[0].start, spans[-1].end
+        >>> sections = [BeatSection("verse", 0, 4), BeatSection("chorus", 4, 8)]
+        >>> chords = write_chords(SeededRandom(0), sections, TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 20.0), False)
+        >>> chords[0].start, chords[-1].end
         (0.0, 32.0)
     """
     keys = _keys(rng.child("keys"), blue)
     lifts = rng.child("lift")
     lift = lifts.choice((1, 2, 2)) if lifts.bernoulli(0.14) else 0
-    taste = HarmonyStyle(rng.child("style"))
-    paces = _paces(rng.child("pace"), grid)
+    style = HarmonyStyle(rng.child("style"))
+    paces = _paces(rng.child("pace"), time_map)
     phrases: dict[str, Phrase] = {}
     for name, (tonic, mode) in keys.items():
         if blue and name != "bridge":
-            phrases[name] = [(harmony, float(grid.metre.beats)) for harmony in blues(tonic, mode)]
+            phrases[name] = [(harmony, float(time_map.metre.beats)) for harmony in blues(tonic, mode)]
         else:
-            phrases[name] = _phrase(rng.child(name), taste, tonic, mode, grid, paces)
-    # The short sections are made of what the song has already.
+            phrases[name] = _phrase(rng.child(name), style, tonic, mode, time_map, paces)
+    # The short sections repeat the phrase of the verse or the chorus.
     for name in ("intro", "break", "outro"):
         source = rng.child(name).choice(("verse", "chorus"))
         keys[name], phrases[name] = keys[source], phrases[source]
 
     rng = rng.child("cadences")
     turnarounds, cadences = rng.bernoulli(0.3), rng.bernoulli(0.6)
-    spans: list[BeatChord] = []
+    chords: list[BeatChord] = []
     shift = 0
-    for number, passage in enumerate(passages):
-        shift = lift if passage.last else shift
-        tonic, mode = (keys[passage.name][0] + shift) % 12, keys[passage.name][1]
-        if spans and passage.stop - passage.first > 1:
+    for index, section in enumerate(sections):
+        shift = lift if section.last else shift
+        tonic, mode = (keys[section.name][0] + shift) % 12, keys[section.name][1]
+        if chords and section.stop - section.first > 1:
             # A dominant leads into a new key, and in some songs into every section.
-            moves = (spans[-1].tonic, spans[-1].mode) != (tonic, mode)
+            moves = (chords[-1].tonic, chords[-1].mode) != (tonic, mode)
             if cadences if moves else turnarounds:
                 dominant = roman(rng.choice(("V", "V7", "V7", "V7sus4")), tonic)
-                spans[-1] = replace(spans[-1], harmony=dominant)
-        spans += _fill(passage, phrases[passage.name], shift, tonic, mode, grid.metre.beats)
-        if passage.name == "outro" and number == len(passages) - 1 and passage.stop - passage.first > 1:
-            # The last bar comes home.
-            start = float((passage.stop - 1) * grid.metre.beats)
-            spans = [replace(span, end=min(span.end, start)) for span in spans if span.start < start]
+                chords[-1] = replace(chords[-1], harmony=dominant)
+        chords += _fill(section, phrases[section.name], shift, tonic, mode, time_map.metre.beats)
+        if section.name == "outro" and index == len(sections) - 1 and section.stop - section.first > 1:
+            # The last bar is the tonic.
+            start = float((section.stop - 1) * time_map.metre.beats)
+            chords = [replace(chord, end=min(chord.end, start)) for chord in chords if chord.start < start]
             ending = ChordType(tonic, (0, 3, 7) if SCALES[mode][2] == 3 else (0, 4, 7))
-            spans.append(BeatChord(ending, start, start + grid.metre.beats, tonic, mode))
-    return spans
+            chords.append(BeatChord(ending, start, start + time_map.metre.beats, tonic, mode))
+    return chords
 
 
 def _keys(rng: SeededRandom, blue: bool) -> dict[str, tuple[int, str]]:
-    """Tonic and mode of the verse, and of the chorus and the bridge, which seldom have another."""
+    """Draw tonic and mode of the verse, and of the chorus and the bridge, which are mostly in the verse's key."""
     tonic = rng.integer(12)
     mode = rng.choice(("major", "major", "mixolydian", "minor")) if blue else rng.weighted_choice(MODES)
     keys = {"verse": (tonic, mode)}
-    for name, share in (("chorus", 0.1), ("bridge", 0.3)):
+    for name, fraction in (("chorus", 0.1), ("bridge", 0.3)):
         own = rng.child(name)
-        keys[name] = _other_key(own, tonic, mode) if own.bernoulli(share) else (tonic, mode)
+        keys[name] = _other_key(own, tonic, mode) if own.bernoulli(fraction) else (tonic, mode)
     return keys
 
 
 def _other_key(rng: SeededRandom, tonic: int, mode: str) -> tuple[int, str]:
-    """A step or a half-step up, the fourth, the fifth, the relative or the parallel key."""
+    """Draw the key a half-step, a step, a fourth or a fifth up, the relative or the parallel key."""
     dark = SCALES[mode][2] == 3
     relative = (tonic + 3, "major") if dark else (tonic - 3, "minor")
     parallel = (tonic, "major" if dark else "minor")
@@ -103,18 +102,18 @@ def _other_key(rng: SeededRandom, tonic: int, mode: str) -> tuple[int, str]:
     return other % 12, mode
 
 
-def _paces(rng: SeededRandom, grid: TimeMap) -> tuple[float, ...]:
-    """Lengths of this song's chords in bars, neither hurried nor endless at its tempo."""
-    bar = grid.metre.beats * 60.0 / grid.tempo
+def _paces(rng: SeededRandom, time_map: TimeMap) -> tuple[float, ...]:
+    """Draw the lengths of this song's chords in bars, each between 0.5 and 5 seconds at its tempo."""
+    bar = time_map.metre.beats * 60.0 / time_map.tempo
     options = [(1.0,), (1.0,), (1.0,), (2.0,), (1.0, 2.0), (4.0,)]
-    if grid.metre.beats != 3:
+    if time_map.metre.beats != 3:
         options += [(0.5,), (0.5, 1.0), (0.5, 0.5, 1.0)]
     fitting = [lengths for lengths in options if min(lengths) * bar >= 0.5 and max(lengths) * bar <= 5.0]
     return rng.choice(fitting)
 
 
 def _phrase(
-    rng: SeededRandom, taste: HarmonyStyle, tonic: int, mode: str, grid: TimeMap, paces: tuple[float, ...]
+    rng: SeededRandom, style: HarmonyStyle, tonic: int, mode: str, time_map: TimeMap, paces: tuple[float, ...]
 ) -> Phrase:
     """Draw a phrase of four or eight bars, or of two where chords change twice a bar."""
     bars = rng.choice((4, 4, 8) if max(paces) > 0.5 else (2, 4))
@@ -123,19 +122,19 @@ def _phrase(
         # Two halves share a bar, so a half is always drawn as a pair.
         length = rng.choice(paces)
         drawn += [0.5, 0.5] if length == 0.5 else [min(length, bars - sum(drawn))]
-    beats = [length * grid.metre.beats for length in drawn]
-    if grid.metre.beats == 3 and rng.bernoulli(0.2):
+    beats = [length * time_map.metre.beats for length in drawn]
+    if time_map.metre.beats == 3 and rng.bernoulli(0.2):
         beats = [part for length in beats for part in ([2.0, 1.0] if length == 3 and rng.bernoulli(0.3) else [length])]
-    return list(zip(taste.phrase(rng.child("chords"), tonic, mode, len(beats)), beats, strict=True))
+    return list(zip(style.phrase(rng.child("chords"), tonic, mode, len(beats)), beats, strict=True))
 
 
-def _fill(passage: BeatSection, phrase: Phrase, shift: int, tonic: int, mode: str, beats: int) -> list[BeatChord]:
+def _fill(section: BeatSection, phrase: Phrase, shift: int, tonic: int, mode: str, beats: int) -> list[BeatChord]:
     """Repeat a phrase over a section, in the section's key."""
-    spans: list[BeatChord] = []
-    position, stop, number = float(passage.first * beats), float(passage.stop * beats), 0
+    chords: list[BeatChord] = []
+    position, stop, index = float(section.first * beats), float(section.stop * beats), 0
     while position < stop:
-        harmony, length = phrase[number % len(phrase)]
+        harmony, length = phrase[index % len(phrase)]
         end = min(position + length, stop)
-        spans.append(BeatChord(harmony.moved(shift), position, end, tonic, mode))
-        position, number = end, number + 1
-    return spans
+        chords.append(BeatChord(harmony.moved(shift), position, end, tonic, mode))
+        position, index = end, index + 1
+    return chords

@@ -1,23 +1,23 @@
-"""A small band that writes its own songs: form, keys, chords, drums, comping, lead and bass from one seed.
+"""Composer of the band corpus: form, keys, chords, drums, comping, lead and bass of a song from one seed.
 
-`compose(seed)` is the composer of the band corpus. It widens the artificial data sets of BassNet (Grachten,
-Lattner and Deruty 2020, section 4.1: random diatonic triads, two instruments, one drum pattern) in every
-direction in which a model could otherwise learn the corpus instead of the music.
+It widens the artificial data sets of BassNet (Grachten, Lattner and Deruty 2020, section 4.1: random diatonic triads,
+two instruments, one drum pattern) in every direction in which a model could otherwise learn the corpus instead of the
+music.
 """
 
 from dataclasses import replace
 from itertools import pairwise
 
 from latentstem.data.compose.bass import Bassist
-from latentstem.data.compose.beats import BeatChord
+from latentstem.data.compose.beats import BeatChord, BeatNote, BeatSection
 from latentstem.data.compose.chords import write_chords
 from latentstem.data.compose.comping import Comper
 from latentstem.data.compose.drums import Drummer
-from latentstem.data.compose.form import ENERGY, Arrangement, BeatSection, lay_out
+from latentstem.data.compose.form import ENERGY, Arrangement, lay_out
 from latentstem.data.compose.groove import Groove
 from latentstem.data.compose.melody import write_melody
 from latentstem.data.compose.programs import LEADS
-from latentstem.data.compose.timing import TIME_SIGNATURES, BeatNote, Humanization, TimeMap, TimeSignature
+from latentstem.data.compose.timing import TIME_SIGNATURES, Humanization, TimeMap, TimeSignature
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Chord, Key, Note, Part, Section, Song
 
@@ -36,17 +36,17 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     """Compose a song.
 
     Args:
-        seed: the same seed and duration give the same song on every machine.
-        duration: length in seconds; positive.
-        bass_player: who plays the bass. All of them play the same song, each in a style and a rhythm of their own: what
-            they agree in is what the rest of the song says about its bass.
+        seed: Seed of the song; one seed and duration give one song on every machine.
+        duration: Length in seconds, above 0.
+        bass_player: Number of the bass player, from 0. Each writes another bass, in a style and a rhythm of its own,
+            for an otherwise equal song: what they agree in is what the rest of the song determines of its bass.
 
     Returns:
         The song. Its chords, keys and sections tile [0, duration], its bass is monophonic and follows the chords,
         and its part "chords1" sounds every chord whole.
 
     Raises:
-        ValueError: if `duration` is not positive.
+        ValueError: If `duration` is not positive.
 
     Example:
         >>> song = compose(0, duration=10.0)
@@ -56,80 +56,82 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     if not duration > 0:
         raise ValueError(f"duration is {duration}, expected a positive number of seconds")
     rng = SeededRandom(seed)
-    grid = _grid(rng.child("timing"), duration)
-    metre, swung = grid.metre, grid.swing > 0.5
-    bars = -(-grid.beats // metre.beats)
+    time_map = _time_map(rng.child("timing"), duration)
+    metre, swung = time_map.metre, time_map.swing > 0.5
+    bars = -(-time_map.beats // metre.beats)
     form = rng.child("form")
     blue = bars >= 16 and form.child("blues").bernoulli(0.05)
-    passages = lay_out(form.child("sections"), bars, 12 if blue else _unit(form.child("unit"), bars, grid))
-    spans = _within(write_chords(rng.child("harmony"), passages, grid, blue), grid)
-    if spans[-1].start < passages[-1].first * metre.beats:
+    sections = lay_out(form.child("sections"), bars, 12 if blue else _unit(form.child("unit"), bars, time_map))
+    chords = _within(write_chords(rng.child("harmony"), sections, time_map, blue), time_map)
+    if chords[-1].start < sections[-1].first * metre.beats:
         # No chord of the last section is left: the one before goes on to the end.
-        passages = [*passages[:-2], replace(passages[-2], stop=passages[-1].stop)]
+        sections = [*sections[:-2], replace(sections[-2], stop=sections[-1].stop)]
 
     names = _band(rng.child("band"))
-    arrangement = Arrangement(rng.child("arrangement"), passages, names)
+    arrangement = Arrangement(rng.child("arrangement"), sections, names)
     # Each part draws from a stream of its own: what is added to one of them leaves the others as they are.
     streams = {name: rng.child(name) for name in names}
     if bass_player:
         streams["bass"] = streams["bass"].child(f"player {bass_player}")
 
-    def part(name: str, program: int, strokes: list[BeatNote], tightness: float, gains: tuple[float, float]) -> Part:
+    def make_part(name: str, program: int, notes: list[BeatNote], tightness: float, gains: tuple[float, float]) -> Part:
         stream = streams[name]
-        heard = arrangement.apply_rests(name, strokes, metre.beats)
-        feel = _feel(stream.child("feel"), tightness)
-        notes = grid.to_notes(stream.child("timing"), heard, feel, arrangement.arc, monophonic=name == "bass")
+        sounding = arrangement.apply_rests(name, notes, metre.beats)
+        humanization = _humanization(stream.child("feel"), tightness)
+        timed = time_map.to_notes(
+            stream.child("timing"), sounding, humanization, arrangement.arc, monophonic=name == "bass"
+        )
         # A part that was left out everywhere in a short song has no notes and is rendered as silence.
-        return Part(name, program, name == "drums", notes, round(stream.child("gain").uniform(*gains), 2))
+        return Part(name, program, name == "drums", timed, round(stream.child("gain").uniform(*gains), 2))
 
     parts, compers = [], []
     for name in names:
         if name.startswith("chords"):
             player = Comper(streams[name].child("player"), metre, complete=not compers)
             gains = (-10.0, -3.0) if compers else (-8.0, -1.0)
-            parts.append(part(name, player.program, player.play(spans), 1.0, gains))
+            parts.append(make_part(name, player.program, player.play(chords), 1.0, gains))
             compers.append(player)
     if "lead" in names:
         program = streams["lead"].child("program").choice(LEADS)
         parts.append(
-            part("lead", program, write_melody(streams["lead"].child("player"), spans, metre), 1.2, (-8.0, -2.0))
+            make_part("lead", program, write_melody(streams["lead"].child("player"), chords, metre), 1.2, (-8.0, -2.0))
         )
     drummer = in_chorus = None
     if "drums" in names:
         drummer = Drummer(streams["drums"].child("player"), metre, swung)
-        strokes, in_chorus = _drums(streams["drums"].child("sections"), drummer, passages, metre)
-        parts.append(part("drums", drummer.kit, strokes, 0.5, (-6.0, 1.0)))
+        notes, in_chorus = _write_drums(streams["drums"].child("sections"), drummer, sections, metre)
+        parts.append(make_part("drums", drummer.kit, notes, 0.5, (-6.0, 1.0)))
 
     groove, chorus = (Groove.of(metre, player, compers) for player in (drummer, in_chorus))
     bassists = _bassists(streams["bass"], groove, chorus, swung)
-    strokes, styles = [], []
-    for passage in passages:
-        player = bassists[passage.name]
-        first, stop = passage.first * metre.beats, passage.stop * metre.beats
-        strokes += player.play([span for span in spans if first <= span.start < stop])
-        rests = set(range(passage.first, passage.stop)) <= arrangement.rests["bass"]
+    notes, styles = [], []
+    for section in sections:
+        player = bassists[section.name]
+        first, stop = section.first * metre.beats, section.stop * metre.beats
+        notes += player.play([chord for chord in chords if first <= chord.start < stop])
+        rests = set(range(section.first, section.stop)) <= arrangement.rests["bass"]
         styles.append("" if rests else player.style)
-    bass = part("bass", bassists["verse"].program, strokes, 0.7, (-4.0, 1.0))
+    bass = make_part("bass", bassists["verse"].program, notes, 0.7, (-4.0, 1.0))
 
-    beats = tuple(round(grid.seconds(beat), 4) for beat in range(grid.beats))
-    sections = _sections(passages, styles, grid)
+    beats = tuple(round(time_map.seconds(beat), 4) for beat in range(time_map.beats))
+    timed_sections = _sections(sections, styles, time_map)
     return Song(
         seed=seed,
         duration=duration,
-        tempo=grid.tempo,
+        tempo=time_map.tempo,
         metre=metre.name,
-        swing=round(grid.swing, 3),
+        swing=round(time_map.swing, 3),
         beats=beats,
         bars=beats[:: metre.beats],
-        sections=sections,
-        keys=_keys(spans, grid),
-        chords=_chords(spans, grid),
+        sections=timed_sections,
+        keys=_keys(chords, time_map),
+        chords=_chords(chords, time_map),
         parts=(bass, *parts),
-        bass_style=_prevailing(sections),
+        bass_style=_prevailing(timed_sections),
     )
 
 
-def _grid(rng: SeededRandom, duration: float) -> TimeMap:
+def _time_map(rng: SeededRandom, duration: float) -> TimeMap:
     metre = TIME_SIGNATURES[rng.weighted_choice({0: 75, 1: 12, 2: 13})]
     if metre.division == 3:
         tempo, swing = rng.uniform(60, 110), 0.5
@@ -139,95 +141,95 @@ def _grid(rng: SeededRandom, duration: float) -> TimeMap:
     return TimeMap(round(tempo, 1), metre, round(rng.uniform(0, min(0.15, duration / 8)), 3), swing, duration)
 
 
-def _unit(rng: SeededRandom, bars: int, grid: TimeMap) -> int:
-    """Bars of a verse: few enough for more than one section, enough for a long song to be no patchwork."""
-    longest = 32.0 * grid.tempo / 60.0 / grid.metre.beats  # half a minute
+def _unit(rng: SeededRandom, bars: int, time_map: TimeMap) -> int:
+    """Draw the bars of a verse: the song has more than two sections and, if the tempo allows, at most about six."""
+    longest = 32.0 * time_map.tempo / 60.0 / time_map.metre.beats  # half a minute
     units = [unit for unit in (2, 4, 8, 16) if unit <= longest]
     fitting = [unit for unit in units if 2.5 * unit <= bars <= 6 * unit]
     return rng.choice(fitting) if fitting else min(bars, units[0] if bars < 2.5 * units[0] else units[-1])
 
 
 def _band(rng: SeededRandom) -> list[str]:
-    """Names of the parts: the bass, one to three chord instruments, and most often drums or a lead."""
+    """Draw the names of the parts: the bass, one to three chord instruments, and most often drums or a lead."""
     count = rng.child("chords").weighted_choice({1: 1, 2: 3, 3: 1.5})
-    names = ["bass", *(f"chords{number + 1}" for number in range(count))]
-    return names + [name for name, share in (("drums", 0.85), ("lead", 0.4)) if rng.child(name).bernoulli(share)]
+    names = ["bass", *(f"chords{index + 1}" for index in range(count))]
+    return names + [name for name, fraction in (("drums", 0.85), ("lead", 0.4)) if rng.child(name).bernoulli(fraction)]
 
 
-def _feel(rng: SeededRandom, tightness: float) -> Humanization:
-    """A player's habits; the greatest deviations are those of an amateur, most are far smaller."""
+def _humanization(rng: SeededRandom, tightness: float) -> Humanization:
+    """Draw a player's timing and dynamics; the greatest deviations are those of an amateur, most are far smaller."""
     looseness = tightness * rng.choice((0.0, 0.006, 0.01, 0.016, 0.024))
     push = tightness * rng.choice((0.0, 0.0, rng.uniform(-0.012, 0.018)))
     return Humanization(push, looseness, rng.choice((2.0, 6.0, 10.0)))
 
 
-def _within(spans: list[BeatChord], grid: TimeMap) -> list[BeatChord]:
+def _within(chords: list[BeatChord], time_map: TimeMap) -> list[BeatChord]:
     """Cut the song at its duration; a chord of less than 0.4 s there is left out and the last one goes on."""
-    stop = (grid.duration - grid.offset) * grid.tempo / 60.0
-    kept = [spans[0], *(span for span in spans[1:] if grid.seconds(span.start) < grid.duration - 0.4)]
+    stop = (time_map.duration - time_map.offset) * time_map.tempo / 60.0
+    kept = [chords[0], *(chord for chord in chords[1:] if time_map.seconds(chord.start) < time_map.duration - 0.4)]
     return [*kept[:-1], replace(kept[-1], end=stop)]
 
 
-def _drums(
-    rng: SeededRandom, drummer: Drummer, passages: list[BeatSection], metre: TimeSignature
+def _write_drums(
+    rng: SeededRandom, drummer: Drummer, sections: list[BeatSection], metre: TimeSignature
 ) -> tuple[list[BeatNote], Drummer]:
-    """The verse's pattern, another one in the chorus, fills before what is new and crashes on it.
+    """Write the drums: a pattern, mostly another one in the chorus, fills at the end of sections and crashes after.
 
     Returns:
-        The strokes, and the drummer as the chorus hears it.
+        The notes, and the drummer of the chorus.
     """
     fills, crashes = rng.bernoulli(0.6), rng.bernoulli(0.6)
     other = drummer.variation() if rng.bernoulli(0.6) else drummer
-    strokes: list[BeatNote] = []
-    for passage in passages:
-        player = other if passage.name == "chorus" else drummer
-        for bar in range(passage.first, passage.stop):
-            ends = bar == passage.stop - 1 or ((bar - passage.first) % 4 == 3 and rng.bernoulli(0.25))
-            played = player.bar(fill=fills and ends, opening=crashes and bar == passage.first)
-            strokes += [stroke.moved(bar * metre.beats) for stroke in played]
-    return strokes, other
+    notes: list[BeatNote] = []
+    for section in sections:
+        player = other if section.name == "chorus" else drummer
+        for bar in range(section.first, section.stop):
+            ends = bar == section.stop - 1 or ((bar - section.first) % 4 == 3 and rng.bernoulli(0.25))
+            played = player.bar(fill=fills and ends, opening=crashes and bar == section.first)
+            notes += [note.moved(bar * metre.beats) for note in played]
+    return notes, other
 
 
 def _bassists(rng: SeededRandom, groove: Groove, chorus: Groove, swung: bool) -> dict[str, Bassist]:
-    """Who plays the bass in each kind of section: one person, who takes up another style in some and listens in all."""
+    """Return the bass player of each section name: one instrument, in another style in some of the sections."""
     bassist = Bassist(rng.child("player"), groove, swung)
     rng = rng.child("sections")
     restyled = rng.choice((("chorus",), ("chorus",), ("chorus", "bridge"), ("bridge",))) if rng.bernoulli(0.6) else ()
-    players = dict.fromkeys(ENERGY, bassist)
+    bassists = dict.fromkeys(ENERGY, bassist)
     for name, its_groove in (("chorus", chorus), ("bridge", groove)):
         if name in restyled or its_groove != groove:
-            players[name] = bassist.variation(its_groove, restyled=name in restyled)
-    return players
+            bassists[name] = bassist.variation(its_groove, restyled=name in restyled)
+    return bassists
 
 
-def _tiles(starts: list[float], grid: TimeMap) -> list[tuple[float, float]]:
-    """Seconds from each beat to the next one; the first tile starts at 0 and the last one ends with the song."""
-    times = [0.0, *(round(grid.seconds(start), 4) for start in starts[1:]), grid.duration]
+def _tiles(starts: list[float], time_map: TimeMap) -> list[tuple[float, float]]:
+    """Return start and end in seconds of each span between `starts`; the first starts at 0, the last ends the song."""
+    times = [0.0, *(round(time_map.seconds(start), 4) for start in starts[1:]), time_map.duration]
     return list(pairwise(times))
 
 
-def _chords(spans: list[BeatChord], grid: TimeMap) -> tuple[Chord, ...]:
-    tiles = _tiles([span.start for span in spans], grid)
-    chords = []
-    for span, (start, end) in zip(spans, tiles, strict=True):
-        harmony = span.harmony
+def _chords(chords: list[BeatChord], time_map: TimeMap) -> tuple[Chord, ...]:
+    tiles = _tiles([chord.start for chord in chords], time_map)
+    timed = []
+    for chord, (start, end) in zip(chords, tiles, strict=True):
+        harmony = chord.harmony
         bass = harmony.root if harmony.bass is None else harmony.bass
-        chords.append(Chord(start, end, harmony.root, bass, harmony.pitch_classes, span.symbol))
-    return tuple(chords)
+        timed.append(Chord(start, end, harmony.root, bass, harmony.pitch_classes, chord.symbol))
+    return tuple(timed)
 
 
-def _keys(spans: list[BeatChord], grid: TimeMap) -> tuple[Key, ...]:
-    changes = [after for before, after in pairwise(spans) if (before.tonic, before.mode) != (after.tonic, after.mode)]
-    firsts = [spans[0], *changes]
-    tiles = _tiles([span.start for span in firsts], grid)
-    return tuple(Key(start, end, span.tonic, span.mode) for span, (start, end) in zip(firsts, tiles, strict=True))
+def _keys(chords: list[BeatChord], time_map: TimeMap) -> tuple[Key, ...]:
+    changes = [after for before, after in pairwise(chords) if (before.tonic, before.mode) != (after.tonic, after.mode)]
+    firsts = [chords[0], *changes]
+    tiles = _tiles([chord.start for chord in firsts], time_map)
+    return tuple(Key(start, end, chord.tonic, chord.mode) for chord, (start, end) in zip(firsts, tiles, strict=True))
 
 
-def _sections(passages: list[BeatSection], styles: list[str], grid: TimeMap) -> tuple[Section, ...]:
-    tiles = _tiles([float(passage.first * grid.metre.beats) for passage in passages], grid)
+def _sections(sections: list[BeatSection], styles: list[str], time_map: TimeMap) -> tuple[Section, ...]:
+    tiles = _tiles([float(section.first * time_map.metre.beats) for section in sections], time_map)
     return tuple(
-        Section(start, end, passage.name, style)
-        for passage, style, (start, end) in zip(passages, styles, tiles, strict=True)
+        Section(start, end, section.name, style)
+        for section, style, (start, end) in zip(sections, styles, tiles, strict=True)
     )
 
 

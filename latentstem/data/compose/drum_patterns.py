@@ -1,4 +1,4 @@
-"""Drum patterns by style and metre, one sign a sixteenth: "X" an accent, "x" a hit, "g" a ghost.
+"""Drum patterns by time signature and style, one sign a sixteenth: "X" an accent, "x" a hit, "g" a ghost note.
 
 The keys are those of General MIDI's percussion; `HAT` stands for the drummer's cymbal and `BACKBEAT` for the
 drummer's snare, stick or clap.

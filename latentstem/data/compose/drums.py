@@ -1,7 +1,8 @@
-"""Drummers: one bar of strokes at a time, varied from bar to bar, in beats from the downbeat."""
+"""Drum parts: one bar of notes at a time, varied from bar to bar, in beats from the downbeat."""
 
 import copy
 
+from latentstem.data.compose.beats import BeatNote
 from latentstem.data.compose.drum_patterns import (
     BACKBEAT,
     CLAP,
@@ -20,7 +21,7 @@ from latentstem.data.compose.drum_patterns import (
 )
 from latentstem.data.compose.patterns import CLOSE, onsets
 from latentstem.data.compose.programs import KITS
-from latentstem.data.compose.timing import BeatNote, TimeSignature
+from latentstem.data.compose.timing import TimeSignature
 from latentstem.data.rng import SeededRandom
 
 LOUDNESS = {"X": 108, "x": 92, "g": 45}
@@ -30,22 +31,22 @@ FILLS = {"toms": 4.0, "snare": 2.0, "build": 1.5, "kick_snare": 1.0, "stop": 1.0
 
 
 class Drummer:
-    """One song's drummer: a pattern, a cymbal, and how often it departs from them.
+    """One song's drummer: a pattern, a cymbal, and how often the playing departs from them.
 
     Args:
-        rng: source of the draws.
-        metre: of the song.
-        swung: whether the song swings, which favours the shuffle.
+        rng: Source of the random draws.
+        metre: Time signature of the song.
+        swung: Whether the song swings, which favours the shuffle.
 
     Attributes:
         kit: General MIDI drum kit.
-        kicks: beats of the bass drum within a bar; may be none.
-        pulse: the cymbal's line, in tablature; may be empty.
-        style: name of the pattern.
+        kicks: Beats of the bass drum within a bar; may be empty.
+        pulse: Pattern of the cymbal, one sign a sixteenth; may be empty.
+        style: Drum style, a key of `PATTERNS[metre.name]`.
 
     Example:
         >>> drummer = Drummer(SeededRandom(0), TimeSignature("4/4", 4, 2), swung=False)
-        >>> all(0 <= stroke.start < 4 for stroke in drummer.bar(fill=False, opening=True))
+        >>> all(0 <= note.start < 4 for note in drummer.bar(fill=False, opening=True))
         True
     """
 
@@ -59,7 +60,7 @@ class Drummer:
         self._choose_pattern(self._patterns.choice((CLOSED, CLOSED, CLOSED, RIDE)))
 
     def variation(self) -> "Drummer":
-        """The same drummer with the other cymbal and another pattern, often of the same style."""
+        """Return this drummer with the other cymbal and another pattern, often of this drummer's style."""
         other = copy.copy(self)
         if self._patterns.bernoulli(0.35):
             other.style = self._patterns.weighted_choice((SWUNG if self.swung else WEIGHTS)[self.metre.name])
@@ -67,10 +68,18 @@ class Drummer:
         return other
 
     def bar(self, fill: bool, opening: bool) -> list[BeatNote]:
-        """Play one bar; `fill` ends it with a fill, `opening` starts it with a crash."""
+        """Write one bar.
+
+        Args:
+            fill: Whether the bar ends with a fill.
+            opening: Whether the bar starts with a crash.
+
+        Returns:
+            The notes, in beats from the downbeat.
+        """
         rng, beats = self.rng, float(self.metre.beats)
         stop = beats - (rng.choice((1.0, 2.0)) if fill and beats > 2 else 1.0 if fill else 0.0)
-        strokes = [
+        notes = [
             self._hit(beat, key, loudness + rng.uniform(-8, 8))
             for beat, key, loudness in self.hits
             if beat < stop - CLOSE
@@ -80,17 +89,17 @@ class Drummer:
             taken = {round(beat * self.metre.division) for beat in self.kicks}
             free = [step for step in range(1, int(stop * self.metre.division + CLOSE)) if step not in taken]
             if free:
-                strokes.append(self._hit(rng.choice(free) / self.metre.division, KICK, rng.uniform(80, 100)))
+                notes.append(self._hit(rng.choice(free) / self.metre.division, KICK, rng.uniform(80, 100)))
         if opening:
-            strokes.append(self._hit(0.0, CRASH, rng.uniform(85, 105)))
-        return strokes + (self._fill(stop) if fill else [])
+            notes.append(self._hit(0.0, CRASH, rng.uniform(85, 105)))
+        return notes + (self._fill(stop) if fill else [])
 
     def _choose_pattern(self, cymbal: int) -> None:
         self.cymbal = cymbal
-        players = {HAT: cymbal, BACKBEAT: self.backbeat}
+        sounds = {HAT: cymbal, BACKBEAT: self.backbeat}
         pattern = self._patterns.choice(PATTERNS[self.metre.name][self.style])
         self.hits = [
-            (beat, players.get(key, key), LOUDNESS[sign])
+            (beat, sounds.get(key, key), LOUDNESS[sign])
             for key, line in pattern.items()
             for beat, sign in onsets(line, self.metre, 0.0, float(self.metre.beats))
         ]
@@ -106,20 +115,20 @@ class Drummer:
         rng, per_beat = self.rng, self.metre.division * self.rng.choice((1, 2, 2))
         kind = rng.weighted_choice(FILLS)
         count = round((self.metre.beats - stop) * per_beat)
-        strokes = []
+        notes = []
         for step in range(count):
             beat, part = stop + step / per_beat, step / count
             if kind == "stop":
                 if step == 0:
-                    strokes += [self._hit(beat, key, rng.uniform(100, 115)) for key in (KICK, SNARE)]
+                    notes += [self._hit(beat, key, rng.uniform(100, 115)) for key in (KICK, SNARE)]
             elif kind == "toms":
                 tom = TOMS[int(part * len(TOMS))]
-                strokes.append(self._hit(beat, rng.choice((tom, tom, tom, SNARE)), rng.uniform(80, 110)))
+                notes.append(self._hit(beat, rng.choice((tom, tom, tom, SNARE)), rng.uniform(80, 110)))
             elif kind in ("snare", "build"):
                 swell = 50 + 60 * part if kind == "build" else rng.uniform(75, 110)
-                strokes.append(self._hit(beat, SNARE, swell))
+                notes.append(self._hit(beat, SNARE, swell))
             elif kind == "kick_snare":
-                strokes.append(self._hit(beat, KICK if step % 2 else SNARE, rng.uniform(85, 110)))
+                notes.append(self._hit(beat, KICK if step % 2 else SNARE, rng.uniform(85, 110)))
             elif rng.bernoulli(0.5):
-                strokes.append(self._hit(beat, rng.choice((SNARE, *TOMS)), rng.uniform(75, 105)))
-        return strokes
+                notes.append(self._hit(beat, rng.choice((SNARE, *TOMS)), rng.uniform(75, 105)))
+        return notes

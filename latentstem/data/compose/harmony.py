@@ -1,6 +1,6 @@
-"""Chords and keys: pitch classes, their names, and chords written as roman numerals.
+"""Chords and keys: pitch classes, their names, and chords read from roman numerals.
 
-What follows what is in `latentstem.data.compose.progressions`.
+Progressions of chords are in `latentstem.data.compose.progressions`.
 """
 
 import re
@@ -28,7 +28,7 @@ SIGNATURES = {
     "lydian": 7,
     "harmonic minor": 3,
 }
-# Root, third (or what stands for it), fifth; then what is added, within the octave.
+# Root, third (or suspension), fifth; then added tones, within the octave.
 SYMBOLS = {
     (0, 4, 7): "",
     (0, 3, 7): "m",
@@ -60,9 +60,13 @@ class ChordType:
     """A chord without its time.
 
     Attributes:
-        root: pitch class, 0 is C.
-        intervals: semitones above the root, each below 12: root, third or suspension, fifth, then what is added.
-        bass: pitch class of the lowest tone where that is not the root: an inversion or a slash chord.
+        root: Pitch class of the root, 0 is C.
+        intervals: Semitones above the root, each below 12: root, third or suspension, fifth, then added tones.
+        bass: Pitch class of the lowest tone where that is not the root: an inversion or a slash chord.
+
+    Example:
+        >>> ChordType(9, (0, 3, 7, 10)).symbol, ChordType(0, (0, 4, 7)).over(4).symbol
+        ('Am7', 'C/E')
     """
 
     root: int
@@ -71,17 +75,17 @@ class ChordType:
 
     @property
     def pitch_classes(self) -> tuple[int, ...]:
-        """Semitones from C (0-11) of all that sounds: root first, and last a bass that is foreign to the chord."""
+        """Pitch classes (0-11, 0 is C) of all tones: root first, and last a bass that is foreign to the chord."""
         chord = tuple((self.root + interval) % 12 for interval in self.intervals)
         return chord if self.bass is None or self.bass in chord else (*chord, self.bass)
 
     @property
     def symbol(self) -> str:
-        """The chord as a chart in a key with flats writes it: "C", "Am7", "Bb/D"."""
+        """Symbol of the chord in a key with flats: "C", "Am7", "Bb/D"."""
         return self.written(FLATS)
 
     def written(self, names: tuple[str, ...]) -> str:
-        """The chord's symbol with the given names of the twelve pitch classes."""
+        """Return the chord's symbol with the given names of the twelve pitch classes."""
         slash = "" if self.bass is None else f"/{names[self.bass]}"
         return names[self.root] + SYMBOLS[self.intervals] + slash
 
@@ -129,7 +133,7 @@ def roman(numeral: str, tonic: int) -> ChordType:
     after a slash either 3, 5 or 7, the chord tone in the bass, or a numeral, the degree in the bass.
 
     Raises:
-        ValueError: if it cannot be read.
+        ValueError: If the numeral cannot be read.
 
     Example:
         >>> [roman(numeral, 0).symbol for numeral in ("bVII", "ii7", "V7/3", "IV/I")]

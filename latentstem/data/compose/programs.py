@@ -1,8 +1,8 @@
-"""General MIDI programs and what they are good for: comping families, lead voices, basses and drum kits.
+"""General MIDI programs of the composer: comping families, leads, basses and drum kits, with their weights.
 
-Every comping program belongs to one family, which says in which roles it is heard; every bass program says how deep
-it plays and which bass styles suit it. Left out are sounds whose pitch is not plain: the glockenspiel is inharmonic,
-and TimGM6mb plays the whistle a third too high.
+Every comping program belongs to one family, which has weighted roles; every bass program has a lowest pitch and
+weighted bass styles. Left out are sounds of unclear pitch: the glockenspiel is inharmonic, and TimGM6mb renders the
+whistle a third too high.
 """
 
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Family:
-    """Comping programs that are played alike.
+    """Comping programs that share their roles.
 
     Attributes:
-        weight: how often a comping player is of this family.
+        weight: Weight of the family in the draw of a comping player's program.
         programs: General MIDI programs, 0-127.
-        roles: weight of each of the family's roles.
+        roles: Role name to its weight.
     """
 
     weight: float
@@ -65,9 +65,9 @@ FAMILIES = (
     Family(1.4, (88, 89, 90, 91, 92, 94, 95), {"pad": 5, "voices": 1, "block": 0.7}),
 )
 
-# The first player must make every chord plain: no solo strings, sweeps or breath.
+# Programs of the first player, who must sound every chord clearly: no solo strings, sweeps or breath.
 CLEAR = (0, 1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 21, 24, 25, 26, 27, 29, 48, 49, 50, 51, 61, 62, 80, 81, 88, 90)
-# ... and no role that leaves chord tones out.
+# Roles that leave chord tones out, which the first player does not take.
 SPARSE = ("power", "riff")
 
 LEADS = (0, 4, 10, 11, 13, 22, 25, 26, 29, 30, 40, 52, 56, 60, 64, 65, 66, 68, 71, 72, 73, 74, 75, 79, 80, 81, 82)
@@ -91,17 +91,17 @@ STYLES: dict[str, float] = {
     "sustained": 1.2,
     "moving_voice": 0.8,
 }
-"""Bass style -> how often a player with no leaning takes it."""
+"""Bass style to its weight, for programs without weights of their own."""
 
 
 @dataclass(frozen=True)
 class BassVoice:
-    """A program that may play the bass.
+    """Settings of a program as a bass.
 
     Attributes:
-        weight: how often it does, in per cent of the songs.
-        lowest: its lowest MIDI pitch as a bass.
-        styles: weight of each of its styles.
+        weight: Frequency of the program, in per cent of the songs.
+        lowest: Lowest MIDI pitch of the program as a bass.
+        styles: Bass style to its weight.
     """
 
     weight: float
@@ -133,4 +133,4 @@ BASSES: dict[int, BassVoice] = {
     67: BassVoice(1.9, 37, {**_BLOWN, "riff": 2.5, "syncopated": 2.0, "octaves": 0.7}),
     70: BassVoice(1.9, 34, {**_BLOWN, "pedal": 0.7}),
 }
-"""Program -> its voice: the eight basses of General MIDI (85 % of the songs), then bowed, sung and blown basses."""
+"""Bass programs: the eight basses of General MIDI (85 % of the songs), then bowed, sung and blown basses."""

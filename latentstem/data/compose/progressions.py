@@ -1,8 +1,7 @@
-"""Progressions: what follows what, as loops that everybody knows and as a grammar over scale degrees.
+"""Chord progressions: well-known loops, and a first-order grammar over scale degrees.
 
-A song's taste decides how often its chords take sevenths, suspensions, added tones, other basses, and chords from
-outside the key. One grammar phrase in ten walks over the degrees with no function at all, so that a model cannot lean
-on the grammar alone.
+Each song has probabilities of sevenths, suspensions, added tones, inversions, and chords from outside the key. One
+grammar phrase in ten draws its degrees uniformly, so that a model cannot rely on the grammar alone.
 """
 
 from dataclasses import replace
@@ -10,7 +9,7 @@ from dataclasses import replace
 from latentstem.data.compose.harmony import SCALES, ChordType, diatonic, roman
 from latentstem.data.rng import SeededRandom
 
-# MOVES[mode][degree] = what may follow, weighted; degrees count from 0.
+# MOVES[mode][degree] = weights of the degrees that may follow; degrees count from 0.
 MOVES: dict[str, dict[int, dict[int, float]]] = {
     "major": {
         0: {3: 3, 4: 3, 5: 3, 1: 1.5, 2: 1},
@@ -135,14 +134,14 @@ BLUES = {
 
 
 class HarmonyStyle:
-    """How one song likes its chords, and the phrases that follow from it.
+    """Probabilities of one song's chord alterations, and the phrases drawn with them.
 
     Args:
-        rng: source of the song's habits.
+        rng: Source of the probabilities.
 
     Example:
-        >>> taste = HarmonyStyle(SeededRandom(0))
-        >>> len(taste.phrase(SeededRandom(1), 0, "major", 4))
+        >>> style = HarmonyStyle(SeededRandom(0))
+        >>> len(style.phrase(SeededRandom(1), 0, "major", 4))
         4
     """
 
@@ -155,22 +154,28 @@ class HarmonyStyle:
         self.harmonic_minor = rng.choice((0.2, 0.9))
 
     def phrase(self, rng: SeededRandom, tonic: int, mode: str, count: int) -> list[ChordType]:
-        """Draw `count` chords in a key from a stream, by a loop or by the grammar.
+        """Draw the chords of a phrase, by a loop or by the grammar.
 
-        A loop of 2, 3, 4 or 8 chords is repeated or cut to `count`; the grammar sets no two neighbours alike.
+        A loop of 2, 3, 4 or 8 chords is repeated or cut to `count`; the grammar repeats no degree at once.
+
+        Args:
+            rng: Source of the random draws.
+            tonic: Pitch class of the key's tonic, 0 is C.
+            mode: Name of the key's scale, a key of `harmony.SCALES`.
+            count: Number of chords.
         """
         if rng.bernoulli(0.45):
             loop = [roman(numeral, tonic) for numeral in rng.choice(LOOPS[mode]).split()]
-            harmonies = [loop[number % len(loop)] for number in range(count)]
+            harmonies = [loop[index % len(loop)] for index in range(count)]
         else:
             degrees = self._degrees(rng, mode, count)
             harmonies = [diatonic(tonic, mode, degree, seventh=False) for degree in degrees]
-            followers = degrees[1:] + degrees[:1]
-            for number, (degree, follower) in enumerate(zip(degrees, followers, strict=True)):
+            next_degrees = degrees[1:] + degrees[:1]
+            for index, (degree, next_degree) in enumerate(zip(degrees, next_degrees, strict=True)):
                 if mode == "minor" and degree == 4 and rng.bernoulli(self.harmonic_minor):
-                    harmonies[number] = ChordType(harmonies[number].root, (0, 4, 7))
+                    harmonies[index] = ChordType(harmonies[index].root, (0, 4, 7))
                 if degree and rng.bernoulli(self.borrowing):
-                    harmonies[number] = self._borrow(rng, tonic, mode, harmonies[number].root, follower)
+                    harmonies[index] = self._borrow(rng, tonic, mode, harmonies[index].root, next_degree)
         harmonies = [self._colour(rng, harmony, tonic, mode) for harmony in harmonies]
         if rng.bernoulli(0.06):
             pedal = tonic if rng.bernoulli(0.7) else tonic + 7
@@ -204,26 +209,26 @@ class HarmonyStyle:
         return harmony
 
     def _invert(self, rng: SeededRandom, harmonies: list[ChordType]) -> list[ChordType]:
-        """Set another chord tone in the bass now and then, most often one a step from its neighbours."""
+        """Set another chord tone in the bass at random, most often one a step from its neighbours."""
         inverted = [*harmonies]
-        for number in range(1, len(harmonies)):
-            harmony = harmonies[number]
+        for index in range(1, len(harmonies)):
+            harmony = harmonies[index]
             if harmony.bass is not None or not rng.bernoulli(self.slashes):
                 continue
-            before = inverted[number - 1]
+            before = inverted[index - 1]
             lowest = before.root if before.bass is None else before.bass
-            after = harmonies[(number + 1) % len(harmonies)].root
+            after = harmonies[(index + 1) % len(harmonies)].root
             weights = {}
             for interval, weight in zip(harmony.intervals[1:], (3.0, 1.5, 0.7), strict=False):
                 bass = (harmony.root + interval) % 12
                 near = sum((bass - other) % 12 in (1, 2, 10, 11) for other in (lowest, after))
                 weights[bass] = weight * (1 + 2 * near)
-            inverted[number] = harmony.over(rng.weighted_choice(weights))
+            inverted[index] = harmony.over(rng.weighted_choice(weights))
         return inverted
 
-    def _borrow(self, rng: SeededRandom, tonic: int, mode: str, root: int, follower: int) -> ChordType:
-        """A dominant or a leading diminished chord of what follows, or a chord of the parallel mode."""
-        target = tonic + SCALES[mode][follower]
+    def _borrow(self, rng: SeededRandom, tonic: int, mode: str, root: int, next_degree: int) -> ChordType:
+        """Draw a dominant or a leading diminished chord of the next degree, or a chord of the parallel mode."""
+        target = tonic + SCALES[mode][next_degree]
         kind = rng.weighted_choice({"dominant": 4, "leading": 1, "augmented": 0.6, "parallel": 4})
         if kind == "dominant":
             return ChordType((target + 7) % 12, (0, 4, 7, 10))

@@ -1,4 +1,4 @@
-"""Parts played twice, on two instruments: what another style of the same notes sounds like, known exactly."""
+"""Pairs of parts with equal notes on two instruments: ground truth for a change of style without a change of notes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,27 +8,27 @@ from latentstem.data.compose.programs import BASSES, FAMILIES, KITS, LEADS
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Part, Song
 
-TWIN = "twin"
-"""Name of the other player's part."""
+PAIRED_PART = "twin"
+"""Name of the second part of a pair: the key of the song's JSON form and the name of the stem's file."""
 
 
 def compose_timbre_pair(seed: int, duration: float = 30.0, target: str = "bass") -> Song:
-    """Let another instrument play a part of a song too, and leave out the rest of the band.
+    """Compose a song of one part and a copy of it on another instrument, without the rest of the band.
 
-    Rendered by `write_corpus`, the two stems are what `AutoencoderTraining.twins` reads.
+    Rendered by `write_corpus`, such songs are the data of the autoencoder's timbre swap loss.
 
     Args:
-        seed: the same seed, duration and target give the same song on every machine.
-        duration: length in seconds; positive.
-        target: name of the part.
+        seed: Seed of the song; one seed, duration and target give one song on every machine.
+        duration: Length in seconds, above 0.
+        target: Name of the part.
 
     Returns:
-        The song that `compose` writes, reduced to the part and its "twin": note for note the same, on one of the other
-        programs that play such parts; for a bass, on one that goes as deep. Both are silent where the band of the song
-        has no such part.
+        The song that `compose` writes, reduced to the part and a part named "twin" with equal notes, on another program
+        that the composer gives such parts; for a bass, on one that reaches its lowest note. Both parts are empty if the
+        song has no such part.
 
     Raises:
-        ValueError: if `duration` is not positive.
+        ValueError: If `duration` is not positive.
 
     Example:
         >>> song = compose_timbre_pair(0, duration=10.0)
@@ -39,11 +39,11 @@ def compose_timbre_pair(seed: int, duration: float = 30.0, target: str = "bass")
     absent = Part(target, 0, target == "drums", (), 0.0)
     part = song.part(target) if target in song.names else absent
     program = SeededRandom(seed).child(f"twin of {target}").weighted_choice(_other_programs(part))
-    return replace(song, parts=(part, replace(part, name=TWIN, program=program)))
+    return replace(song, parts=(part, replace(part, name=PAIRED_PART, program=program)))
 
 
 def _other_programs(part: Part) -> dict[int, float]:
-    """The programs that may play the notes of a part as well, with the weights by which the composer draws them."""
+    """Return the other programs that can play the notes of a part, with the composer's weights."""
     weights: Mapping[int, float]
     if part.is_drum:
         weights = dict.fromkeys(KITS, 1.0)

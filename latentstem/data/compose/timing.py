@@ -1,4 +1,4 @@
-"""Musical time: beats to seconds with swing, and the human unevenness on top."""
+"""Beats to seconds: tempo, swing, and the humanization of onsets and velocities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +10,19 @@ from latentstem.data.score import Note
 
 @dataclass(frozen=True)
 class TimeSignature:
-    """How bars are counted: `beats` a bar, each of `division` equal parts.
+    """A time signature: `beats` a bar, each of `division` equal parts.
 
     4/4 is `TimeSignature("4/4", 4, 2)`, 3/4 is `TimeSignature("3/4", 3, 2)`, and 6/8 has two beats of three eighths,
     `TimeSignature("6/8", 2, 3)`. Every position in the composer is counted in these beats.
+
+    Attributes:
+        name: Name as written: "4/4", "3/4" or "6/8".
+        beats: Beats a bar.
+        division: Eighths a beat.
+
+    Example:
+        >>> [signature.beats * signature.division for signature in TIME_SIGNATURES]  # eighths a bar
+        [8, 6, 6]
     """
 
     name: str
@@ -26,12 +35,16 @@ TIME_SIGNATURES = (TimeSignature("4/4", 4, 2), TimeSignature("3/4", 3, 2), TimeS
 
 @dataclass(frozen=True)
 class Humanization:
-    """How a player sits in time.
+    """Deviations of a player from the beat grid and the written velocities.
 
     Attributes:
-        push: seconds by which the player is always late; below 0, ahead.
-        looseness: greatest further deviation in seconds; half of it wanders slowly, half is new with every note.
-        force: greatest random deviation of the velocity.
+        push: Constant delay of the onsets in seconds; below 0, ahead of the beat.
+        looseness: Greatest random deviation of an onset in seconds; half of it varies slowly, half from note to note.
+        force: Greatest random deviation of the velocity.
+
+    Example:
+        >>> Humanization(push=0.01, looseness=0.0, force=0.0).push
+        0.01
     """
 
     push: float
@@ -44,11 +57,11 @@ class TimeMap:
     """The map from beats to seconds.
 
     Attributes:
-        tempo: beats a minute.
-        metre: how the beats are counted.
-        offset: seconds before the first beat.
-        swing: where the off-beat eighth falls in its beat; 0.5 is straight, 2/3 is a triplet shuffle.
-        duration: length of the song in seconds; nothing sounds after it.
+        tempo: Beats a minute.
+        metre: Time signature of the song.
+        offset: Seconds before the first beat.
+        swing: Position of the off-beat eighth in its beat; 0.5 is straight, 2/3 is a triplet shuffle.
+        duration: Length of the song in seconds; no note sounds after it.
 
     Example:
         >>> TimeMap(tempo=60.0, metre=TIME_SIGNATURES[0], offset=0.0, swing=0.6, duration=10.0).seconds(1.5)
@@ -62,7 +75,7 @@ class TimeMap:
     duration: float
 
     def seconds(self, beat: float) -> float:
-        """Return the time of a position in beats; both halves of a beat are stretched to swing."""
+        """Return the time in seconds of a position in beats; swing stretches the first half of each beat."""
         whole = beat // 1
         part = beat - whole
         bent = part * 2 * self.swing if part < 0.5 else self.swing + (part - 0.5) * 2 * (1 - self.swing)
@@ -70,7 +83,7 @@ class TimeMap:
 
     @property
     def beats(self) -> int:
-        """How many beats begin before the end of the song."""
+        """Number of beats that begin before the end of the song."""
         count = 0
         while self.seconds(count) < self.duration:
             count += 1
@@ -79,43 +92,43 @@ class TimeMap:
     def to_notes(
         self,
         rng: SeededRandom,
-        strokes: Sequence[BeatNote],
-        feel: Humanization,
+        notes: Sequence[BeatNote],
+        humanization: Humanization,
         arc: Sequence[float] = (),
         monophonic: bool = False,
     ) -> tuple[Note, ...]:
-        """Turn strokes into notes of at least 40 ms, within the song, uneven as the player's feel says.
+        """Turn notes in beats into humanized notes in seconds of at least 40 ms, within the song.
 
         Args:
-            rng: source of the deviations.
-            strokes: in any order.
-            feel: the player's.
-            arc: what is added to the velocities at the start of each bar; between, it moves in a straight line.
-            monophonic: each note ends before the next one starts.
+            rng: Source of the random deviations.
+            notes: Notes in beats, in any order.
+            humanization: Deviations of the player.
+            arc: Velocity added at the start of each bar, interpolated linearly between; empty adds nothing.
+            monophonic: Whether each note must end before the next one starts.
 
         Returns:
             The notes in order of their start.
         """
-        notes, wander, beats = [], 0.0, self.metre.beats
-        for stroke in sorted(strokes, key=lambda stroke: (stroke.start, stroke.pitch)):
+        timed, wander, beats = [], 0.0, self.metre.beats
+        for note in sorted(notes, key=lambda note: (note.start, note.pitch)):
             wander = 0.8 * wander + 0.2 * rng.uniform(-1.0, 1.0)
-            late = feel.push + feel.looseness * 0.5 * (wander + rng.uniform(-1.0, 1.0))
-            start = max(0.0, self.seconds(stroke.start) + late)
-            end = min(self.duration, max(self.seconds(stroke.end), start + 0.05))
+            late = humanization.push + humanization.looseness * 0.5 * (wander + rng.uniform(-1.0, 1.0))
+            start = max(0.0, self.seconds(note.start) + late)
+            end = min(self.duration, max(self.seconds(note.end), start + 0.05))
             if end - start < 0.04:
                 continue
-            loudness = stroke.velocity + rng.uniform(-feel.force, feel.force)
+            loudness = note.velocity + rng.uniform(-humanization.force, humanization.force)
             if arc:
-                bar, beat = divmod(stroke.start, beats)
+                bar, beat = divmod(note.start, beats)
                 now, then = arc[min(int(bar), len(arc) - 1)], arc[min(int(bar) + 1, len(arc) - 1)]
                 loudness += now + (then - now) * beat / beats
             velocity = min(127, max(1, int(loudness)))
-            notes.append(Note(round(start, 4), round(end, 4), stroke.pitch, velocity))
-        notes.sort(key=lambda note: (note.start, note.pitch))
-        return tuple(self._one_at_a_time(notes) if monophonic else notes)
+            timed.append(Note(round(start, 4), round(end, 4), note.pitch, velocity))
+        timed.sort(key=lambda note: (note.start, note.pitch))
+        return tuple(self._one_at_a_time(timed) if monophonic else timed)
 
     def _one_at_a_time(self, notes: list[Note]) -> list[Note]:
         stops = [*(note.start - 0.005 for note in notes[1:]), self.duration][: len(notes)]
         cut = [replace(note, end=round(min(note.end, stop), 4)) for note, stop in zip(notes, stops, strict=True)]
-        # Two notes nearly at once: the second is the one that is heard.
+        # Of two notes nearly at once the second is kept.
         return [note for note in cut if note.end - note.start >= 0.02]

@@ -1,4 +1,4 @@
-"""Songs to sound: FluidSynth, effects, and MIDI files of their notes."""
+"""Rendering of songs: FluidSynth, effects on the audio, and MIDI files."""
 
 from latentstem._exports import export_lazily
 

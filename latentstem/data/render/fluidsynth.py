@@ -1,7 +1,7 @@
-"""Parts to sound: MIDI by pretty_midi, played by the FluidSynth command line from a General MIDI soundfont.
+"""Render parts to audio by the FluidSynth command line from a General MIDI soundfont, with MIDI by pretty_midi.
 
-All parts of a song are played in one run, one after the other on channels of their own, because opening a
-soundfont costs more than playing 30 seconds from it; the run is then cut into stems.
+All parts of a song are rendered in one run, one after the other on channels of their own, because opening a soundfont
+costs more than rendering 30 seconds from it; the run is then cut into stems.
 """
 
 import shutil
@@ -24,7 +24,7 @@ SOUNDFONTS = {
     "musescore": ("musescore-general-soundfont-small", "/usr/share/sounds/sf3/MuseScore_General*.sf3"),
     "timgm6mb": ("timgm6mb-soundfont", "/usr/share/sounds/sf2/TimGM6mb.sf2"),
 }
-"""Name -> (Debian package, where it installs the font). TimGM6mb is for tests only: no net is trained on it."""
+"""Name to (Debian package, installed path) of each soundfont. TimGM6mb is for tests only: no net is trained on it."""
 
 
 class SynthesisError(RuntimeError):
@@ -43,11 +43,11 @@ def soundfont_path(name: str) -> Path:
     """Find an installed soundfont.
 
     Args:
-        name: a key of `SOUNDFONTS`: "fluidr3", "musescore" or "timgm6mb".
+        name: Name of the soundfont: "fluidr3", "musescore" or "timgm6mb".
 
     Raises:
-        SoundfontNotFoundError: naming the Debian package, if the font is not installed.
-        ValueError: if `name` is none of the three.
+        SoundfontNotFoundError: If the soundfont is not installed; the error names the Debian package.
+        ValueError: If `name` is no key of `SOUNDFONTS`.
     """
     if name not in SOUNDFONTS:
         raise ValueError(f"unknown soundfont {name!r}, expected one of {', '.join(SOUNDFONTS)}")
@@ -62,7 +62,7 @@ def synthesizer_path() -> str:
     """Find the FluidSynth program.
 
     Raises:
-        SynthesizerNotFoundError: if it is not on the path.
+        SynthesizerNotFoundError: If the program is not on the path.
     """
     found = shutil.which("fluidsynth")
     if found is None:
@@ -81,26 +81,26 @@ def render_parts(
     """Render each part to mono audio of its own.
 
     Args:
-        parts: at most 15 melodic ones, and any number of drums.
-        soundfont: a name for `soundfont_path`.
-        duration: seconds of audio a part; what rings on afterwards is cut.
-        reverb: FluidSynth's reverberation.
-        chorus: FluidSynth's chorus.
-        scratch: folder for temporary files; the system's by default.
+        parts: Parts to render: at most 15 melodic ones, and any number of drum parts.
+        soundfont: Name of the soundfont, a key of `SOUNDFONTS`.
+        duration: Seconds of audio a part; sound beyond is cut.
+        reverb: Whether to apply FluidSynth's reverberation.
+        chorus: Whether to apply FluidSynth's chorus.
+        scratch: Folder for temporary files; the system's by default.
 
     Returns:
         One float32 array of `round(duration * 44100)` samples a part, at FluidSynth's own level, bit-equal
         from run to run.
 
     Raises:
-        SynthesisError: if FluidSynth or the soundfont is missing, or FluidSynth fails.
-        ValueError: if there are more melodic parts than MIDI has channels.
+        SynthesisError: If FluidSynth or the soundfont is missing, or FluidSynth fails.
+        ValueError: If there are more melodic parts than MIDI has channels.
     """
     if sum(not part.is_drum for part in parts) > 15:
         raise ValueError(f"{len(parts)} parts given, expected at most 15 that are no drums")
-    drums = [order for order, part in enumerate(parts) if part.is_drum]
+    drums = [index for index, part in enumerate(parts) if part.is_drum]
     if len(drums) > 1:
-        # MIDI has one channel of drums, which plays one kit: the last drums are played in a run of their own.
+        # MIDI has one channel of drums with one kit: the last drum part is rendered in a run of its own.
         last = drums[-1]
         others = render_parts([*parts[:last], *parts[last + 1 :]], soundfont, duration, reverb, chorus, scratch)
         (sound,) = render_parts(parts[last : last + 1], soundfont, duration, reverb, chorus, scratch)
@@ -118,32 +118,32 @@ def render_parts(
         command += ["-o", "synth.dynamic-sample-loading=1", "-o", "synth.lock-memory=0", "-o", "synth.cpu-cores=1"]
         command += ["-o", "synth.default-soundfont=", "-o", "player.reset-synth=0", "-f", str(setup)]
         command += ["-T", "raw", "-O", "float", "-E", "little", "-F", str(sound), str(score)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        if done.returncode != 0 or not sound.is_file():
-            reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
-            raise SynthesisError(f"fluidsynth failed with exit code {done.returncode}: {reason[0]}")
+        run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if run.returncode != 0 or not sound.is_file():
+            reason = (run.stderr or run.stdout).strip().splitlines()[-1:] or ["no message"]
+            raise SynthesisError(f"fluidsynth failed with exit code {run.returncode}: {reason[0]}")
         stereo = np.fromfile(sound, dtype="<f4").reshape(-1, 2)
-    # FluidSynth plays on in silence, with exit code 0, when it cannot read the soundfont.
+    # FluidSynth renders silence, with exit code 0, when it cannot read the soundfont.
     if any(part.notes for part in parts) and not stereo.any():
         raise SynthesisError(f"fluidsynth rendered silence: reinstall Debian package {SOUNDFONTS[soundfont][0]}")
     mono = np.float32(0.5) * (stereo[:, 0] + stereo[:, 1])  # eight times as fast as `mean`
     length = round(duration * SAMPLING_RATE)
-    starts = [round(order * slot * SAMPLING_RATE) for order in range(len(parts))]
+    starts = [round(index * slot * SAMPLING_RATE) for index in range(len(parts))]
     if len(mono) < starts[-1] + length:
         mono = np.pad(mono, (0, starts[-1] + length - len(mono)))
     return [mono[start : start + length].copy() for start in starts]
 
 
 def _score(parts: Sequence[Part], slot: float) -> pretty_midi.PrettyMIDI:
-    """Lay the parts one after the other, `slot` seconds apart, each on its own channel."""
+    """Write the parts one after the other, `slot` seconds apart, each on its own channel."""
     score = pretty_midi.PrettyMIDI(resolution=960, initial_tempo=120.0)
-    for order, part in enumerate(parts):
+    for index, part in enumerate(parts):
         instrument = pretty_midi.Instrument(part.program, is_drum=part.is_drum, name=part.name)
         instrument.notes = [
-            pretty_midi.Note(note.velocity, note.pitch, note.start + order * slot, note.end + order * slot)
+            pretty_midi.Note(note.velocity, note.pitch, note.start + index * slot, note.end + index * slot)
             for note in part.notes
         ]
-        # A last event at the end of the slot keeps the run going until the part's last note has died away.
-        instrument.control_changes = [pretty_midi.ControlChange(11, 127, (order + 1) * slot)]
+        # A last event at the end of the slot keeps the run going until the part's last note has decayed.
+        instrument.control_changes = [pretty_midi.ControlChange(11, 127, (index + 1) * slot)]
         score.instruments.append(instrument)
     return score

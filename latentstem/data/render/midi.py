@@ -1,4 +1,4 @@
-"""Notes to a MIDI file that lines up with the audio they were heard in."""
+"""Write notes to a MIDI file that is aligned with their audio."""
 
 import os
 import tempfile
@@ -20,22 +20,22 @@ def write_midi(
     program: int = ELECTRIC_BASS,
     name: str = "bass",
 ) -> None:
-    """Writes notes to a MIDI file, whole or not at all.
+    """Write notes to a MIDI file, whole or not at all.
 
-    Onsets and ends are at the right second whatever the tempo; the right tempo lets a sequencer draw its grid where
-    the beats are, provided that the audio begins on one.
+    Onsets and ends are at their second whatever the tempo; the right tempo aligns a sequencer's grid with the beats,
+    provided that the audio begins on one.
 
     Args:
-        notes: such as `latentstem.evaluation.transcribe` finds.
-        path: of the file; one that is there is replaced.
-        tempo: in beats a minute, written to the file.
+        notes: Notes to write, for example those of `latentstem.evaluation.transcribe`.
+        path: Path of the file; an existing file is replaced.
+        tempo: Tempo written to the file, in beats a minute.
         program: General MIDI program, 0 to 127.
-        name: of the track in the file.
+        name: Name of the track in the file.
 
     Raises:
-        ImportError: pretty_midi is not installed.
-        OSError: the file cannot be written.
-        ValueError: the tempo or the program is outside what MIDI can hold, or a note is: its times, pitch or velocity.
+        ImportError: If pretty_midi is not installed.
+        OSError: If the file cannot be written.
+        ValueError: If the tempo, the program, or a note's times, pitch or velocity are out of the range of MIDI.
 
     Example:
         >>> import tempfile

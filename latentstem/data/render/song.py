@@ -1,4 +1,4 @@
-"""A song to its stems: each at the loudness its part asks for, their sum below full scale."""
+"""Render a song to its stems, each at the loudness of its part, with their sum below full scale."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,11 @@ PEAK = 0.95
 
 @dataclass(frozen=True)
 class SynthEffects:
-    """Which of FluidSynth's own effects, reverberation and chorus, a song is rendered with.
+    """Settings of FluidSynth's own effects.
+
+    Attributes:
+        reverb: Whether the reverberation is on.
+        chorus: Whether the chorus is on.
 
     Example:
         >>> SynthEffects.draw(0) == SynthEffects.draw(0)
@@ -29,7 +33,7 @@ class SynthEffects:
 
     @classmethod
     def draw(cls, seed: int) -> "SynthEffects":
-        """Draw the effects of the song of a seed: they vary from song to song, never between soundfonts."""
+        """Draw the effects of a song from its seed: they differ between songs, never between soundfonts."""
         rng = SeededRandom(seed).child("effects")
         return cls(rng.child("reverb").bernoulli(0.5), rng.child("chorus").bernoulli(0.3))
 
@@ -40,17 +44,17 @@ def render_song(
     """Render a song to its stems.
 
     Args:
-        song: from `compose`.
-        soundfont: "fluidr3", "musescore" or "timgm6mb".
-        scratch: folder for temporary files; the system's by default.
-        effects: of the synthesizer; by default those that `SynthEffects.draw` gives for the song's seed.
+        song: Song from `compose`.
+        soundfont: Name of the soundfont: "fluidr3", "musescore" or "timgm6mb".
+        scratch: Folder for temporary files; the system's by default.
+        effects: Effects of the synthesizer; by default those that `SynthEffects.draw` gives for the song's seed.
 
     Returns:
-        Stem name to mono float32 audio at 44.1 kHz, `round(song.duration * 44100)` samples each. Every stem
-        has the loudness its part asks for, and the sum of all stems peaks below 1.
+        Stem name to mono float32 audio at 44.1 kHz, `round(song.duration * 44100)` samples each. The stems have the
+        loudness of their parts up to one common factor, and the stems and their sum peak below 1.
 
     Raises:
-        SynthesisError: if FluidSynth or the soundfont is missing, or FluidSynth fails.
+        SynthesisError: If FluidSynth or the soundfont is missing, or FluidSynth fails.
     """
     effects = effects or SynthEffects.draw(song.seed)
     sounds = render_parts(song.parts, soundfont, song.duration, effects.reverb, effects.chorus, scratch)

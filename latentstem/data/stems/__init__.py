@@ -1,4 +1,4 @@
-"""Folders of stems: their layouts, random crops of them, and what is wrong with them."""
+"""Folders of stems: their layouts, their tracks, random crops and sub-mixes of them, and a check of their contents."""
 
 from latentstem._exports import export_lazily
 

@@ -1,8 +1,8 @@
-"""What is wrong with a folder of stems: every file is read once, by blocks; a track whose mixture disagrees, twice.
+"""Check of a folder of stems; every file is read once by blocks, and twice where a mixture is not the sum of its stems.
 
-A mixture that is not the sum of its stems is explained where it can be: with `r` what the stems' sum leaves of the
-mixture, moving stem `s` by `d` samples leaves `|r|^2 + 2 <r, s> - 2 <r, s_d> + 2 |s|^2 - 2 <s, s_d>`, which two
-correlations give for every `d` at once. A stem that lowers it markedly stands in the wrong place.
+Misaligned stems are found by correlation: with residual `r`, the mixture minus the sum of its stems, a shift of a stem
+`s` by `d` samples leaves the energy `|r|^2 + 2 <r, s> - 2 <r, s_d> + 2 |s|^2 - 2 <s, s_d>`, which two correlations give
+for every `d` at once. A stem whose shift lowers it markedly is misaligned.
 """
 
 from collections import Counter
@@ -25,13 +25,13 @@ from latentstem.data.stems.track import SILENCE
 LENGTH_TOLERANCE = 0.05
 """Seconds by which the files of a track may differ in length."""
 SILENT_SHARE = 0.5
-"""Share of a track without the target from which on it is reported."""
+"""Fraction of a track without the target from which on it is reported."""
 EQUAL_DB = -60.0
-"""Difference of two signals, against the quieter, up to which they count as the same."""
+"""Level of the difference of two signals, relative to the quieter one, up to which they count as equal."""
 SUSPECT_DB, FOREIGN_DB = -40.0, -20.0
-"""What the stems leave of the mixture, from which on it is looked into, and reported whatever the reason."""
+"""Residual of the mixture from which on its cause is looked for, and from which on it is reported without a cause."""
 EXPLAINED_DB, MOVED_DB = -6.0, -1.5
-"""Fall of that when all stems are moved, or one of several, by which the move counts as the reason."""
+"""Fall of the residual by which a shift of all stems, or of one of several, counts as its cause."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Problem:
     """One finding.
 
     Attributes:
-        track: Name of the track's folder; empty for what concerns all.
-        place: The stem or file.
-        finding: What is wrong, in words.
-        unusable: Whether the track cannot be trained on, or would teach what is not so; otherwise it is to be known.
+        track: Name of the track's folder; empty for a finding about the whole data set.
+        place: Name of the stem or file.
+        finding: Description of the problem.
+        unusable: True if the track must not be trained on; False for a warning.
     """
 
     track: str
@@ -53,16 +53,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What a check has found.
+    """Findings of a check, with figures of the whole folder.
 
     Attributes:
         target: Name of the target stem.
-        problems: In order of the tracks.
+        problems: Findings, in order of the tracks.
         tracks: Number of tracks.
         usable: Number of tracks without an unusable finding.
-        seconds: Duration of all tracks.
-        sounding: Share of that time in which the target sounds.
-        rates: Sampling rate in Hz to the number of tracks that have it.
+        seconds: Duration of all tracks together, in seconds.
+        sounding: Fraction of the duration in which the target sounds.
+        rates: Sampling rates in Hz to the number of tracks that have them.
     """
 
     target: str
@@ -81,7 +81,7 @@ class _Header(NamedTuple):
 
 @dataclass
 class _Track:
-    """A track under examination."""
+    """A track during the check."""
 
     folder: Path
     target: str
@@ -106,17 +106,17 @@ class _Track:
 
 
 def check_folder(root: str | Path, target: str = "bass") -> FolderReport:
-    """Examine every track under a folder.
+    """Check every track under a folder.
 
     Args:
         root: Folder of tracks in one of the layouts of `latentstem.data.stems.layouts`.
-        target: Name of the stem to learn.
+        target: Name of the stem to generate.
 
     Returns:
-        The findings.
+        The findings and figures.
 
     Raises:
-        StemError: If there is no such folder, or nothing in it.
+        StemError: If there is no such folder, or no track in it.
 
     Example:
         >>> import tempfile
@@ -137,10 +137,10 @@ def check_folder(root: str | Path, target: str = "bass") -> FolderReport:
     tracks = [_read_headers(folder, target) for folder in folders]
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("listening", total=sum(track.seconds for track in tracks))
+        bar = progress.add_task("reading", total=sum(track.seconds for track in tracks))
         for track in tracks:
             if track.headers:
-                _listen(track)
+                _read_audio(track)
             progress.advance(bar, track.seconds)
     problems = [problem for track in tracks for problem in track.problems]
     rates = Counter(rate for track in tracks for rate in track.rates)
@@ -162,7 +162,7 @@ def check_folder(root: str | Path, target: str = "bass") -> FolderReport:
 
 
 def _read_headers(folder: Path, target: str) -> _Track:
-    """What can be said without listening."""
+    """Check what the headers show."""
     try:
         track = _Track(folder, target, track_files(folder))
     except StemError as error:
@@ -204,11 +204,11 @@ def _compare_headers(track: _Track) -> None:
     if lengths and max(lengths.values()) - min(lengths.values()) > LENGTH_TOLERANCE:
         short, long = min(lengths, key=lambda place: lengths[place]), max(lengths, key=lambda place: lengths[place])
         found = f"{short} {lengths[short]:.2f} s, {long} {lengths[long]:.2f} s"
-        track.report("", f"files differ in length ({found}): the shorter go on with silence")
+        track.report("", f"files differ in length ({found}): the shorter are continued with silence")
 
 
-def _listen(track: _Track) -> None:
-    """What the samples show."""
+def _read_audio(track: _Track) -> None:
+    """Check what the samples show."""
     names = [name for name, paths in track.files.stems.items() if any(path in track.headers for path in paths)]
     mixture = track.files.mixture if track.files.mixture in track.headers else None
     meters = _open(track, names, mixture)
@@ -236,7 +236,7 @@ def _listen(track: _Track) -> None:
 
 
 def _open(track: _Track, names: list[str], mixture: Path | None) -> list[list[FileMeter]]:
-    """Meters of the files of each stem, and of the mixture at the end."""
+    """Open meters of the files of each stem, and of the mixture last."""
     groups = [[path for path in track.files.stems[name] if path in track.headers] for name in names]
     return [[FileMeter(path) for path in group] for group in [*groups, *([[mixture]] if mixture else [])]]
 
@@ -268,14 +268,14 @@ def _report_equal(
             track.report(names[j], f"is the same audio as {names[i]}", unusable=track.target in (names[i], names[j]))
         else:
             same_as_mixture = True
-            # Where nothing else sounds, a stem is rightly the mixture.
+            # Where no other stem sounds, the mixture is that stem.
             if silent[: len(names)].count(False) > 1:
                 track.report(names[i], "is the same audio as the mixture", unusable=True)
     return same_as_mixture
 
 
 def _report_mixture(track: _Track, names: list[str], products: np.ndarray, mixture: Path) -> None:
-    """Report a mixture that is not the stems' sum, and which stem stands in the wrong place if one does."""
+    """Report a mixture that is not the sum of the stems, and the stem that is misaligned if one is."""
     stem_sum, total = products[:-1, :-1].sum(), products[-1, -1]
     residual = 1 - products[:-1, -1].sum() ** 2 / (stem_sum * total)
     if _decibels(residual) <= SUSPECT_DB:
@@ -286,11 +286,11 @@ def _report_mixture(track: _Track, names: list[str], products: np.ndarray, mixtu
         stems, whole = rows[:-1], rows[-1:]
         left = np.repeat(whole - stems.sum(0), count, axis=0)
         correlator.add(np.concatenate([stems.sum(0)[None], stems, stems]), np.concatenate([whole, left, stems]))
-    # All stems together, at the gain that fits best.
+    # Shift all stems together, at the gain that fits best.
     residuals = 1 - np.maximum(correlator.values[0], 0) ** 2 / (stem_sum * total)
     best = int(residuals.argmin())
     if best != REACH and _decibels(residuals[best] / residual) <= EXPLAINED_DB:
-        finding = f"the mixture is {_lag(best, rate)} than its stems (residual {_decibels(residual):.0f} dB"
+        finding = f"the mixture is {_format_lag(best, rate)} than its stems (residual {_decibels(residual):.0f} dB"
         track.report(mixture.name, f"{finding}, {_decibels(residuals[best]):.0f} dB when moved)")
         return
     energy = stem_sum + total - 2 * products[:-1, -1].sum()
@@ -302,8 +302,8 @@ def _report_mixture(track: _Track, names: list[str], products: np.ndarray, mixtu
         if best != REACH and _decibels(residuals[best]) <= MOVED_DB:
             moved.append((float(residuals[best]), name, best))
     for change, name, best in sorted(moved):
-        # To fit, the stem has to be moved by `best`: it comes that much too early.
-        finding = f"is misaligned, {_lag(2 * REACH - best, rate)} than in the mixture"
+        # The stem fits after a shift by `best`: it is that much too early.
+        finding = f"is misaligned, {_format_lag(2 * REACH - best, rate)} than in the mixture"
         finding = f"{finding} (moving it lowers the residual by {-_decibels(change):.0f} dB"
         if len(moved) == 1 and _decibels(change) > EXPLAINED_DB:
             finding += f": perhaps it is further off, more than {1000 * REACH / rate:.0f} ms are not looked for"
@@ -312,8 +312,8 @@ def _report_mixture(track: _Track, names: list[str], products: np.ndarray, mixtu
         track.report(mixture.name, f"is not the sum of the stems: residual {_decibels(residual):.0f} dB")
 
 
-def _lag(place: int, rate: int) -> str:
-    lag = place - REACH
+def _format_lag(index: int, rate: int) -> str:
+    lag = index - REACH
     return f"{abs(lag)} samples ({1000 * abs(lag) / rate:.1f} ms) {'later' if lag > 0 else 'earlier'}"
 
 

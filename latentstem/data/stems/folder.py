@@ -1,4 +1,4 @@
-"""Folders of stems: their usable tracks, and any part of a stem as audio.
+"""Folders of stems: the tracks of a folder that a training can use.
 
 Layouts: see `latentstem.data.stems.layouts`. Random crops: see `latentstem.data.stems.crops`.
 """
@@ -16,25 +16,25 @@ class StemFolder:
     """The usable tracks under a folder.
 
     Args:
-        root: folder of track folders. For MUSDB18-HQ and Slakh2100 that is their `train` or `test`.
-        target: name of the stem to learn.
-        mix_stems: names of the stems that the mix may hold; all but the target by default.
-        channels: of the net that the stems are for, 1 (the mean of the files' channels) or 2.
-        sampling_rate: of the net that the stems are for, in Hz; the files may have any.
+        root: Folder of track folders; of MUSDB18-HQ and Slakh2100 the `train` or `test` folder.
+        target: Name of the stem to generate.
+        mix_stems: Names of the stems that the mix may hold; None allows all but the target.
+        channels: Audio channels of the net that the stems are for: 1, the mean of the files' channels, or 2.
+        sampling_rate: Sampling rate of the net that the stems are for, in Hz; the files may have any.
 
     Attributes:
-        tracks: every track with the target and at least one other stem, in order of their names.
-        skipped: names of the folders that lack one or the other.
-        silent: names of the folders left out because their target is silent from end to end, for one channel also where
-            the two of its files cancel in their mean; a warning names them.
+        tracks: Every track with the target and at least one other stem, in order of name.
+        skipped: Names of the folders without the target or without another stem.
+        silent: Names of the folders left out because their target is silent from end to end; with one channel, also
+            those in which the two channels of its files cancel in their mean. A warning names them.
 
     Raises:
-        StemError: if the folder is missing, holds no track with a sounding target and another stem, or a file is not
+        StemError: If the folder is missing, holds no track with a sounding target and another stem, or a file is not
             audio, is empty, has more than two channels or differs from the other stems of its track in sampling rate.
-        ValueError: if `channels` is not 1 or 2.
+        ValueError: If `channels` is not 1 or 2.
 
     Example:
-        >>> import soundfile, tempfile
+        >>> import numpy as np, soundfile, tempfile
         >>> root = Path(tempfile.mkdtemp())
         >>> (root / "song").mkdir()
         >>> for stem in ("bass", "drums"):
@@ -64,8 +64,8 @@ class StemFolder:
         for folder in sorted(path for path in self.root.iterdir() if path.is_dir() and path.name[0] != "."):
             files = track_files(folder).stems
             found.update(files)
-            wanted = files if mix_stems is None else {target, *mix_stems}
-            files = {name: paths for name, paths in files.items() if name in wanted}
+            usable = files if mix_stems is None else {target, *mix_stems}
+            files = {name: paths for name, paths in files.items() if name in usable}
             if target not in files or len(files) < 2:
                 skipped.append(folder.name)
                 continue
@@ -74,11 +74,11 @@ class StemFolder:
         self.tracks: tuple[StemTrack, ...] = tuple(tracks)
         self.skipped: tuple[str, ...] = tuple(skipped)
         self.silent: tuple[str, ...] = tuple(track.name for track in silent)
-        names = [_named(track, target) for track in silent]
+        names = [_silent_name(track, target) for track in silent]
         if not tracks:
             raise StemError(self._nothing_found(found, mix_stems, names))
         if silent:
-            warnings.warn(f"{self.root}: left out, for their {target} is silent: {', '.join(names)}", stacklevel=2)
+            warnings.warn(f"{self.root}: left out, because their {target} is silent: {', '.join(names)}", stacklevel=2)
 
     def _nothing_found(self, found: set[str], mix_stems: Sequence[str] | None, silent: Sequence[str]) -> str:
         if not self.skipped and not self.silent:
@@ -90,13 +90,13 @@ class StemFolder:
             )
         if self.silent:
             return f"{self.target} is silent in every track of {self.root} ({', '.join(silent)}): choose another target"
-        company = "" if mix_stems is None else f" among {', '.join(mix_stems)}"
+        allowed = "" if mix_stems is None else f" among {', '.join(mix_stems)}"
         return (
-            f"no track in {self.root} has a stem beside {self.target!r}{company}, expected at least one to make the "
+            f"no track in {self.root} has a stem beside {self.target!r}{allowed}, expected at least one to make the "
             "mix of"
         )
 
 
-def _named(track: StemTrack, target: str) -> str:
-    """The name of a track whose target is silent, and why if it sounds in two channels."""
+def _silent_name(track: StemTrack, target: str) -> str:
+    """Name of a track whose target is silent, and the reason if it is not silent in two channels."""
     return track.name if is_silent(track.files[target], 2) else f"{track.name} (anti-phase: its channels cancel)"

@@ -1,4 +1,4 @@
-"""What the folder of one track holds, in the layouts in which stems are published; told apart by the folder itself.
+"""Layouts of published stem data sets, each recognized by the contents of a track's folder.
 
 - MUSDB18-HQ, and the band corpus: `<track>/<stem>.wav`, with `mixture.wav` beside them.
 - MoisesDB: `<track>/<stem>/<any>.wav`; the files of a folder are summed. Its `data.json` is not needed.
@@ -21,7 +21,7 @@ SLAKH_MIXTURE = "mix"
 
 
 class StemError(ValueError):
-    """A folder of stems that cannot be used; one line that says what was found and what to do."""
+    """A folder of stems that cannot be used; the message says in one line what was found and what to do."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TrackFiles:
     """The audio files of one track.
 
     Attributes:
-        stems: Name of a stem to the files whose sum it is, both in alphabetical order.
+        stems: Names of the stems to the files whose sum each of them is, in alphabetical order.
         mixture: File that holds the sum of all stems, if there is one.
 
     Example:
@@ -53,10 +53,10 @@ def track_files(folder: Path) -> TrackFiles:
         folder: The track's folder.
 
     Returns:
-        Its files; without stems where the folder has none of the layouts.
+        Files of the track; no stems where the folder has none of the layouts.
 
     Raises:
-        StemError: If Slakh's metadata give no class of instrument for a file.
+        StemError: If Slakh's metadata gives no class of instrument for a file.
     """
     if (folder / SLAKH_METADATA).is_file() and (folder / SLAKH_STEMS).is_dir():
         return TrackFiles(_slakh_stems(folder), _audio(folder).get(SLAKH_MIXTURE))
@@ -78,7 +78,7 @@ def _audio(folder: Path) -> dict[str, Path]:
 
 
 def _slakh_stems(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Files by class of instrument; files that the metadata name and nobody rendered are not there."""
+    """Files by class of instrument; metadata also names files that were never rendered."""
     metadata = folder / SLAKH_METADATA
     classes = _slakh_classes(metadata.read_text(encoding="utf-8", errors="replace"))
     stems: dict[str, tuple[Path, ...]] = {}
@@ -90,9 +90,9 @@ def _slakh_stems(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 
 def _slakh_classes(metadata: str) -> dict[str, str]:
-    """Class of instrument, in small letters, of every stem of Slakh's metadata.
+    """Class of instrument, in lower case, of every stem in Slakh's metadata.
 
-    One program wrote all of them in one form, keys of a stem four blanks in, so that no reader of YAML is needed.
+    One program wrote all of them in one form, the keys of a stem indented by four spaces: no YAML reader is needed.
     """
     classes: dict[str, str] = {}
     for name, block in re.findall(r"^  (\S+):[ ]*\n((?: {4,}.*\n?)+)", metadata, re.MULTILINE):

@@ -1,4 +1,4 @@
-"""What one pass over a track's audio can tell, block by block: memory does not grow with the track's length."""
+"""Streaming statistics of audio files: clipping, damage, active fraction and cross-correlation, in constant memory."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,22 +9,22 @@ import soundfile
 from latentstem.audio.level import ACTIVITY_RANGE_DB
 
 REACH = 1 << 14
-"""Greatest lag in samples that a `Correlator` knows, 0.37 s at 44.1 kHz."""
+"""Greatest lag of a `Correlator` in samples, 0.37 s at 44.1 kHz."""
 BLOCK_FRAMES = (1 << 17) - 2 * REACH  # a block, the tail before it and the reach beyond fill one transform
 FULL_SCALE = 0.9999
 CLIPPED_RUN = 3
-"""As many samples in a row at full scale count as clipped."""
+"""Samples in a row at full scale that count as clipped."""
 
 
 class FileMeter:
-    """Reads a file by blocks and keeps what its samples show.
+    """Reads a file by blocks and counts clipped, damaged and non-finite samples.
 
     Args:
-        path: An audio file that can be opened.
+        path: Audio file that can be opened.
 
     Attributes:
         clipped: Runs of at least three samples at full scale, over all channels.
-        first_clipped: Frame of the first of them.
+        first_clipped: First frame of the first clipped run, or None.
         first_not_finite: Frame of the first NaN or Inf, or None.
         damaged: Whether the file could not be decoded to the end that its header states.
 
@@ -47,22 +47,22 @@ class FileMeter:
         self._full = np.zeros((CLIPPED_RUN, self.file.channels), dtype=bool)
 
     def read(self, frames: int) -> np.ndarray:
-        """Read and judge the next frames.
+        """Read and measure the next frames.
 
         Args:
-            frames: How many; fewer come at the end of the file.
+            frames: Number of frames; fewer are left at the end of the file.
 
         Returns:
             float32 mean of the channels, `(frames,)`, with zeros in place of NaN and Inf.
         """
-        wanted = min(frames, self.file.frames - self._frames)
-        if self.damaged or wanted <= 0:
+        expected = min(frames, self.file.frames - self._frames)
+        if self.damaged or expected <= 0:
             return np.zeros(0, dtype=np.float32)
         try:
-            audio = self.file.read(wanted, dtype="float32", always_2d=True)
+            audio = self.file.read(expected, dtype="float32", always_2d=True)
         except soundfile.SoundFileError:
             audio = np.zeros((0, 1), dtype=np.float32)
-        self.damaged = len(audio) < wanted
+        self.damaged = len(audio) < expected
         if not len(audio):
             return audio[:, 0]
         finite = np.isfinite(audio)
@@ -84,10 +84,10 @@ class FileMeter:
 
 
 class LevelMeter:
-    """Share of the time in which a signal sounds: blocks within 40 dB of its loudest, as the loudness measure counts.
+    """Measures the fraction of blocks within 40 dB of the loudest, the blocks that the loudness measure counts.
 
     Args:
-        block: Samples of a block; what is left over at the end is left out.
+        block: Samples of a block; the rest after the last whole block is left out.
 
     Example:
         >>> meter = LevelMeter(100)
@@ -106,7 +106,7 @@ class LevelMeter:
         self._rest = np.zeros(0, dtype=np.float32)
 
     def add(self, audio: np.ndarray) -> None:
-        """Take in the next samples, `(samples,)`."""
+        """Add the next samples, `(samples,)`."""
         self.peak = max(self.peak, float(np.abs(audio).max(initial=0.0)))
         audio = np.concatenate([self._rest, audio])
         whole = len(audio) // self.block * self.block
@@ -117,7 +117,7 @@ class LevelMeter:
 
     @property
     def sounding_share(self) -> float:
-        """From 0 to 1; 0 of a silent signal."""
+        """Fraction of the time in which the signal sounds, from 0 to 1; 0 for a silent signal."""
         loud = np.flatnonzero(self._counts[1:])
         if not len(loud):
             return 0.0
@@ -129,7 +129,7 @@ class Correlator:
     """Exact cross-correlation of long signals at short lags: `values[k, REACH + lag]` is `sum_n x_k[n] y_k[n + lag]`.
 
     Args:
-        rows: Pairs of signals.
+        rows: Number of pairs of signals.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -145,7 +145,12 @@ class Correlator:
         self._x, self._y = np.zeros((rows, REACH)), np.zeros((rows, REACH))
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Take in the next samples of all signals, `(rows, samples)` with at most `BLOCK_FRAMES` samples."""
+        """Add the next samples of all pairs.
+
+        Args:
+            x: First signal of every pair, `(rows, samples)` with at most `BLOCK_FRAMES` samples.
+            y: Second signal of every pair, `(rows, samples)`.
+        """
         longer_x, longer_y = np.concatenate([self._x, x], axis=1), np.concatenate([self._y, y], axis=1)
         # The pairs of samples that both lie in the tails have been counted before.
         self.values += _correlation(longer_x, longer_y) - _correlation(self._x, self._y)
@@ -162,10 +167,10 @@ def read_together(stems: Sequence[Sequence[FileMeter]]) -> Iterator[np.ndarray]:
     """Read the files of all stems side by side.
 
     Args:
-        stems: For each stem the meters of the files whose sum it is.
+        stems: Meters of the files of each stem, whose sum is the stem.
 
     Yields:
-        float64 blocks `(stems, up to BLOCK_FRAMES)`, zeros where a file has ended, until all have.
+        float64 blocks `(stems, up to BLOCK_FRAMES)`, zeros where a file has ended, until all files have.
     """
     while True:
         rows, longest = np.zeros((len(stems), BLOCK_FRAMES)), 0

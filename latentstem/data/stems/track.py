@@ -1,4 +1,4 @@
-"""One track of stems: its files read at any sampling rate, in one channel or two, a part at a time."""
+"""One track of stems: parts of its files, read at any sampling rate in one channel or two."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from latentstem.audio.resampling import resample, resampled_length
 from latentstem.data.stems.layouts import StemError
 
 SILENCE = 1e-4
-"""A stem none of whose samples exceeds this, -80 dB, is wholly silent: less is dither."""
+"""Peak, -80 dB, up to which a stem is silent: what is left is dither."""
 RESAMPLING_MARGIN = 4096
-"""Samples read beyond both ends of a part that is resampled, so that the filter never sees the cut."""
+"""Samples read beyond both ends of a part that is resampled, so that the filter reaches no cut."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class StemTrack:
     """One track: its stems' files, all at one sampling rate, of one or two channels each.
 
     Attributes:
-        name: name of the track's folder.
-        files: stem name to the files whose sum it is.
-        sampling_rate: of the files, in Hz.
-        file_samples: length of the longest stem at that rate.
+        name: Name of the track's folder.
+        files: Names of the stems to the files whose sum each of them is.
+        sampling_rate: Sampling rate of the files, in Hz.
+        file_samples: Length of the longest stem in samples of the files.
 
     Example:
         >>> import tempfile
@@ -50,14 +50,14 @@ class StemTrack:
         """Open the files of a track.
 
         Args:
-            name: name of the track's folder.
-            files: stem name to the files whose sum it is.
+            name: Name of the track's folder.
+            files: Names of the stems to the files whose sum each of them is.
 
         Returns:
             The track.
 
         Raises:
-            StemError: if a file is not audio or has more than two channels, all are empty, or they differ in sampling
+            StemError: If a file is not audio or has more than two channels, all are empty, or they differ in sampling
                 rate.
         """
         infos = {}
@@ -79,7 +79,7 @@ class StemTrack:
         return cls(name, files, rates.pop(), samples)
 
     def length(self, sampling_rate: int = SAMPLING_RATE) -> int:
-        """Samples of the longest stem at a sampling rate in Hz."""
+        """Count the samples of the longest stem at a sampling rate in Hz."""
         return resampled_length(self.file_samples, self.sampling_rate, sampling_rate)
 
     def read(
@@ -95,11 +95,11 @@ class StemTrack:
         A part read at another rate than the files' is, to 1e-5 of full scale, that part of the whole resampled file.
 
         Args:
-            stem: name of the stem.
-            start: first sample, counted at `sampling_rate`.
-            samples: how many samples; by default up to the end of the track.
-            channels: 1 for the mean of the files' channels; 2 for stereo, where a mono file sounds in both.
-            sampling_rate: of what is returned, in Hz.
+            stem: Name of the stem.
+            start: First sample, counted at `sampling_rate`.
+            samples: Number of samples; None reads up to the end of the track.
+            channels: 1 for the mean of the files' channels, or 2 for stereo; a mono file fills both channels.
+            sampling_rate: Sampling rate of the result, in Hz.
 
         Returns:
             float32 of shape `(channels, samples)`, with zeros where the file has ended.
@@ -122,7 +122,7 @@ class StemTrack:
 
 
 def _read(path: Path, start: int, samples: int, channels: int) -> np.ndarray:
-    """Samples `[start, start + samples)` of a file, `(samples, channels)`, zeros after its end."""
+    """Samples `[start, start + samples)` of a file, `(samples, channels)`, with zeros after the end."""
     with soundfile.SoundFile(path) as file:
         file.seek(min(start, file.frames))
         audio = file.read(min(samples, max(file.frames - start, 0)), dtype="float32", always_2d=True)
@@ -130,17 +130,25 @@ def _read(path: Path, start: int, samples: int, channels: int) -> np.ndarray:
 
 
 def _with_channels(audio: np.ndarray, channels: int) -> np.ndarray:
-    """Audio `(samples, channels of the file)` as the mean of its channels, or the one repeated."""
+    """Audio `(samples, channels of the file)` as the mean of the channels, or one channel repeated."""
     if audio.shape[1] == channels:
         return audio
     return audio.mean(axis=1, keepdims=True) if channels == 1 else audio.repeat(channels, axis=1)
 
 
 def read_blocks(paths: Sequence[Path], size: int, channels: int) -> Iterator[np.ndarray]:
-    """Read the sum of some files, `(size, channels)` at a time; shorter files go on with silence.
+    """Read the sum of several files by blocks; shorter files are continued with silence.
+
+    Args:
+        paths: Audio files of one sampling rate.
+        size: Samples of a block; the last block may be shorter.
+        channels: Number of channels, 1 or 2.
+
+    Yields:
+        float32 blocks `(size, channels)`.
 
     Raises:
-        StemError: if a file holds NaN or Inf.
+        StemError: If a file holds NaN or Inf.
     """
     files = {path: soundfile.blocks(path, blocksize=size, dtype="float32", always_2d=True) for path in paths}
     nothing = np.zeros((0, channels), dtype=np.float32)
@@ -160,12 +168,21 @@ def read_blocks(paths: Sequence[Path], size: int, channels: int) -> Iterator[np.
 
 
 def is_silent(paths: Sequence[Path], channels: int) -> bool:
-    """Whether nothing in the sum of some files sounds from end to end; reads up to the first sound."""
+    """Tell whether the sum of several files is silent from end to end; reads up to the first sound."""
     return all(np.abs(audio).max() <= SILENCE for audio in read_blocks(paths, 1 << 16, channels))
 
 
 def block_powers(paths: Sequence[Path], block: int, channels: int) -> np.ndarray:
-    """Mean square of the sum of some files over its whole blocks; what is shorter than a block is one."""
+    """Compute the mean square of the sum of several files, block by block.
+
+    Args:
+        paths: Audio files of one sampling rate.
+        block: Samples of a block; the rest after the last whole block is left out, unless there is no whole block.
+        channels: Number of channels, 1 or 2, that the files are read in.
+
+    Returns:
+        float32 `(blocks,)`.
+    """
     size = min(block, max(soundfile.info(path).frames for path in paths))
     powers = [np.zeros(0 if size else 1, dtype=np.float32)]
     for audio in read_blocks(paths, 64 * max(size, 1), channels):

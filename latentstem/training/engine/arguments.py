@@ -1,4 +1,4 @@
-"""A training's settings from words of a command line: the dataclass is the one place where options are listed."""
+"""Command-line options of a training, read from the fields and the docstring of its dataclass of settings."""
 
 import argparse
 import inspect
@@ -16,13 +16,15 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
     """Read a frozen dataclass of settings from the command line: field `batch_size` is option `--batch-size`.
 
     Fields without a default are required, unless they may be None; tuples take several words; a dict takes one of JSON.
-    The help of an option is the field's line in the docstring's `Args`.
+    The help of an option is the field's line in the docstring's `Args`, of the class that defines the field or of one
+    that inherits it. A class may divide its options into groups with an attribute `GROUPS`: the first field of a group
+    to the title of the group. The help shows them in alphabetical order.
 
     Args:
-        settings: the dataclass; fields of type str, int, float, bool, Path, tuple of one of them, dict, or None
-            besides.
-        words: without the program's name; those of this process by default.
-        prog: what the help calls the program.
+        settings: The dataclass, with fields of type str, int, float, bool, Path, tuple of one of them, dict, or an
+            optional one of these.
+        words: Words of the command line without the name of the program; None takes those of this process.
+        prog: Name of the program in the help.
 
     Returns:
         The settings.
@@ -38,16 +40,24 @@ def parse_settings(settings: type[Settings], words: Sequence[str] | None = None,
         >>> parse_settings(Walk, ["--goal", "home", "--rests", "5"])
         Walk(goal=PosixPath('home'), steps=10, rests=(5,))
     """
-    summary, described = _documented(inspect.getdoc(settings) or "")
-    parser = _OneLineParser(prog, description=summary, allow_abbrev=False, formatter_class=_wide_columns)
+    summary = inspect.cleandoc(settings.__doc__ or "").partition("\n")[0]
+    parser = _OneLineParser(
+        prog,
+        usage="%(prog)s [options]",
+        description=summary.replace("`", ""),
+        allow_abbrev=False,
+        formatter_class=_wide_columns,
+    )
+    titles, descriptions = _read_classes(settings)
+    groups = {title: parser.add_argument_group(title) for title in sorted(set(titles.values()))}
     for field in fields(settings):  # pyright: ignore[reportArgumentType]
         required = field.default is MISSING and type(None) not in get_args(field.type)
-        default = "" if field.default in (MISSING, None) else f" Default: {_shown(field.default)}."
-        parser.add_argument(
+        note = _format_default(field.default, required)
+        groups.get(titles.get(field.name, ""), parser).add_argument(
             f"--{field.name.replace('_', '-')}",
             required=required,
             default=None if field.default is MISSING else field.default,
-            help=(described.get(field.name, "") + default).replace("%", "%%"),
+            help=(descriptions.get(field.name, "") + note).replace("%", "%%").replace("`", ""),
             **_reader(field.type),
         )
     values = vars(parser.parse_args(words))
@@ -65,7 +75,7 @@ def _wide_columns(prog: str) -> argparse.HelpFormatter:
 
 
 def _reader(annotation: Any) -> dict[str, Any]:
-    """How argparse is to read a field of this type."""
+    """Arguments of `add_argument` that read a field of this type."""
     if get_origin(annotation) in (Union, types.UnionType):
         (annotation,) = (part for part in get_args(annotation) if part is not type(None))
     if annotation is bool:
@@ -86,13 +96,30 @@ def _json_object(word: str) -> dict[str, Any]:
     return value
 
 
-def _shown(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _format_default(value: Any, required: bool) -> str:
+    if required:
+        return " Required."
+    if value is MISSING or value is None or value is False:
+        return ""
+    return f" Default: {' '.join(map(str, value)) if isinstance(value, tuple) else value}."
 
 
-def _documented(docstring: str) -> tuple[str, dict[str, str]]:
-    """Summary line, and argument to description, of a Google-style docstring without its margin."""
-    summary = docstring.partition("\n")[0]
+def _read_classes(settings: type) -> tuple[dict[str, str], dict[str, str]]:
+    """Titles of the groups, and descriptions, of the fields of a dataclass and of those that it inherits from."""
+    titles: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
+    for owner in reversed(settings.__mro__[:-1]):
+        title, groups = "", vars(owner).get("GROUPS", {})
+        for name in inspect.get_annotations(owner):
+            title = groups.get(name, title)
+            if title:
+                titles[name] = title
+        descriptions |= _describe_arguments(inspect.cleandoc(owner.__doc__ or ""))
+    return titles, descriptions
+
+
+def _describe_arguments(docstring: str) -> dict[str, str]:
+    """Descriptions of the arguments in a Google-style docstring without its margin."""
     arguments = docstring.partition("Args:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", arguments, re.MULTILINE)
-    return summary, {name: " ".join(text.split()) for name, text in entries}
+    return {name: " ".join(text.split()) for name, text in entries}

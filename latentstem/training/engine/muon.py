@@ -1,8 +1,8 @@
-"""Muon: the momentum of every weight matrix, made orthogonal before the step.
+"""The Muon optimiser (Jordan et al. 2024), which makes the momentum of every weight matrix orthogonal before the step.
 
-Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; the size of a step as in "Muon is Scalable for LLM
-Training" (Liu et al. 2025, arXiv 2502.16982), section 2.2. A matrix's gradient has a few directions far larger than all
-others, and these rule a step of any method that scales entry by entry; an orthogonal step moves all directions alike.
+https://kellerjordan.github.io/posts/muon/; the size of a step is that of "Muon is Scalable for LLM Training" (Liu et
+al. 2025, arXiv 2502.16982), section 2.2. The gradient of a matrix has a few directions far larger than all others,
+which dominate a step of any method that scales entry by entry; an orthogonal step moves all directions by one length.
 `torch.optim.Muon` does the same one matrix at a time and in bfloat16 whatever the machine, which costs a GPU several
 times the kernels, and twenty times the time on a processor without instructions for bfloat16. Here all matrices of a
 shape go together, in float32.
@@ -24,27 +24,27 @@ POLAR_EXPRESS_COEFFICIENTS = (
 )
 """Coefficients of x, x^3 and x^5 of the polynomials that take singular values from 0.003 to 1 into 0.78 to 1.22.
 
-Each is the one nearest to 1, in the maximum, where the rounds before it have led, and a hundredth further up, for
-rounding ("The Polar Express", Amsel et al. 2025, arXiv 2505.16932). One polynomial five times, which is Jordan's way,
-comes no nearer for a quarter more operations.
+Each minimizes the greatest distance from 1 over the interval that the polynomials before it lead to, widened by a
+hundredth for rounding ("The Polar Express", Amsel et al. 2025, arXiv 2505.16932). Jordan's one polynomial, applied five
+times, comes no nearer with a quarter more operations.
 """
 MUON_RATE = 2.0
-"""Muon's learning rate over AdamW's, where they train one net."""
+"""Ratio of Muon's learning rate to AdamW's where both train one net."""
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps along the orthogonal factor of the momentum, for matrices alone.
+    """Optimiser that steps along the orthogonal factor of the momentum, for matrices only.
 
-    Biases and gains are no matrices, and are left to AdamW beside it.
+    Biases and gains are left to AdamW.
 
     Args:
-        params: Matrices, or groups of them, as of any optimiser.
-        lr: Learning rate; an entry moves by about 0.2 of it a step, as under AdamW, whose rates serve.
-        momentum: Decay of the running mean of gradients, which looks one step ahead (Nesterov).
-        weight_decay: Decoupled, as AdamW's.
+        params: Matrices, or parameter groups of matrices.
+        lr: Learning rate; an entry moves by about 0.2 of it a step, as under AdamW at the same rate.
+        momentum: Decay of the running mean of gradients, with one step of Nesterov look-ahead.
+        weight_decay: Decoupled weight decay, as in AdamW.
 
     Raises:
-        ValueError: If a parameter is no matrix.
+        ValueError: If a parameter is not a matrix.
 
     Example:
         >>> import torch
@@ -71,21 +71,21 @@ class Muon(torch.optim.Optimizer):
         """Step every matrix that has a gradient.
 
         Args:
-            closure: Computes the loss anew, with gradients.
+            closure: Function that computes the loss again, with gradients.
 
         Returns:
-            What the closure returns.
+            The loss that the closure returns.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    alike[parameter.shape].append(parameter)
-            for shape, matrices in alike.items():
+                    by_shape[parameter.shape].append(parameter)
+            for shape, matrices in by_shape.items():
                 directions = orthogonalize(torch.stack([self._ahead(matrix, group["momentum"]) for matrix in matrices]))
                 size = 0.2 * math.sqrt(max(shape)) * group["lr"]
                 for matrix, direction in zip(matrices, directions, strict=True):
@@ -93,7 +93,7 @@ class Muon(torch.optim.Optimizer):
         return loss
 
     def _ahead(self, matrix: Tensor, decay: float) -> Tensor:
-        """Count the gradient into the running mean, and return that mean as the same gradient would leave it next."""
+        """Update the running mean of the gradient, and return the mean one step ahead."""
         gradient, state = cast(Tensor, matrix.grad), self.state[matrix]
         if not state:
             state["momentum"] = torch.zeros_like(matrix)
@@ -102,16 +102,16 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """Bring all singular values near 1 and leave the singular vectors as they are, by Newton's and Schulz's iteration.
+    """Bring all singular values near 1 and keep the singular vectors, by a Newton-Schulz iteration.
 
-    The rounds multiply a matrix from its smaller side by polynomials of its Gram matrix. They run on that matrix, and
-    the long one is multiplied once, by their product: half the operations where one side is four times the other.
+    Each round multiplies the matrix by a polynomial of its smaller Gram matrix. The rounds run on that Gram matrix, and
+    the matrix is multiplied once, by the product of the polynomials: half the operations for an aspect ratio of four.
 
     Args:
-        matrices: `(batch, rows, columns)`, in single precision: a Gram matrix has twice the range of exponents.
+        matrices: `(batch, rows, columns)` in float32: a Gram matrix has twice the range of exponents.
 
     Returns:
-        Shaped as they are; a matrix of zeros stays one.
+        `(batch, rows, columns)`; a matrix of zeros stays zero.
 
     Example:
         >>> import torch
@@ -133,7 +133,7 @@ def orthogonalize(matrices: Tensor) -> Tensor:
 
 
 def _factor(gram: Tensor, linear: float, cubic: float, quintic: float) -> Tensor:
-    """What a round multiplies matrices of these Gram matrices by."""
+    """The polynomial of a Gram matrix that one round multiplies by."""
     factor = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
     factor.diagonal(dim1=-2, dim2=-1).add_(linear)
     return factor
@@ -142,15 +142,15 @@ def _factor(gram: Tensor, linear: float, cubic: float, quintic: float) -> Tensor
 def muon_and_adamw(
     model: nn.Module, left_to_adamw: tuple[str, ...], learning_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """Muon for the weight matrices of a net, AdamW for all else that is trained.
+    """Make Muon for the weight matrices of a net and AdamW for all other trained parameters.
 
-    All else is biases, gains, adapters, whose two factors are no matrices of their own, and whatever layers are named.
+    The others are biases, gains, adapters, the factors of a product that is the matrix, and the named layers.
 
     Args:
         model: The net.
-        left_to_adamw: Beginnings of the names of more parameters that AdamW trains, matrices or not.
-        learning_rate: Peak of AdamW's; Muon's is `MUON_RATE` times it.
-        weight_decay: Of both.
+        left_to_adamw: Beginnings of the names of parameters that AdamW trains even if they are matrices.
+        learning_rate: Peak learning rate of AdamW; that of Muon is `MUON_RATE` times as high.
+        weight_decay: Decoupled weight decay of Muon and AdamW.
 
     Returns:
         The optimisers; AdamW alone where only adapters are trained.

@@ -1,10 +1,10 @@
-"""What the trainings share: a network, its optimisers and moving average, and a state folder that survives a kill.
+"""A resumable training on Accelerate: one net, its optimisers and moving average, and a state that survives a kill.
 
-The state is Accelerate's own (weights, optimiser, random states) plus the moving average, the budget used so far, the
-history of validations and the recent losses. It is written to a new folder that is renamed into place only when whole,
-so a kill at any moment leaves the last good state, and starting the same command again goes on from it. The trainings
-draw a step's crops by its number and validate at even shares of the budget, so with a budget of steps a run that was
-killed ends, on the same machine, bit for bit where it would have ended anyway.
+The state is Accelerate's own (weights, optimisers, random states) with the moving average, the budget used so far, the
+history of validations and the recent losses. It is written to a new folder that is renamed into place only when
+complete, so a kill at any moment leaves the last good state, and the same command resumes from it. The crops of a step
+are a function of its number and validations are evenly spread over the budget; so with a budget of steps a killed run
+ends, on the same machine, with the weights of an uninterrupted one to the bit.
 """
 
 import math
@@ -23,20 +23,21 @@ from tqdm import tqdm
 
 from latentstem.training.engine.budget import Budget, learning_rate_factor
 from latentstem.training.engine.history import History, RecentLosses
+from latentstem.training.engine.options import RunOptions
 
 
 class TrainingRun:
     """One resumable training of one network.
 
     Args:
-        model: The network to train; its moving average is what gets validated and published.
-        optimizers: Its optimisers, each with the parameters it is for, built with their peak learning rates.
-        budget: Steps and minutes.
-        folder: Where state and logs go.
-        mixed_precision: "no", "bf16", or "auto", which is the latter where the machine computes in it.
-        ema_decay: Decay of the moving average.
-        save_minutes: Minutes between states.
-        validations: How many there are, evenly spread over the budget; the last step always is one.
+        model: Net to train; the moving average of its weights is validated and published.
+        optimizers: Optimisers of the net, each built with its parameters and their peak learning rates.
+        budget: Steps and minutes of the training.
+        folder: Folder for the state and the logs.
+        mixed_precision: Precision of the net, "no", "bf16", or "auto" for bf16 where the machine computes in it.
+        ema_decay: Decay of the exponential moving average of the weights.
+        save_minutes: Minutes between saves of the state.
+        validations: Number of validations, evenly spread over the budget; the last is after the last step.
 
     Example:
         >>> import tempfile, torch
@@ -82,8 +83,17 @@ class TrainingRun:
         self._next_save = 60 * save_minutes
 
     @classmethod
-    def of(cls, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], settings: Any) -> "TrainingRun":
-        """The run that the settings of a training ask for, such as an `AutoencoderTraining`."""
+    def of(cls, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], settings: RunOptions) -> "TrainingRun":
+        """Make the run that the settings of a training describe.
+
+        Args:
+            model: Net to train.
+            optimizers: Optimisers of the net, built with their peak learning rates.
+            settings: Settings of the training, such as an `AutoencoderTraining`.
+
+        Returns:
+            The run, before `resume`.
+        """
         return cls(
             model,
             optimizers,
@@ -97,17 +107,17 @@ class TrainingRun:
 
     @property
     def state_folder(self) -> Path:
-        """Where the last good state lies."""
+        """Folder of the last good state."""
         return self.folder / "state"
 
     def resume(self) -> None:
-        """Take up the last good state, if there is one; call it once everything that is stored has been registered.
+        """Load the last good state, if there is one; call this after everything that it holds has been registered.
 
-        The random states are part of it: what draws from them between this call and the first step makes a resumed run
-        differ from one that was not interrupted.
+        The random states are part of it: draws between this call and the first step make a resumed run differ from an
+        uninterrupted one.
 
         Raises:
-            ValueError: If the state is that of a net of other layers, or of other optimisers.
+            ValueError: If the state belongs to a net with other layers, or to other optimisers.
         """
         previous = self.folder / "state.previous"
         if self.accelerator.is_main_process and not self.state_folder.exists() and previous.exists():
@@ -116,7 +126,7 @@ class TrainingRun:
         if self.state_folder.exists():
             try:
                 self.accelerator.load_state(str(self.state_folder))
-            except (RuntimeError, ValueError) as error:  # torch's, of names, shapes and groups that do not fit
+            except (RuntimeError, ValueError) as error:  # raised by torch for names, shapes and groups that do not fit
                 raise ValueError(
                     f"{self.state_folder} holds the state of another net or of other optimisers: go on with the "
                     "settings it was started with, or choose another output folder"
@@ -128,11 +138,16 @@ class TrainingRun:
         self._next_save = self.budget.seconds + 60 * self.save_minutes
 
     def unfinished(self) -> bool:
-        """Whether the budget has something left."""
+        """Tell whether any of the budget is left."""
         return self.budget.progress < 1.0
 
     def update(self, loss: torch.Tensor, max_norm: float = 1.0) -> None:
-        """Backpropagate, clip the gradient, step the optimisers and the moving average, and count."""
+        """Backpropagate, clip the gradient, step the optimisers and the moving average, and count the step.
+
+        Args:
+            loss: Loss of the step, a scalar.
+            max_norm: Greatest norm of the gradient.
+        """
         for optimizer, peaks in zip(self.optimizers, self.peak_rates, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * learning_rate_factor(self.budget)
@@ -145,18 +160,18 @@ class TrainingRun:
         now = time.monotonic()
         elapsed = now - self._clock
         if self.accelerator.num_processes > 1:
-            # One clock for all: processes that disagree on when to save or to stop wait for each other for ever.
+            # All follow the clock of the first: processes that disagree on when to save or to stop would deadlock.
             first: Any = broadcast(torch.tensor(elapsed, device=self.accelerator.device))
             elapsed = float(first)
         self.budget.advance(elapsed)
         self._clock = now
 
-    def show(self, bar: tqdm, losses: dict[str, torch.Tensor]) -> None:
-        """Count the losses of a step in, move the bar on and, every fifty steps, log the recent losses beside it.
+    def report(self, bar: tqdm, losses: dict[str, torch.Tensor]) -> None:
+        """Record the losses of a step, advance the bar and, every fifty steps, log the recent losses.
 
         Args:
-            bar: From `progress_bar`.
-            losses: Of the step that `update` has just made.
+            bar: Bar from `progress_bar`.
+            losses: Losses by name of the step that `update` has just made.
         """
         self.recent.add(losses)
         bar.update(self.budget.progress - bar.n)
@@ -171,37 +186,40 @@ class TrainingRun:
         publish: Callable[[Any, Path], None],
         target: Path,
     ) -> None:
-        """After every step: validate at even shares of the budget, publish the best so far, save then and by the clock.
+        """Validate, publish and save where they are due; call this after every step.
+
+        Validations are evenly spread over the budget; each is followed by a save, and further saves follow the clock.
 
         Args:
-            validate: From the averaged model, in evaluation mode, to figures for the history.
-            criterion: Which of them says what is best: the least. Without it the latest is.
-            publish: Writes the averaged model to a path where nothing is.
-            target: Where that goes in the end, in place of what was there.
+            validate: Function from the averaged model, in evaluation mode, to metrics for the history.
+            criterion: Name of the metric by which the model with the least value is published; where no validation has
+                it, the latest model is.
+            publish: Function that writes the averaged model to a path where nothing exists.
+            target: Path that the published model is moved to, in place of an earlier one.
         """
         due = self.budget.due(self.validations)
         if due and self.accelerator.is_main_process:
             record = {"step": self.budget.step, "seconds": round(self.budget.seconds), **self.recent.means}
             with self.averaged() as averaged, torch.no_grad():
-                figures = {name: round(figure, 5) for name, figure in validate(averaged).items()}
-                if figures.get(criterion, -math.inf) < self.history.lowest(criterion) or not target.exists():
+                metrics = {name: round(value, 5) for name, value in validate(averaged).items()}
+                if metrics.get(criterion, -math.inf) < self.history.lowest(criterion) or not target.exists():
                     partial = target.with_name(target.name + ".partial")
                     publish(averaged, partial)
                     replace_folder(partial, target)
-            self.history.records.append(record | figures)
-            self.accelerator.log(figures, step=self.budget.step)
-            self.accelerator.print(f"\n{record | figures}")
+            self.history.records.append(record | metrics)
+            self.accelerator.log(metrics, step=self.budget.step)
+            self.accelerator.print(f"\n{record | metrics}")
         if due or self.budget.seconds >= self._next_save:
             self.save()
             self._next_save = self.budget.seconds + 60 * self.save_minutes
 
     def save(self) -> None:
-        """Write the state so that a kill at any moment leaves either the old one or the new one whole."""
+        """Write the state so that a kill at any moment leaves the old or the new one complete."""
         self.accelerator.wait_for_everyone()
         partial, previous = self.folder / "state.partial", self.folder / "state.previous"
         if self.accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
-        self.accelerator.wait_for_everyone()  # none writes before it is gone, or into what is being moved
+        self.accelerator.wait_for_everyone()  # no process writes before the old files are gone or moved
         self.accelerator.save_state(str(partial))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
@@ -214,12 +232,12 @@ class TrainingRun:
         self.accelerator.wait_for_everyone()
 
     def averaged(self) -> "AveragedWeights":
-        """Context in which the model carries its moving average."""
+        """Return a context in which the model has its averaged weights."""
         return AveragedWeights(self)
 
 
 class AveragedWeights:
-    """Swaps the moving average in on entry and the training weights back on exit."""
+    """Context that swaps the averaged weights in on entry and the training weights back on exit."""
 
     def __init__(self, run: TrainingRun):
         self.run = run
@@ -237,7 +255,7 @@ class AveragedWeights:
 
 
 def _native_precision() -> str:
-    """What this machine is fastest in: a CPU without instructions for bfloat16 is slower in it than in float32.
+    """Choose the faster precision of this machine: a CPU without bfloat16 instructions is slower in it than in float32.
 
     With AVX-512 alone a step takes a third longer, without it up to five times as long.
     """
@@ -250,11 +268,11 @@ def _native_precision() -> str:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Move a finished folder to where an older one may lie.
+    """Move a finished folder into place, over an older one if it exists.
 
     Args:
         new: The finished folder.
-        target: Where it is to be; on the same file system.
+        target: Final path of the folder, on the same file system.
     """
     old = target.with_name(target.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

@@ -41,15 +41,15 @@ def measures(song):
         yield int(section.bass_style[-1]), chord, notes
 
 
-def struck(song, chord):
+def onsets_of(song, chord):
     """Part name to the onsets of a chord: time to sorted pitches."""
-    onsets = {}
+    times = {}
     for part in song.others("bass"):
         if not part.is_drum:
             for note in part.notes:
                 if chord.start <= note.start < chord.end:
-                    onsets.setdefault(part.name, {}).setdefault(note.start, []).append(note.pitch)
-    return onsets
+                    times.setdefault(part.name, {}).setdefault(note.start, []).append(note.pitch)
+    return times
 
 
 @given(songs)
@@ -59,15 +59,15 @@ def test_the_mix_is_as_the_paper_says(song):
     assert song.duration / measure == pytest.approx(len(song.bars), abs=1e-3)
     assert abs(song.duration - 60) <= measure / 2 + 1e-3
     assert song.chords[0].start == 0 and song.chords[-1].end == song.duration
-    assert all(one.end == two.start and one.root != two.root for one, two in pairwise(song.chords))
+    assert all(first.end == second.start and first.root != second.root for first, second in pairwise(song.chords))
     for chord in song.chords:
         assert round((chord.end - chord.start) / measure, 3) in (1, 2)
         triad = degrees(song, chord)
         assert chord.pitch_classes == (triad[1], triad[3], triad[5])
         quarters = round((chord.end - chord.start) / measure * 4)
-        onsets = struck(song, chord)
-        assert len(onsets) == (1 if song.bass_style.startswith("A3") else 2)
-        for played in onsets.values():
+        times = onsets_of(song, chord)
+        assert len(times) == (1 if song.bass_style.startswith("A3") else 2)
+        for played in times.values():
             assert len(played) == quarters
             for pitches in played.values():
                 assert 48 <= pitches[0] <= 60
@@ -81,7 +81,7 @@ def test_every_root_of_the_octave_comes():
         for seed in range(40)
         for song in [compose_artificial("A1", seed)]
         for chord in song.chords
-        for played in struck(song, chord).values()
+        for played in onsets_of(song, chord).values()
         for pitches in played.values()
     }
     assert lowest == set(range(48, 61))
@@ -104,9 +104,9 @@ def test_the_drums_repeat_one_measure(song):
     beat = 60 / song.tempo
     kicks = [0, 2, 2.5] if song.bass_style.startswith("A4") else [0, 2]
     for start in song.bars:
-        for pitch, places in ((36, kicks), (38, [1, 3])):
-            onsets = [(note.start - start) / beat for note in drums.notes if note.pitch == pitch]
-            assert [onset for onset in onsets if -0.01 < onset < 3.99] == pytest.approx(places, abs=0.01)
+        for pitch, hits in ((36, kicks), (38, [1, 3])):
+            times = [(note.start - start) / beat for note in drums.notes if note.pitch == pitch]
+            assert [onset for onset in times if -0.01 < onset < 3.99] == pytest.approx(hits, abs=0.01)
 
 
 @given(songs)
@@ -115,21 +115,21 @@ def test_the_bass_plays_the_pattern_that_the_annotation_names(song):
         degree = degrees(song, chord)
         minor = (chord.pitch_classes[1] - chord.root) % 12 == 3
         if song.bass_style.startswith("A1"):
-            wanted = [{1: 1, 2: 3, 3: 5}[pattern]] * 4
+            target = [{1: 1, 2: 3, 3: 5}[pattern]] * 4
         elif song.bass_style.startswith("A2"):
-            wanted = [1 if minor == (pattern == 1) else 5] * 4
+            target = [1 if minor == (pattern == 1) else 5] * 4
         elif song.bass_style.startswith("A3"):
-            (player,) = struck(song, chord)
+            (player,) = onsets_of(song, chord)
             guitar = next(part.program for part in song.parts if part.name == player) == 24
-            wanted = [1 if guitar == (pattern == 1) else 5] * 4
+            target = [1 if guitar == (pattern == 1) else 5] * 4
         else:
-            wanted = {
+            target = {
                 1: [1, 5, 1, 5], 2: [5, 1, 5, 1], 3: [1, 3, 5, 3], 4: [1, 2, 3, 4, 5, 4, 3, 2], 5: [1]
             }[pattern]  # fmt: skip
-        step = 0.5 if len(wanted) == 8 else 1.0
-        assert [place for place, _, _ in notes] == [step * number for number in range(len(wanted))]
-        assert [pitch % 12 for _, _, pitch in notes] == [degree[number] for number in wanted]
-        (root,) = {pitches[0] for played in struck(song, chord).values() for pitches in played.values()}
+        step = 0.5 if len(target) == 8 else 1.0
+        assert [beat for beat, _, _ in notes] == [step * index for index in range(len(target))]
+        assert [pitch % 12 for _, _, pitch in notes] == [degree[tone] for tone in target]
+        (root,) = {pitches[0] for played in onsets_of(song, chord).values() for pitches in played.values()}
         for _, length, pitch in notes:
             assert root - 12 <= pitch < root
             assert 0.85 * step < length < step
@@ -141,8 +141,8 @@ def test_every_pattern_comes_and_stays_a_while():
         for seed in range(40):
             styles = [section.bass_style for section in compose_artificial(dataset, seed, 60).sections]
             names += styles
-            changes += [one != two for one, two in pairwise(styles)]
-        assert set(names) == {f"{dataset}.{number + 1}" for number in range(count)}
+            changes += [first != second for first, second in pairwise(styles)]
+        assert set(names) == {f"{dataset}.{index + 1}" for index in range(count)}
         assert all(names.count(name) > 0.5 * len(names) / count for name in set(names))
         assert sum(changes) / len(changes) == pytest.approx(0.2, abs=0.05)
 
@@ -150,22 +150,22 @@ def test_every_pattern_comes_and_stays_a_while():
 @pytest.mark.parametrize(("transition", "changed"), [(0.0, {False}), (1.0, {True})])
 def test_the_transition_probability_is_an_argument(transition, changed):
     styles = [section.bass_style for section in compose_artificial("A4", 3, 60, transition).sections]
-    assert {one != two for one, two in pairwise(styles)} == changed
+    assert {first != second for first, second in pairwise(styles)} == changed
 
 
 def test_the_instrument_of_a3_switches_at_half_of_the_chords():
     players = [
-        [next(iter(struck(song, chord))) for chord in song.chords]
+        [next(iter(onsets_of(song, chord))) for chord in song.chords]
         for song in (compose_artificial("A3", seed) for seed in range(30))
     ]
-    switches = [one != two for played in players for one, two in pairwise(played)]
+    switches = [first != second for played in players for first, second in pairwise(played)]
     assert sum(switches) / len(switches) == pytest.approx(0.5, abs=0.06)
 
 
-def test_the_share_of_the_first_instrument_is_an_argument():
+def test_the_amplitude_of_the_first_instrument_is_an_argument():
     for seed in range(10):
-        _, one, two, _ = compose_artificial("A1", seed, share=(0.2, 0.3)).parts
-        amplitudes = [10 ** (part.gain_db / 20) for part in (one, two)]
+        _, first, second, _ = compose_artificial("A1", seed, first_range=(0.2, 0.3)).parts
+        amplitudes = [10 ** (part.gain_db / 20) for part in (first, second)]
         assert 0.199 <= amplitudes[0] / sum(amplitudes) <= 0.301
 
 

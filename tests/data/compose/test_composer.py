@@ -1,4 +1,4 @@
-"""The composer's promises, over many seeds."""
+"""Properties of composed songs, over many seeds."""
 
 import json
 from collections import Counter
@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentstem.data.compose.bass import STYLES
+from latentstem.data.compose.beats import BeatNote, BeatSection
 from latentstem.data.compose.chords import write_chords
 from latentstem.data.compose.composer import compose
-from latentstem.data.compose.form import PLANS, Arrangement, BeatSection, lay_out
+from latentstem.data.compose.form import PLANS, Arrangement, lay_out
 from latentstem.data.compose.harmony import SCALES
 from latentstem.data.compose.programs import BASSES
-from latentstem.data.compose.timing import TIME_SIGNATURES, BeatNote, Humanization, TimeMap
+from latentstem.data.compose.timing import TIME_SIGNATURES, Humanization, TimeMap
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import REGISTER_BASS, Song
 from latentstem.data.splits import TEST_SEEDS, TRAIN_SEEDS, VALIDATION_SEEDS
@@ -165,13 +166,13 @@ def test_the_bass_follows_the_chords(songs):
 
 
 @pytest.mark.parametrize("duration", [1.0, 24.0])
-def test_the_chords_are_heard_without_the_bass(duration):
+def test_the_first_comping_part_sounds_every_chord_whole(duration):
     for seed in range(60):
         song = compose(seed, duration)
         first = song.part("chords1")
         for chord in song.chords:
-            heard = {note.pitch % 12 for note in first.notes if overlap(note, chord) > 0.02}
-            assert heard >= set(chord.pitch_classes), (seed, chord)
+            sounding = {note.pitch % 12 for note in first.notes if overlap(note, chord) > 0.02}
+            assert sounding >= set(chord.pitch_classes), (seed, chord)
 
 
 def test_the_corpus_is_varied(songs):
@@ -232,19 +233,21 @@ def test_a_song_has_sections_and_they_come_back(songs):
 
 def test_a_section_returns_chord_by_chord_also_when_it_is_lifted():
     names = ("verse", "chorus", "verse", "chorus", "bridge", "chorus")
-    passages = [BeatSection(name, 4 * order, 4 * order + 4, order == 5) for order, name in enumerate(names)]
+    sections = [BeatSection(name, 4 * order, 4 * order + 4, order == 5) for order, name in enumerate(names)]
     lifts = set()
     for seed in range(60):
-        spans = write_chords(
-            SeededRandom(seed), passages, TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 60.0), blue=False
+        chords = write_chords(
+            SeededRandom(seed), sections, TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 60.0), blue=False
         )
-        first, again, last = ([span for span in spans if start <= span.start < start + 16] for start in (16, 48, 80))
+        first, again, last = (
+            [chord for chord in chords if start <= chord.start < start + 16] for start in (16, 48, 80)
+        )
         for other in (again, last):
             lift = other[0].tonic - first[0].tonic
             lifts.add(lift % 12)
             # The last chord may lead into what follows.
-            assert [span.harmony for span in other[:-1]] == [span.harmony.moved(lift) for span in first[:-1]]
-            assert [span.end - span.start for span in other] == [span.end - span.start for span in first]
+            assert [chord.harmony for chord in other[:-1]] == [chord.harmony.moved(lift) for chord in first[:-1]]
+            assert [chord.end - chord.start for chord in other] == [chord.end - chord.start for chord in first]
     assert lifts == {0, 1, 2}
 
 
@@ -271,46 +274,46 @@ def test_songs_have_one_to_three_comping_parts_with_names_of_their_own(songs):
 
 @given(seeds, st.integers(1, 200), st.sampled_from([1, 2, 4, 8, 12, 16]))
 def test_sections_tile_the_bars(seed, bars, unit):
-    passages = lay_out(SeededRandom(seed), bars, unit)
-    assert passages[0].first == 0 and passages[-1].stop == bars
-    assert all(before.stop == after.first for before, after in pairwise(passages))
-    assert all(0 < passage.stop - passage.first <= unit for passage in passages)
+    sections = lay_out(SeededRandom(seed), bars, unit)
+    assert sections[0].first == 0 and sections[-1].stop == bars
+    assert all(before.stop == after.first for before, after in pairwise(sections))
+    assert all(0 < section.stop - section.first <= unit for section in sections)
     if bars > 2 * unit:
-        assert len({passage.name for passage in passages}) >= 2
+        assert len({section.name for section in sections}) >= 2
 
 
 @given(seeds)
-def test_nobody_sounds_in_a_rest_and_the_first_player_has_none(seed):
-    passages = [
+def test_no_part_sounds_in_a_rest_and_the_first_player_has_none(seed):
+    sections = [
         BeatSection("intro", 0, 4),
         BeatSection("verse", 4, 12),
         BeatSection("break", 12, 16),
         BeatSection("chorus", 16, 24),
     ]
-    arrangement = Arrangement(SeededRandom(seed), passages, ["bass", "chords1", "chords2", "drums", "lead"])
-    strokes = [BeatNote(beat / 2, beat / 2 + 6.0, 60, 80) for beat in range(24 * 8)]
-    for player, rests in arrangement.rests.items():
-        heard = arrangement.apply_rests(player, strokes, 4)
-        bars = {int(stroke.start // 4) for stroke in heard}
+    arrangement = Arrangement(SeededRandom(seed), sections, ["bass", "chords1", "chords2", "drums", "lead"])
+    notes = [BeatNote(beat / 2, beat / 2 + 6.0, 60, 80) for beat in range(24 * 8)]
+    for part, rests in arrangement.rests.items():
+        sounding = arrangement.apply_rests(part, notes, 4)
+        bars = {int(note.start // 4) for note in sounding}
         assert bars == set(range(24)) - rests
-        assert not any(stroke.start < 4 * bar < stroke.end - 1e-9 for stroke in heard for bar in rests)
+        assert not any(note.start < 4 * bar < note.end - 1e-9 for note in sounding for bar in rests)
     assert not arrangement.rests["chords1"]
     assert len(arrangement.rests["bass"]) <= 8
     assert len(arrangement.arc) == 25
 
 
 def test_a_push_moves_notes_and_an_arc_their_velocity():
-    grid = TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 30.0)
-    strokes = [BeatNote(float(beat), beat + 0.5, 60, 80) for beat in range(40)]
-    plain = grid.to_notes(SeededRandom(0), strokes, Humanization(0.0, 0.0, 0.0))
+    time_map = TimeMap(120.0, TIME_SIGNATURES[0], 0.0, 0.5, 30.0)
+    notes = [BeatNote(float(beat), beat + 0.5, 60, 80) for beat in range(40)]
+    plain = time_map.to_notes(SeededRandom(0), notes, Humanization(0.0, 0.0, 0.0))
     assert [note.start for note in plain] == pytest.approx([beat / 2 for beat in range(40)])
-    late = grid.to_notes(SeededRandom(0), strokes, Humanization(0.02, 0.0, 0.0))
+    late = time_map.to_notes(SeededRandom(0), notes, Humanization(0.02, 0.0, 0.0))
     assert [note.start for note in late] == pytest.approx([beat / 2 + 0.02 for beat in range(40)])
-    loose = grid.to_notes(SeededRandom(0), strokes, Humanization(0.0, 0.02, 0.0))
+    loose = time_map.to_notes(SeededRandom(0), notes, Humanization(0.0, 0.02, 0.0))
     deviations = np.array([note.start for note in loose]) - np.arange(40) / 2
     assert np.abs(deviations[1:]).mean() > 0.002 and np.abs(deviations).max() <= 0.02
     arc = [-10.0, 0.0, 0.0, 20.0] + [0.0] * 7
-    swelling = grid.to_notes(SeededRandom(0), strokes, Humanization(0.0, 0.0, 0.0), arc)
+    swelling = time_map.to_notes(SeededRandom(0), notes, Humanization(0.0, 0.0, 0.0), arc)
     assert [note.velocity for note in swelling[:5]] == [70, 72, 75, 77, 80]
     assert [note.velocity for note in swelling[8:14]] == [80, 85, 90, 95, 100, 95]
 

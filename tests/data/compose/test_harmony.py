@@ -1,4 +1,4 @@
-"""Chords, their names, roman numerals and what follows what."""
+"""Chords, their names, roman numerals and progressions."""
 
 import pytest
 from hypothesis import given

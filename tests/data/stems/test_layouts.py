@@ -62,8 +62,8 @@ def test_moisesdb(tmp_path, noise):
     parts = {"bass": [noise(0, 5000)], "drums": [noise(1, 5000), noise(2, 3000), noise(3, 5000)]}
     parts["other keys"] = [noise(4, 4000), noise(5, 5000)]
     for name, audios in parts.items():
-        for number, audio in enumerate(audios):
-            write(track / name / f"{name}-{number}.wav", audio)
+        for index, audio in enumerate(audios):
+            write(track / name / f"{name}-{index}.wav", audio)
     (track / "vocals").mkdir()
     (track / "data.json").write_text(json.dumps({"song": "x", "stems": [{"stemName": "bass", "tracks": []}]}))
     expected = {name: np.zeros((5000, 1)) for name in parts}

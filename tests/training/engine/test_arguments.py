@@ -1,11 +1,13 @@
 """Settings from the command line: every field has its option, its type and its help."""
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
 from latentstem.training.autoencoder import AutoencoderTraining
+from latentstem.training.contrastive import ContrastiveTraining
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.unet import UNetTraining
 
@@ -56,13 +58,30 @@ def test_wrong_words_end_with_exit_code_2(words, capsys):
     assert line.startswith("error: ")
 
 
-@pytest.mark.parametrize("settings", [Journey, AutoencoderTraining, UNetTraining])
+@pytest.mark.parametrize("settings", [AutoencoderTraining, ContrastiveTraining, UNetTraining])
+def test_the_options_of_a_training_are_in_groups(settings, capsys):
+    with pytest.raises(SystemExit):
+        parse_settings(settings, ["--help"])
+    sections = re.split(r"^(\w+):\n", capsys.readouterr().out, flags=re.MULTILINE)
+    groups = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert list(groups) == ["options", "Data", "Model", "Objective", "Optimisation", "Run"]
+    assert re.findall(r"^  (--?\w+)", groups["options"], re.MULTILINE) == ["-h"]
+    for group, options in {
+        "Data": "data target workers",
+        "Optimisation": "steps learning-rate",
+        "Run": "output seed",
+    }.items():
+        for option in options.split():
+            assert re.search(rf"^  --{option} ", groups[group], re.MULTILINE), option
+
+
+@pytest.mark.parametrize("settings", [Journey, AutoencoderTraining, ContrastiveTraining, UNetTraining])
 def test_help_describes_every_field(settings, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     with pytest.raises(SystemExit):
         parse_settings(settings, ["--help"])
     options = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  --")]
     named = [option.split()[0] for option in options]
-    assert named == [f"--{f.name.replace('_', '-')}" for f in fields(settings)]
+    assert sorted(named) == sorted(f"--{f.name.replace('_', '-')}" for f in fields(settings))
     for option in options:
         assert len(option.split("  ", 1)) == 2, f"{option} has no help"

@@ -54,8 +54,8 @@ def test_the_history_goes_back_with_the_state(tmp_path):
 
 def test_recent_losses_do_not_start_from_zero():
     recent = RecentLosses()
-    for number in range(300):
-        recent.add({"late": torch.tensor(2.0)} if number >= 250 else {"early": torch.tensor(1.0)})
+    for step in range(300):
+        recent.add({"late": torch.tensor(2.0)} if step >= 250 else {"early": torch.tensor(1.0)})
     assert recent.means == {"early": 1.0, "late": 2.0}
     recent.add({"early": torch.tensor(11.0)})
     assert recent.means["early"] == pytest.approx(1.1)

@@ -61,7 +61,7 @@ def test_steps_are_those_of_torch_which_computes_them_in_bfloat16(monkeypatch):
             their.grad = our.grad.clone()
         mine.step()
         reference.step()
-    moved, expected = (torch.cat([p.detach().flatten() for p in some]) - start for some in (ours, theirs))
+    moved, expected = (torch.cat([p.detach().flatten() for p in parameters]) - start for parameters in (ours, theirs))
     assert (moved - expected).norm() < 0.02 * expected.norm()
 
 

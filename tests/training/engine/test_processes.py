@@ -120,8 +120,8 @@ def _spied(runs, seen, *arguments):
     update, clip = run.update, run.accelerator.clip_grad_norm_
 
     def noting_update(loss):
-        wanted = [p for p in run.model.parameters() if p.requires_grad]
-        own = torch.autograd.grad(loss, wanted, retain_graph=True)  # goes past the hooks that average
+        trained = [p for p in run.model.parameters() if p.requires_grad]
+        own = torch.autograd.grad(loss, trained, retain_graph=True)  # goes past the hooks that average
         seen[f"own{run.budget.step}"] = torch.cat([gradient.flatten() for gradient in own])
         update(loss)
 

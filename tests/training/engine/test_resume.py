@@ -46,8 +46,8 @@ def stems(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def twins(stems, tmp_path_factory):
-    root = tmp_path_factory.mktemp("twins")
+def pairs(stems, tmp_path_factory):
+    root = tmp_path_factory.mktemp("pairs")
     for track in stems.iterdir():
         (root / track.name).mkdir()
         for stem in ("bass", "piano"):
@@ -62,7 +62,7 @@ def codec(tmp_path_factory):
     return folder
 
 
-def settings_of(name, stems, twins, codec, output):
+def settings_of(name, stems, pairs, codec, output):
     common = {
         "data": stems,
         "output": output,
@@ -79,7 +79,7 @@ def settings_of(name, stems, twins, codec, output):
             crop_frames=4,
             window_lengths=(512,),
             adversarial_after=0.5,  # two steps before the last state
-            twins=twins,
+            timbre_pairs=pairs,
             model=CODEC,
         )
     if name == "unet":
@@ -95,9 +95,9 @@ def settings_of(name, stems, twins, codec, output):
     )
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "unet", "judge"])
-def test_a_killed_training_ends_where_it_would_have_ended(name, stems, twins, codec, tmp_path, monkeypatch):
-    # Tracking pitch takes longer than all the rest, and says no more of three tracks of three seconds.
+@pytest.mark.parametrize("name", ["autoencoder", "unet", "reranker"])
+def test_a_killed_training_ends_where_it_would_have_ended(name, stems, pairs, codec, tmp_path, monkeypatch):
+    # Tracking pitch takes longer than all the rest, and tells no more of three tracks of three seconds.
     monkeypatch.setattr(autoencoder, "RoundTripValidation", partial(RoundTripValidation, tracks=2, seconds=0.5))
     monkeypatch.setattr(unet, "UNetValidation", partial(UNetValidation, songs=1))
 
@@ -105,7 +105,7 @@ def test_a_killed_training_ends_where_it_would_have_ended(name, stems, twins, co
         AcceleratorState._reset_state(reset_partial_state=True)
         # A second a step: what a history says of them is the same as well.
         monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=itertools.count().__next__))
-        module, settings = settings_of(name, stems, twins, codec, output)
+        module, settings = settings_of(name, stems, pairs, codec, output)
         return module.train(settings)
 
     whole = run(tmp_path / "whole")

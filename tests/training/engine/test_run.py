@@ -63,11 +63,11 @@ def test_shares_of_a_budget_are_even_and_the_last_step_ends_one(steps, times):
         if budget.due(times):
             due.append(budget.step)
     assert len(due) == min(steps, times) and due[-1] == steps
-    assert all(abs(step - (number + 1) * steps / times) <= 1 for number, step in enumerate(due) if times <= steps)
+    assert all(abs(step - (index + 1) * steps / times) <= 1 for index, step in enumerate(due) if times <= steps)
 
 
 @pytest.mark.parametrize(
-    ("figures", "published"),
+    ("errors", "published"),
     [
         ([3.0, 1.0, 2.0, 4.0], 1),
         ([1.0, float("nan"), 2.0, 0.5], 3),
@@ -75,15 +75,15 @@ def test_shares_of_a_budget_are_even_and_the_last_step_ends_one(steps, times):
         ([None, None, None, None], 3),
     ],
 )
-def test_the_best_of_the_validations_is_published_or_the_latest_without_a_criterion(tmp_path, figures, published):
+def test_the_best_of_the_validations_is_published_or_the_latest_without_a_criterion(tmp_path, errors, published):
     model = torch.nn.Linear(3, 3)
     run = TrainingRun(model, [torch.optim.AdamW(model.parameters())], Budget(8), tmp_path, "no", validations=4)
-    left = iter(figures)
+    left = iter(errors)
 
     def validate(averaged):
         assert not averaged.training
-        figure = next(left)
-        return {} if figure is None else {"error": figure}
+        error = next(left)
+        return {} if error is None else {"error": error}
 
     def publish(averaged, path):
         assert not path.exists()

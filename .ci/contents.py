@@ -1,4 +1,4 @@
-"""Holds an sdist and a wheel against the source they were built from: python contents.py SOURCE DIST."""
+"""Compare an sdist and a wheel with the source they were built from: python contents.py SOURCE DIST."""
 
 import sys
 import tarfile

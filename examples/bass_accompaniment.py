@@ -1,4 +1,4 @@
-"""A bass for a mix, in ten lines: run it from the root of the repository, it writes bass.wav."""
+"""Generate a bass for a mix in ten lines. Run it from the root of the repository; it writes bass.wav."""
 
 import torch
 

@@ -2,7 +2,7 @@
 
 python examples/encodec_autoencoder.py
 
-What is made here from random weights is noise: a net has to be trained on the latents that it is to draw, by
+With random weights the result is noise: the net has to be trained on the latents of the codec, by
 `accelerate launch -m latentstem.training.unet --autoencoder FOLDER ...` with the folder that the codec was saved to.
 """
 

@@ -1,7 +1,7 @@
-"""Judges a generated bass on a song whose chords, bars and notes are known. Run it from the root of the repository.
+"""Evaluate a generated bass on an annotated song. Run it from the root of the repository.
 
-The example mixes are songs of the composer without their basses, with its annotations beside them. Each figure stands
-beside the same one taken against the chords of the other song, which is what a bass that hears nothing would reach.
+The example mixes are composed songs without their basses, with annotations. Each metric is compared with the same
+metric against the other song, which is the score of a bass that ignores its mix.
 """
 
 import json

@@ -1,13 +1,12 @@
-"""Fine-tunes the shipped weights to a bass they have never heard, on the CPU, and measures what it brought.
+"""Fine-tune the shipped weights to a new bass on the CPU with LoRA, and measure the effect.
 
     python examples/finetune_lora.py runs/my-bass --minutes 5
 
-The bass is synthesised here, by frequency modulation, and is no sound of the soundfonts that the weights were trained
-on. It plays the bass notes of composed songs whose other stems FluidSynth renders: that makes a folder such as anybody
-has of recordings of their own, `<song>/bass.wav` and what sounds with it. Two numbers are taken on other songs: how far
-the sound of the generated basses is from the sound of that bass (see `sound`), and how much of what they play is in the
-chord. Beside them stands what the shipped weights do with the same recordings as a style, without any training. Songs
-that are whole are not rendered again, and a training that was stopped goes on.
+The bass is synthesized by frequency modulation and is in no soundfont that the weights were trained on. Its notes are
+the bass notes of composed songs whose other stems FluidSynth renders: a folder like one of your own recordings,
+`<song>/bass.wav` and the other stems. Two metrics are computed on other songs: the distance between the sound of the
+generated basses and of that bass (see `sound`), and the chord share. For comparison, the shipped weights use the same
+recordings as a style, without training. Rendered songs are not rendered again, and a stopped training resumes.
 """
 
 from collections.abc import Sequence
@@ -58,7 +57,7 @@ def main(
 
 
 def frequency_modulated_bass(notes: Sequence[Note], duration: float) -> np.ndarray:
-    """Plays notes as a sine whose phase another sine of its own frequency modulates (Chowning 1973).
+    """Synthesize notes as a sine whose phase is modulated by a sine of equal frequency (Chowning 1973).
 
     The modulation swells in the first half second of a note and sinks again: round, then reedy, then round.
 
@@ -82,7 +81,7 @@ def frequency_modulated_bass(notes: Sequence[Note], duration: float) -> np.ndarr
 
 
 def rendered(seed: int, duration: float) -> tuple[Song, dict[str, np.ndarray]]:
-    """A song and its stems `(samples,)`, the bass as loud as FluidSynth's would be, but frequency-modulated."""
+    """Render a song to stems `(samples,)`, with an FM bass at the level of FluidSynth's."""
     song = compose(seed, duration)
     stems = render_song(song, SOUNDFONT)
     stems["bass"] = leveled(frequency_modulated_bass(song.part("bass").notes, duration), _level(stems["bass"]))
@@ -90,7 +89,7 @@ def rendered(seed: int, duration: float) -> tuple[Song, dict[str, np.ndarray]]:
 
 
 def write_stems(root: Path, songs: int, duration: float) -> None:
-    """Writes `<root>/song_<seed>/<stem>.wav` of songs that the weights have not seen."""
+    """Write `<root>/song_<seed>/<stem>.wav` of songs that the weights were not trained on."""
     for seed in track(VALIDATION_SEEDS[:songs], description="rendering songs to train on"):
         target = root / f"song_{seed}"
         if target.exists():
@@ -103,7 +102,7 @@ def write_stems(root: Path, songs: int, duration: float) -> None:
 
 
 def fine_tune(output: Path, minutes: float, rank: int) -> Path:
-    """Trains an adapter of the shipped weights on `<output>/stems`; returns its folder."""
+    """Train an adapter of the shipped weights on `<output>/stems`; return its folder."""
     weights = Path(latentstem.pretrained_path("bass-gm"))
     return train(
         UNetTraining(
@@ -122,17 +121,17 @@ def fine_tune(output: Path, minutes: float, rank: int) -> Path:
 
 
 def measure(stems: Path, adapter: Path, songs: int, duration: float, steps: int) -> dict[str, dict[str, list[float]]]:
-    """Scores of basses for unseen songs, a value a song: as shipped, with the stems as style or learnt, and the true.
+    """Score basses for other songs: as shipped, with the stems as a style, fine-tuned, and the true basses.
 
     Args:
-        stems: Folder of the songs that were trained on.
-        adapter: Folder of what was learnt from them.
-        songs: How many to measure on.
-        duration: Of each, in seconds.
+        stems: Folder of the songs of the training.
+        adapter: Folder of the adapter.
+        songs: Number of songs to score.
+        duration: Seconds of each song.
         steps: Denoising steps.
 
     Returns:
-        By row, `style_distance` (Euclidean, between what `sound` returns) and `chord_share`.
+        By row, one value a song of `style_distance` (Euclidean, between results of `sound`) and `chord_share`.
     """
     pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
     pipe.set_progress_bar_config(disable=True)
@@ -149,17 +148,17 @@ def measure(stems: Path, adapter: Path, songs: int, duration: float, steps: int)
 
     goals = [sound(pipe.autoencoder, bass) for bass in true]
     scores = {}
-    for row, some in basses.items():
-        # A true bass is held against the others: how far two songs of one instrument are apart.
-        others = [np.delete(goals, place, axis=0) for place in range(songs)]
+    for row, of_row in basses.items():
+        # Compared with the true basses of all other songs: a true bass then has the distance between songs.
+        others = [np.delete(goals, index, axis=0) for index in range(songs)]
         scores[row] = {
             "style_distance": [
                 float(np.linalg.norm(sound(pipe.autoencoder, stem) - goal.mean(axis=0)))
-                for stem, goal in zip(some, others, strict=True)
+                for stem, goal in zip(of_row, others, strict=True)
             ],
             "chord_share": [
                 chord_share(track_pitch(stem, SAMPLING_RATE), song.chords)
-                for stem, (song, _) in zip(track(some, description=f"hearing: {row}"), pairs, strict=True)
+                for stem, (song, _) in zip(track(of_row, description=f"scoring: {row}"), pairs, strict=True)
             ],
         }
     return scores
@@ -167,16 +166,16 @@ def measure(stems: Path, adapter: Path, songs: int, duration: float, steps: int)
 
 @torch.no_grad()
 def sound(autoencoder: AutoencoderSpectral, bass: np.ndarray) -> np.ndarray:
-    """What a bass sounds like to the encoder: the mean of its normalized latents where it plays, `(channels,)`."""
+    """Compute the mean of the normalized latents of a bass over its sounding frames, `(channels,)`."""
     audio = torch.from_numpy(leveled(bass, REFERENCE_RMS))[None, None]
     (latents,) = autoencoder.encode(audio, return_dict=False)
     latents = normalize_latents(latents, autoencoder.config)[0].numpy()
-    playing = sounding_frames(bass, autoencoder.config["hop_length"])
-    return latents[:, playing if playing.any() else slice(None)].mean(axis=1)
+    sounding = sounding_frames(bass, autoencoder.config["hop_length"])
+    return latents[:, sounding if sounding.any() else slice(None)].mean(axis=1)
 
 
 def leveled(audio: np.ndarray, level: float) -> np.ndarray:
-    """Brings audio `(samples,)` to a loudness; silence stays silent."""
+    """Bring audio `(samples,)` to a level; silence stays silence."""
     return (audio * (level / max(_level(audio), 1e-6))).astype(np.float32)
 
 
@@ -185,7 +184,7 @@ def _level(audio: np.ndarray) -> float:
 
 
 def _accompany(pipe: StemAccompanimentPipeline, mix: np.ndarray, steps: int, **options: Any) -> np.ndarray:
-    # The same noise before and after: what differs is the adapter, or the style.
+    # The same noise in every case: only the adapter or the style differs.
     result: Any = pipe(
         mix,
         sampling_rate=SAMPLING_RATE,

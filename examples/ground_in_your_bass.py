@@ -1,4 +1,4 @@
-"""A bass in the sound of a recording, at three strengths: run it from the root of the repository."""
+"""Generate a bass in the sound of a recording, at three strengths. Run it from the root of the repository."""
 
 import torch
 from safetensors.torch import save_file
@@ -21,7 +21,7 @@ for strength in (0.0, 0.5, 1.0):
     )
     write_audio(f"bass-style-{strength:g}.wav", out.audios[0], out.sampling_rate)
 
-# All that a style is, the mean of 64 latents, to be kept beside the recording or in place of it.
+# A style is the mean of 64 latent channels; it can be stored instead of the recording.
 style = StyleGrounding.from_audio(reference[None], pipe.autoencoder).reference
 save_file({"style": style}, "my-bass.safetensors")
 preset = pipe(

@@ -1,8 +1,8 @@
-"""Parts of latentstem in a generator that is not latentstem's: a small transformer that draws curves.
+"""Parts of latentstem in another generator: a small transformer that generates curves.
 
-Two parts are taken. `DynamicPositionBias` with `biased_attention` is all that the transformer knows of positions: it is
-trained on curves of 64 points and draws some of 256. `StyleGrounding` with `on_denoised` gives its curves the mean of
-another one, inside a scheduler of diffusers and without another training. Run it anywhere; it takes seconds.
+`DynamicPositionBias` with `biased_attention` gives the positions: trained on curves of 64 points, the transformer
+generates curves of 256. `StyleGrounding` with `on_denoised` moves the mean of its curves to that of another curve, with
+a scheduler of diffusers and without further training. It takes seconds.
 """
 
 import torch
@@ -13,7 +13,7 @@ from latentstem import DynamicPositionBias, StyleGrounding, biased_attention, on
 
 
 class Transformer(nn.Module):
-    """Predicts the noise in curves `(batch, 2, points)`."""
+    """Transformer that predicts the noise in curves `(batch, 2, points)`."""
 
     def __init__(self, channels: int = 64, heads: int = 4):
         super().__init__()
@@ -25,7 +25,7 @@ class Transformer(nn.Module):
         self.give_out = nn.Linear(channels, 2)
 
     def forward(self, noisy: Tensor, timestep: Tensor) -> Tensor:
-        """The noise in curves at timesteps of 0 to 999, `(batch,)` or one for all."""
+        """Predict the noise in curves at timesteps from 0 to 999, `(batch,)` or one for all."""
         time = (timestep.float() / 1000).reshape(-1, 1, 1).expand(len(noisy), 1, noisy.shape[-1])
         hidden = self.take_in(torch.cat([noisy, time], dim=1).transpose(1, 2))
         query, key, value = self.to_qkv(hidden).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -35,7 +35,7 @@ class Transformer(nn.Module):
 
 
 def curves(count: int, points: int) -> Tensor:
-    """Sines of one period in 32 points, at any phase, and their slopes: `(count, 2, points)`."""
+    """Draw sines of one period in 32 points at random phases, and their slopes: `(count, 2, points)`."""
     angle = 2 * torch.pi * (torch.arange(points) / 32 + torch.rand(count, 1))
     return torch.stack([angle.sin(), angle.cos()], dim=1)
 

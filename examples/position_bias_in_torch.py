@@ -1,4 +1,4 @@
-"""`DynamicPositionBias` in a transformer of torch's own: one bias for all layers, for any length.
+"""`DynamicPositionBias` in torch's `nn.TransformerEncoder`: one bias for all layers, for any length.
 
 python examples/position_bias_in_torch.py
 """
@@ -10,13 +10,13 @@ from latentstem import DynamicPositionBias
 
 
 def bias_matrix(position_bias: DynamicPositionBias, length: int) -> torch.Tensor:
-    """The bias of every query and key, `(heads, length, length)`: the mask that torch's attention takes."""
+    """Expand the bias to every query and key, `(heads, length, length)`, as a mask of torch's attention."""
     frame = torch.arange(length)
     return position_bias(length)[:, frame - frame[:, None] + length - 1]
 
 
 class BiasedEncoder(nn.Module):
-    """An `nn.TransformerEncoder` that knows positions by their signed distance alone."""
+    """An `nn.TransformerEncoder` with positions by signed distance only."""
 
     def __init__(self, width: int, heads: int, layers: int):
         super().__init__()
@@ -25,7 +25,7 @@ class BiasedEncoder(nn.Module):
         self.position_bias = DynamicPositionBias(heads)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Encodes `(batch, length, width)`."""
+        """Encode `(batch, length, width)`."""
         mask = bias_matrix(self.position_bias, frames.shape[1])
         return self.layers(frames, mask.repeat(len(frames), 1, 1))  # torch wants one mask an item and head
 

@@ -1,8 +1,8 @@
-"""Makes every sound and picture of the site's page Listen, in docs/pages/assets/listen, from the two example mixes.
+"""Generate all sounds and pictures of the page Listen, in docs/pages/assets/listen, from the two example mixes.
 
-Run it from anywhere; it takes a few minutes of two cores, FluidSynth and the Debian package
-musescore-general-soundfont-small, for the style references: true basses of songs that no net has seen. Everything else
-is the shipped weights with fixed seeds. Sounds are mono mp3; a spectrogram shows time from left to right and C1 to C9
+It takes a few minutes on two cores, and needs FluidSynth and the Debian package musescore-general-soundfont-small for
+the style references: true basses of songs that no net was trained on. Everything else comes from the shipped weights
+with fixed seeds. Sounds are mono mp3; a spectrogram shows time from left to right and C1 to C9
 upwards, 70 dB deep.
 """
 
@@ -30,13 +30,13 @@ FOLDER = ROOT / "docs" / "pages" / "assets" / "listen"
 
 MIXES = (1, 2)
 SEEDS = (1, 2)
-"""Of further candidates; seed 0 makes everything else."""
+"""Seeds of further candidates; everything else has seed 0."""
 STYLES = {"upright": 101_057, "slap": 101_021, "synth": 101_052}
-"""Name of a style -> seed of the song whose bass is the reference."""
+"""Seed of the song whose bass is the reference, by name of the style."""
 STRENGTHS = (0.25, 0.5)
-"""Of the style "synth"; 0 and 1 are among the others."""
+"""Strengths of the style "synth"; 0 and 1 are among the other sounds."""
 GUIDANCE = (1.0, 2.0, 8.0)
-"""Weights w; 4, the default, is among the others."""
+"""Guidance scales; 4, the default, is among the other sounds."""
 
 DURATION, REFERENCE_DURATION = 12.0, 6.0
 PIXELS = (480, 120)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def takes(styles: dict[str, Tensor]) -> Iterator[tuple[str, int, bool, dict[str, Any]]]:
-    """What is generated: name of the file, number of the mix, whether the bass is heard in it, options of the call."""
+    """List the sounds: name of the file, number of the mix, whether the mix is added, options of the call."""
     for number in MIXES:
         yield f"mix-{number}-bass", number, False, {}
         yield f"mix-{number}-both", number, True, {}
@@ -76,26 +76,26 @@ def takes(styles: dict[str, Tensor]) -> Iterator[tuple[str, int, bool, dict[str,
 
 
 def read_mix(number: int, sampling_rate: int) -> Tensor:
-    """An example mix, `(1, samples)`."""
+    """Read an example mix, `(1, samples)`."""
     return resample(*read_audio(ROOT / "examples" / "audio" / f"mix-{number}.flac"), sampling_rate)
 
 
 def reference(seed: int) -> Tensor:
-    """The bass of a song, `(1, samples)` at the reference loudness."""
+    """Render the bass of a song, `(1, samples)`, at the reference loudness."""
     (audio,) = render_parts([compose(seed, DURATION).part("bass")], "musescore", DURATION)
     audio = torch.from_numpy(audio[: round(REFERENCE_DURATION * SAMPLING_RATE)])[None]
     return audio * reference_gain(audio[None])
 
 
 def accompany(pipe: StemAccompanimentPipeline, mix: Tensor, seed: int = 0, **options: Any) -> Tensor:
-    """A bass for a mix, `(1, samples)`."""
+    """Generate a bass for a mix, `(1, samples)`."""
     generator = torch.Generator().manual_seed(seed)
     result: Any = pipe(mix, sampling_rate=pipe.sampling_rate, generator=generator, **options)
     return result.audios[0]
 
 
 def save(name: str, audio: Tensor) -> None:
-    """Writes a sound `(1, samples)` and its picture; what is louder than full scale is scaled down."""
+    """Write a sound `(1, samples)` and its picture, scaled down if it exceeds full scale."""
     audio = audio / max(1.0, float(audio.abs().max()) / 0.98)
     sound, partial = FOLDER / f"{name}.mp3", FOLDER / f".{name}.part.mp3"
     soundfile.write(

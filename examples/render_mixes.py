@@ -1,4 +1,4 @@
-"""Makes examples/audio: the mixes without bass of two songs that no net has seen, from the annotations beside them.
+"""Render examples/audio: mixes without bass of two songs that no net was trained on, from their annotations.
 
 The songs are of the composer's test seeds, as version 0.1.0 wrote them. Run it from the root of the repository; it
 needs FluidSynth and the Debian package musescore-general-soundfont-small.

@@ -1,4 +1,4 @@
-"""Other solvers and other guiders in the same pipeline: run it from the root of the repository."""
+"""Other solvers and guiders in the same pipeline. Run it from the root of the repository."""
 
 import time
 
@@ -37,7 +37,7 @@ for name, solver, steps in (
     pipe.scheduler = solver.from_config(pipe.scheduler.config)
     accompany(name, steps)
 
-# Any guider of diffusers with two predictions; ours takes the added spread back, and may act for a part of the steps.
+# Any guider of diffusers with two predictions; this one removes added deviation, and can act for a part of the steps.
 for name, guider in (
     ("guided-gently", RescaledClassifierFreeGuidance(guidance_scale=2.0)),
     ("guided-early", RescaledClassifierFreeGuidance(guidance_scale=6.0, stop=0.5)),

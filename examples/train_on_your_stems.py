@@ -1,4 +1,4 @@
-"""Trains a denoiser on a folder of stems from nothing, and lets it accompany a mix. Run it from the root.
+"""Train a denoiser on a folder of stems, and accompany a mix with it. Run it from the root of the repository.
 
 The folder holds a folder a song, `my-stems/<song>/bass.wav` and what sounds with it. Where there is none, a dozen songs
 of the composer take its place (FluidSynth is needed for these). Stopped and run again, it goes on.

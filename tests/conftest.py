@@ -81,7 +81,7 @@ def build_pipeline():
             attention_levels=(False, True),
             embedding_dim=16,
         )
-        for parameter in unet.conv_out.parameters():  # zero at the start of training: nothing would be heard
+        for parameter in unet.conv_out.parameters():  # zero at the start of training: the net would do nothing
             torch.nn.init.normal_(parameter, std=0.3)
         scheduler = CosineDDIMScheduler(max_signal_rate=max_signal_rate)
         guider = RescaledClassifierFreeGuidance(**guidance)

@@ -33,7 +33,7 @@ def test_the_synthesised_bass_plays_its_notes_and_rests_between_them(example):
 
 
 @pytest.mark.fluidsynth
-def test_the_stems_are_usable_and_only_the_bass_is_exchanged(example, tmp_path):
+def test_the_stems_are_usable_and_only_the_bass_is_replaced(example, tmp_path):
     example["write_stems"](tmp_path, 1, 4.0)
     report = check_folder(tmp_path, "bass")
     assert (report.usable, report.tracks) == (1, 1)

@@ -1,4 +1,4 @@
-"""Shows the examples of docstrings as code: Griffe knows the heading `Examples:`, and our docstrings say `Example:`."""
+"""Show the examples of docstrings as code: Griffe knows the heading `Examples:`; the docstrings say `Example:`."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import griffe
 
 
 class ExampleSections(griffe.Extension):
-    """Gives the heading of an example the form that Griffe's parser takes for one."""
+    """Extension that renames the heading of examples for Griffe's parser."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Called for everything that is loaded."""
+        """Rename the heading in the docstring of a loaded object."""
         if obj.docstring is not None:
             obj.docstring.value = obj.docstring.value.replace("\nExample:\n", "\nExamples:\n")

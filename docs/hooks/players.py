@@ -1,7 +1,7 @@
-"""Makes a player of every picture that links to a sound.
+"""Add a player to every picture that links to a sound.
 
-In Markdown, `[![picture](a.png)](a.mp3)` shows the picture on the repository's host and leads to the sound; on the site
-it is the picture with a player below it. Links stay links, so that the check of links sees sounds too.
+In Markdown, `[![picture](a.png)](a.mp3)` shows the picture on the repository's host and links to the sound; on the site
+it is the picture with a player below it. The check of links covers the sounds, because they are links in Markdown.
 """
 
 import re
@@ -15,5 +15,5 @@ _PLAYER = (
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Puts players in place of the links."""
+    """Replace the links by players."""
     return _PICTURE_OF_A_SOUND.sub(lambda found: _PLAYER.format(**found.groupdict()), html)

@@ -1,7 +1,7 @@
-"""Serves the files of the repository that pages link to.
+"""Serve the files of the repository that pages link to.
 
 On the repository's host a page reaches them by relative links, `../../benchmarks/results/style_grounding.png`. The site
-has nothing above its pages, so each such file is copied to `repository/` and the link is led there. The model card
+has nothing above its pages, so each such file is copied to `repository/` and the link is changed to it. The model card
 becomes a page.
 """
 
@@ -20,13 +20,13 @@ _LINK = re.compile(r"(?<=\]\()(?P<target>(?:\.\./)+[^)#\s]+)")
 
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
-    """Adds the model card, a file of the weights, as a page."""
+    """Add the model card, a file of the weights, as a page."""
     files.append(File.generated(config, PAGES[MODEL_CARD], abs_src_path=str(REPOSITORY / MODEL_CARD)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files, **_: Any) -> str:
-    """Leads links that leave the pages to what is served in their place."""
+    """Change links that leave the pages to the served copies."""
     folder = Path(config.docs_dir, page.file.src_uri).parent
 
     def served(link: re.Match[str]) -> str:

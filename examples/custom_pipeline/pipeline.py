@@ -1,4 +1,4 @@
-"""Lets a program load saved weights that knows diffusers alone; latentstem has to be installed, not imported.
+"""Load saved weights from a program that imports diffusers only; latentstem has to be installed.
 
 from diffusers import DiffusionPipeline
 
@@ -6,8 +6,8 @@ pipe = DiffusionPipeline.from_pretrained(
     "path/to/weights", custom_pipeline="examples/custom_pipeline", trust_remote_code=True
 )
 
-Put this file into a folder of weights, and `custom_pipeline` may be that folder itself. diffusers runs the file, which
-is why it asks for `trust_remote_code`.
+If this file is in a folder of weights, `custom_pipeline` can be that folder. diffusers runs the file and therefore asks
+for `trust_remote_code`.
 """
 
 from latentstem import StemAccompanimentPipeline

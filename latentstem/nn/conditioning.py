@@ -73,7 +73,7 @@ class FrameConditions(nn.Module):
 
     @property
     def nulls(self) -> dict[str, Tensor]:
-        """The learned null of each condition, `(channels,)`, the same in every frame."""
+        """Learned null of each condition, `(channels,)`, the same in every frame."""
         return _nulls(self)
 
     def forward(self, sample: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
@@ -112,7 +112,7 @@ class GlobalConditions(nn.Module):
 
     @property
     def nulls(self) -> dict[str, Tensor]:
-        """The learned null of each condition, `(channels,)`."""
+        """Learned null of each condition, `(channels,)`."""
         return _nulls(self)
 
     def forward(self, embedding: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
@@ -154,7 +154,7 @@ class ControlConditions(nn.Module):
 
     @property
     def nulls(self) -> dict[str, Tensor]:
-        """The learned null of each condition, `(channels,)`."""
+        """Learned null of each condition, `(channels,)`."""
         return _nulls(self)
 
     def forward(

@@ -59,9 +59,9 @@ def test_the_notes_begin_where_they_are_heard(accompany, echoing, tmp_path, rate
     assert [note.pitch for note in notes] == [pitch for _, _, pitch in LINE]
     assert [note.start for note in notes] == pytest.approx([start for start, _, _ in LINE], abs=0.005)
     stem, _ = read_audio(tmp_path / f"bass{suffix}")
-    heard = transcribe(stem[0].numpy(), rate)
+    transcribed = transcribe(stem[0].numpy(), rate)
     half_a_tick = 30 / tempo / 960 + 1e-9
-    for one, other in zip(notes, heard, strict=True):
+    for one, other in zip(notes, transcribed, strict=True):
         assert one.pitch == other.pitch and one.velocity == other.velocity
         assert (one.start, one.end) == pytest.approx((other.start, other.end), abs=half_a_tick)
 

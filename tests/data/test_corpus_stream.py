@@ -1,4 +1,4 @@
-"""Songs streamed into training: aligned, levelled, shuffled, and the same stream from the same arguments."""
+"""Songs streamed into training: aligned, level-matched, shuffled, and the same stream from the same arguments."""
 
 from itertools import pairwise
 from types import SimpleNamespace
@@ -43,7 +43,7 @@ def take(stream, count):
     return [next(crops) for _ in range(count)]
 
 
-def test_mix_and_stem_are_cut_at_the_same_place_of_the_levelled_song(composed):
+def test_mix_and_stem_are_cut_at_the_same_place_of_the_level_matched_song(composed):
     for mix, stem in take(composed(rest_share=1.0, crops_per_song=1, store=0), 20):
         assert mix.shape == stem.shape == (1, 8192)
         # The mix is a ramp through the origin, whatever its gains: at the reference loudness its slope is known, and

@@ -131,7 +131,7 @@ def test_ones_own_files_are_taken_and_handed_out(scene):
     for url in (None, address + path, address + urllib.parse.quote(path)):
         status, _ = visitor.ask("POST", f"{API}/queue/join", visitor.call(file_of(path, url=url)))
         shown = visitor.results()[1].decode()
-        assert status == 200 and "made in" in shown
+        assert status == 200 and "generated in" in shown
         sources = re.findall(rf"src=\\\"({API}/file=[^\\]*)", shown)
         assert len(sources) >= 6 and all(visitor.ask("GET", source)[0] == 200 for source in sources)
 

@@ -90,7 +90,7 @@ def time_of(page, audio):
 def generated(page):
     """Press the button, and wait for what it leads to."""
     page.get_by_role("button", name="Generate").click()
-    page.locator("#status", has_text="made in").wait_for(timeout=120_000)
+    page.locator("#status", has_text="generated in").wait_for(timeout=120_000)
 
 
 def test_a_mix_becomes_a_bass_that_plays_and_is_downloaded(page, tmp_path):

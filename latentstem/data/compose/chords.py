@@ -28,7 +28,7 @@ def write_chords(rng: SeededRandom, sections: Sequence[BeatSection], time_map: T
     Args:
         rng: Source of the random draws.
         sections: Sections of the song, from `lay_out`.
-        time_map: Metre and tempo of the song; a chord lasts between about half a second and five.
+        time_map: Time signature and tempo of the song; a chord lasts between about half a second and five.
         blue: Whether the phrases are twelve-bar blues.
 
     Returns:

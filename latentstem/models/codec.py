@@ -22,7 +22,7 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 from torch.nn.functional import pad
 
-import latentstem
+import latentstem.models
 from latentstem.models.latent_scaling import denormalize_latents, normalize_latents
 
 FORMAT = ("sampling_rate", "hop_length", "audio_channels", "latent_channels")
@@ -302,7 +302,7 @@ def load_codec(folder: str | os.PathLike[str]) -> Any:
     if not file.is_file():
         raise ValueError(f"{folder} holds no {file.name}; expected a folder saved by an autoencoder's save_pretrained")
     name = json.loads(file.read_text()).get("_class_name") or ""
-    model: Any = getattr(latentstem, name, None) or getattr(diffusers, name, None)
+    model: Any = getattr(latentstem.models, name, None) or getattr(diffusers, name, None)
     if not (isinstance(model, type) and issubclass(model, ModelMixin)):
         raise ValueError(f"{file} is of {name or 'no class'!r}, expected a model of latentstem or diffusers")
     return model.from_pretrained(str(folder)).eval()

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.utils import set_seed
 
 import latentstem
 from latentstem.recipes import bass_gm
-from latentstem.recipes.bass_gm_options import SHORT, TRAININGS, Recipe
-from latentstem.recipes.bass_gm_report import reranker_losses
+from latentstem.recipes.bass_gm_options import SEED, SHORT, TRAININGS, Recipe, timbre_pairs
+from latentstem.recipes.bass_gm_report import autoencoder_losses, reranker_losses
 from latentstem.training.latents import cache_latents
+from latentstem.training.unet_validation import prediction_errors
 
 MIX = Path(latentstem.__file__).parents[1] / "examples" / "audio" / "mix-1.flac"
 
@@ -33,25 +35,43 @@ def short_recipe(make_once):
 
 
 @pytest.mark.fluidsynth
-@pytest.mark.parametrize(
-    ("training", "loss", "factor"),
-    [
-        ("autoencoder", "log magnitude", 0.85),  # 0.733
-        ("autoencoder", "spectral distance", 0.985),  # 0.966
-        ("autoencoder", "timbre swap", 0.96),  # 0.927
-        ("decoder", "log magnitude", 0.95),  # 0.892
-        ("decoder", "spectral distance", 0.98),  # 0.959
-        ("decoder", "timbre swap", 0.985),  # 0.966
-        ("unet", "prediction error, mix", 0.87),  # 0.743
-    ],
-)
-def test_the_short_recipe_lowers_every_loss(short_recipe, training, loss, factor):
-    """On validation songs, to at most this fraction of the loss before; beside it the measured one.
+def test_the_short_recipe_lowers_every_loss_of_the_autoencoder(short_recipe):
+    """On the songs of its training, to at most this fraction of the loss before; beside it the measured one.
 
-    In float32 and on one thread, where processors with AVX2 and with AVX-512 end within 0.002 of each other.
+    Three validation songs say nothing of so few steps: other songs of the same corpus move their losses either way. In
+    float32 and on one thread processors with AVX2 and with AVX-512 end within 0.002 of each other.
     """
-    rows = {(row["training"], row["loss"]): row for row in json.loads((short_recipe / "losses.json").read_text())}
-    assert rows[training, loss]["after"] < factor * rows[training, loss]["before"]
+    short = replace(Recipe(short_recipe), **SHORT)
+    set_seed(SEED)
+    rows = autoencoder_losses(short, timbre_pairs(short_recipe / "train"), crops=16)
+    fractions = {(row["training"], row["loss"]): row["after"] / row["before"] for row in rows}
+    bounds = {
+        ("autoencoder", "log magnitude"): 0.75,  # 0.568
+        ("autoencoder", "spectral distance"): 0.95,  # 0.884
+        ("autoencoder", "timbre swap"): 0.94,  # 0.864
+        ("decoder", "log magnitude"): 0.985,  # 0.971
+        ("decoder", "spectral distance"): 0.985,  # 0.974
+        ("decoder", "timbre swap"): 0.993,  # 0.986
+    }
+    assert fractions.keys() == bounds.keys()
+    assert all(fractions[row] < bounds[row] for row in bounds), fractions
+
+
+@pytest.mark.fluidsynth
+def test_the_short_recipe_teaches_the_denoiser_its_songs_and_their_mixes(short_recipe):
+    short = replace(Recipe(short_recipe), **SHORT)
+    settings = bass_gm.training_settings(short)["unet"]
+    codec = latentstem.AutoencoderSpectral.from_pretrained(settings.autoencoder)
+    options = settings.latents or settings.output / "latents", settings.submixes, settings.seed, settings.production
+    tracks = cache_latents(settings.data, settings.target, codec, *options)
+    pipe = latentstem.StemAccompanimentPipeline.from_pretrained(short.trained("unet"))
+    torch.manual_seed(0)
+    before, after = (
+        prediction_errors(unet.eval(), pipe.scheduler, tracks, range(64, 1024, 128))
+        for unet in (latentstem.StemUNet1DModel.from_config(pipe.unet.config), pipe.unet)
+    )
+    assert after["mix"].mean() < 0.8 * before["mix"].mean()  # 0.647
+    assert after["mix"].mean() < 0.95 * after["swapped"].mean()  # 0.83
 
 
 @pytest.mark.fluidsynth

@@ -226,7 +226,8 @@ def test_every_script_that_is_named_has_the_options(words):
     if script == "-m":
         module, *words = words
         script = f"{module.replace('.', '/')}.py"
-    source = (ROOT / script).read_text()
+    options = (ROOT / script).with_name(f"{Path(script).stem}_options.py")
+    source = "".join(file.read_text() for file in (ROOT / script, options) if file.is_file())
     for word in words:
         if word.startswith("--"):
             name = word.removeprefix("--").replace("-", "_")

@@ -6,7 +6,7 @@ prediction is the velocity `v = signal * noise_sample - noise * original` (Salim
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from diffusers.configuration_utils import ConfigMixin
@@ -219,7 +219,7 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
             ValueError: `timestep` is not one of those chosen with `set_timesteps`.
         """
         # 1. Clean sample and noise from the model output.
-        signal, noise = map(float, self.signal_and_noise_rates(timestep))
+        signal, noise = self.signal_and_noise_rates(timestep)
         if self.config["prediction_type"] == "v_prediction":
             original = signal * sample - noise * model_output
             predicted_noise = signal * model_output + noise * sample
@@ -256,7 +256,7 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         Raises:
             ValueError: `timestep` is not one of those chosen with `set_timesteps`.
         """
-        signal, noise = map(float, self.signal_and_noise_rates(timestep))
+        signal, noise = self.signal_and_noise_rates(timestep)
         return self._step(denoised, (sample - signal * denoised) / noise, timestep, eta, generator, return_dict)
 
     def _step(
@@ -284,17 +284,19 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
             return previous, original
         return CosineDDIMSchedulerOutput(prev_sample=previous, pred_original_sample=original)
 
-    def signal_and_noise_rates(self, timestep: int | float | Tensor) -> tuple[Tensor, Tensor]:
+    def signal_and_noise_rates(self, timestep: int | float | Tensor) -> tuple[Any, Any]:
         """Return the factors of clean sample and noise in the noisy sample; their squares sum to 1.
 
         Args:
             timestep: Timesteps, integers from 0 to `num_train_timesteps - 1`, of any shape.
 
         Returns:
-            Signal rates and noise rates, float64, shaped like `timestep`.
+            Signal rates and noise rates: numbers for a single timestep, else float32 tensors shaped like `timestep`.
         """
-        timestep = torch.as_tensor(timestep)
-        alpha = self.alphas_cumprod.to(timestep.device)[timestep.long()].double()
+        if not isinstance(timestep, Tensor) or timestep.ndim == 0:
+            alpha = float(self.alphas_cumprod[int(timestep)])
+            return math.sqrt(alpha), math.sqrt(1 - alpha)
+        alpha = self.alphas_cumprod.to(timestep.device)[timestep.long()]
         return alpha.sqrt(), (1 - alpha).sqrt()
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:

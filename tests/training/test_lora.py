@@ -77,7 +77,7 @@ def adapter(settings):
 def output(unet):
     generator = torch.Generator().manual_seed(5)
     noisy, mix = torch.randn(2, 2, 4, 11, generator=generator)
-    return unet.eval()(noisy, 300, mix).sample
+    return unet.eval()(noisy, 300, {"mix": mix}).sample
 
 
 def base(settings):

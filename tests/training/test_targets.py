@@ -78,7 +78,7 @@ def test_drums_are_scored_by_their_rhythm_alone(corpus, build_pipeline):
 
 def test_drums_are_held_against_their_own_song(corpus):
     tracks = StemFolder(corpus, "drums").tracks
-    stems = torch.stack([track.read("drums")[None] for track in tracks])
+    stems = torch.stack([track.read("drums") for track in tracks])
     written = [written_onsets(read_annotation(corpus / track.name).part("drums")) for track in tracks]
     own, others = (np.mean(onset_f1s(stems, 44100, onsets)) for onsets in (written, [*written[1:], written[0]]))
     assert own > others + 0.15

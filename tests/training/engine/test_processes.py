@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from latentstem.training import autoencoder, unet
 from latentstem.training.autoencoder import AutoencoderTraining
+from latentstem.training.autoencoder_losses import ReconstructionLoss
 from latentstem.training.engine import run as loop
 from latentstem.training.engine.run import TrainingRun
 from latentstem.training.unet import UNetTraining
@@ -99,8 +100,10 @@ def main(root: Path) -> None:
         seen: dict[str, torch.Tensor] = {}
         runs: list[TrainingRun] = []
         module.TrainingRun = SimpleNamespace(of=partial(_spied, runs, seen))
-        measure = "_losses" if module is autoencoder else "denoising_loss"
-        setattr(module, measure, partial(_noting_crops, getattr(module, measure), seen))
+        if module is autoencoder:
+            module.ReconstructionLoss = partial(_NotingLoss, seen, runs)
+        else:
+            module.denoising_loss = partial(_noting_crops, module.denoising_loss, seen)
         module.train(settings)
         (run,) = runs
         assert run.accelerator.num_processes == 2
@@ -109,9 +112,24 @@ def main(root: Path) -> None:
 
 
 def _noting_crops(measure, seen, run, *rest):
-    crops = next(value for value in rest if isinstance(value, torch.Tensor))
-    seen[f"crops{run.budget.step}"] = crops.detach().clone(memory_format=torch.contiguous_format)
+    _note_crops(seen, run, next(value for value in rest if isinstance(value, torch.Tensor)))
     return measure(run, *rest)
+
+
+class _NotingLoss(ReconstructionLoss):
+    """A loss that notes the crops of each step."""
+
+    def __init__(self, seen, runs, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.seen, self.runs = seen, runs
+
+    def __call__(self, net, audio):
+        _note_crops(self.seen, self.runs[0], audio)
+        return super().__call__(net, audio)
+
+
+def _note_crops(seen, run, crops):
+    seen[f"crops{run.budget.step}"] = crops.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _spied(runs, seen, *arguments):

@@ -52,7 +52,23 @@ def with_null(value: Tensor | None, dropped: Tensor | None, null: Tensor, shape:
     return torch.where(dropped.reshape(*dropped.shape, *[1] * (len(shape) - dropped.ndim)), null, value)
 
 
-class FrameConditions(nn.Module):
+class _ConditionsWithNulls(nn.Module):
+    """Learned nulls by the names of conditions: what the three kinds have in common."""
+
+    def __init__(self, channels: Mapping[str, int]):
+        super().__init__()
+        # Parameters of the module itself: offloading fetches what a module owns when its forward is called.
+        for name, count in channels.items():
+            self.register_parameter(f"null_{name}", nn.Parameter(torch.randn(count)))
+
+    @property
+    def nulls(self) -> dict[str, Tensor]:
+        """Learned null of each condition, `(channels,)`, the same in every frame."""
+        own = self.named_parameters(recurse=False)
+        return {name.removeprefix("null_"): null for name, null in own if name.startswith("null_")}
+
+
+class FrameConditions(_ConditionsWithNulls):
     """Conditions with latents of their own, concatenated channel by channel with the noisy latents.
 
     Args:
@@ -68,13 +84,7 @@ class FrameConditions(nn.Module):
     """
 
     def __init__(self, channels: Mapping[str, int]):
-        super().__init__()
-        _add_nulls(self, channels)
-
-    @property
-    def nulls(self) -> dict[str, Tensor]:
-        """Learned null of each condition, `(channels,)`, the same in every frame."""
-        return _nulls(self)
+        super().__init__(channels)
 
     def forward(self, sample: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
         """Append the conditions, or their nulls, in the order in which they were named."""
@@ -86,7 +96,7 @@ class FrameConditions(nn.Module):
         return torch.cat([sample, *values], dim=1)
 
 
-class GlobalConditions(nn.Module):
+class GlobalConditions(_ConditionsWithNulls):
     """Conditions of one vector an item, projected and added to the timestep's embedding.
 
     Args:
@@ -104,16 +114,10 @@ class GlobalConditions(nn.Module):
     """
 
     def __init__(self, channels: Mapping[str, int], embedding_dim: int):
-        super().__init__()
-        _add_nulls(self, channels)
+        super().__init__(channels)
         self.projections = nn.ModuleDict({name: nn.Linear(count, embedding_dim) for name, count in channels.items()})
         for parameter in self.projections.parameters():
             nn.init.zeros_(parameter)
-
-    @property
-    def nulls(self) -> dict[str, Tensor]:
-        """Learned null of each condition, `(channels,)`."""
-        return _nulls(self)
 
     def forward(self, embedding: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
         """Add the projected conditions, or their nulls."""
@@ -124,7 +128,7 @@ class GlobalConditions(nn.Module):
         return embedding
 
 
-class ControlConditions(nn.Module):
+class ControlConditions(_ConditionsWithNulls):
     """Conditions at latent rate, encoded together frame by frame, once for each resolution of a net.
 
     Every channel comes with a presence channel: 1 where its value is given, 0 where the null replaces it. So a control
@@ -143,19 +147,13 @@ class ControlConditions(nn.Module):
     """
 
     def __init__(self, channels: Mapping[str, int], hidden_channels: int, levels: int):
-        super().__init__()
-        _add_nulls(self, channels)
+        super().__init__(channels)
         self.encoder = nn.Sequential(
             nn.Linear(2 * sum(channels.values()), hidden_channels),
             nn.SiLU(),
             nn.Linear(hidden_channels, hidden_channels),
         )
         self.downsamplers = nn.ModuleList(Downsample1D(hidden_channels, hidden_channels) for _ in range(levels - 1))
-
-    @property
-    def nulls(self) -> dict[str, Tensor]:
-        """Learned null of each condition, `(channels,)`."""
-        return _nulls(self)
 
     def forward(
         self, shape: tuple[int, int], conditions: Conditions, dropped: Dropped, dtype: torch.dtype
@@ -185,17 +183,6 @@ class ControlConditions(nn.Module):
         for downsampler in self.downsamplers:
             levels.append(downsampler(levels[-1]))
         return levels
-
-
-def _add_nulls(module: nn.Module, channels: Mapping[str, int]) -> None:
-    # Parameters of the module itself: offloading fetches what a module owns when its forward is called.
-    for name, count in channels.items():
-        module.register_parameter(f"null_{name}", nn.Parameter(torch.randn(count)))
-
-
-def _nulls(module: nn.Module) -> dict[str, Tensor]:
-    own = module.named_parameters(recurse=False)
-    return {name.removeprefix("null_"): null for name, null in own if name.startswith("null_")}
 
 
 def check_conditions(

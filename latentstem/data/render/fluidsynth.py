@@ -77,6 +77,7 @@ def render_parts(
     reverb: bool = False,
     chorus: bool = False,
     scratch: Path | None = None,
+    banks: Sequence[int] = (),
 ) -> list[np.ndarray]:
     """Render each part to mono audio of its own.
 
@@ -87,6 +88,7 @@ def render_parts(
         reverb: Whether to apply FluidSynth's reverberation.
         chorus: Whether to apply FluidSynth's chorus.
         scratch: Folder for temporary files; the system's by default.
+        banks: MIDI bank of each part's program; by default that of General MIDI for all.
 
     Returns:
         One float32 array of `round(duration * 44100)` samples a part, at FluidSynth's own level, bit-equal
@@ -102,7 +104,8 @@ def render_parts(
     if len(drums) > 1:
         # MIDI has one channel of drums with one kit: the last drum part is rendered in a run of its own.
         last = drums[-1]
-        others = render_parts([*parts[:last], *parts[last + 1 :]], soundfont, duration, reverb, chorus, scratch)
+        rest = [*parts[:last], *parts[last + 1 :]], soundfont, duration, reverb, chorus, scratch
+        others = render_parts(*rest, [*banks[:last], *banks[last + 1 :]])
         (sound,) = render_parts(parts[last : last + 1], soundfont, duration, reverb, chorus, scratch)
         return [*others[:last], sound, *others[last:]]
     program, font = synthesizer_path(), soundfont_path(soundfont)
@@ -112,7 +115,12 @@ def render_parts(
         _score(parts, slot).write(str(score))
         # Loading by a setup file with a 0 ("do not reset the channels"), and no reset by the player, spares the
         # default grand piano on 16 channels: 1 second of 2 with MuseScore_General. The sound is bit-equal.
-        setup.write_text(f'load "{font}" 0\n')
+        # The channels that pretty_midi gives the parts: in order, but for the tenth, which has the drums. A change of
+        # program, which follows at the first sample, keeps the bank.
+        channels = iter(channel for channel in range(16) if channel != 9)
+        melodic = [(next(channels), part, bank) for part, bank in zip(parts, banks, strict=False) if not part.is_drum]
+        chosen = [f"select {channel} 1 {bank} {part.program}\n" for channel, part, bank in melodic if bank]
+        setup.write_text(f'load "{font}" 0\n' + "".join(chosen))
         command = [program, "-n", "-i", "-q", "-r", str(SAMPLING_RATE), "-g", "0.4"]
         command += ["-R", "1" if reverb else "0", "-C", "1" if chorus else "0"]
         command += ["-o", "synth.dynamic-sample-loading=1", "-o", "synth.lock-memory=0", "-o", "synth.cpu-cores=1"]

@@ -1,0 +1,170 @@
+"""Production of single parts as on records: amplifier and cabinet, compression, equalizer, chorus, echo and reverb.
+
+Every song draws a chain for each of its parts. What a stem is to be generated in keeps its onsets: its chain has no
+chorus, echo or reverb. Effects on whole mixes are in `latentstem.data.render.effects`.
+"""
+
+import numpy as np
+import torch
+from scipy.signal import butter, sosfilt
+from torch import Tensor
+
+from latentstem.audio.rate import SAMPLING_RATE
+from latentstem.data.render.effects import add_room, compress, equalize
+from latentstem.data.rng import SeededRandom
+
+_WORKING_PEAK = 0.5
+"""Peak at which a part enters its chain, so that a drive means one thing whatever the part's level."""
+AMPLIFIED = ("bass", "chords", "lead")
+"""Kinds of parts that may be played through an amplifier."""
+
+
+def produce(audio: np.ndarray, kind: str, rng: SeededRandom, dry: bool) -> np.ndarray:
+    """Apply a random chain of effects to a part.
+
+    Args:
+        audio: `(samples,)`.
+        kind: Name of the part without its number, "chords" for "chords2".
+        rng: Source of the draws.
+        dry: Whether to leave out what spreads a sound in time: chorus, echo and reverb.
+
+    Returns:
+        `(samples,)` float32 of another level, without delay.
+
+    Example:
+        >>> tone = 0.3 * np.sin(np.arange(44100) / 40).astype(np.float32)
+        >>> produce(tone, "bass", SeededRandom(1), dry=True).shape
+        (44100,)
+    """
+    peak = float(np.abs(audio).max(initial=0.0))
+    if peak == 0.0:
+        return audio
+    audio = audio * np.float32(_WORKING_PEAK / peak)
+    amplifier, colour = rng.child("amplifier"), rng.child("colour")
+    if kind in AMPLIFIED and amplifier.child("used").bernoulli(0.35):
+        audio = amplify(audio, amplifier)
+    if rng.child("compressor used").bernoulli(0.5):
+        audio = _compressed(audio, rng.child("compressor"))
+    if colour.child("used").bernoulli(0.7):
+        points = torch.tensor([[4.0 * _normal(colour.child(f"point {index}")) for index in range(8)]])
+        audio = equalize(_batch(audio), points)[0, 0].numpy()
+    if not dry:
+        for name, probability, effect in (("chorus", 0.2, chorus), ("echo", 0.15, echo), ("reverb", 0.5, reverb)):
+            if rng.child(f"{name} used").bernoulli(probability):
+                audio = effect(audio, rng.child(name))
+    return audio.astype(np.float32, copy=False)
+
+
+def amplify(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
+    """Play a sound through a random amplifier and cabinet, mixed with the direct sound.
+
+    The amplifier is `tanh(g x + b) - tanh(b)`, whose bias b adds even harmonics; the cabinet a band from 40 to 120 Hz
+    up to 1.5 to 7 kHz with a peak below its upper edge.
+
+    Args:
+        audio: `(samples,)`, with a peak near a half.
+        rng: Source of the draws.
+
+    Returns:
+        `(samples,)` float32.
+    """
+    gain, bias = 10 ** rng.child("gain").uniform(-0.3, 1.6), rng.child("bias").uniform(0.0, 0.5)
+    driven = (np.tanh(gain * audio + bias) - np.tanh(bias)) / np.tanh(max(gain * _WORKING_PEAK, 0.3))
+    low, high = rng.child("low").uniform(40.0, 120.0), 1500.0 * (7000.0 / 1500.0) ** rng.child("high").uniform(0, 1)
+    nyquist = SAMPLING_RATE / 2
+    cabinet = np.concatenate(
+        [
+            butter(2, low / nyquist, "highpass", output="sos"),
+            butter(rng.child("slope").choice((2, 4)), high / nyquist, output="sos"),
+        ]
+    )
+    played = sosfilt(cabinet, driven)
+    peak = butter(1, [0.5 * high / nyquist, 0.8 * high / nyquist], "bandpass", output="sos")
+    played = played + rng.child("peak").uniform(0.0, 2.0) * sosfilt(peak, played)
+    # Basses are recorded from the pickup and in front of the cabinet at once.
+    share = rng.child("share").uniform(0.3, 1.0)
+    return (share * played + (1 - share) * audio).astype(np.float32)
+
+
+def chorus(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
+    """Add one or two copies whose delay moves slowly.
+
+    Args:
+        audio: `(samples,)`.
+        rng: Source of the draws.
+
+    Returns:
+        `(samples,)`.
+    """
+    samples = np.arange(len(audio), dtype=np.float64)
+    result = audio.astype(np.float64)
+    for voice in range(1 + rng.child("voices").integer(2)):
+        stream = rng.child(f"voice {voice}")
+        delay = stream.child("delay").uniform(0.006, 0.025) * SAMPLING_RATE
+        depth = stream.child("depth").uniform(0.0005, 0.003) * SAMPLING_RATE
+        speed = 2 * np.pi * stream.child("speed").uniform(0.1, 3.0) / SAMPLING_RATE
+        phase = stream.child("phase").uniform(0.0, 2 * np.pi)
+        place = samples - delay - depth * np.sin(speed * samples + phase)
+        result += stream.child("level").uniform(0.3, 0.9) * np.interp(place, samples, audio, left=0.0)
+    return result.astype(np.float32)
+
+
+def echo(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
+    """Add up to six repeats, each duller and quieter than the one before.
+
+    Args:
+        audio: `(samples,)`.
+        rng: Source of the draws.
+
+    Returns:
+        `(samples,)`.
+    """
+    delay = round(rng.child("delay").uniform(0.08, 0.6) * SAMPLING_RATE)
+    feedback, level = rng.child("feedback").uniform(0.0, 0.6), rng.child("level").uniform(0.1, 0.5)
+    tone = butter(1, rng.child("tone").uniform(1500.0, 8000.0) / (SAMPLING_RATE / 2), output="sos")
+    result, repeat = audio.astype(np.float64), audio.astype(np.float64)
+    for count in range(1, 7):
+        if count * delay >= len(audio) or level < 0.01:
+            break
+        repeat = sosfilt(tone, repeat)
+        result[count * delay :] += level * repeat[: len(audio) - count * delay]
+        level *= feedback
+    return result.astype(np.float32)
+
+
+def reverb(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
+    """Add a room or hall: noise that falls by 60 dB in 0.2 to 3 s, its highs faster.
+
+    Args:
+        audio: `(samples,)`.
+        rng: Source of the draws.
+
+    Returns:
+        `(samples,)`.
+    """
+    decay = 0.2 * 15.0 ** rng.child("decay").uniform(0.0, 1.0)
+    time = np.arange(round(decay * SAMPLING_RATE)) / SAMPLING_RATE
+    tail = rng.child("noise").noise(len(time)) * np.exp(-6.9 / decay * time)
+    tail[: round(rng.child("gap").uniform(0.001, 0.06) * SAMPLING_RATE)] = 0.0
+    dark = sosfilt(butter(1, rng.child("tone").uniform(1000.0, 6000.0) / (SAMPLING_RATE / 2), output="sos"), tail)
+    fade = np.exp(-2.0 / decay * time)
+    tail = fade * tail + (1 - fade) * dark
+    wet = 10 ** (rng.child("level").uniform(-20.0, -4.0) / 20)
+    response = wet * tail / max(float(np.linalg.norm(tail)), 1e-9)
+    return add_room(_batch(audio), torch.from_numpy(response.astype(np.float32))[None])[0, 0].numpy()
+
+
+def _compressed(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
+    threshold = torch.tensor([rng.child("threshold").uniform(-35.0, -12.0)])
+    ratio = torch.tensor([2.0 * 6.0 ** rng.child("ratio").uniform(0.0, 1.0)])
+    release = torch.tensor([20.0 * 20.0 ** rng.child("release").uniform(0.0, 1.0)])
+    return compress(_batch(audio), threshold, ratio, release)[0, 0].numpy()
+
+
+def _batch(audio: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None, None]
+
+
+def _normal(rng: SeededRandom) -> float:
+    """Draw from about a normal distribution: the sum of twelve uniform draws less six."""
+    return sum(rng.uniform(0.0, 1.0) for _ in range(12)) - 6.0

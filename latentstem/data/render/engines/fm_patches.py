@@ -76,8 +76,8 @@ def _modulator(draws: PatchDraws, patch: PatchDraws, leaning: str, target: int, 
     if leaning == "bell" or (leaning == "any" and draws.bernoulli("inharmonic", 0.15)):
         ratio = draws.log_uniform("inharmonic ratio", 1.2, 9.0)
     # High ratios need little to be bright.
-    index_range = (0.15, 6.0 if ratio < 4 else 2.0)
-    level = patch.main("index", *index_range, logarithmic=True) if first else draws.log_uniform("index", 0.05, 2.5)
+    index_range = (0.3, 9.0 if ratio < 4 else 3.0)
+    level = patch.main("index", *index_range, logarithmic=True) if first else draws.log_uniform("index", 0.1, 3.0)
     decay = patch.main("index decay", 0.02, 3.0, logarithmic=True) if first else draws.log_uniform("decay", 0.01, 2.0)
     swells = leaning == "brass" or draws.bernoulli("swells", 0.05)
     return {

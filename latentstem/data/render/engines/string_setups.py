@@ -23,13 +23,13 @@ GUITAR_KINDS = {"nylon": 0.22, "steel": 0.25, "electric": 0.3, "mute": 0.12, "st
 
 # Softest and hardest cutoff of the pluck in Hz, and shortest and longest time constant of low partials in seconds.
 _CUTOFFS = {
-    "finger": (250.0, 2500.0),
-    "pick": (900.0, 8000.0),
-    "slap": (900.0, 6000.0),
+    "finger": (350.0, 4000.0),
+    "pick": (1000.0, 9000.0),
+    "slap": (1200.0, 8000.0),
     "mute": (200.0, 3500.0),
     "upright": (200.0, 1800.0),
     "acoustic": (500.0, 5000.0),
-    "fretless": (250.0, 2500.0),
+    "fretless": (300.0, 3000.0),
     "nylon": (500.0, 4000.0),
     "steel": (1200.0, 9000.0),
     "electric": (700.0, 8000.0),
@@ -141,6 +141,7 @@ def _pluck(draws: PatchDraws, kind: str, acoustic: bool, low: bool) -> dict[str,
         "bloom_time": draws.log_uniform("bloom time", 0.03, 0.2),
         "thump": draws.uniform("thump", 0.0, 1.0 if acoustic or slapped else 0.3) ** 2,
         "thump_pitch": draws.log_uniform("thump pitch", *((45.0, 120.0) if low else (80.0, 220.0))),
+        "lift": draws.log_uniform("lift", 0.003, 0.1),
         "release": draws.log_uniform("release", *((0.05, 0.6) if rings_on else (0.006, 0.03))),
     }
 
@@ -151,7 +152,7 @@ def _electric(draws: PatchDraws, low: bool) -> dict[str, Any]:
         "positions": tuple(draws.uniform(place, 0.06, 0.3) for place in draws.choice("count", [["a"], ["a", "b"]])),
         "balance": draws.uniform("balance", 0.0, 1.0),
         # The lower ones with the tone control closed.
-        "cutoff": draws.main("tone", 350.0, 7000.0, logarithmic=True),
+        "cutoff": draws.main("tone", 450.0, 9000.0, logarithmic=True),
         "resonance": draws.uniform("resonance", -3.0, 6.0),
         "drive": draws.log_uniform("drive", 0.15, 8.0) if driven else 0.0,
         "cabinet": draws.log_uniform("cabinet", 2000.0 if low else 3000.0, 15_000.0),

@@ -90,6 +90,7 @@ class Pluck:
         bloom_time: Time constant in seconds with which it comes.
         thump: Level of the body's low knock.
         thump_pitch: Frequency of the knock in Hz.
+        lift: Level of the noise of the finger that ends the note.
         release: Time constant in seconds of the damping at the note's end.
     """
 
@@ -109,6 +110,7 @@ class Pluck:
     bloom_time: float
     thump: float
     thump_pitch: float
+    lift: float
     release: float
 
 
@@ -225,6 +227,7 @@ class PluckedString:
         bursts.add(sound, 0, pluck.noise * hardness)
         on = int(held * SAMPLING_RATE)
         sound[on:] *= np.exp(-np.arange(len(sound) - on, dtype=np.float32) / (pluck.release * SAMPLING_RATE))
+        bursts.add(sound, on, pluck.lift)
         return sound * np.float32(loudness_of(note.velocity, pluck.dynamics) * 10 ** touch.uniform(-0.05, 0.05))
 
     def _partials(self, note: Note, touch: SeededRandom) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,10 +19,10 @@ _RATIOS = {
 _STRINGS = ("piano", "clavinet", "harpsichord")
 # Softest and hardest cutoff of the hammer in Hz; slowest and fastest decay in nepers a second at 220 Hz.
 _CUTOFFS = {
-    "piano": (250.0, 4000.0),
-    "tine": (200.0, 3000.0),
-    "reed": (300.0, 3000.0),
-    "clavinet": (700.0, 8000.0),
+    "piano": (400.0, 7000.0),
+    "tine": (250.0, 5000.0),
+    "reed": (400.0, 5000.0),
+    "clavinet": (1000.0, 10_000.0),
     "harpsichord": (2500.0, 12_000.0),
     "marimba": (250.0, 2500.0),
 }
@@ -89,7 +89,7 @@ def draw_hammer(draws: PatchDraws, kind: str) -> dict[str, Any]:
     )
     return {
         "position": draws.uniform("position", 0.05, 0.3) if string else 0.0,
-        "slope": draws.uniform("slope", 0.2, 1.4),
+        "slope": draws.uniform("slope", 0.0, 1.0) if string else draws.uniform("slope", 0.2, 1.4),
         "cutoff": draws.main("cutoff", *_CUTOFFS.get(kind, (300.0, 8000.0)), logarithmic=True),
         "order": draws.uniform("order", 1.0, 3.0),
         "response": draws.uniform("response", 0.8, 3.5),

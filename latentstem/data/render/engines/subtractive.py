@@ -25,9 +25,10 @@ class Filter:
     """A low-pass whose cutoff follows an envelope and the keys.
 
     Attributes:
-        cutoff: Cutoff in Hz at rest, at pitch 45.
+        cutoff: Cutoff in Hz at rest, at pitch 45 and a velocity of 95.
         amount: Octaves by which the envelope opens it at full velocity.
         response: Part of the amount that depends on the velocity, 0 to 1.
+        touch: Octaves by which the cutoff itself rises over the velocities.
         tracking: Octaves by which it rises in an octave of pitch.
         resonance: Gain in dB at the cutoff.
         poles: 2 or 4.
@@ -37,6 +38,7 @@ class Filter:
     cutoff: float
     amount: float
     response: float
+    touch: float
     tracking: float
     resonance: float
     poles: int
@@ -52,7 +54,8 @@ class Filter:
             time = np.maximum(starts[first:last] / SAMPLING_RATE - note.start, 0)
             strength = 1 - self.response * (1 - note.velocity / 127)
             opening = self.amount * strength * _level_at(self.envelope, time, note.end - note.start)
-            octaves[first:last] = opening + self.tracking * (note.pitch - 45) / 12
+            rest = self.tracking * (note.pitch - 45) / 12 + self.touch * (note.velocity / 127 - 0.75)
+            octaves[first:last] = opening + rest
         cutoff = np.clip(self.cutoff * 2**octaves, 30, 18_000)
         return sweep(audio, lowpass_sections(cutoff, self.resonance, self.poles))
 

@@ -1,5 +1,6 @@
 """How subtractive synthesizers are set at random: one wide draw, whose ranges lean to known kinds of sound."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,12 +42,15 @@ def draw_fields(draws: PatchDraws, part: str) -> SubtractiveFields:
     waves = [_oscillator(draws.child(f"oscillator {number}"), number, leaning) for number in range(count)]
     if leaning != "sub" and draws.bernoulli("sub", 0.35):
         waves.append(_octave_below(draws.child("sub oscillator")))
+    low_pass, rest = _filter(draws.child("filter"), leaning, low), _rest(draws.child("rest"), leaning, many)
+    # Resonance and overdrive take from the dynamics, which should still be heard.
+    rest["dynamics"] += 0.6 * max(0.0, low_pass["resonance"]) + 6 * math.log2(1 + rest["drive_after"])
     return SubtractiveFields(
         oscillators=waves,
-        filter=_filter(draws.child("filter"), leaning, low),
+        filter=low_pass,
         filter_envelope=_filter_envelope(draws.child("filter envelope"), leaning),
         amplifier=_amplifier(draws.child("amplifier"), leaning, many),
-        rest=_rest(draws.child("rest"), leaning, many),
+        rest=rest,
     )
 
 
@@ -86,6 +90,7 @@ def _filter(draws: PatchDraws, leaning: str, low: bool) -> dict[str, Any]:
         "cutoff": draws.main("cutoff", lowest, highest, logarithmic=True),
         "amount": draws.main("amount", 1.5 if leaning in ("acid", "pluck") else 0.0, 5.5),
         "response": draws.uniform("response", 0.15, 1.0),
+        "touch": draws.uniform("touch", 0.2, 2.5),
         "tracking": draws.uniform("tracking", 0.0, 1.0),
         "resonance": draws.main("resonance", *resonances),
         "poles": draws.choice("poles", [2, 4]),
@@ -131,6 +136,6 @@ def _rest(draws: PatchDraws, leaning: str, many: bool) -> dict[str, Any]:
         "vibrato_rate": draws.uniform("vibrato rate", 3.0, 7.0),
         "drive_before": draws.log_uniform("drive before", 0.3, 5.0) if early else 0.0,
         "drive_after": draws.log_uniform("drive after", 0.3, 8.0) if driven else 0.0,
-        "dynamics": draws.uniform("dynamics", 6.0, 30.0),
+        "dynamics": draws.uniform("dynamics", 8.0, 28.0),
         "legato": draws.bernoulli("legato", 0.5 if leaning == "acid" else 0.15),
     }

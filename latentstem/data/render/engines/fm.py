@@ -21,6 +21,8 @@ from latentstem.data.render.engines.wavetables import Waveform
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Note
 
+_MOST_INDEX = 12.0  # radians; above, a low note is noise
+
 VELOCITY_STEP = 8
 """Velocities in this range share one sound, at levels of their own."""
 
@@ -60,7 +62,7 @@ class Operator:
         if self.target >= 0:
             # Sidebands beyond the band would come back as other tones (Carson's rule).
             highest = self.ratio * frequency_of(pitch)
-            peak = min(peak, max(0.0, 0.4 * SAMPLING_RATE / highest - 2))
+            peak = min(peak, _MOST_INDEX, max(0.0, 0.4 * SAMPLING_RATE / highest - 2))
         # High notes decay faster, as on what is struck.
         decay = self.decay * 2 ** (-0.4 * octaves)
         fall = np.exp(-time / np.float32(decay))

@@ -5,7 +5,7 @@ plucks and the long falling sine of the drum machine are places in one space of 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -81,7 +81,7 @@ class Subtractive:
         amplifier: Envelope of the level.
         drive_after: Overdrive behind the amplifier; 0 is clean.
         dynamics: Decibels from the least velocity to the greatest.
-        legato: Whether a note that follows without a gap goes on with the envelopes of the one before.
+        legato: Whether a note of another pitch that follows without a gap goes on with the envelopes of the one before.
         monophonic: Whether a note ends the one before.
 
     Example:
@@ -205,12 +205,12 @@ class Subtractive:
 
 
 def _phrases(notes: list[Note]) -> list[Note]:
-    """Join notes without a gap to one."""
+    """Join notes of different pitches without a gap to one, of the last pitch."""
     phrases = notes[:1]
     for note in notes[1:]:
         last = phrases[-1]
-        if note.start - last.end < 0.015:
-            phrases[-1] = Note(last.start, note.end, last.pitch, last.velocity)
+        if note.start - last.end < 0.015 and note.pitch != last.pitch:
+            phrases[-1] = replace(last, end=note.end, pitch=note.pitch)
         else:
             phrases.append(note)
     return phrases

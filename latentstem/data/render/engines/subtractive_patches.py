@@ -45,11 +45,14 @@ def draw_fields(draws: PatchDraws, part: str) -> SubtractiveFields:
     low_pass, rest = _filter(draws.child("filter"), leaning, low), _rest(draws.child("rest"), leaning, many)
     # Resonance and overdrive take from the dynamics, which should still be heard.
     rest["dynamics"] += 0.6 * max(0.0, low_pass["resonance"]) + 6 * math.log2(1 + rest["drive_after"])
+    amplifier = _amplifier(draws.child("amplifier"), leaning, many)
+    # Where the level falls to nothing, a legato line would die with its first note.
+    rest["legato"] = rest["legato"] and amplifier["sustain"] > 0
     return SubtractiveFields(
         oscillators=waves,
         filter=low_pass,
         filter_envelope=_filter_envelope(draws.child("filter envelope"), leaning),
-        amplifier=_amplifier(draws.child("amplifier"), leaning, many),
+        amplifier=amplifier,
         rest=rest,
     )
 
@@ -82,7 +85,7 @@ def _octave_below(draws: PatchDraws) -> dict[str, float]:
 
 
 def _filter(draws: PatchDraws, leaning: str, low: bool) -> dict[str, Any]:
-    lowest, highest = (60.0, 5000.0) if low else (150.0, 9000.0)
+    lowest, highest = (60.0, 3500.0) if low else (120.0, 5000.0)
     if leaning == "pluck":
         highest = 0.2 * highest
     resonances = {"acid": (6.0, 26.0), "sub": (-3.0, 3.0)}.get(leaning, (-3.0, 16.0))

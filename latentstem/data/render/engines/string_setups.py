@@ -114,6 +114,7 @@ def _strings(draws: PatchDraws, kind: str, tuning: tuple[float, ...], low: bool)
         "treble_slope": draws.uniform("treble slope", 0.6, 1.6),
         "beating": draws.log_uniform("beating", 0.2, 5.0),
         "second_direction": draws.uniform("second direction", 0.0, 0.5),
+        "unevenness": draws.uniform("unevenness", 0.0, 6.0),
     }
 
 

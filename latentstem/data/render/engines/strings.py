@@ -40,6 +40,7 @@ class StringSet:
         treble_slope: Exponent of the frequency in what is added.
         beating: Cents between a partial's two directions of vibration.
         second_direction: Amplitude of the second direction, which rings longer.
+        unevenness: Decibels by which partials lie above or below their smooth course, as neck and bridge give way.
     """
 
     open_pitches: tuple[float, ...]
@@ -51,6 +52,7 @@ class StringSet:
     treble_slope: float
     beating: float
     second_direction: float
+    unevenness: float
 
     def string_of(self, pitch: float) -> int:
         """Return the index of the string that plays a pitch."""
@@ -243,6 +245,9 @@ class PluckedString:
         shape = (1 + (frequency / cutoff) ** 2) ** (-0.5 * pluck.order)
         weights = self.pickup.weights(order, shortening)
         amplitude = weights * np.sin(np.pi * order * place) / order * shape
+        # Each partial of each fret has a deviation of its own: what is strong is also heard for a shorter time.
+        course = strings.unevenness * np.sin(12.9898 * order + 78.233 * note.pitch)
+        amplitude, decay = amplitude * 10 ** (course / 20), decay * 2 ** (course / 8)
         # Both directions of vibration of the low partials; of the high ones the second is not missed.
         low, beat = slice(0, 16), 2 ** (strings.beating / 1200)
         parts = [

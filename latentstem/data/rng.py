@@ -58,6 +58,10 @@ class SeededRandom:
         """Draw a float from [low, high)."""
         return low + (high - low) * float(self._generator.random())
 
+    def uniforms(self, low: float, high: float, count: int) -> np.ndarray:
+        """Draw `count` floats from [low, high), `(count,)` float64: the values that `uniform` would give in turn."""
+        return low + (high - low) * self._generator.random(count)
+
     def bernoulli(self, probability: float) -> bool:
         """Draw True with the given probability."""
         return self.uniform(0.0, 1.0) < probability

@@ -31,6 +31,11 @@ def test_the_draws_stand_on_the_raw_stream_alone():
     assert [SeededRandom(seed).integer(10) for seed in range(3)] == [6, 5, 2]
 
 
+def test_many_uniform_draws_are_the_single_ones_in_turn():
+    rng = SeededRandom(0)
+    assert SeededRandom(0).uniforms(-1.0, 1.0, 5).tolist() == [rng.uniform(-1.0, 1.0) for _ in range(5)]
+
+
 def test_a_child_is_the_stream_that_seed_sequence_spawns_for_the_hash_of_its_name():
     # `printf drums | b2sum -l 128` says b9acaddd 45a1cc6b 5dcdc0f5 fbe622e2, read as little-endian words.
     words = (0xDDADACB9, 0x6BCCA145, 0xF5C0CD5D, 0xE222E6FB)

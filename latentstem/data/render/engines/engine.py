@@ -4,7 +4,9 @@ An engine is a frozen dataclass: its fields are the parameters of one instrument
 random, its `render` plays notes on it. A song that draws its instruments has some that no other song has.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
@@ -105,6 +107,26 @@ class Engine(Protocol):
             `(round(duration * 44100),)` float32, of any level; bit-equal from run to run.
         """
         ...
+
+
+def monophonic(notes: Sequence[Note]) -> list[Note]:
+    """End each note where the next one starts at the latest; of notes that start together the last one stays.
+
+    Args:
+        notes: Notes in order of their start.
+
+    Example:
+        >>> [note.end for note in monophonic([Note(0.0, 2.0, 40, 90), Note(1.0, 3.0, 45, 90)])]
+        [1.0, 3.0]
+    """
+    followers = [*(note.start for note in notes[1:]), math.inf]
+    cut = [replace(note, end=min(note.end, start)) for note, start in zip(notes, followers, strict=False)]
+    return [note for note in cut if note.end > note.start]
+
+
+def loudness_of(velocity: float, dynamics: float) -> float:
+    """Return the gain of a velocity: 1 for 127, falling to `dynamics` dB below for 0."""
+    return 10 ** (dynamics * (velocity / 127 - 1) / 20)
 
 
 def frequency_of(pitch: float) -> float:

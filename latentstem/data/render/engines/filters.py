@@ -28,13 +28,56 @@ def sweep(audio: np.ndarray, sections: np.ndarray) -> np.ndarray:
     Returns:
         `(samples,)` float32.
     """
-    filtered = np.empty(len(audio), np.float32)
-    state = np.zeros((sections.shape[1], 2))
-    # Blocks of equal parameters are filtered in one piece.
-    changes = np.flatnonzero((sections[1:] != sections[:-1]).any((1, 2))) + 1
-    for first, last in zip([0, *changes], [*changes, len(sections)], strict=True):
-        piece = slice(first * CONTROL_BLOCK, last * CONTROL_BLOCK)
-        filtered[piece], state = sosfilt(sections[first], audio[piece], zi=state)
+    if len(sections) < 2 or (sections[1:] == sections[:-1]).all():
+        return np.asarray(sosfilt(sections[0], audio), np.float32) if len(audio) else np.zeros(0, np.float32)
+    blocks = np.zeros((len(sections), CONTROL_BLOCK))
+    blocks.reshape(-1)[: len(audio)] = audio
+    # Samples before blocks: each step of the recursion is taken in all blocks at once.
+    samples = np.ascontiguousarray(blocks.T)
+    for section in range(sections.shape[1]):
+        samples = _sweep_section(samples, np.ascontiguousarray(sections[:, section].T))
+    return samples.T.reshape(-1)[: len(audio)].astype(np.float32)
+
+
+def _sweep_section(samples: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Filter all blocks at once by one section.
+
+    The state at a block's end is that of silence before it plus what the state at its beginning becomes. So the blocks
+    are filtered from silence, the states are passed on from block to block, and the blocks are filtered from them.
+
+    Args:
+        samples: `(CONTROL_BLOCK, blocks)`.
+        coefficients: `(6, blocks)`.
+
+    Returns:
+        `(CONTROL_BLOCK, blocks)`.
+    """
+    b0, b1, b2, _, a1, a2 = coefficients
+
+    def run(first: np.ndarray, second: np.ndarray, output: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        for step, sample in enumerate(samples):
+            value = b0 * sample + first
+            first = b1 * sample - a1 * value + second
+            second = b2 * sample - a2 * value
+            if output is not None:
+                output[step] = value
+        return first, second
+
+    rest = run(np.zeros_like(b0), np.zeros_like(b0), None)
+    # What a block of silence makes of its first state: a step's matrix to the power of 64, by six squarings.
+    m11, m12, m21, m22 = -a1, np.ones_like(a1), -a2, np.zeros_like(a2)
+    for _ in range(CONTROL_BLOCK.bit_length() - 1):
+        m11, m12, m21, m22 = m11 * m11 + m12 * m21, m12 * (m11 + m22), m21 * (m11 + m22), m21 * m12 + m22 * m22
+    first, second, states = 0.0, 0.0, ([], [])
+    for a, b, c, d, u, v in zip(*(values.tolist() for values in (m11, m12, m21, m22, *rest)), strict=True):
+        states[0].append(first)
+        states[1].append(second)
+        first, second = a * first + b * second + u, c * first + d * second + v
+        if abs(first) + abs(second) < 1e-30:
+            # Numbers near the least one are slow to compute with.
+            first = second = 0.0
+    filtered = np.empty_like(samples)
+    run(np.array(states[0]), np.array(states[1]), filtered)
     return filtered
 
 

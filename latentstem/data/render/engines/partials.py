@@ -32,9 +32,15 @@ def damped_partials(
         True
     """
     heard = frequency < 0.5 * SAMPLING_RATE
-    exponent = (-decay[heard] + 2j * np.pi * frequency[heard])[:, None] / SAMPLING_RATE
-    blocks = -(-samples // _BLOCK)
-    first = (amplitude[heard] * np.exp(1j * phase[heard]))[:, None] * np.exp(exponent * (_BLOCK * np.arange(blocks)))
-    inside = np.exp(exponent * np.arange(_BLOCK))
-    first, inside = first.astype(np.complex64), inside.astype(np.complex64)
+    exponent = (-decay[heard] + 2j * np.pi * frequency[heard]) / SAMPLING_RATE
+    start = amplitude[heard] * np.exp(1j * phase[heard])
+    first = (start[:, None] * _powers(_BLOCK * exponent, -(-samples // _BLOCK))).astype(np.complex64)
+    inside = _powers(exponent, _BLOCK).astype(np.complex64)
     return (first.real.T @ inside.imag + first.imag.T @ inside.real).reshape(-1)[:samples]
+
+
+def _powers(exponent: np.ndarray, count: int) -> np.ndarray:
+    """Compute `exp(exponent n)` for n from 0 to count - 1, `(partials, count)`, as products of few exponentials."""
+    coarse = np.exp(exponent[:, None] * (16 * np.arange(-(-count // 16))))
+    fine = np.exp(exponent[:, None] * np.arange(16))
+    return (coarse[:, :, None] * fine[:, None]).reshape(len(exponent), coarse.shape[1] * 16)[:, :count]

@@ -120,7 +120,7 @@ def monophonic(notes: Sequence[Note]) -> list[Note]:
         [1.0, 3.0]
     """
     followers = [*(note.start for note in notes[1:]), math.inf]
-    cut = [replace(note, end=min(note.end, start)) for note, start in zip(notes, followers, strict=True)]
+    cut = [replace(note, end=min(note.end, start)) for note, start in zip(notes, followers, strict=False)]
     return [note for note in cut if note.end > note.start]
 
 

@@ -29,7 +29,7 @@ def sweep(audio: np.ndarray, sections: np.ndarray) -> np.ndarray:
         `(samples,)` float32.
     """
     if len(sections) < 2 or (sections[1:] == sections[:-1]).all():
-        return sosfilt(sections[0], audio).astype(np.float32) if len(audio) else audio.astype(np.float32)
+        return np.asarray(sosfilt(sections[0], audio), np.float32) if len(audio) else np.zeros(0, np.float32)
     blocks = np.zeros((len(sections), CONTROL_BLOCK))
     blocks.reshape(-1)[: len(audio)] = audio
     # Samples before blocks: each step of the recursion is taken in all blocks at once.
@@ -73,6 +73,9 @@ def _sweep_section(samples: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         states[0].append(first)
         states[1].append(second)
         first, second = a * first + b * second + u, c * first + d * second + v
+        if abs(first) + abs(second) < 1e-30:
+            # Numbers near the least one are slow to compute with.
+            first = second = 0.0
     filtered = np.empty_like(samples)
     run(np.array(states[0]), np.array(states[1]), filtered)
     return filtered

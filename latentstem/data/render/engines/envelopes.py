@@ -37,11 +37,11 @@ class Envelope:
             held: Seconds from the note's start to its end.
         """
         on = max(1, round(held * SAMPLING_RATE))
-        time = np.arange(on) / SAMPLING_RATE
-        rise = np.minimum(time / self.attack, 1.0) if self.attack else np.ones(on)
+        time = np.arange(on, dtype=np.float32) / np.float32(SAMPLING_RATE)
+        rise = np.minimum(time / self.attack, 1.0) if self.attack else np.ones(on, np.float32)
         fall = self.sustain + (1 - self.sustain) * np.exp(-np.maximum(time - self.attack, 0) / max(self.decay, 1e-4))
         level = rise * fall
-        tail = np.arange(1, round(6.9 * self.release * SAMPLING_RATE) + 1) / SAMPLING_RATE
+        tail = np.arange(1, round(6.9 * self.release * SAMPLING_RATE) + 1, dtype=np.float32) / np.float32(SAMPLING_RATE)
         release = level[-1] * np.exp(-tail / max(self.release, 1e-4))
         return np.concatenate([level, release]).astype(np.float32)
 

@@ -160,4 +160,22 @@ def resonate(
     samples = max(1, int(6.9 / decay.min() * SAMPLING_RATE))
     response = damped_partials(np.asarray(frequency, dtype=np.float64), decay, amplitude, 0 * decay, samples)
     response[0] += 1.0
-    return oaconvolve(audio, response)[: len(audio)].astype(np.float32)
+    return convolve(audio, response)
+
+
+def convolve(audio: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Convolve a sound with an impulse response.
+
+    Args:
+        audio: `(samples,)`.
+        response: `(any number of samples,)`.
+
+    Returns:
+        `(samples,)` float32, without delay; the silence before the sound stays silence.
+    """
+    convolved = np.zeros(len(audio), np.float32)
+    sounding = np.flatnonzero(audio)[:1]
+    if len(sounding):
+        # Rounding in the transforms would fill the silence before.
+        convolved[sounding[0] :] = oaconvolve(audio[sounding[0] :], response)[: len(audio) - sounding[0]]
+    return convolved

@@ -58,10 +58,11 @@ class Waveform:
             Values shaped like `phase`, float32.
         """
         table = self._table(max(1, min(self.count, int(0.45 * SAMPLING_RATE / highest))))
-        place = (phase - np.floor(phase)) * LENGTH
-        left = place.astype(np.int32)
+        place = phase * LENGTH
+        left = np.floor(place)
         fraction = (place - left).astype(np.float32)
-        left %= LENGTH
+        # The length is a power of two, so its bits are the place in the period.
+        left = left.astype(np.int64) & (LENGTH - 1)
         value = table[left]
         return value + fraction * (table[left + 1] - value)
 

@@ -39,7 +39,7 @@ def corpus(
         list[str] | None,
         typer.Option(
             help="Soundfont: fluidr3, musescore or timgm6mb; give it again for several. "
-            "Default: fluidr3 and musescore, or fluidr3 alone for A1 to A4."
+            "Default: for every song instruments of its own, synthesized or from all presets; fluidr3 for A1 to A4."
         ),
     ] = None,
     workers: Annotated[
@@ -55,7 +55,7 @@ def corpus(
 
     seeds = range(first_seed, first_seed + songs)
     if preset == "band":
-        composer, length, sound = compose, 30.0, ("fluidr3", "musescore")
+        composer, length, sound = compose, 30.0, ()
     else:
         composer, length, sound = partial(compose_artificial, preset), 60.0, ("fluidr3",)
     try:

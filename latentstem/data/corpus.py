@@ -1,7 +1,7 @@
 """Write and read the annotated band corpus: composed songs rendered to one file a stem, in parallel, resumable.
 
 Layout, that of MUSDB18-HQ with an annotation: `<root>/song_<seed>/{bass,drums,chords1,...}.wav` (16 bit, mono,
-44.1 kHz; the mix is their sum) and `song.json` (`Song.to_dict()` and the soundfont).
+44.1 kHz; the mix is their sum) and `song.json` (`Song.to_dict()`, and the soundfont or the instruments).
 """
 
 import json
@@ -19,6 +19,7 @@ import soundfile
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.compose.composer import compose
 from latentstem.data.render.fluidsynth import soundfont_path, synthesizer_path
+from latentstem.data.render.instruments import SOUNDFONTS_TO_DRAW, describe, draw_instruments
 from latentstem.data.render.song import render_song
 from latentstem.data.render.workers import UNFINISHED, remove_unfinished, start_worker
 from latentstem.data.rng import SeededRandom
@@ -30,7 +31,7 @@ ANNOTATION = "song.json"
 def write_corpus(
     root: str | Path,
     seeds: Iterable[int],
-    soundfonts: Sequence[str] = ("fluidr3", "musescore"),
+    soundfonts: Sequence[str] = (),
     duration: float = 30.0,
     workers: int | None = None,
     compose: Callable[[int, float], Song] = compose,
@@ -45,7 +46,8 @@ def write_corpus(
     Args:
         root: Folder of the corpus; created if absent.
         seeds: Seeds of the songs, for example `TRAIN_SEEDS`.
-        soundfonts: Names of soundfonts, of which each song takes one by its seed.
+        soundfonts: Names of soundfonts, of which each song takes one by its seed; without any, every part of every song
+            has an instrument and a production of its own, see `latentstem.data.render.instruments`.
         duration: Length of a song in seconds.
         workers: Number of processes; by default one a processor.
         compose: Function from seed and duration to a song, which a worker can import, or a `functools.partial` of one.
@@ -64,7 +66,7 @@ def write_corpus(
         >>> write_corpus("A1", range(1000), ("fluidr3",), 60.0, compose=artificial)  # doctest: +SKIP
     """
     synthesizer_path()
-    for name in soundfonts:
+    for name in soundfonts or SOUNDFONTS_TO_DRAW:
         soundfont_path(name)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -134,11 +136,14 @@ class _TrackWriter:
     def track(self, seed: int) -> Path:
         return self.root / f"song_{seed:06d}"
 
-    def annotate(self, seed: int) -> tuple[Song, str, str]:
-        """Return the song, its soundfont, and the text of its `song.json`."""
+    def annotate(self, seed: int) -> tuple[Song, str | None, str]:
+        """Return the song, its soundfont if all is played from one, and the text of its `song.json`."""
         song = self.compose(seed, self.duration)
-        soundfont = SeededRandom(seed).child("soundfont").choice(self.soundfonts)
-        return song, soundfont, json.dumps({"soundfont": soundfont, "song": song.to_dict()})
+        if self.soundfonts:
+            soundfont = SeededRandom(seed).child("soundfont").choice(self.soundfonts)
+            return song, soundfont, json.dumps({"soundfont": soundfont, "song": song.to_dict()})
+        instruments = {name: describe(instrument) for name, instrument in draw_instruments(song).items()}
+        return song, None, json.dumps({"instruments": instruments, "song": song.to_dict()})
 
     def check(self, seed: int) -> None:
         track = self.track(seed)

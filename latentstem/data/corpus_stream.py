@@ -13,6 +13,7 @@ from latentstem.audio.level import BLOCK, normalize_level
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.compose.composer import compose
 from latentstem.data.render.fluidsynth import soundfont_path, synthesizer_path
+from latentstem.data.render.instruments import SOUNDFONTS_TO_DRAW
 from latentstem.data.render.song import render_song
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Song
@@ -36,7 +37,8 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         seed: Seed of all draws but those of the songs.
         seeds: Seeds of the songs; one is drawn for every song, with repetition.
         duration: Length of a song in seconds.
-        soundfonts: Names of soundfonts; each song takes one of them.
+        soundfonts: Names of soundfonts, of which each song takes one; without any, every part has an instrument of its
+            own, see `latentstem.data.render.instruments`.
         compose: Function from seed and duration to a song.
         crops_per_song: Crops taken of each song; rendering a song costs seconds, a crop of it nothing.
         store: Crops in the buffer; more of them, from more songs, make a batch more varied.
@@ -63,7 +65,7 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         seed: int = 0,
         seeds: Sequence[int] = TRAIN_SEEDS,
         duration: float = 30.0,
-        soundfonts: Sequence[str] = ("fluidr3", "musescore"),
+        soundfonts: Sequence[str] = (),
         compose: Callable[[int, float], Song] = compose,
         crops_per_song: int = 8,
         store: int = 32,
@@ -75,7 +77,7 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         if crop_samples < 1:
             raise ValueError(f"crop_samples is {crop_samples}, expected at least 1")
         synthesizer_path()
-        for name in soundfonts:
+        for name in soundfonts or SOUNDFONTS_TO_DRAW:
             soundfont_path(name)
         self.crop_samples, self.seed, self.seeds = crop_samples, seed, seeds
         self.duration, self.soundfonts, self.compose = duration, soundfonts, compose
@@ -109,7 +111,7 @@ class BandStream(IterableDataset[tuple[Tensor, Tensor]]):
         """
         rng = SeededRandom(self.seed).child(f"song {index}")
         song = self._song(rng.child("seed"))
-        rendered = render_song(song, rng.child("soundfont").choice(self.soundfonts))
+        rendered = render_song(song, rng.child("soundfont").choice(self.soundfonts) if self.soundfonts else None)
         missing = max(0, self.crop_samples - round(song.duration * SAMPLING_RATE))
         stems = {name: pad(torch.from_numpy(audio), (0, missing)) for name, audio in rendered.items()}
         target = normalize_level(stems.pop(self.target)[None, None])[0]

@@ -45,7 +45,8 @@ class StyleFit:
 def fit(settings: StyleFit) -> Path:
     """Encode the stems, fit the style space, and write it into the autoencoder's config.
 
-    An instrument is a General MIDI program of one soundfont.
+    An instrument is a General MIDI program of one soundfont, or, where every song has its own, that of a track, whose
+    two halves then differ in notes alone.
 
     Args:
         settings: Settings of the fit.
@@ -66,12 +67,14 @@ def fit(settings: StyleFit) -> Path:
     tracks = StemFolder(settings.data, settings.target, **reading).tracks
     stems = DataLoader(TrackSubmixes(tracks, settings.target, **reading), None, num_workers=settings.workers)
     for track, (stem,) in zip(tracks, tqdm(stems, desc="styles", mininterval=5), strict=True):
-        mean = sounding_mean(model, stem)
-        if mean is not None:
-            means.append(mean)
-            annotation = json.loads((settings.data / track.name / ANNOTATION).read_text())
-            part = Song.from_dict(annotation["song"]).part(settings.target)
-            instruments.append((part.program, annotation.get("soundfont")))
+        annotation = json.loads((settings.data / track.name / ANNOTATION).read_text())
+        program = Song.from_dict(annotation["song"]).part(settings.target).program
+        own = "instruments" in annotation
+        for piece in stem.chunk(2, dim=-1) if own else (stem,):
+            mean = sounding_mean(model, piece)
+            if mean is not None:
+                means.append(mean)
+                instruments.append(track.name if own else (program, annotation.get("soundfont")))
     dimensions = min(settings.dimensions, len(set(instruments)) - 1)
     space = StyleSpace.fit(torch.stack(means), instruments, dimensions)
     model.register_to_config(**space.to_config())

@@ -1,6 +1,8 @@
+from latentstem.losses.adversarial import feature_matching as feature_matching
 from latentstem.losses.adversarial import hinge_discriminator_loss as hinge_discriminator_loss
 from latentstem.losses.adversarial import hinge_generator_loss as hinge_generator_loss
 from latentstem.losses.adversarial import r1_penalty as r1_penalty
+from latentstem.losses.energy import BandEnergyDistance as BandEnergyDistance
 from latentstem.losses.pitch import pitch_cross_entropy as pitch_cross_entropy
 from latentstem.losses.spectral import MultiScaleSpectralDistance as MultiScaleSpectralDistance
 from latentstem.losses.spectral import log_frequency_bands as log_frequency_bands

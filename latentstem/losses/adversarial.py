@@ -1,5 +1,7 @@
 """Hinge adversarial losses (Lim & Ye 2017, arXiv 1705.02894) and R1 penalty (Mescheder et al. 2018, equation 9)."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -38,6 +40,31 @@ def hinge_generator_loss(fake: Tensor) -> Tensor:
         tensor(-1.)
     """
     return -fake.mean()
+
+
+def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Compute how far a discriminator's hidden states of decoded audio are from those of the real audio.
+
+    The L1 distance of each layer (Larsen et al. 2016, arXiv 1512.09300; Kumar et al. 2019, arXiv 1910.06711, equation
+    4), over the mean magnitude of the real one's, so that no layer outweighs the others.
+
+    Args:
+        fake: Hidden states of decoded audio, layer by layer.
+        real: Hidden states of the real audio, shaped alike; no gradient flows back to them.
+
+    Returns:
+        A scalar, the mean over the layers.
+
+    Example:
+        >>> import torch
+        >>> feature_matching([torch.zeros(2, 3)], [torch.ones(2, 3)])
+        tensor(1.)
+    """
+    distances = [
+        (ours - theirs.detach()).abs().mean() / theirs.detach().abs().mean().clamp(min=1e-6)
+        for ours, theirs in zip(fake, real, strict=True)
+    ]
+    return torch.stack(distances).mean()
 
 
 def r1_penalty(score: Tensor, real: Tensor) -> Tensor:

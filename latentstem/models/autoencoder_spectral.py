@@ -49,11 +49,13 @@ class AutoencoderSpectralDecoderOutput(BaseOutput):
             stft_frames)`, which the reconstruction loss compares; None when tiled.
         pitch: Pitch logits of the oscillators' first voice, `(batch, stft_frames, pitches)`, which
             `latentstem.losses.pitch_cross_entropy` compares; None when tiled, or without oscillators.
+        latents: Latents that were decoded, `(batch, latent_channels, frames)`; None where the caller gave them.
     """
 
     sample: Tensor
     log_magnitude: Tensor | None = None
     pitch: Tensor | None = None
+    latents: Tensor | None = None
 
 
 class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
@@ -80,6 +82,7 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         decoder_layers: Number of blocks at the STFT's rate in the decoder.
         latent_layers: Number of blocks at the latents' rate, in encoder and decoder each.
         carriers: Number of oscillators of the decoder, shared by the audio channels; 0 leaves them out.
+        noise_bands: Number of bands of the decoder's filtered noise; 0 leaves it out.
         latents_mean: Mean of each latent channel over the training data, for pipelines to normalize with.
         latents_std: Standard deviation of each latent channel over the training data, for pipelines to normalize with.
         style_readout: Matrix `(numbers, latent_channels)` that reads the instrument from a stem's mean latent; see
@@ -121,6 +124,7 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         decoder_layers: int = 3,
         latent_layers: int = 3,
         carriers: int = 384,
+        noise_bands: int = 0,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
         style_readout: list[list[float]] | None = None,
@@ -304,7 +308,10 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
             Audio `(batch, audio_channels, samples)`, as long as what was given.
         """
         (latents,) = self.encode(audio, return_dict=False)
-        return self.decode(latents, num_samples=audio.shape[-1], return_dict=return_dict)
+        output = self.decode(latents, num_samples=audio.shape[-1], return_dict=return_dict)
+        if isinstance(output, AutoencoderSpectralDecoderOutput):
+            output.latents = latents
+        return output
 
     def log_magnitude(self, audio: Tensor, window_length: int | None = None, hop_length: int | None = None) -> Tensor:
         """Compute the scaled log-magnitude spectrogram that the decoder's magnitudes are compared with.

@@ -67,11 +67,23 @@ class SpectralDiscriminator(ModelMixin, ConfigMixin):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Score audio `(batch, audio_channels, samples)`; return scores `(batch, frames)`."""
+        return self.features(audio)[-1][:, 0]
+
+    def features(self, audio: Tensor) -> list[Tensor]:
+        """Return what every layer makes of audio, for feature matching.
+
+        Args:
+            audio: `(batch, audio_channels, samples)`.
+
+        Returns:
+            Hidden states `(batch, channels, frames)` of each layer from the first on, and last the scores with one
+            channel.
+        """
         audio = F.pad(audio, (0, -audio.shape[-1] % (self.config["hop_length"] * 2 ** self.config["layers"])))
         spectrum = stft(audio, self.config["window_length"], self.config["hop_length"])
         # The floor under the power keeps the gradient finite at silence, where R1 differentiates twice.
         level = 0.5 * torch.log(spectrum.real**2 + spectrum.imag**2 + 1e-8) / 4.6 + 1
-        hidden_states = self.entry(level.flatten(1, 2))
+        features = [self.entry(level.flatten(1, 2))]
         for block in self.blocks:
-            hidden_states = block(hidden_states)
-        return self.head(hidden_states)[:, 0]
+            features.append(block(features[-1]))
+        return [*features, self.head(features[-1])]

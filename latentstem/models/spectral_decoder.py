@@ -1,4 +1,4 @@
-"""Decoder of the spectral autoencoder: magnitudes and unit phasors, as in Vocos (arXiv 2306.00814), and oscillators."""
+"""Decoder of the spectral autoencoder: magnitudes and unit phasors, as in Vocos (arXiv 2306.00814), oscillators, noise."""
 
 import math
 
@@ -13,6 +13,7 @@ from latentstem.audio.fourier import istft
 from latentstem.models.spectral_encoder import latent_blocks
 from latentstem.models.spectral_scale import log_spectrogram, to_log, to_magnitude
 from latentstem.nn.convnext import ConvNeXtBlock1D
+from latentstem.nn.noise import NoiseBank
 from latentstem.nn.oscillators import OscillatorBank
 
 
@@ -20,6 +21,7 @@ class SpectralDecoder(ModelMixin, ConfigMixin):
     """Layers of the decoder, for `AutoencoderSpectral` to inherit: saved weights name them on the model itself."""
 
     decoder_carriers: OscillatorBank | None
+    decoder_noise: NoiseBank | None
 
     def _build_decoder(self) -> None:
         """Create the layers that the config asks for."""
@@ -40,6 +42,16 @@ class SpectralDecoder(ModelMixin, ConfigMixin):
         if config["carriers"]:
             self.decoder_carriers = OscillatorBank(
                 channels, sampling_rate, window_length, config["stft_hop_length"], config["carriers"]
+            )
+        self.decoder_noise = None
+        if config["noise_bands"]:
+            self.decoder_noise = NoiseBank(
+                channels,
+                sampling_rate,
+                window_length,
+                config["stft_hop_length"],
+                config["noise_bands"],
+                config["audio_channels"],
             )
         # Start near the biases, which `set_background` puts where the data are: from a random start the first steps
         # teach the decoder its background through the latents, and wash all variation out of them.
@@ -99,5 +111,10 @@ class SpectralDecoder(ModelMixin, ConfigMixin):
             fraction = self.get_buffer("oscillator_fraction")[:, None]
             parts = (1 - fraction) * parts + fraction * F.pad(bank, (0, 0, 0, parts.shape[3] - bank.shape[3]))
 
+        magnitude = (parts.square().sum(0) + 1e-12).sqrt()
+        if self.decoder_noise is not None:
+            noise, level = self.decoder_noise(hidden, start_frame * self.frames_per_latent)
+            # The bins of the noise are random: what they are compared by is their level.
+            parts, magnitude = parts + noise, (magnitude.square() + level.square()).sqrt()
         audio = istft(torch.complex(*parts), self.config["window_length"], self.config["stft_hop_length"])
-        return audio, to_log((parts.square().sum(0) + 1e-12).sqrt()), pitch
+        return audio, to_log(magnitude), pitch

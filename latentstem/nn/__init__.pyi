@@ -8,6 +8,7 @@ from latentstem.nn.conditioning import with_null as with_null
 from latentstem.nn.convnext import ConvNeXtBlock1D as ConvNeXtBlock1D
 from latentstem.nn.embeddings import TimestepEmbedding as TimestepEmbedding
 from latentstem.nn.embeddings import sinusoidal_embedding as sinusoidal_embedding
+from latentstem.nn.noise import NoiseBank as NoiseBank
 from latentstem.nn.oscillators import OscillatorBank as OscillatorBank
 from latentstem.nn.position import DynamicPositionBias as DynamicPositionBias
 from latentstem.nn.position import reuse_position_tables as reuse_position_tables

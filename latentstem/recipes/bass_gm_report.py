@@ -80,7 +80,9 @@ def autoencoder_losses(recipe: Recipe, pairs: Path, crops: int) -> list[dict[str
         return {
             "log magnitude": float(log_magnitude_distance(decoded.log_magnitude, net.log_magnitude(stems))),
             "spectral distance": float(distance(decoded.sample, stems)),
-            "timbre swap": float(timbre_swap_loss(net, torch.cat([stems, partners]), distance)),
+            "timbre swap": float(
+                timbre_swap_loss(net, net.encode(stems).latents, net.encode(partners).latents, partners, distance)
+            ),
         }
 
     untrained_losses, autoencoder_losses, decoder_losses = map(losses, nets)

@@ -1,9 +1,16 @@
-"""Adversarial training with hinge loss and adaptive R1 penalty (Musika, arXiv 2208.08706); optional, off by default."""
+"""Adversarial training of the autoencoder, optional and off by default.
+
+Hinge loss and adaptive R1 penalty as in Musika (arXiv 2208.08706), discriminators of several STFT resolutions and
+feature matching as in HiFi-GAN and its successors (arXiv 2010.05646).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from latentstem.losses import hinge_discriminator_loss, hinge_generator_loss, r1_penalty
+from latentstem.losses import feature_matching, hinge_discriminator_loss, hinge_generator_loss, r1_penalty
 from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.training.engine.run import TrainingRun
 
@@ -14,7 +21,7 @@ R1_STEP = 1e-4
 
 
 class Adversary:
-    """A discriminator with its optimiser and the adaptive weight of its R1 penalty.
+    """Discriminators, one an STFT resolution, with their optimiser and the adaptive weight of the R1 penalty.
 
     The rule of Musika: with certainty `clip(mean D(real) - mean D(fake), 0, 2) / 2`, the weight grows by a
     ten-thousandth of its greatest value a step while the certainty is above 0.9, and shrinks by as much below.
@@ -23,6 +30,8 @@ class Adversary:
         run: Run of the generator, whose state holds the adversary too: make it before `run.resume()`.
         audio_channels: Channels of the audio.
         r1_weight: Greatest weight of the R1 penalty.
+        window_lengths: Window length in samples of each discriminator's STFT, whose hop is a quarter of it.
+        channels: Width of the first layer of each discriminator.
 
     Example:
         >>> import tempfile
@@ -32,17 +41,26 @@ class Adversary:
         >>> optimizer = torch.optim.AdamW(decoder.parameters())
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     run = TrainingRun(decoder, [optimizer], Budget(steps=1), Path(folder), "no")
-        ...     adversary = Adversary(run, audio_channels=1)
+        ...     adversary = Adversary(run, audio_channels=1, window_lengths=(512, 1024), channels=8)
         ...     real = torch.randn(2, 1, 8192)
         ...     fake = run.model(torch.randn(2, 1, 8192))
         ...     adversary.step(real, fake)
-        ...     run.update(adversary.generator_loss(fake))
+        ...     run.update(sum(adversary.generator_losses(real, fake)))
         ...     run.budget.step
         1
     """
 
-    def __init__(self, run: TrainingRun, audio_channels: int, r1_weight: float = 10.0):
-        model = SpectralDiscriminator(audio_channels=audio_channels)
+    def __init__(
+        self,
+        run: TrainingRun,
+        audio_channels: int,
+        r1_weight: float = 10.0,
+        window_lengths: Sequence[int] = (512, 1024, 2048),
+        channels: int = 96,
+    ):
+        model = nn.ModuleList(
+            SpectralDiscriminator(audio_channels, window, window // 4, channels) for window in window_lengths
+        )
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.5, 0.99))
         self.model, self.optimizer = run.accelerator.prepare(model, optimizer)
         run.accelerator.register_for_checkpointing(self)
@@ -66,25 +84,40 @@ class Adversary:
         """
         real = real.detach().requires_grad_(self.r1_share > 0)
         with self.accelerator.autocast():
-            real_score, fake_score = self.model(real), self.model(fake.detach())
-        loss = hinge_discriminator_loss(real_score.float(), fake_score.float())
+            scores = [(discriminator(real), discriminator(fake.detach())) for discriminator in self._discriminators]
+        losses = [hinge_discriminator_loss(ours.float(), theirs.float()) for ours, theirs in scores]
+        loss = torch.stack(losses).mean()
         if self.r1_share > 0:
-            loss = loss + 0.5 * self.r1_weight * self.r1_share * r1_penalty(real_score, real)
+            penalty = torch.stack([r1_penalty(score, real) for score, _ in scores]).mean()
+            loss = loss + 0.5 * self.r1_weight * self.r1_share * penalty
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.optimizer.step()
-        certainty = float((real_score.detach().mean() - fake_score.detach().mean()).clamp(0, 2) / 2)
+        margins = [float(ours.detach().mean() - theirs.detach().mean()) for ours, theirs in scores]
+        certainty = min(max(sum(margins) / len(margins), 0.0), 2.0) / 2
         self.r1_share = min(1.0, max(0.0, self.r1_share + (R1_STEP if certainty > R1_CERTAINTY else -R1_STEP)))
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
-        """Compute the hinge loss of the decoder.
+    def generator_losses(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the losses of the decoder.
 
         Args:
+            real: Real audio, `(batch, channels, samples)`.
             fake: Decoded audio, `(batch, channels, samples)`.
 
         Returns:
-            A scalar, with a gradient to `fake`.
+            Hinge loss and feature matching, two scalars, with a gradient to `fake`.
         """
-        with self.accelerator.autocast():
-            score = self.model(fake)
-        return hinge_generator_loss(score.float())
+        hinges, distances = [], []
+        for discriminator in self._discriminators:
+            with self.accelerator.autocast():
+                ours = discriminator.features(fake)
+                with torch.no_grad():
+                    theirs = discriminator.features(real)
+            hinges.append(hinge_generator_loss(ours[-1].float()))
+            distances.append(feature_matching(ours[:-1], theirs[:-1]))
+        return torch.stack(hinges).mean(), torch.stack(distances).mean()
+
+    @property
+    def _discriminators(self) -> Iterator[SpectralDiscriminator]:
+        # The wrapper that Accelerate makes of a model for several processes hides its parts.
+        return cast(Iterator[SpectralDiscriminator], iter(self.accelerator.unwrap_model(self.model)))

@@ -1,7 +1,7 @@
 """Training of `AutoencoderSpectral` (arXiv 2402.01412) on stems and mixes, with an optional adversarial term.
 
-Losses: see `latentstem.training.autoencoder_losses`. A batch holds stems and, as a fraction of its items, mixes: the
-decoder has to decode stems, the encoder has to encode both.
+Losses: see `latentstem.training.autoencoder_losses`. A batch holds mixes, sub-mixes and single stems of the band as a
+fraction of its items, and stems of the target in the others; where there are timbre pairs, both stems of a pair.
 """
 
 import math
@@ -20,18 +20,17 @@ from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.corpus_stream import BandStream
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder
-from latentstem.losses import MultiScaleSpectralDistance
+from latentstem.losses import BandEnergyDistance, MultiScaleSpectralDistance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversarial import Adversary
 from latentstem.training.augmentation import augment, draw_speeds
-from latentstem.training.autoencoder_losses import ReconstructionLoss
+from latentstem.training.autoencoder_losses import AutoencoderLosses
 from latentstem.training.autoencoder_validation import RoundTripValidation
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.budget import progress_bar
 from latentstem.training.engine.muon import muon_and_adamw
 from latentstem.training.engine.options import RunOptions
 from latentstem.training.engine.run import TrainingRun
-from latentstem.training.style_swap import timbre_swap_loss
 
 OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_carriers")
 """Layers of `AutoencoderSpectral` that read or write spectra: AdamW trains their matrices.
@@ -57,7 +56,8 @@ class AutoencoderTraining(RunOptions):
         equalizer_range: Standard deviation in dB of the random equalizer of a crop, at points two octaves apart.
         varispeed: Greatest random change of speed of a crop in whole semitones, up and down.
         timbre_pairs: Folder of tracks of two stems, the target and the same notes on another instrument, as
-            `latentstem.data.compose.timbre_pairs` composes them; without it there is no timbre-swap loss.
+            `latentstem.data.compose.timbre_pairs` composes them: all stems of a batch are then drawn from it. Without
+            it there is no timbre-swap loss.
         model: Keyword arguments of `AutoencoderSpectral` that differ from the defaults, as a JSON object.
         init_from: Folder of published weights to start from.
         decoder_only: Freeze the encoder, so that denoisers trained on its latents stay valid.
@@ -70,7 +70,9 @@ class AutoencoderTraining(RunOptions):
         timbre_swap_weight: Weight of the timbre-swap loss on the timbre pairs.
         timbre_swap_after: Fraction of the training after which the timbre-swap loss joins; from the beginning it slows
             what the net learns first.
+        energy_weight: Weight of the distance of the energy in bands, `latentstem.losses.BandEnergyDistance`.
         adversarial_weight: Weight of the adversarial loss term.
+        feature_weight: Weight of the feature matching that goes with the adversarial loss term.
         adversarial_after: Fraction of the training after which the adversarial loss term joins; 1 leaves it out.
         r1_weight: Greatest weight of the R1 penalty of the discriminator, which adapts to its certainty.
         batch_size: Crops per step.
@@ -102,7 +104,9 @@ class AutoencoderTraining(RunOptions):
     swap_pitch_weight: float = 0.2
     timbre_swap_weight: float = 1.0
     timbre_swap_after: float = 0.2
+    energy_weight: float = 1.0
     adversarial_weight: float = 0.05
+    feature_weight: float = 0.5
     adversarial_after: float = 1.0
     r1_weight: float = 10.0
     batch_size: int = 4
@@ -160,18 +164,28 @@ def train(settings: AutoencoderTraining) -> Path:
     # Losses.
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
     distance.to(run.accelerator.device)
-    reconstruction_loss = ReconstructionLoss(
-        run.accelerator, distance, settings.mix_share, settings.pitch_weight, settings.swap_pitch_weight
+    energy = BandEnergyDistance(model.config["sampling_rate"], model.config["hop_length"]).to(run.accelerator.device)
+    losses_of = AutoencoderLosses(
+        run.accelerator,
+        distance,
+        energy,
+        settings.energy_weight,
+        settings.pitch_weight,
+        settings.swap_pitch_weight,
+        settings.timbre_swap_weight,
     )
 
     # Data.
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
     read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     step, size = run.budget.step, settings.batch_size
+    mix_count, pair_count = round(settings.mix_share * size), 0
     batches = iter(_loader(settings, folder, read_samples, seed, step, size))
     pairs = None
     if pairs_folder is not None:
-        pairs = iter(_loader(settings, pairs_folder, read_samples, seed, step, -(-size // 2)))
+        pair_count = (size - mix_count) // 2
+        batches = iter(_loader(settings, folder, read_samples, seed, step, max(mix_count, 1)))
+        pairs = iter(_loader(settings, pairs_folder, read_samples, seed, step, pair_count))
     vary = partial(
         augment, samples=crop_samples, gain_range=settings.gain_range, equalizer_range=settings.equalizer_range
     )
@@ -180,7 +194,7 @@ def train(settings: AutoencoderTraining) -> Path:
         preview = settings.output / "previews" / f"{run.budget.step:07d}"
 
         def losses(net: Any, audio: Tensor) -> dict[str, Tensor]:
-            return reconstruction_loss(net, audio)[1]
+            return losses_of(net, audio, round(settings.mix_share * len(audio)))[1]
 
         return {} if validation is None else validation(averaged, losses, preview)
 
@@ -192,21 +206,21 @@ def train(settings: AutoencoderTraining) -> Path:
     model.train()
     while run.unfinished():
         mixes, stems = next(batches)
-        count = round(settings.mix_share * len(stems))
-        audio = torch.cat([mixes[:count], stems[count:]]).to(run.accelerator.device, non_blocking=True)
-        audio = vary(audio, draw_speeds(len(audio), settings.varispeed))
-        decoded, losses = reconstruction_loss(run.model, audio)
+        speeds = draw_speeds(size, settings.varispeed)
+        if pairs is None:
+            audio = torch.cat([mixes[:mix_count], stems[mix_count:]])
+        else:
+            partners, stems = next(pairs)
+            audio = torch.cat([mixes[:mix_count], stems, partners])
+            speeds = [*speeds[:mix_count], *2 * speeds[mix_count : mix_count + pair_count]]  # one for both of a pair
+        audio = vary(audio.to(run.accelerator.device, non_blocking=True), speeds)
+        swap = pairs is not None and run.budget.progress >= settings.timbre_swap_after
+        decoded, losses = losses_of(run.model, audio, mix_count, paired=swap)
         if adversary is not None and run.budget.progress >= settings.adversarial_after:
             adversary.step(audio, decoded)
-            losses["adversarial"] = settings.adversarial_weight * adversary.generator_loss(decoded)
-        if pairs is not None:
-            pair = next(pairs)  # drawn at every step, so that a step's crops are a function of its number
-            if run.budget.progress >= settings.timbre_swap_after:
-                audio = torch.cat(pair).to(run.accelerator.device, non_blocking=True)
-                audio = vary(audio, 2 * draw_speeds(len(pair[0]), settings.varispeed))  # one speed for each pair
-                with run.accelerator.autocast():
-                    swap_loss = timbre_swap_loss(run.accelerator.unwrap_model(run.model), audio, distance)
-                losses["timbre_swap"] = settings.timbre_swap_weight * swap_loss
+            hinge, features = adversary.generator_losses(audio, decoded)
+            losses["adversarial"] = settings.adversarial_weight * hinge
+            losses["features"] = settings.feature_weight * features
         run.update(torch.stack(list(losses.values())).sum())
         run.report(bar, losses)
         run.checkpoint(validate, "validation_loss", publish, target)

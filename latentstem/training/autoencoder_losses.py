@@ -1,7 +1,7 @@
-"""Losses of `AutoencoderSpectral`: log magnitudes, multi-scale spectra, and pitch before and after a style swap.
+"""Losses of `AutoencoderSpectral`: spectra, the energy in bands, and pitch and timbre before and after a style swap.
 
 The reconstruction terms are those of arXiv 2402.01412 with the pooled spectral distance of
-`latentstem.losses.spectral`; the pitch terms are ours.
+`latentstem.losses.spectral` and the band energies of `latentstem.losses.energy`; the others are ours.
 """
 
 from dataclasses import dataclass
@@ -12,42 +12,52 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from latentstem.audio.pitch import yin
-from latentstem.losses import MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
+from latentstem.losses import BandEnergyDistance, MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
-from latentstem.training.style_swap import swap_style_means
+from latentstem.training.style_swap import swap_style_means, timbre_swap_loss
 
 
 @dataclass(frozen=True)
-class ReconstructionLoss:
+class AutoencoderLosses:
     """Losses of an autoencoder on batches that begin with mixes and end with stems.
 
     Args:
         accelerator: Accelerator whose precision the net is run in.
         distance: Multi-scale spectral distance.
-        mix_share: Fraction of the items of a batch that are mixes.
+        energy: Distance of the energy in bands.
+        energy_weight: Weight of the distance of the energy in bands.
         pitch_weight: Weight of the cross entropy between the decoder's pitch and the pitch that YIN finds in the stems.
         swap_pitch_weight: Weight of the same cross entropy after the latents took the time-mean of another stem.
+        timbre_swap_weight: Weight of the timbre-swap loss.
 
     Example:
         >>> model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4)
-        >>> loss = ReconstructionLoss(Accelerator(cpu=True), MultiScaleSpectralDistance(44100, (512,)), 0.5, 0.0, 0.0)
-        >>> decoded, losses = loss(model, 0.1 * torch.randn(2, 1, 4 * 4096))
+        >>> distances = MultiScaleSpectralDistance(44100, (512,)), BandEnergyDistance(44100)
+        >>> losses_of = AutoencoderLosses(Accelerator(cpu=True), *distances, energy_weight=1.0)
+        >>> decoded, losses = losses_of(model, 0.1 * torch.randn(2, 1, 4 * 4096), mixes=1)
         >>> decoded.shape, sorted(losses)
-        (torch.Size([2, 1, 16384]), ['log_magnitude', 'spectral'])
+        (torch.Size([2, 1, 16384]), ['energy', 'log_magnitude', 'spectral'])
     """
 
     accelerator: Accelerator
     distance: MultiScaleSpectralDistance
-    mix_share: float
-    pitch_weight: float
-    swap_pitch_weight: float
+    energy: BandEnergyDistance
+    energy_weight: float = 0.0
+    pitch_weight: float = 0.0
+    swap_pitch_weight: float = 0.0
+    timbre_swap_weight: float = 0.0
 
-    def __call__(self, net: Any, audio: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(
+        self, net: Any, audio: Tensor, mixes: int, paired: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Encode and decode a batch, and compute its losses.
 
         Args:
             net: The `AutoencoderSpectral`, or the wrapper that Accelerate made of it.
             audio: Mixes, then stems, `(batch, channels, samples)` of whole latent frames.
+            mixes: Number of mixes; the losses of pitch and timbre take the stems alone.
+            paired: Whether the stems end with the partners of those they begin with, in equal order, and the
+                timbre-swap loss is wanted.
 
         Returns:
             Decoded audio, `(batch, channels, samples)`, and the weighted losses by name, scalars.
@@ -59,20 +69,26 @@ class ReconstructionLoss:
             "log_magnitude": log_magnitude_distance(output.log_magnitude, model.log_magnitude(audio)),
             "spectral": self.distance(output.sample, audio),
         }
+        if self.energy_weight:
+            losses["energy"] = self.energy_weight * self.energy(output.sample, audio)
+        latents, stems = output.latents[mixes:].float(), audio[mixes:]
         # Without oscillators the decoder predicts no pitch.
-        if output.pitch is None or not (self.pitch_weight or self.swap_pitch_weight):
-            return output.sample, losses
-        mixes = round(self.mix_share * len(audio))
-        stems, swapped_stems = audio[mixes:], audio[mixes:][: -(-len(audio) // 2)]
-        frequency = _frequency(stems, model)
-        if self.pitch_weight:
-            losses["pitch"] = self.pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
-        if self.swap_pitch_weight:
+        if output.pitch is not None and (self.pitch_weight or self.swap_pitch_weight) and len(stems):
+            frequency = _frequency(stems, model)
+            if self.pitch_weight:
+                losses["pitch"] = self.pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
+            if self.swap_pitch_weight:
+                half = -(-len(stems) // 2)
+                with self.accelerator.autocast():
+                    swapped = swap_style_means(model, latents[:half], latents.roll(1, dims=0)[:half])
+                if swapped.pitch is not None:
+                    loss = _pitch_loss(swapped.pitch, frequency[:half], model)
+                    losses["swapped_pitch"] = self.swap_pitch_weight * loss
+        if paired and self.timbre_swap_weight:
+            (own, others), (_, partners) = latents.chunk(2), stems.chunk(2)
             with self.accelerator.autocast():
-                swapped = swap_style_means(model, swapped_stems)
-            if swapped.pitch is not None:
-                loss = _pitch_loss(swapped.pitch, frequency[: len(swapped_stems)], model)
-                losses["swapped_pitch"] = self.swap_pitch_weight * loss
+                loss = timbre_swap_loss(model, own, others, partners, self.distance)
+            losses["timbre_swap"] = self.timbre_swap_weight * loss
         return output.sample, losses
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.losses import hinge_discriminator_loss, hinge_generator_loss, r1_penalty
+from latentstem.losses import feature_matching, hinge_discriminator_loss, hinge_generator_loss, r1_penalty
 
 scores = st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=8)
 
@@ -24,3 +24,12 @@ def test_r1_is_the_squared_gradient_and_can_be_differentiated():
     assert torch.isclose(penalty, torch.tensor(14.0))
     penalty.backward()
     assert torch.allclose(weight.grad, 2 * weight)
+
+
+def test_feature_matching_weighs_all_layers_alike_and_moves_the_decoded_side_alone():
+    real = [torch.full((2, 3), 2.0, requires_grad=True), torch.full((4,), 500.0, requires_grad=True)]
+    fake = [torch.full((2, 3), 3.0, requires_grad=True), torch.full((4,), 250.0, requires_grad=True)]
+    distance = feature_matching(fake, real)
+    assert torch.isclose(distance, torch.tensor(0.5))
+    distance.backward()
+    assert all(layer.grad is None for layer in real) and all(layer.grad.abs().sum() > 0 for layer in fake)

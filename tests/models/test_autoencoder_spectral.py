@@ -12,7 +12,8 @@ from latentstem.models.spectral_scale import to_log, to_magnitude
 
 
 def tiny(**changes):
-    settings = {"latent_channels": 4, "channels": 16, "latent_hidden_channels": 24, "carriers": 32} | changes
+    sizes = {"latent_channels": 4, "channels": 16, "latent_hidden_channels": 24, "carriers": 32, "noise_bands": 8}
+    settings = sizes | changes
     torch.manual_seed(0)
     model = AutoencoderSpectral(**settings).eval()
     with torch.no_grad():  # away from the quiet start, so that every path carries something

@@ -23,9 +23,9 @@ GUITAR_KINDS = {"nylon": 0.22, "steel": 0.25, "electric": 0.3, "mute": 0.12, "st
 
 # Softest and hardest cutoff of the pluck in Hz, and shortest and longest time constant of low partials in seconds.
 _CUTOFFS = {
-    "finger": (350.0, 4000.0),
-    "pick": (1000.0, 9000.0),
-    "slap": (1200.0, 8000.0),
+    "finger": (350.0, 5000.0),
+    "pick": (1500.0, 12_000.0),
+    "slap": (2000.0, 12_000.0),
     "mute": (200.0, 3500.0),
     "upright": (200.0, 1800.0),
     "acoustic": (500.0, 5000.0),
@@ -103,7 +103,7 @@ def _setup(draws: PatchDraws, kind: str, tuning: tuple[float, ...], acoustic: bo
 def _strings(draws: PatchDraws, kind: str, tuning: tuple[float, ...], low: bool) -> dict[str, Any]:
     shortest, longest = _RINGING.get(kind, (0.5, 5.0))
     # From new wound strings to flat ones that are years old.
-    treble = draws.main("treble damping", 0.3, 25.0, logarithmic=True)
+    treble = draws.main("treble damping", 0.2, 20.0, logarithmic=True)
     return {
         "open_pitches": tuple(pitch + (draws.choice("tuned down", [0.0, 0.0, -1.0, -2.0])) for pitch in tuning),
         "brightness": tuple(draws.uniform(f"brightness {string}", -0.4, 0.4) for string in range(len(tuning))),
@@ -126,7 +126,7 @@ def _pluck(draws: PatchDraws, kind: str, acoustic: bool, low: bool) -> dict[str,
     noise = draws.log_uniform("noise", 0.05, 1.2) if hard else draws.log_uniform("noise", 0.01, 0.4)
     rings_on = not low and draws.bernoulli("rings on", 0.3)
     return {
-        "position": draws.main("position", 0.05, 0.42, logarithmic=True),
+        "position": draws.main("position", 0.04, 0.42, logarithmic=True),
         "cutoff": draws.main("cutoff", *_CUTOFFS[kind], logarithmic=True),
         "order": draws.uniform("order", 0.8, 2.5),
         "response": draws.uniform("response", 0.8, 3.0),
@@ -150,10 +150,10 @@ def _pluck(draws: PatchDraws, kind: str, acoustic: bool, low: bool) -> dict[str,
 def _electric(draws: PatchDraws, low: bool) -> dict[str, Any]:
     driven = draws.bernoulli("driven", 0.3)
     return {
-        "positions": tuple(draws.uniform(place, 0.06, 0.3) for place in draws.choice("count", [["a"], ["a", "b"]])),
+        "positions": tuple(draws.log_uniform(place, 0.05, 0.3) for place in draws.choice("count", [["a"], ["a", "b"]])),
         "balance": draws.uniform("balance", 0.0, 1.0),
         # The lower ones with the tone control closed.
-        "cutoff": draws.main("tone", 450.0, 9000.0, logarithmic=True),
+        "cutoff": draws.main("tone", 600.0, 10_000.0, logarithmic=True),
         "resonance": draws.uniform("resonance", -3.0, 6.0),
         "drive": draws.log_uniform("drive", 0.15, 8.0) if driven else 0.0,
         "cabinet": draws.log_uniform("cabinet", 2000.0 if low else 3000.0, 15_000.0),

@@ -44,7 +44,8 @@ def draw_fields(draws: PatchDraws, part: str) -> SubtractiveFields:
         waves.append(_octave_below(draws.child("sub oscillator")))
     low_pass, rest = _filter(draws.child("filter"), leaning, low), _rest(draws.child("rest"), leaning, many)
     # Resonance and overdrive take from the dynamics, which should still be heard.
-    rest["dynamics"] += 0.6 * max(0.0, low_pass["resonance"]) + 6 * math.log2(1 + rest["drive_after"])
+    taken = 0.6 * max(0.0, low_pass["resonance"]) + 6 * math.log2(1 + rest["drive_after"])
+    rest["dynamics"] = min(rest["dynamics"] + taken, 44.0)
     amplifier = _amplifier(draws.child("amplifier"), leaning, many)
     # Where the level falls to nothing, a legato line would die with its first note.
     rest["legato"] = rest["legato"] and amplifier["sustain"] > 0
@@ -85,7 +86,7 @@ def _octave_below(draws: PatchDraws) -> dict[str, float]:
 
 
 def _filter(draws: PatchDraws, leaning: str, low: bool) -> dict[str, Any]:
-    lowest, highest = (60.0, 3500.0) if low else (120.0, 5000.0)
+    lowest, highest = (80.0, 4000.0) if low else (120.0, 5000.0)
     if leaning == "pluck":
         highest = 0.2 * highest
     resonances = {"acid": (6.0, 26.0), "sub": (-3.0, 3.0)}.get(leaning, (-3.0, 16.0))
@@ -103,7 +104,7 @@ def _filter(draws: PatchDraws, leaning: str, low: bool) -> dict[str, Any]:
 def _filter_envelope(draws: PatchDraws, leaning: str) -> dict[str, float]:
     slow = leaning == "pad" or draws.bernoulli("slow", 0.1)
     return {
-        "attack": draws.log_uniform("attack", *((0.05, 0.8) if slow else (0.001, 0.01))),
+        "attack": draws.log_uniform("attack", *((0.05, 0.8) if slow else (0.0005, 0.004))),
         "decay": draws.log_uniform("decay", 0.02, 0.3 if leaning == "pluck" else 1.5),
         "sustain": draws.uniform("sustain", 0.0, 0.2 if leaning == "pluck" else 0.9),
         "release": draws.log_uniform("release", 0.02, 0.5),

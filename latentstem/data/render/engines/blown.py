@@ -120,7 +120,7 @@ class BlownPipe:
             stream = rng.child(f"voice {index}")
             level = self.articulation.level(line, stream.child("level"))
             track += self._voice(line, level, waveform, stream)
-            breath = breath + level * (1 + self.chiff * np.exp(-line.age / 0.025))
+            breath = breath + level * np.sqrt(np.clip(level, 0.0, 1.0)) * (1 + self.chiff * np.exp(-line.age / 0.025))
         if lines:
             track += self._noise(lines[0], np.asarray(breath), rng.child("breath"))
         widths = [0.15 * formant for formant in self.formants]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of, monophonic
+from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of, loudness_of, monophonic
 from latentstem.data.render.engines.envelopes import Envelope
 from latentstem.data.render.engines.lines import STEP, Line
 from latentstem.data.render.engines.wavetables import HARMONICS, Waveform
@@ -23,6 +23,7 @@ from latentstem.data.score import Note
 
 STOPS = (1, 3, 2, 4, 6, 8, 10, 12, 16)
 """Harmonics of the 16 foot stop that the nine stops sound at."""
+_DYNAMICS = 15.0  # dB by which the least velocity is softer
 _LAYERS = 8  # steps of the velocity between which the spectrum does not change
 _CROSSOVER = 800.0  # Hz above which the horn sounds, below which the drum
 _RADIUS = 0.0004  # seconds that sound takes along the radius of the horn
@@ -134,9 +135,9 @@ class Organ:
                 layers[layer] = Waveform(self._harmonics(max(layer, 0.5) / _LAYERS))
             level = envelope.over(note.end - note.start)
             sound = self._pipes(layers[layer], frequency_of(note.pitch) / 2, float(phase), len(level))
-            loudness = np.float32((note.velocity / 127) ** 0.7)
+            loudness = np.float32(loudness_of(note.velocity, _DYNAMICS))
             add_at(track, loudness * level * sound, note.start)
-            add_at(track, loudness * chiff, note.start)
+            add_at(track, loudness**2 * chiff, note.start)
         if self.drive:
             track = np.tanh(np.float32(self.drive) * track)
         return self._rotate(track, notes, rng.child("rotor")) if self.rotor_depth else track
@@ -196,7 +197,7 @@ class Organ:
 def _delayed(audio: np.ndarray, delay: np.ndarray) -> np.ndarray:
     """Delay by a changing number of samples, 0 and more, with linear interpolation."""
     whole = delay.astype(np.int32)
-    fraction = delay - whole
+    fraction = delay - whole.astype(np.float32)
     padded = np.concatenate([np.zeros(int(whole.max(initial=0)) + 2, np.float32), audio])
     place = np.arange(len(audio), dtype=np.int32) + (len(padded) - len(audio)) - whole
     return padded[place] + fraction * (padded[place - 1] - padded[place])

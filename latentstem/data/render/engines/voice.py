@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of
+from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of, loudness_of
 from latentstem.data.render.engines.filters import CONTROL_BLOCK, sweep
 from latentstem.data.render.engines.lines import STEP, Articulation, Line, lines_of
 from latentstem.data.render.engines.tone import tilt
@@ -153,7 +153,7 @@ class SingingVoice:
             source += white * text.to_samples(self._breaths(text))
         audio = sweep(source, self._tract(text, rng.child("vowels")))
         for index, (note, seconds, centre) in enumerate(bursts):
-            loudness = np.float32((note.velocity / 127) ** self.articulation.dynamics)
+            loudness = np.float32(loudness_of(note.velocity, self.articulation.dynamics))
             add_at(audio, loudness * _burst(seconds, centre, rng.child(f"burst {index}")), note.start)
         return audio
 

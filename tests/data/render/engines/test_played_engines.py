@@ -114,13 +114,14 @@ def test_instruments_differ(engine, part):
 
 @every_engine
 def test_hard_notes_are_louder_and_brighter(engine):
-    brighter = 0
+    octaves = []
     for seed in range(12):
         patch = drawn(engine, seed)
         soft, hard = (play(patch, [Note(0.0, 0.4, 36, velocity)], 0.5) for velocity in (30, 120))
         assert np.sqrt(np.mean(hard**2)) > 1.2 * np.sqrt(np.mean(soft**2))
-        brighter += centroid(hard) > centroid(soft)
-    assert brighter >= 10
+        octaves.append(np.log2(centroid(hard) / centroid(soft)))
+    # A resonance that passes a harmonic on its way may turn it round for a patch.
+    assert np.mean(octaves) > 0.1 and np.sum(np.array(octaves) > 0) >= 9
 
 
 @every_engine

@@ -102,7 +102,7 @@ class Organ:
             odd=draws.uniform("odd", 0.0, 1.0) if draws.bernoulli("stopped", 0.3) else 1.0,
             touch=draws.uniform("touch", 0.3, 1.2),
             attack=draws.main("pipe attack", 0.005, 0.06, True) if pipes else draws.log_uniform("attack", 5e-4, 4e-3),
-            release=draws.log_uniform("pipe release", 0.02, 0.25)
+            release=draws.log_uniform("pipe release", 0.015, 0.08)
             if pipes
             else draws.log_uniform("release", 3e-3, 0.02),
             celeste=draws.uniform("celeste", 2.0, 12.0) if draws.bernoulli("ranks", 0.4 if pipes else 0.1) else 0.0,

@@ -156,7 +156,7 @@ class WavetableSynth:
             attack=draws.log_uniform("attack", 0.01, 0.06) if pad else draws.log_uniform("attack", 0.0005, 0.006),
             decay=draws.log_uniform("decay", 0.05, 2.5),
             sustain=0.0 if plucked else draws.uniform("sustain", 0.3, 1.0),
-            release=draws.log_uniform("release", 0.1, 0.3) if pad else draws.log_uniform("release", 0.008, 0.2),
+            release=draws.log_uniform("release", 0.08, 0.25) if pad else draws.log_uniform("release", 0.008, 0.2),
         )
         opening = Envelope(
             attack=draws.log_uniform("opening attack", 0.0005, 0.2 if pad else 0.01),
@@ -165,7 +165,7 @@ class WavetableSynth:
             release=0.2,
         )
         return cls(
-            voices=1 if single else draws.choice("voices", (8, 12)),
+            voices=1 if single else draws.choice("voices", (6, 8, 10)),
             first=RandomSpectrum.draw(draws.child("first"), slope),
             second=RandomSpectrum.draw(draws.child("second"), slope + draws.uniform("slope difference", -0.5, 0.8)),
             begin=draws.uniform("begin", 0.0, 1.0),

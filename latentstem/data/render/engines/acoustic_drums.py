@@ -112,7 +112,7 @@ class AcousticDrums:
             kick_pitch=draws.main("kick pitch", 40.0, 90.0, logarithmic=True),
             kick_decay=draws.main("kick decay", 0.08, 0.7, logarithmic=True),
             kick_beater=flat("kick beater", 0.0, 1.0),
-            kick_click=log("kick click", 0.02, 1.2),
+            kick_click=log("kick click", 0.01, 0.7),
             snare_pitch=draws.main("snare pitch", 140.0, 300.0, logarithmic=True),
             snare_decay=log("snare decay", 0.06, 0.4),
             wires=log("wires", 0.1, 2.0),
@@ -208,7 +208,7 @@ class AcousticDrums:
         body = damped_partials(frequency, np.append(rate, 4.0 / decay + 20.0), shell, zero, int(warped[-1]) + 2)
         body = np.interp(warped, np.arange(len(body)), body)
         stick = band_noise(rng, len(time), 500.0 + 3000.0 * hardness, 12000.0) * np.exp(-time / 0.004)
-        return 0.7 * body + (0.05 + 0.3 * hardness) * stick
+        return 0.7 * body + (0.03 + 0.2 * hardness) * stick
 
     def _snare(self, pitch: float, rng: SeededRandom) -> np.ndarray:
         head = self._membrane(pitch, self.snare_decay, self.hardness, rng)

@@ -83,7 +83,7 @@ class Organ:
     def draw(cls, draws: PatchDraws, part: str) -> "Organ":
         """Draw an organ of wheels or of pipes; see `Engine.draw`."""
         pipes, bass = draws.bernoulli("pipes", 0.4), part == "bass"
-        fall = draws.main("fall", 0.0, 2.0)
+        fall = draws.main("fall", -0.4, 1.8)
         stops = [
             draws.uniform(f"stop {stop}", 0.2, 1.0) * (stop / 2) ** -fall
             if draws.bernoulli(f"pulled {stop}", 0.6)
@@ -98,7 +98,7 @@ class Organ:
         return cls(
             monophonic=part in ("bass", "lead", "voice"),
             stops=tuple(stops),
-            slope=draws.uniform("slope", 0.8, 4.0) if pipes else draws.uniform("slope", 3.0, 9.0),
+            slope=draws.uniform("slope", 0.7, 3.5) if pipes else draws.uniform("slope", 3.0, 9.0),
             odd=draws.uniform("odd", 0.0, 1.0) if draws.bernoulli("stopped", 0.3) else 1.0,
             touch=draws.uniform("touch", 0.3, 1.2),
             attack=draws.main("pipe attack", 0.005, 0.06, True) if pipes else draws.log_uniform("attack", 5e-4, 4e-3),
@@ -181,11 +181,13 @@ class Organ:
         changes = np.arange(0.0, len(track) / SAMPLING_RATE, self.rotor_change)
         speeds = [rng.choice(self.rotor_speeds) for _ in changes]
         low = np.asarray(sosfilt(butter(2, _CROSSOVER, fs=SAMPLING_RATE, output="sos"), track), np.float32)
+
+        def angle(inertia: float) -> np.ndarray:
+            speed = line.approach(changes.tolist(), speeds, [inertia] * len(speeds), speeds[0])
+            return 2 * np.pi * STEP * np.cumsum(speed)
+
         # The horn follows its motor quickly, the drum slowly.
-        horn, drum = (
-            2 * np.pi * np.cumsum(line.approach(changes.tolist(), speeds, [inertia] * len(speeds), speeds[0])) * STEP
-            for inertia in (0.4, 2.0)
-        )
+        horn, drum = angle(0.4), angle(2.0)
         delay = self.rotor_depth * _RADIUS * SAMPLING_RATE * (1 + np.sin(horn))
         high = _delayed(track - low, line.to_samples(delay))
         return self._swing(line, drum, 0.3) * low + self._swing(line, horn, 0.6) * high

@@ -170,9 +170,8 @@ class Organ:
 
     def _chiff(self, rng: SeededRandom) -> np.ndarray:
         samples = round(7 * self.click_time * SAMPLING_RATE)
-        noise = sosfilt(
-            butter(1, self.click_centre, "highpass", fs=SAMPLING_RATE, output="sos"), rng.uniforms(-1, 1, samples)
-        )
+        passed = butter(1, self.click_centre, "highpass", fs=SAMPLING_RATE, output="sos")
+        noise = np.asarray(sosfilt(passed, rng.uniforms(-1.0, 1.0, samples)))
         return (self.click * noise * np.exp(-np.arange(samples) / (self.click_time * SAMPLING_RATE))).astype(np.float32)
 
     def _rotate(self, track: np.ndarray, notes: Sequence[Note], rng: SeededRandom) -> np.ndarray:

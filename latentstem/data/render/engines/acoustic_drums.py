@@ -112,7 +112,7 @@ class AcousticDrums:
             kick_pitch=draws.main("kick pitch", 40.0, 90.0, logarithmic=True),
             kick_decay=draws.main("kick decay", 0.08, 0.7, logarithmic=True),
             kick_beater=flat("kick beater", 0.0, 1.0),
-            kick_click=log("kick click", 0.02, 1.2),
+            kick_click=log("kick click", 0.01, 0.7),
             snare_pitch=draws.main("snare pitch", 140.0, 300.0, logarithmic=True),
             snare_decay=log("snare decay", 0.06, 0.4),
             wires=log("wires", 0.1, 2.0),
@@ -131,7 +131,7 @@ class AcousticDrums:
             cymbal_damping=flat("cymbal damping", 0.2, 1.0),
             cymbal_noise=log("cymbal noise", 0.1, 1.0),
             hat_decay=log("hat decay", 0.03, 0.2),
-            hat_low=log("hat low", 400.0, 3000.0),
+            hat_low=log("hat low", 800.0, 6000.0),
             bell_pitch=log("bell pitch", 450.0, 900.0),
             block_pitch=log("block pitch", 600.0, 1500.0),
             hand_decay=log("hand decay", 0.05, 0.3),
@@ -172,9 +172,9 @@ class AcousticDrums:
             case "rim":
                 return self._bar(self.block_pitch, 0.06, rng)
             case "hat":
-                return self._plate(self.hat_low * raised, self.hat_decay * key.length, rng)
+                return self._plate(self.hat_low * raised, self.hat_decay * key.length, 0.4, rng)
             case "cymbal":
-                return self._plate(self.cymbal_low * raised, self.cymbal_decay * key.length, rng)
+                return self._plate(self.cymbal_low * raised, self.cymbal_decay * key.length, 1.0, rng)
             case "bell":
                 return self._bar(self.bell_pitch * raised, 0.25 * key.length, rng)
             case "block":
@@ -208,7 +208,7 @@ class AcousticDrums:
         body = damped_partials(frequency, np.append(rate, 4.0 / decay + 20.0), shell, zero, int(warped[-1]) + 2)
         body = np.interp(warped, np.arange(len(body)), body)
         stick = band_noise(rng, len(time), 500.0 + 3000.0 * hardness, 12000.0) * np.exp(-time / 0.004)
-        return 0.7 * body + (0.05 + 0.3 * hardness) * stick
+        return 0.7 * body + (0.03 + 0.2 * hardness) * stick
 
     def _snare(self, pitch: float, rng: SeededRandom) -> np.ndarray:
         head = self._membrane(pitch, self.snare_decay, self.hardness, rng)
@@ -222,12 +222,14 @@ class AcousticDrums:
         sound[: len(wires)] += wires
         return sound
 
-    def _plate(self, lowest: float, decay: float, rng: SeededRandom) -> np.ndarray:
-        """Return a cymbal."""
+    def _plate(self, lowest: float, decay: float, fall: float, rng: SeededRandom) -> np.ndarray:
+        """Return a cymbal, whose high modes are weaker by more the greater `fall` is, 1 for a large one."""
         time = time_of(1.7 * decay)
-        frequency = lowest + (16000.0 - lowest) * rng.uniforms(0.0, 1.0, _PLATE_MODES) ** 1.5
+        frequency = lowest + (16000.0 - lowest) * rng.uniforms(0.0, 1.0, _PLATE_MODES) ** (1.0 + 0.5 * fall)
         octaves = np.log2(frequency / 3000.0)
-        amplitude = rng.uniforms(0.2, 1.0, _PLATE_MODES) * 10 ** (-self.cymbal_slope * np.maximum(octaves, 0.0) / 20)
+        amplitude = rng.uniforms(0.2, 1.0, _PLATE_MODES) * 10 ** (
+            -fall * self.cymbal_slope * np.maximum(octaves, 0.0) / 20
+        )
         rate = 4.0 / decay * np.maximum(frequency / 3000.0, 0.3) ** self.cymbal_damping
         rate *= rng.uniforms(0.7, 1.6, _PLATE_MODES)
         phase = rng.uniforms(0.0, 2 * np.pi, _PLATE_MODES)

@@ -91,9 +91,9 @@ class BlownPipe:
             ),
             slope=base - 1.4 * place,
             even=draws.uniform("even", 0.02, 0.6) if not brass and draws.bernoulli("cylinder", 0.4) else 1.0,
-            fundamental=1.0 if flute else draws.uniform("fundamental", 0.4, 1.0),
+            fundamental=1.0 if flute else draws.uniform("fundamental", 0.2, 1.0),
             formants=(first, min(first * second, 8000.0)),
-            formant_gains=(draws.uniform("gain", 0.0, 3.0), draws.uniform("second gain", 0.0, 1.5)),
+            formant_gains=(draws.uniform("gain", 0.0, 5.0), draws.uniform("second gain", 0.0, 3.0)),
             corner=draws.log_uniform("corner", 1.2, 6.0),
             poles=2 if brass else 1,
             softness=draws.uniform("softness", 0.7, 2.0) if brass else draws.uniform("softness", 0.2, 1.0),
@@ -120,7 +120,7 @@ class BlownPipe:
             stream = rng.child(f"voice {index}")
             level = self.articulation.level(line, stream.child("level"))
             track += self._voice(line, level, waveform, stream)
-            breath = breath + level * (1 + self.chiff * np.exp(-line.age / 0.025))
+            breath = breath + level * np.sqrt(np.clip(level, 0.0, 1.0)) * (1 + self.chiff * np.exp(-line.age / 0.025))
         if lines:
             track += self._noise(lines[0], np.asarray(breath), rng.child("breath"))
         widths = [0.15 * formant for formant in self.formants]

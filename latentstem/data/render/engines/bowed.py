@@ -115,7 +115,9 @@ class BowedString:
             stream = rng.child(f"voice {index}")
             level = self.articulation.level(line, stream.child("level"))
             track += self._voice(line, level, waveform, stream)
-            friction = friction + level * (1 + self.scratch * np.exp(-line.age / 0.03))
+            friction = friction + level * np.sqrt(np.clip(level, 0.0, 1.0)) * (
+                1 + self.scratch * np.exp(-line.age / 0.03)
+            )
         if lines:
             noise = rng.child("noise").uniforms(-self.noise, self.noise, len(track)).astype(np.float32)
             edges = 0.5 * self.noise_centre, 2.0 * self.noise_centre

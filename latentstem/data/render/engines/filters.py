@@ -1,6 +1,7 @@
 """Filters whose parameters change over time, block by block, and resonant bodies."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy.signal import oaconvolve, sosfilt
@@ -28,8 +29,10 @@ def sweep(audio: np.ndarray, sections: np.ndarray) -> np.ndarray:
     Returns:
         `(samples,)` float32.
     """
-    if len(sections) < 2 or (sections[1:] == sections[:-1]).all():
-        return np.asarray(sosfilt(sections[0], audio), np.float32) if len(audio) else np.zeros(0, np.float32)
+    changes = np.flatnonzero((sections[1:] != sections[:-1]).any((1, 2))) + 1
+    # A call takes as long as some forty blocks of one section: few changes are filtered piece by piece.
+    if 40 * len(changes) <= len(sections) * sections.shape[1]:
+        return _sweep_pieces(audio, sections, changes)
     blocks = np.zeros((len(sections), CONTROL_BLOCK))
     blocks.reshape(-1)[: len(audio)] = audio
     # Samples before blocks: each step of the recursion is taken in all blocks at once.
@@ -37,6 +40,16 @@ def sweep(audio: np.ndarray, sections: np.ndarray) -> np.ndarray:
     for section in range(sections.shape[1]):
         samples = _sweep_section(samples, np.ascontiguousarray(sections[:, section].T))
     return samples.T.reshape(-1)[: len(audio)].astype(np.float32)
+
+
+def _sweep_pieces(audio: np.ndarray, sections: np.ndarray, changes: np.ndarray) -> np.ndarray:
+    """Filter by `sections` that change at the blocks `changes` alone."""
+    filtered, state = np.zeros(len(audio), np.float32), np.zeros((sections.shape[1], 2))
+    for first, last in pairwise([0, *changes.tolist(), len(sections)]):
+        piece = audio[first * CONTROL_BLOCK : last * CONTROL_BLOCK]
+        if len(piece):
+            filtered[first * CONTROL_BLOCK : last * CONTROL_BLOCK], state = sosfilt(sections[first], piece, zi=state)
+    return filtered
 
 
 def _sweep_section(samples: np.ndarray, coefficients: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.render.engines.engine import PatchDraws, monophonic
+from latentstem.data.render.engines.engine import PatchDraws, loudness_of, monophonic
 from latentstem.data.render.engines.filters import CONTROL_BLOCK
 from latentstem.data.render.engines.wavetables import Waveform, run_phase
 from latentstem.data.rng import SeededRandom
@@ -175,7 +175,7 @@ class Articulation:
         release: Time constant in seconds of the fall after a note.
         gap: Seconds before the next note at which a note ends at the latest.
         swell: Change of the level in nepers while a note is held, from its accent on.
-        dynamics: Exponent of the level over the velocity.
+        dynamics: Decibels by which the least velocity is softer than the greatest.
         glide: Time constant in seconds of the way from one pitch to the next.
         scoop: Semitones by which a note begins too high, below 0 too low.
         scoop_time: Time constant in seconds in which that vanishes.
@@ -225,7 +225,7 @@ class Articulation:
             release=draws.log_uniform("release", 0.015, 0.15),
             gap=draws.uniform("gap", 0.0, 0.04) if draws.bernoulli("tongued", 0.6) else 0.0,
             swell=draws.uniform("swell", -0.8, 0.4),
-            dynamics=draws.uniform("dynamics", 0.8, 1.8),
+            dynamics=draws.uniform("dynamics", 18.0, 45.0),
             glide=draws.log_uniform("glide", 0.001, glide),
             scoop=-draws.uniform("scoop", 0.0, scoop) if draws.bernoulli("scooped", 0.5) else 0.0,
             scoop_time=draws.log_uniform("scoop time", 0.01, 0.06),
@@ -251,7 +251,7 @@ class Articulation:
         """Return the level of the notes at each block, 1 at the accent of the greatest velocity, `(blocks,)`."""
         times, targets, constants = [], [], []
         for index, (note, end) in enumerate(zip(line.notes, line.ends, strict=True)):
-            loudness = (note.velocity / 127) ** self.dynamics
+            loudness = loudness_of(note.velocity, self.dynamics)
             accent = min(note.start + 3 * self.attack, end)
             times += [note.start, accent, end]
             targets += [loudness, loudness * np.exp(self.swell), 0.0]
@@ -259,5 +259,5 @@ class Articulation:
             legato = index + 1 < len(line.notes) and line.starts[index + 1] - end < 1e-3
             constants += [self.attack, 0.4, 10.0 if legato else self.release]
         level = line.approach(times, targets, constants)
-        level[level < 1e-4] = 0.0
+        level[level < 1e-5] = 0.0
         return level * (1.0 + self.unsteadiness * line.wander(8.0, rng.child("level")))

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of, monophonic
+from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of, loudness_of, monophonic
 from latentstem.data.render.engines.envelopes import Envelope
 from latentstem.data.render.engines.lines import STEP, Line
 from latentstem.data.render.engines.wavetables import HARMONICS, Waveform
@@ -23,6 +23,7 @@ from latentstem.data.score import Note
 
 STOPS = (1, 3, 2, 4, 6, 8, 10, 12, 16)
 """Harmonics of the 16 foot stop that the nine stops sound at."""
+_DYNAMICS = 15.0  # dB by which the least velocity is softer
 _LAYERS = 8  # steps of the velocity between which the spectrum does not change
 _CROSSOVER = 800.0  # Hz above which the horn sounds, below which the drum
 _RADIUS = 0.0004  # seconds that sound takes along the radius of the horn
@@ -82,7 +83,7 @@ class Organ:
     def draw(cls, draws: PatchDraws, part: str) -> "Organ":
         """Draw an organ of wheels or of pipes; see `Engine.draw`."""
         pipes, bass = draws.bernoulli("pipes", 0.4), part == "bass"
-        fall = draws.main("fall", 0.0, 2.0)
+        fall = draws.main("fall", -0.4, 1.8)
         stops = [
             draws.uniform(f"stop {stop}", 0.2, 1.0) * (stop / 2) ** -fall
             if draws.bernoulli(f"pulled {stop}", 0.6)
@@ -97,11 +98,11 @@ class Organ:
         return cls(
             monophonic=part in ("bass", "lead", "voice"),
             stops=tuple(stops),
-            slope=draws.uniform("slope", 0.8, 4.0) if pipes else draws.uniform("slope", 3.0, 9.0),
+            slope=draws.uniform("slope", 0.7, 3.5) if pipes else draws.uniform("slope", 3.0, 9.0),
             odd=draws.uniform("odd", 0.0, 1.0) if draws.bernoulli("stopped", 0.3) else 1.0,
             touch=draws.uniform("touch", 0.3, 1.2),
             attack=draws.main("pipe attack", 0.005, 0.06, True) if pipes else draws.log_uniform("attack", 5e-4, 4e-3),
-            release=draws.log_uniform("pipe release", 0.02, 0.25)
+            release=draws.log_uniform("pipe release", 0.015, 0.08)
             if pipes
             else draws.log_uniform("release", 3e-3, 0.02),
             celeste=draws.uniform("celeste", 2.0, 12.0) if draws.bernoulli("ranks", 0.4 if pipes else 0.1) else 0.0,
@@ -134,9 +135,9 @@ class Organ:
                 layers[layer] = Waveform(self._harmonics(max(layer, 0.5) / _LAYERS))
             level = envelope.over(note.end - note.start)
             sound = self._pipes(layers[layer], frequency_of(note.pitch) / 2, float(phase), len(level))
-            loudness = np.float32((note.velocity / 127) ** 0.7)
+            loudness = np.float32(loudness_of(note.velocity, _DYNAMICS))
             add_at(track, loudness * level * sound, note.start)
-            add_at(track, loudness * chiff, note.start)
+            add_at(track, loudness**2 * chiff, note.start)
         if self.drive:
             track = np.tanh(np.float32(self.drive) * track)
         return self._rotate(track, notes, rng.child("rotor")) if self.rotor_depth else track
@@ -169,9 +170,8 @@ class Organ:
 
     def _chiff(self, rng: SeededRandom) -> np.ndarray:
         samples = round(7 * self.click_time * SAMPLING_RATE)
-        noise = sosfilt(
-            butter(1, self.click_centre, "highpass", fs=SAMPLING_RATE, output="sos"), rng.uniforms(-1, 1, samples)
-        )
+        passed = butter(1, self.click_centre, "highpass", fs=SAMPLING_RATE, output="sos")
+        noise = np.asarray(sosfilt(passed, rng.uniforms(-1.0, 1.0, samples)))
         return (self.click * noise * np.exp(-np.arange(samples) / (self.click_time * SAMPLING_RATE))).astype(np.float32)
 
     def _rotate(self, track: np.ndarray, notes: Sequence[Note], rng: SeededRandom) -> np.ndarray:
@@ -180,11 +180,13 @@ class Organ:
         changes = np.arange(0.0, len(track) / SAMPLING_RATE, self.rotor_change)
         speeds = [rng.choice(self.rotor_speeds) for _ in changes]
         low = np.asarray(sosfilt(butter(2, _CROSSOVER, fs=SAMPLING_RATE, output="sos"), track), np.float32)
+
+        def angle(inertia: float) -> np.ndarray:
+            speed = line.approach(changes.tolist(), speeds, [inertia] * len(speeds), speeds[0])
+            return 2 * np.pi * STEP * np.cumsum(speed)
+
         # The horn follows its motor quickly, the drum slowly.
-        horn, drum = (
-            2 * np.pi * np.cumsum(line.approach(changes.tolist(), speeds, [inertia] * len(speeds), speeds[0])) * STEP
-            for inertia in (0.4, 2.0)
-        )
+        horn, drum = angle(0.4), angle(2.0)
         delay = self.rotor_depth * _RADIUS * SAMPLING_RATE * (1 + np.sin(horn))
         high = _delayed(track - low, line.to_samples(delay))
         return self._swing(line, drum, 0.3) * low + self._swing(line, horn, 0.6) * high
@@ -196,7 +198,7 @@ class Organ:
 def _delayed(audio: np.ndarray, delay: np.ndarray) -> np.ndarray:
     """Delay by a changing number of samples, 0 and more, with linear interpolation."""
     whole = delay.astype(np.int32)
-    fraction = delay - whole
+    fraction = delay - whole.astype(np.float32)
     padded = np.concatenate([np.zeros(int(whole.max(initial=0)) + 2, np.float32), audio])
     place = np.arange(len(audio), dtype=np.int32) + (len(padded) - len(audio)) - whole
     return padded[place] + fraction * (padded[place - 1] - padded[place])

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of
+from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of, loudness_of
 from latentstem.data.render.engines.filters import CONTROL_BLOCK, sweep
 from latentstem.data.render.engines.lines import STEP, Articulation, Line, lines_of
 from latentstem.data.render.engines.tone import tilt
@@ -106,8 +106,8 @@ class SingingVoice:
             singers=draws.choice("singers", (1, 2)) if choir else 1,
             spread=draws.uniform("spread", 4.0, 22.0),
             open_quotient=draws.main("open quotient", 0.35, 0.95),
-            skew=draws.uniform("skew", 0.55, 0.9),
-            tilt=draws.log_uniform("tilt", 2.0, 40.0),
+            skew=draws.uniform("skew", 0.55, 0.96),
+            tilt=draws.log_uniform("tilt", 3.0, 150.0),
             softness=draws.uniform("softness", 0.2, 1.2),
             aspiration=draws.main("aspiration", 0.01, 1.0, logarithmic=True),
             jitter=draws.log_uniform("jitter", 0.005, 0.08),
@@ -153,7 +153,7 @@ class SingingVoice:
             source += white * text.to_samples(self._breaths(text))
         audio = sweep(source, self._tract(text, rng.child("vowels")))
         for index, (note, seconds, centre) in enumerate(bursts):
-            loudness = np.float32((note.velocity / 127) ** self.articulation.dynamics)
+            loudness = np.float32(loudness_of(note.velocity, self.articulation.dynamics))
             add_at(audio, loudness * _burst(seconds, centre, rng.child(f"burst {index}")), note.start)
         return audio
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of, monophonic
+from latentstem.data.render.engines.engine import PatchDraws, add_at, frequency_of, loudness_of, monophonic
 from latentstem.data.render.engines.envelopes import Envelope
 from latentstem.data.render.engines.filters import CONTROL_BLOCK, lowpass_sections, sweep
 from latentstem.data.render.engines.lines import Line
@@ -21,6 +21,7 @@ from latentstem.data.render.engines.wavetables import HARMONICS, Waveform, run_p
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Note
 
+_DYNAMICS = 30.0  # dB by which the least velocity is softer
 _CUT = 0.004  # seconds in which a note fades that the next one of a monophonic part ends
 
 
@@ -155,7 +156,7 @@ class WavetableSynth:
             attack=draws.log_uniform("attack", 0.01, 0.06) if pad else draws.log_uniform("attack", 0.0005, 0.006),
             decay=draws.log_uniform("decay", 0.05, 2.5),
             sustain=0.0 if plucked else draws.uniform("sustain", 0.3, 1.0),
-            release=draws.log_uniform("release", 0.1, 0.3) if pad else draws.log_uniform("release", 0.008, 0.2),
+            release=draws.log_uniform("release", 0.08, 0.25) if pad else draws.log_uniform("release", 0.008, 0.2),
         )
         opening = Envelope(
             attack=draws.log_uniform("opening attack", 0.0005, 0.2 if pad else 0.01),
@@ -164,7 +165,7 @@ class WavetableSynth:
             release=0.2,
         )
         return cls(
-            voices=1 if single else draws.choice("voices", (8, 12)),
+            voices=1 if single else draws.choice("voices", (6, 8, 10)),
             first=RandomSpectrum.draw(draws.child("first"), slope),
             second=RandomSpectrum.draw(draws.child("second"), slope + draws.uniform("slope difference", -0.5, 0.8)),
             begin=draws.uniform("begin", 0.0, 1.0),
@@ -179,7 +180,7 @@ class WavetableSynth:
             cutoff=draws.main("cutoff", 300.0 if bass else 600.0, 14000.0, logarithmic=True),
             opening=draws.uniform("opening", 0.0, 4.0),
             opening_envelope=opening,
-            touch=draws.uniform("touch", 0.5, 2.5),
+            touch=draws.uniform("touch", 1.0, 3.0),
             tracking=draws.uniform("tracking", 0.0, 0.8),
             resonance=draws.uniform("resonance", -3.0, 14.0),
             poles=draws.choice("poles", (2, 4)),
@@ -198,7 +199,7 @@ class WavetableSynth:
             before = notes[index - 1] if index and self.voices == 1 else note
             until = notes[index + self.voices].start if index + self.voices < len(notes) else np.inf
             level = _cut(self.envelope.over(note.end - note.start), until - note.start)
-            level *= np.float32((note.velocity / 127) ** 1.3)
+            level *= np.float32(loudness_of(note.velocity, _DYNAMICS))
             frequency = self._frequency(note.pitch, before.pitch, len(level))
             add_at(track, level * self._oscillate(tables, frequency, float(phases[index])), note.start)
         return sweep(track, lowpass_sections(self._cutoffs(notes, len(track)), self.resonance, self.poles))

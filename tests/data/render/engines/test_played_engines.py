@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -105,22 +106,24 @@ def test_instruments_differ(engine, part):
     notes = [Note(0.0, 0.5, 45, 90)]
     spectra = []
     for seed in range(12):
-        audio = play(drawn(engine, seed, part), notes, 0.6)
-        bands = np.array([band.sum() for band in np.array_split(np.abs(np.fft.rfft(audio))[:6000] ** 2, 40)])
-        spectra.append(np.sqrt(bands / bands.sum()))
-    alike = np.stack(spectra) @ np.stack(spectra).T
-    assert np.median(alike[np.triu_indices(12, 1)]) < 0.97
+        power = np.abs(np.fft.rfft(play(drawn(engine, seed, part), notes, 0.6))) ** 2
+        bands = [power[first:last].mean() for first, last in pairwise(np.geomspace(60, 6000, 20).astype(int))]
+        level = 10 * np.log10(np.array(bands) + 1e-9 * power.sum())
+        spectra.append(level - level.mean())
+    distances = [np.sqrt(np.mean((one - other) ** 2)) for one, other in combinations(spectra, 2)]
+    assert np.median(distances) > 5, "decibels between the spectra of two instruments"
 
 
 @every_engine
 def test_hard_notes_are_louder_and_brighter(engine):
-    brighter = 0
+    octaves = []
     for seed in range(12):
         patch = drawn(engine, seed)
         soft, hard = (play(patch, [Note(0.0, 0.4, 36, velocity)], 0.5) for velocity in (30, 120))
         assert np.sqrt(np.mean(hard**2)) > 1.2 * np.sqrt(np.mean(soft**2))
-        brighter += centroid(hard) > centroid(soft)
-    assert brighter >= 10
+        octaves.append(np.log2(centroid(hard) / centroid(soft)))
+    # A resonance that passes a harmonic on its way may turn it round for a patch.
+    assert np.mean(octaves) > 0.1 and np.sum(np.array(octaves) > 0) >= 9
 
 
 @every_engine

@@ -59,7 +59,10 @@ class Adversary:
         channels: int = 96,
     ):
         model = nn.ModuleList(
-            SpectralDiscriminator(audio_channels, window, window // 4, channels) for window in window_lengths
+            SpectralDiscriminator(
+                audio_channels=audio_channels, window_length=window, hop_length=window // 4, channels=channels
+            )
+            for window in window_lengths
         )
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.5, 0.99))
         self.model, self.optimizer = run.accelerator.prepare(model, optimizer)

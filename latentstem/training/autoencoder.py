@@ -58,8 +58,9 @@ class AutoencoderTraining(RunOptions):
         timbre_pairs: Folder of tracks of two stems, the target and the same notes on another instrument, as
             `latentstem.data.compose.timbre_pairs` composes them: all stems of a batch are then drawn from it. Without
             it there is no timbre-swap loss.
-        model: Keyword arguments of `AutoencoderSpectral` that differ from the defaults, as a JSON object.
-        init_from: Folder of published weights to start from.
+        model: Keyword arguments of `AutoencoderSpectral` that differ from the defaults, or from the config of
+            `init_from`, as a JSON object.
+        init_from: Folder of published weights to start from; parts that `model` adds start untrained.
         decoder_only: Freeze the encoder, so that denoisers trained on its latents stay valid.
         window_lengths: Window lengths in samples of the multi-scale spectral distance.
         pitch_weight: Weight of the cross entropy between the decoder's pitch and the pitch that YIN finds in the stems;
@@ -131,10 +132,7 @@ def train(settings: AutoencoderTraining) -> Path:
             if a track of the timbre pairs has not two stems, or if the output folder holds another net's state.
     """
     set_seed(settings.seed)
-    if settings.init_from is not None:
-        model = AutoencoderSpectral.from_pretrained(settings.init_from).train()
-    else:
-        model = AutoencoderSpectral(**(settings.model or {}))
+    model = _initial_model(settings)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not (settings.decoder_only and name.startswith("encoder_")))
     folder = _open_data(settings, model)
@@ -226,6 +224,26 @@ def train(settings: AutoencoderTraining) -> Path:
         run.checkpoint(validate, "validation_loss", publish, target)
     bar.close()
     return target
+
+
+def _initial_model(settings: AutoencoderTraining) -> AutoencoderSpectral:
+    """Make a new net, or continue a published one, to which the settings may add parts."""
+    changes = settings.model or {}
+    if settings.init_from is None:
+        return AutoencoderSpectral(**changes)
+    published: Any = AutoencoderSpectral.from_pretrained(settings.init_from)
+    if not changes:
+        return published.train()
+    model: Any = AutoencoderSpectral.from_config({**published.config, **changes})
+    weights, wanted = published.state_dict(), model.state_dict()
+    unfit = [name for name, weight in weights.items() if name not in wanted or wanted[name].shape != weight.shape]
+    if unfit:
+        raise ValueError(
+            f"{settings.init_from} does not fit a model with {changes} (at {unfit[0]}): only parts that it lacks can be "
+            "added"
+        )
+    model.load_state_dict(weights, strict=False)
+    return model.train()
 
 
 def _open_data(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFolder | None:

@@ -20,7 +20,7 @@ def noise(seed, seconds=2):
 def test_a_gain_costs_its_decibels(gain):
     audio = noise(0, seconds=1)
     distance = float(BandEnergyDistance()(10 ** (gain / 20) * audio, audio))
-    assert distance == pytest.approx(abs(gain) * DECIBEL, abs=0.01)
+    assert distance == pytest.approx(abs(gain) * DECIBEL, abs=0.03)  # the floor takes a little
 
 
 def test_another_noise_of_one_level_costs_far_less_than_the_right_noise_too_quiet():

@@ -59,6 +59,7 @@ def test_it_learns_to_tell_real_from_decoded_and_says_so_in_the_decoders_loss(ad
         assert fake.grad.abs().sum() > 0
 
 
+@torch.no_grad()
 def test_features_match_where_the_sounds_are_equal_and_nowhere_else(adversary):
     real = 0.1 * torch.randn(2, 1, 8192)
     assert float(adversary.generator_losses(real, real.clone())[1]) == pytest.approx(0, abs=1e-6)

@@ -1,8 +1,9 @@
 """Diffusion building blocks for music stem accompaniment, in PyTorch, speaking diffusers.
 
 The names that most programs need are here; every subpackage exports its own (`from latentstem.audio import
-AudioReader`). All are imported when they are first used, so `import latentstem` costs nothing and a layer of `latentstem.nn` never loads
-diffusers. Saved folders name `latentstem` and a class, never a file: moving a file does not break them.
+AudioReader`). All are imported when they are first used, so `import latentstem` costs nothing and a layer of
+`latentstem.nn` never loads diffusers. Saved folders name `latentstem` and a class, never a file: moving a file does not
+break them.
 """
 
 import warnings

@@ -1,8 +1,9 @@
 """Diffusion building blocks for music stem accompaniment, in PyTorch, speaking diffusers.
 
-The names that most programs need are here; every room exports its own (`from latentstem.audio import AudioReader`). All
-are imported when they are first used, so `import latentstem` costs nothing and a layer of `latentstem.nn` never loads
-diffusers. Saved folders name `latentstem` and a class, never a file: moving a file does not break them.
+The names that most programs need are here; every subpackage exports its own (`from latentstem.audio import
+AudioReader`). All are imported when they are first used, so `import latentstem` costs nothing and a layer of
+`latentstem.nn` never loads diffusers. Saved folders name `latentstem` and a class, never a file: moving a file does not
+break them.
 """
 
 import warnings
@@ -26,7 +27,7 @@ _LOADED_BY_NAME = {
     "StemDiffusionPipeline": "latentstem.pipelines",
 }
 
-# What 0.1.0 had here, by the room that has it now.
+# What 0.1.0 had here, by the subpackage that has it now.
 _MOVED = {
     "latentstem.audio": """
         AudioContentError AudioFileError AudioLengthError AudioReader AudioWriter REFERENCE_RMS check_writable istft

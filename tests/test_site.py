@@ -119,6 +119,7 @@ def test_the_pages_of_nav_are_all_that_there_are(site):
     assert "bass-gm" in (site / "model-card.html").read_text()
 
 
+@pytest.mark.slow
 def test_every_page_is_whole_asks_no_other_host_and_fits_a_phone(site, address, page):
     page.set_viewport_size(PHONE)
     for path in sorted(site.rglob("*.html")):

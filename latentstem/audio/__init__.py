@@ -1,4 +1,4 @@
-"""Signal processing on the frame grid of the latents. Import the submodules: this package loads nothing by itself."""
+"""Signal processing on the frame grid of the latents, and audio files."""
 
 from latentstem._exports import export_lazily
 

@@ -301,7 +301,7 @@ def _describe_settings(
     options: dict[str, Any], pipe: "StemAccompanimentPipeline", call: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the options, with the values that were used where they were left open."""
-    guider = {name: pipe.guider.config[name] for name in ("guidance_scale", "guidance_rescale")}
+    guider = {name: pipe.guider.config.get(name) for name in ("guidance_scale", "guidance_rescale")}
     return {
         **{name: value for name, value in options.items() if name != "as_json"},
         "device": str(pipe.device),

@@ -1,4 +1,4 @@
-"""Networks: one diffusers `ModelMixin` a file."""
+"""Networks and codecs, and the parts they are made of."""
 
 from latentstem._exports import export_lazily
 

@@ -101,7 +101,10 @@ class Codec(Protocol):
         ...
 
     def encode(self, audio: Tensor) -> Any:
-        """Encode float32 audio of any length; return an object with `latents`, a frame for each hop begun."""
+        """Encode float32 audio of any length; return an object with `latents`, a frame for each hop begun.
+
+        Audio that does not fill its last hop is to be continued with zeros by the codec.
+        """
         ...
 
     def decode(self, latents: Tensor) -> Any:

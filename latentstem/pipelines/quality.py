@@ -6,9 +6,11 @@ UniPC (Zhao et al. 2023, arXiv 2302.04867) is as near to true basses in 16 evalu
 
 from enum import StrEnum
 
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.sampling.denoised import prediction_type
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
 
 
@@ -18,7 +20,7 @@ class Quality(StrEnum):
     Attributes:
         FAST: UniPC with 8 steps, an eighth of the evaluations of `BEST`.
         STANDARD: UniPC with 16 steps.
-        BEST: DDIM with 64 steps, the pipeline's default.
+        BEST: DDIM with 64 steps, the pipeline's default; Euler steps for a net that is trained by flow matching.
 
     Example:
         >>> import latentstem
@@ -41,10 +43,13 @@ class Quality(StrEnum):
         Returns:
             Number of steps to pass as `num_inference_steps`.
         """
-        solver, steps = {
-            Quality.FAST: (UniPCMultistepScheduler, 8),
-            Quality.STANDARD: (UniPCMultistepScheduler, 16),
-            Quality.BEST: (CosineDDIMScheduler, 64),
-        }[self]
-        pipe.scheduler = solver.from_config(pipe.scheduler.config)
-        return steps
+        config = pipe.scheduler.config
+        flow = prediction_type(pipe.scheduler) == "flow_prediction"
+        if self is Quality.BEST:
+            solver = FlowMatchEulerDiscreteScheduler if flow else CosineDDIMScheduler
+            pipe.scheduler = solver.from_config(config)
+        else:
+            # The configs of flow matching schedulers say neither.
+            options = {"prediction_type": "flow_prediction", "use_flow_sigmas": True} if flow else {}
+            pipe.scheduler = UniPCMultistepScheduler.from_config(config, **options)
+        return {Quality.FAST: 8, Quality.STANDARD: 16, Quality.BEST: 64}[self]

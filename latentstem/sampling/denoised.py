@@ -120,11 +120,16 @@ def denoised_coefficients(scheduler: Any, timestep: int | float | Tensor) -> Den
             return DenoisedCoefficients(scale * signal / power, -noise / power)
         case "flow_prediction":
             return DenoisedCoefficients(scale / (signal + noise), -noise / (signal + noise))
-        case unknown:
-            raise ValueError(
-                f"prediction_type must be epsilon, v_prediction, sample or flow_prediction, got {unknown!r} in "
-                f"{type(scheduler).__name__}"
-            )
+        case _:
+            raise unknown_prediction_type(scheduler)
+
+
+def unknown_prediction_type(scheduler: Any) -> ValueError:
+    """Return the error of a scheduler whose prediction type is none of the four."""
+    return ValueError(
+        "prediction_type must be epsilon, v_prediction, sample or flow_prediction, got "
+        f"{prediction_type(scheduler)!r} in {type(scheduler).__name__}"
+    )
 
 
 def prediction_type(scheduler: Any) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentstem.sampling.denoised import noise_level, prediction_type
+from latentstem.sampling.denoised import noise_level, prediction_type, unknown_prediction_type
 
 COMPARED_TIMESTEPS = 17
 """Number of timesteps, evenly spaced over the schedule, at which two schedules are compared."""
@@ -107,11 +107,8 @@ class Objective:
                 return clean
             case "flow_prediction":
                 return noise - clean
-            case unknown:
-                raise ValueError(
-                    f"prediction_type must be epsilon, v_prediction, sample or flow_prediction, got {unknown!r} in "
-                    f"{type(self.scheduler).__name__}"
-                )
+            case _:
+                raise unknown_prediction_type(self.scheduler)
 
     def _rates_like(self, sample: Tensor, timesteps: Tensor) -> list[Tensor]:
         rates = training_rates(self.scheduler, timesteps.to(sample.device))

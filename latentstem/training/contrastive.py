@@ -89,7 +89,7 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         device: torch.device | str = "cpu",
     ):
         self.bank, self.seed, self.first_step = LatentBank(tracks, device), seed, first_step
-        shortest = self.bank.frames.min()
+        shortest = self.bank.lengths.min()
         if shortest <= crop_frames:
             raise ValueError(f"got crop_frames={crop_frames}; expected less than the {shortest} of the shortest track")
         self.batch_size, self.crop_frames = min(batch_size, len(tracks)), crop_frames
@@ -98,8 +98,8 @@ class PairCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         bank, length = self.bank, self.crop_frames
         for step in itertools.count(self.first_step):
             rng = np.random.default_rng((self.seed, step))
-            tracks = rng.choice(len(bank.frames), self.batch_size, replace=False)
-            positions = bank.frames[tracks] - length + 1
+            tracks = rng.choice(len(bank.lengths), self.batch_size, replace=False)
+            positions = bank.lengths[tracks] - length + 1
             starts = rng.integers(positions)
             others = (starts + rng.integers(1, positions)) % positions
             stems, conditions = bank.crops(tracks, starts, length, rng)

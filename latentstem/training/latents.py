@@ -27,7 +27,7 @@ SUBMIX_VERSION = 2
 
 TrackCondition = Callable[[StemTrack, int], Tensor]
 """Function from a track and its number of latent frames to a condition: `(channels, frames)` of a control condition,
-`(channels,)` of a global one."""
+`(channels,)` of a global one. Latent frame k covers `hop_length` samples of the codec from `k * hop_length` on."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LatentBank:
         device: Device of the latents and of the crops.
 
     Attributes:
-        frames: Number of frames of each track, an array of integers.
+        lengths: Number of frames of each track, an array of integers.
 
     Raises:
         ValueError: If there are no tracks, or the tracks have conditions of different names.
@@ -86,7 +86,7 @@ class LatentBank:
                     f"{track.name} has the conditions {[*track.frames, *track.vectors]} and {tracks[0].name} has "
                     f"{[*tracks[0].frames, *tracks[0].vectors]}; encode all tracks with the same conditions"
                 )
-        self.frames = np.array([track.stem.shape[-1] for track in tracks])
+        self.lengths = np.array([track.stem.shape[-1] for track in tracks])
         self._stems = _Rows([track.stem[None] for track in tracks], device)
         self._conditions = {name: _Rows([track.frames[name] for track in tracks], device) for name in tracks[0].frames}
         self._vectors = {

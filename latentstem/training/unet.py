@@ -21,7 +21,7 @@ from torch.utils.data import IterableDataset
 
 from latentstem.data.stems.folder import StemFolder
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
-from latentstem.models.codec import as_codec, load_codec
+from latentstem.models.codec import Codec, as_codec, load_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
 from latentstem.training.engine.arguments import parse_settings
@@ -125,12 +125,12 @@ class LatentCrops(IterableDataset[tuple[Tensor, dict[str, Tensor]]]):
 
     def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         bank = self.bank
-        shortest, greatest = (min(length, int(bank.frames.min())) for length in self.crop_frames)
+        shortest, greatest = (min(length, int(bank.lengths.min())) for length in self.crop_frames)
         for step in itertools.count(self.first_step):
             rng = np.random.default_rng((self.seed, step))
             length = int(rng.integers(shortest, greatest + 1))
-            tracks = rng.integers(len(bank.frames), size=max(1, self.batch_frames // length))
-            starts = rng.integers(bank.frames[tracks] - length + 1)
+            tracks = rng.integers(len(bank.lengths), size=max(1, self.batch_frames // length))
+            starts = rng.integers(bank.lengths[tracks] - length + 1)
             yield bank.crops(tracks, starts, length, rng)
 
 
@@ -176,7 +176,7 @@ def train(
     elif settings.init_from is not None:
         model = StemUNet1DModel.from_pretrained(settings.init_from).train()
     else:
-        kinds = condition_channels(conditions or {}, settings.data, settings.target)
+        kinds = condition_channels(conditions or {}, settings.data, settings.target, as_codec(autoencoder))
         model = StemUNet1DModel(
             latent_channels=as_codec(autoencoder).latent_channels, **{**kinds, **(settings.model or {})}
         )
@@ -250,13 +250,16 @@ def denoising_loss(
     return mse_loss(predicted.float(), objective.target(stem, noise, timesteps))
 
 
-def condition_channels(conditions: Mapping[str, TrackCondition], data: Path, target: str) -> dict[str, dict[str, int]]:
+def condition_channels(
+    conditions: Mapping[str, TrackCondition], data: Path, target: str, codec: Codec
+) -> dict[str, dict[str, int]]:
     """Find the channels of conditions, for the config of a net that takes them.
 
     Args:
         conditions: Functions that make the conditions, by name.
         data: Folder of tracks, the first of which is tried.
         target: Name of the stem.
+        codec: Codec on whose latent frames the conditions lie.
 
     Returns:
         The arguments `control_conditions` and `global_conditions` of `StemUNet1DModel`.
@@ -264,7 +267,8 @@ def condition_channels(conditions: Mapping[str, TrackCondition], data: Path, tar
     if not conditions:
         return {}
     track = StemFolder(data, target).tracks[0]
-    values = {name: condition(track, 1) for name, condition in conditions.items()}
+    frames = -(-track.length(codec.sampling_rate) // codec.hop_length)
+    values = {name: condition(track, frames) for name, condition in conditions.items()}
     return {
         "control_conditions": {name: len(value) for name, value in values.items() if value.ndim == 2},
         "global_conditions": {name: len(value) for name, value in values.items() if value.ndim == 1},

@@ -79,8 +79,8 @@ class UNetValidation:
             `chord_share`, or `onset_f1` where the target is drums, and, if there are two tracks or more,
             `prediction_error` and `prediction_error_swapped`, both at `HIGH_NOISE`.
         """
-        pipeline = build_pipeline(unet, self.autoencoder, self.scheduler)
-        mixes, stems = accompany(pipeline, self.tracks, self.target)
+        pipeline = build_pipeline(unet, self.autoencoder, self.scheduler, self.target)
+        mixes, stems = accompany(pipeline, self.tracks, self.target, latents=self.latents[: len(self.tracks)])
         rate = pipeline.sampling_rate
         write_preview(preview, {"mix": mixes[0], "stem": stems[0], "both": mixes[0] + stems[0]}, rate)
         songs = [read_annotation(self.root / track.name) for track in self.tracks]
@@ -148,11 +148,11 @@ def prediction_errors(
         ).to(unet.device)
 
     stem = pieces(torch.stack([track.stem[:, :length] for track in tracks]))
-    values = {name: torch.stack([track.frames[name][0, :, :length] for track in tracks]) for name in tracks[0].frames}
-    mixes, others = values.pop("mix"), {name: pieces(value) for name, value in values.items()}
-    for name in tracks[0].vectors:
-        vectors = torch.stack([track.vectors[name] for track in tracks])
-        others[name] = vectors.repeat_interleave(length // frames, dim=0).to(unet.device)
+    mixes = torch.stack([track.mixes[0, :, :length] for track in tracks])
+    others = {
+        name: pieces(values) if values.ndim == 3 else values.repeat_interleave(length // frames, 0).to(unet.device)
+        for name, values in _stack_conditions(tracks, length).items()
+    }
     conditions = {
         "mix": others | {"mix": pieces(mixes)},
         "none": others,
@@ -178,6 +178,7 @@ def accompany(
     target: str,
     seconds: float = 12.0,
     num_inference_steps: int = 32,
+    latents: Sequence[LatentTrack] = (),
 ) -> tuple[Tensor, Tensor]:
     """Generate a stem for the beginning of each track, with the index of the track as the seed of its noise.
 
@@ -187,6 +188,7 @@ def accompany(
         target: Name of the stem to generate, which is left out of the mix.
         seconds: Length of the beginning in seconds.
         num_inference_steps: Number of steps of the sampler.
+        latents: Latents of these tracks, whose conditions besides the mix the stems are generated under.
 
     Returns:
         Mixes and stems, `(tracks, channels, samples)` each, on the CPU.
@@ -196,15 +198,28 @@ def accompany(
     """
     rate, channels = pipeline.sampling_rate, pipeline.audio_channels
     mixes = torch.stack([_read_mix(track, target, int(seconds * rate), channels, rate) for track in tracks])
+    frames = -(-mixes.shape[-1] // pipeline.hop_length)
     pipeline.set_progress_bar_config(disable=True)
     (stems,) = pipeline(
         mixes,
         sampling_rate=rate,
+        conditions=_stack_conditions(latents, frames) if latents else None,
         num_inference_steps=num_inference_steps,
         generator=[torch.Generator().manual_seed(index) for index in range(len(mixes))],
         return_dict=False,
     )
     return mixes, torch.as_tensor(stems).cpu()
+
+
+def _stack_conditions(tracks: Sequence[LatentTrack], frames: int) -> dict[str, Tensor]:
+    """First variant of the conditions besides the mix: `(tracks, channels, frames)`, or `(tracks, channels)`."""
+    first = tracks[0]
+    sequences = {
+        name: torch.stack([track.frames[name][0, :, :frames] for track in tracks])
+        for name in first.frames
+        if name != "mix"
+    }
+    return sequences | {name: torch.stack([track.vectors[name] for track in tracks]) for name in first.vectors}
 
 
 def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence[StemTrack]) -> list[float]:
@@ -237,7 +252,8 @@ def onset_f1s(stems: Tensor, sampling_rate: int, onsets: Sequence[np.ndarray]) -
     """Compute the F measure of the onsets of stems; see `latentstem.evaluation.onset_f1`.
 
     Args:
-        stems: Stems from the beginnings of the tracks, `(tracks, channels, samples)`; the first channel is analysed.
+        stems: Stems from the beginnings of the tracks, `(tracks, channels, samples)`; the mean of their channels is
+            analysed.
         sampling_rate: Sampling rate in Hz.
         onsets: Written onsets of each track in seconds; those beyond the end of the stems are left out.
 
@@ -252,7 +268,7 @@ def onset_f1s(stems: Tensor, sampling_rate: int, onsets: Sequence[np.ndarray]) -
     """
     seconds = stems.shape[-1] / sampling_rate
     return [
-        onset_f1(written[written < seconds], onset_times(stem[0].numpy(), sampling_rate))
+        onset_f1(written[written < seconds], onset_times(stem.mean(0).numpy(), sampling_rate))
         for stem, written in zip(stems, onsets, strict=True)
     ]
 

@@ -123,6 +123,7 @@ def test_progress_counts_the_missing_songs(tmp_path, workers):
     assert progress == [0.5, 1.0]
 
 
+@pytest.mark.slow
 @fluidsynth
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_corpus_killed_at_random_moments_ends_bit_equal(tmp_path, workers):

@@ -19,6 +19,7 @@ def nothing_compiled():
     torch.compiler.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="compiling for the CPU needs a C++ compiler")
 @torch.no_grad()
 def test_one_graph_of_machine_code_serves_all_lengths():

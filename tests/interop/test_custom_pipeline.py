@@ -60,6 +60,7 @@ def run(folder, custom_pipeline, cache):
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_a_folder_with_the_example_loads_once_it_is_trusted_without_importing_latentstem(saved, tmp_path):
     folder, expected = saved
     done = run(folder, EXAMPLE, tmp_path)
@@ -67,6 +68,7 @@ def test_a_folder_with_the_example_loads_once_it_is_trusted_without_importing_la
     assert done.stdout.split() == [latentstem.StemAccompanimentPipeline.__module__, expected]
 
 
+@pytest.mark.slow
 def test_a_folder_of_weights_may_hold_the_code_itself(saved, tmp_path):
     folder, expected = saved
     own = tmp_path / "weights"

@@ -292,6 +292,7 @@ def test_sizes_that_do_not_agree_are_refused(kwargs, message):
         StemUNet1DModel(**kwargs)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_one_compiled_graph_serves_all_lengths():
     unet = tiny()

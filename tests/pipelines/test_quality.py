@@ -1,9 +1,12 @@
 """The three qualities: fewer evaluations for less time, on the schedule that was trained."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 
-from latentstem import Quality
+from latentstem import Quality, StemAccompanimentPipeline
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -32,3 +35,20 @@ def test_the_best_is_what_a_call_does_by_itself_even_after_another(pipe, mix):
 def test_each_costs_less_than_the_next(pipe):
     fast, standard, best = (quality.apply_to(pipe) for quality in (Quality.FAST, Quality.STANDARD, Quality.BEST))
     assert fast < standard < best
+
+
+@pytest.mark.parametrize("quality", Quality)
+def test_a_net_of_flow_matching_is_solved_on_its_own_schedule(pipe, mix, quality, monkeypatch):
+    """With a net that always predicts one flow, every solver ends at the noise less that flow."""
+    flow = StemAccompanimentPipeline(
+        pipe.autoencoder, pipe.unet, FlowMatchEulerDiscreteScheduler(num_train_timesteps=1024), pipe.guider
+    )
+    noise = torch.randn(1, pipe.unet.config["latent_channels"], 3, generator=torch.Generator().manual_seed(0))
+    predicted = torch.randn(noise.shape, generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr(
+        flow.unet, "forward", lambda sample, *_, **__: SimpleNamespace(sample=predicted.expand_as(sample))
+    )
+    Quality.FAST.apply_to(flow)  # a change of quality may follow another
+    steps = quality.apply_to(flow)
+    stem = flow(mix, sampling_rate=44100, num_inference_steps=steps, latents=noise, output_type="latent").audios
+    torch.testing.assert_close(stem, noise - predicted, atol=1e-4, rtol=1e-4)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from latentstem import CosineDDIMScheduler
+from latentstem.data.stems.folder import StemFolder
 from latentstem.training.latents import LatentTrack
-from latentstem.training.unet_validation import prediction_errors
+from latentstem.training.unet_validation import accompany, prediction_errors
 
 TIMESTEPS = (100, 900)
 
@@ -100,3 +102,34 @@ def test_two_calls_draw_the_same_noise():
 def test_what_cannot_be_compared_is_refused(lengths, frames):
     with pytest.raises(ValueError, match="expected two or more"):
         prediction_errors(Unconditioned(), CosineDDIMScheduler(), tracks(lengths), TIMESTEPS, frames)
+
+
+def test_stems_are_generated_under_the_conditions_of_their_tracks(tmp_path):
+    class Recorder:
+        sampling_rate, audio_channels, hop_length = 44100, 1, 4096
+
+        def set_progress_bar_config(self, disable):
+            pass
+
+        def __call__(self, mixes, conditions, **options):
+            self.conditions = conditions
+            return (torch.zeros(len(mixes), 1, 9),)
+
+    for song in ("a", "b"):
+        (tmp_path / song).mkdir()
+        for stem in ("bass", "drums"):
+            soundfile.write(tmp_path / song / f"{stem}.wav", np.full(44100, 0.1), 44100)
+    latents = [
+        LatentTrack(
+            song, torch.randn(4, 11), {"mix": torch.randn(2, 4, 11), "density": torch.randn(1, 2, 11)}, {"tempo": t}
+        )
+        for song, t in (("a", torch.tensor([0.3])), ("b", torch.tensor([0.7])))
+    ]
+    pipeline = Recorder()
+    accompany(pipeline, StemFolder(tmp_path).tracks, "bass", seconds=0.5, latents=latents)
+    assert sorted(pipeline.conditions) == ["density", "tempo"]  # the mix is encoded by the pipeline itself
+    torch.testing.assert_close(pipeline.conditions["tempo"], torch.tensor([[0.3], [0.7]]))
+    # Half a second reaches into the sixth frame.
+    torch.testing.assert_close(pipeline.conditions["density"][1], latents[1].frames["density"][0, :, :6])
+    accompany(pipeline, StemFolder(tmp_path).tracks, "bass", seconds=0.5)
+    assert pipeline.conditions is None

@@ -95,6 +95,7 @@ def settings_of(name, stems, pairs, codec, output):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["autoencoder", "unet", "reranker"])
 def test_a_killed_training_ends_where_it_would_have_ended(name, stems, pairs, codec, tmp_path, monkeypatch):
     # Tracking pitch takes longer than all the rest, and tells no more of three tracks of three seconds.

@@ -14,7 +14,7 @@ from latentstem.data.compose.comping_patterns import PATTERNS as COMPING_PATTERN
 from latentstem.data.compose.composer import compose
 from latentstem.data.compose.drum_patterns import PATTERNS as DRUM_PATTERNS
 from latentstem.data.compose.form import RESTS
-from latentstem.data.compose.genres import GENRES, SHARE, draw_genre
+from latentstem.data.compose.genres import GENRES, draw_genre
 from latentstem.data.compose.harmony import SCALES, roman
 from latentstem.data.compose.programs import BASSES, CLEAR, FAMILIES, SPARSE
 from latentstem.data.rng import SeededRandom
@@ -67,10 +67,10 @@ def test_a_song_without_a_genre_is_the_one_that_it_was(seed, duration):
     assert hashlib.sha256(json.dumps(song).encode()).hexdigest()[:16] == BEFORE[seed, duration]
 
 
-def test_a_genre_is_drawn_by_its_share_and_all_are_equally_likely():
+def test_two_songs_in_five_are_of_a_genre_and_all_are_equally_likely():
     drawn = [draw_genre(SeededRandom(seed).child("genre")) for seed in range(2000)]
     counts = Counter(genre.name for genre in drawn if genre)
-    assert counts.total() / len(drawn) == pytest.approx(SHARE, abs=0.03)
+    assert counts.total() / len(drawn) == pytest.approx(0.4, abs=0.03)
     assert counts.keys() == GENRES.keys()
     assert all(abs(count / counts.total() - 1 / len(GENRES)) < 0.03 for count in counts.values())
     kinds = {id(genre) for genre in drawn if genre}
@@ -169,6 +169,13 @@ def test_some_songs_have_a_voice_that_sings_one_note_at_a_time_and_breathes(song
             start = before.start if start is None else start
             assert before.end - start < 9.0
             start = None if after.start - before.end > 0.25 else start
+
+
+@pytest.mark.parametrize(("seed", "name"), [(26, "hip-hop"), (49, "ballad")])
+def test_a_voice_stays_one_note_at_a_time_where_a_note_comes_early(seed, name):
+    # In these songs a note is humanized to begin before the end that is written for the note before.
+    notes = compose(seed, 12.0, genre=name).part("voice").notes
+    assert all(before.end < after.start for before, after in pairwise(notes))
 
 
 @pytest.mark.parametrize("name", ["house", "techno"])

@@ -82,7 +82,8 @@ def read_mix(number: int, sampling_rate: int) -> Tensor:
 
 def reference(seed: int) -> Tensor:
     """Render the bass of a song, `(1, samples)`, at the reference loudness."""
-    (audio,) = render_parts([compose(seed, DURATION).part("bass")], "musescore", DURATION)
+    song = compose(seed, DURATION, genre="")
+    (audio,) = render_parts([song.part("bass")], "musescore", DURATION)
     audio = torch.from_numpy(audio[: round(REFERENCE_DURATION * SAMPLING_RATE)])[None]
     return audio * reference_gain(audio[None])
 

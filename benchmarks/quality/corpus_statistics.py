@@ -28,6 +28,7 @@ def main(
     chords = [chord for song in composed for chord in song.chords]
     covered = np.array([_bass_time(song) for song in composed]).sum(axis=0)
     figures: dict[str, Any] = {
+        "genre": _fractions(song.genre or "none" for song in composed),
         "metre": _fractions(song.metre for song in composed),
         "swing": float(np.mean([song.swing != 0.5 for song in composed])),
         "tempo": _in_tens(song.tempo for song in composed),

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-SCHEMA_VERSION = 3
-"""Version of the JSON form, counted up when a field changes its name or its meaning.
+SCHEMA_VERSION = 4
+"""Version of the JSON form, counted up when fields change.
 
-In version 2 the bass stood apart from `parts`, under `bass`; it is still read.
+Versions 2 and 3 are still read. They have no `genre`, and in version 2 the bass stood apart from `parts`, under `bass`.
 """
 REGISTER_BASS = (28, 52)
 """Lowest and highest MIDI pitch of a composed bass: the low E of a bass guitar to the E two octaves above."""
@@ -47,7 +47,7 @@ class Part:
 
     Attributes:
         name: Name of the part, unique in the song; also the stem's file name without suffix ("bass", "drums",
-            "chords1", "lead").
+            "chords1", "lead", "voice").
         program: General MIDI program 0-127; for drums, the kit.
         is_drum: Whether the notes are drum keys.
         notes: Notes in order of their start.
@@ -148,8 +148,9 @@ class Song:
         keys: Keys, which tile [0, duration]; neighbours differ.
         chords: Chords, which tile [0, duration]; neighbours may be equal.
         parts: Notes of the instruments, each under a unique name. The composer's bands have a "bass", a monophonic
-            line, and "chords1", which sounds every chord whole.
+            line, and "chords1", which sounds every chord whole; some have a "voice", a monophonic melody.
         bass_style: Style of the bass in most of the song.
+        genre: Name of the genre, a key of `latentstem.data.compose.genres.GENRES`; empty for a song without one.
 
     Example:
         >>> from latentstem.data.compose.composer import compose
@@ -170,6 +171,7 @@ class Song:
     chords: tuple[Chord, ...]
     parts: tuple[Part, ...]
     bass_style: str
+    genre: str = ""
 
     def part(self, name: str) -> Part:
         """Find a part by its name.
@@ -217,15 +219,15 @@ class Song:
         """Rebuild a song from the result of `to_dict`, also after JSON has made lists of its tuples.
 
         Args:
-            data: Song as plain data in version 2 or 3 of the schema.
+            data: Song as plain data in version 2, 3 or 4 of the schema.
 
         Raises:
             ValueError: If the data have another version of the schema.
         """
         version = data.get("schema", 1)
-        if version not in (2, SCHEMA_VERSION):
+        if version not in (2, 3, SCHEMA_VERSION):
             raise ValueError(
-                f"the song is written in schema {version}, expected 2 or {SCHEMA_VERSION}: render the corpus again"
+                f"the song is written in schema {version}, expected 2, 3 or {SCHEMA_VERSION}: render the corpus again"
             )
         fields = {name: value for name, value in data.items() if name not in ("schema", "bass")}
         parts = [data["bass"], *data["parts"]] if version == 2 else data["parts"]

@@ -18,6 +18,7 @@ from latentstem.plotting.spectrogram import log_frequency_spectrogram
 _LEFT, _RIGHT = 0.95, 0.35  # inches beside the time axis
 _TARGET = "#c1121f"
 _PARTS = {"bass": "#7f5539", "chords1": "#3a6ea5", "chords2": "#4f9d69", "chords3": "#8d6cab", "lead": "#e09f3e"}
+_PARTS |= {"voice": "#c2569b"}
 _OTHER, _INK, _DRUMS, _PLAIN = "#6c757d", "#22252a", "#5c636a", "#ececec"
 _SECTIONS = {
     "intro": "#dfe7ef",

@@ -40,7 +40,7 @@ class Recipe:
 
     Args:
         output: Folder for the corpus, the training states and, in `bass-gm/` if the target is the bass, the weights.
-        target: Part of the songs to generate: "bass", "drums", "lead" or "chords1".
+        target: Part of the songs to generate: "bass", "drums", "lead", "voice" or "chords1".
         songs: Number of songs to train on.
         duration: Length of a song in seconds.
         validation_songs: Number of songs to validate on, of seeds that are never trained on.

@@ -115,7 +115,7 @@ def test_a_further_part_leaves_the_others_as_they_are(seed, name):
     assume(name not in parts_of(song))
     band = composer._band
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composer, "_band", lambda rng: [*band(rng), name])
+        patch.setattr(composer, "_band", lambda *arguments: [*band(*arguments), name])
         other = compose(seed, 15.0)
     before, after = parts_of(song), parts_of(other)
     assert after.keys() == before.keys() | {name}

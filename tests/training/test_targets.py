@@ -99,7 +99,7 @@ def test_the_style_space_is_fitted_to_the_programs_of_the_target(corpus, autoenc
     assert taken.value.args[0] == [(kit, "timgm6mb") for kit in kits]
 
 
-@pytest.mark.parametrize("target", ["drums", "lead", "chords1"])
+@pytest.mark.parametrize("target", ["drums", "lead", "voice", "chords1"])
 def test_timbre_pairs_are_of_a_named_part(tmp_path, target):
     for seed in range(40):
         song, pair = compose(seed, 3.0), compose_timbre_pair(seed, 3.0, target)

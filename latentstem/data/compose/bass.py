@@ -10,6 +10,7 @@ from math import ldexp
 
 from latentstem.data.compose.bass_patterns import ARTICULATION, ARTICULATIONS, KICKS, LONGEST, PATTERNS
 from latentstem.data.compose.beats import BeatChord, BeatNote
+from latentstem.data.compose.genre import BassPart
 from latentstem.data.compose.groove import Groove
 from latentstem.data.compose.harmony import ChordType
 from latentstem.data.compose.melody import scale_over
@@ -36,10 +37,11 @@ class Bassist:
         rng: Source of the random draws.
         groove: Rhythm of the band in a bar; most players choose style and pattern by it.
         swung: Whether the song swings, which favours the walking style.
+        part: Instruments and styles that a genre gives the player; without it those of `BASSES`.
 
     Attributes:
         program: General MIDI program, a key of `BASSES`.
-        style: Bass style, a key of `STYLES`.
+        style: Bass style, a key of `STYLES` or of `part.styles`.
         pattern: Pattern of the style, one sign a sixteenth.
 
     Example:
@@ -50,17 +52,16 @@ class Bassist:
         9
     """
 
-    def __init__(self, rng: SeededRandom, groove: Groove, swung: bool):
-        self.metre, self.swung = groove.metre, swung
+    def __init__(self, rng: SeededRandom, groove: Groove, swung: bool, part: BassPart | None = None):
+        self.metre, self.swung, self.part = groove.metre, swung, part
         self.groove = groove
-        self.program = rng.child("program").weighted_choice(
-            {program: voice.weight for program, voice in BASSES.items()}
-        )
+        programs = dict.fromkeys(part.programs, 1.0) if part else {key: voice.weight for key, voice in BASSES.items()}
+        self.program = rng.child("program").weighted_choice(programs)
         self.rng, self._styles = rng.child("playing"), rng.child("style")
         rng = rng.child("habits")
         self.lowest = BASSES[self.program].lowest
         # Low, in the middle, or now and then high: the song's lowest root.
-        register = rng.weighted_choice({(28, 31): 4.0, (31, 36): 4.0, (37, 41): 1.0})
+        register = rng.weighted_choice({part.floor: 1.0} if part else {(28, 31): 4.0, (31, 36): 4.0, (37, 41): 1.0})
         self.floor = max(self.lowest, int(rng.uniform(register[0], register[1] + 1)))
         self.approach = rng.choice((0.0, 0.2, 0.5))
         self.chromatic = rng.choice((0.0, 0.3, 0.6))
@@ -69,7 +70,7 @@ class Bassist:
         self.ghosts = rng.choice((0.0, 0.0, 0.0, 0.05))
         self.below = rng.bernoulli(0.35)
         self.velocity = rng.uniform(85, 112)
-        self.follows_groove = rng.bernoulli(GROOVE_FOLLOWERS)
+        self.follows_groove = part.follows_groove if part else rng.bernoulli(GROOVE_FOLLOWERS)
         self._choose_style(self._styles.weighted_choice(self._style_weights()))
 
     def variation(self, groove: Groove, restyled: bool) -> "Bassist":
@@ -131,7 +132,12 @@ class Bassist:
         return notes
 
     def _style_weights(self) -> dict[str, float]:
-        """Weigh each style by the program, by swing, and by how well its best pattern fits the groove."""
+        """Weigh each style by the program, by swing, and by how well its best pattern fits the groove.
+
+        A genre has weights of its own.
+        """
+        if self.part:
+            return dict(self.part.styles)
         weights = {}
         for style, weight in BASSES[self.program].styles.items():
             fit = max(self._groove_weight(pattern, STYLE_EXPONENT) for pattern in self._patterns(style))
@@ -157,8 +163,14 @@ class Bassist:
         """Return the patterns of a style; those of the style "riff" are drawn anew each time."""
         if style == "riff":
             return [self._riff() for _ in range(RIFFS)]
+        kicks = self.groove.pattern or KICKS[self.metre.name]
         if style == "kick":
-            return [self.groove.pattern or KICKS[self.metre.name]]
+            return [kicks]
+        if style == "808":
+            return [self._slides(kicks)]
+        if style == "unison":
+            # Muted or not, every stroke of the riff is a note of the bass.
+            return ["".join("." if sign == "." else "1" for sign in self.groove.riff) or kicks]
         return PATTERNS[style][self.metre.name]
 
     def _riff(self) -> str:
@@ -168,6 +180,15 @@ class Bassist:
         # More than one step outside the chord would blur which chord it is.
         before, step, after = drawn.rpartition("a")
         return before.replace("a", "1") + step + after
+
+    def _slides(self, pattern: str) -> str:
+        """Let some of the long notes slide in their last sixteenth, to the octave or into the next note."""
+        signs = list(pattern)
+        for step in range(2, len(signs)):
+            following = signs[(step + 1) % len(signs)]
+            if following == "1" and signs[step - 1] == signs[step] == "." and self._styles.bernoulli(0.35):
+                signs[step] = self._styles.choice("8a")
+        return "".join(signs)
 
     def _events(self, chord: BeatChord) -> list[tuple[float, str]]:
         """Return position and sign of the pattern's notes within a chord; the first note is the chord's bass note."""

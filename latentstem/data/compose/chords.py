@@ -1,9 +1,14 @@
-"""Chords of a song in beats: one phrase a section name, modulations between sections, and cadences."""
+"""Chords of a song in beats: one phrase a section name, modulations between sections, and cadences.
+
+A song of a genre has loops of that genre in place of phrases, in one key.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from latentstem.data.compose.beats import BeatChord, BeatSection
+from latentstem.data.compose.form import SHORT
+from latentstem.data.compose.genre import Genre
 from latentstem.data.compose.harmony import SCALES, ChordType, roman
 from latentstem.data.compose.progressions import HarmonyStyle, blues
 from latentstem.data.compose.timing import TimeMap
@@ -53,7 +58,7 @@ def write_chords(rng: SeededRandom, sections: Sequence[BeatSection], time_map: T
         else:
             phrases[name] = _phrase(rng.child(name), style, tonic, mode, time_map, paces)
     # The short sections repeat the phrase of the verse or the chorus.
-    for name in ("intro", "break", "outro"):
+    for name in SHORT:
         source = rng.child(name).choice(("verse", "chorus"))
         keys[name], phrases[name] = keys[source], phrases[source]
 
@@ -77,6 +82,44 @@ def write_chords(rng: SeededRandom, sections: Sequence[BeatSection], time_map: T
             chords = [replace(chord, end=min(chord.end, start)) for chord in chords if chord.start < start]
             ending = ChordType(tonic, (0, 3, 7) if SCALES[mode][2] == 3 else (0, 4, 7))
             chords.append(BeatChord(ending, start, start + time_map.metre.beats, tonic, mode))
+    return chords
+
+
+def write_loops(rng: SeededRandom, genre: Genre, sections: Sequence[BeatSection], beats: int) -> list[BeatChord]:
+    """Write the chords of a song of a genre: one loop, or one for each kind of section, in one key.
+
+    Args:
+        rng: Source of the random draws.
+        genre: Genre of the song.
+        sections: Sections of the song, from `lay_out`.
+        beats: Beats a bar.
+
+    Returns:
+        The chords; they tile the bars of the sections. Sections of one name have one loop.
+
+    Example:
+        >>> from latentstem.data.compose.genres import GENRES
+        >>> chords = write_loops(SeededRandom(0), GENRES["techno"][0], [BeatSection("verse", 0, 4)], beats=4)
+        >>> chords[0].start, chords[-1].end
+        (0.0, 16.0)
+    """
+    tonic = rng.child("tonic").integer(12)
+    mode = rng.child("mode").weighted_choice({mode: float(len(loops)) for mode, loops in genre.loops.items()})
+    length = rng.child("pace").choice(genre.chord_bars) * beats
+    lifts = rng.child("lift")
+    lift = lifts.choice((1, 2, 2)) if lifts.bernoulli(genre.lift) else 0
+    rng = rng.child("loops")
+    loops = {"verse": rng.choice(genre.loops[mode])}
+    for name in ("chorus", "bridge"):
+        loops[name] = rng.choice(genre.loops[mode]) if rng.bernoulli(genre.contrast) else loops["verse"]
+    for name in SHORT:
+        loops[name] = loops[rng.choice(("verse", "chorus"))]
+    chords: list[BeatChord] = []
+    shift = 0
+    for section in sections:
+        shift = lift if section.last else shift
+        phrase = [(roman(numeral, tonic), length) for numeral in loops[section.name].split()]
+        chords += _fill(section, phrase, shift, (tonic + shift) % 12, mode, beats)
     return chords
 
 

@@ -4,6 +4,8 @@ A role turns a chord into notes; the voicing of each chord lies near that of the
 """
 
 from latentstem.data.compose.beats import BeatChord, BeatNote
+from latentstem.data.compose.comping_patterns import PATTERNS
+from latentstem.data.compose.genre import CompingPart
 from latentstem.data.compose.harmony import ChordType
 from latentstem.data.compose.patterns import CLOSE, draw_pattern, onsets, steps_per_bar
 from latentstem.data.compose.programs import CLEAR, FAMILIES, SPARSE
@@ -11,61 +13,10 @@ from latentstem.data.compose.timing import TimeSignature
 from latentstem.data.compose.voicing import ClosePositionVoicer, FourPartVoicer
 from latentstem.data.rng import SeededRandom
 
-# One sign a sixteenth: "x" a hit, "m" a muted one, "d" a strum down, "u" one up.
-PATTERNS: dict[str, dict[str, tuple[str, ...]]] = {
-    "block": {
-        "4/4": ("x...x...x...x...", "x.......x.......", "x.x.x.x.x.x.x.x.", "x..............."),
-        "3/4": ("x...x...x...", "x.x.x.x.x.x.", "x..........."),
-        "6/8": ("x.....x.....", "x.x.x.x.x.x.", "x...x.x...x."),
-    },
-    "strum": {
-        "4/4": (
-            "d...d.u...u.d.u.",
-            "d...d.u.d...d.u.",
-            "d.u.d.u.d.u.d.u.",
-            "d...d...d...d...",
-            "d.......d...d.u.",
-            "d..ud.u..u.ud.u.",
-        ),
-        "3/4": ("d...d.u.d.u.", "d...d...d...", "d.u.d.u.d.u.", "d.....u.d.u."),
-        "6/8": ("d.u.u.d.u.u.", "d.....d.u.u.", "d...u.d...u.", "d.u.d.u.d.u."),
-    },
-    "stabs": {
-        "4/4": (
-            "x.....x.........",
-            "x.....x.....x...",
-            "..x.....x.......",
-            "x.........x.....",
-            "x..x..x...x..x..",
-            "x...........x...",
-            "....x.......x...",
-        ),
-        "3/4": ("x.....x.....", "x...x.......", "..x...x.....", "x.....x...x."),
-        "6/8": ("x.......x...", "x.....x...x.", "..x...x.....", "x...x...x..."),
-    },
-    "offbeats": {
-        "4/4": ("..x...x...x...x.", "..x...x...x...x.", "....x.......x...", "..xx..xx..xx..xx", "....x.x.....x.x."),
-        "3/4": ("....x...x...", "....x...x...", "..x...x...x."),
-        "6/8": ("..x.x...x.x.", "....x.....x.", "......x....."),
-    },
-    "funk": {
-        "4/4": ("x.mmx.mxm.x.mmxm", "m.x.mmx.m.xmm.x.", "x.mm..xmm.xmm..x", "x..xm.mxm..xm.x."),
-        "3/4": ("x.mmx.mxm.xm", "m.x.mmx.m.xm"),
-        "6/8": ("x.mxm.x.mxm.", "x.m.x.mmx.m."),
-    },
-    "power": {
-        "4/4": (
-            "x.x.x.x.x.x.x.x.",
-            "x..x..x...x...x.",
-            "x...............",
-            "x.xxx.xxx.xxx.xx",
-            "x.......x...x.x.",
-            "x.m.m.m.x.m.m.m.",
-        ),
-        "3/4": ("x.x.x.x.x.x.", "x...........", "x..x..x...x.", "x.m.m.x.m.m."),
-        "6/8": ("x.x.x.x.x.x.", "x.....x.....", "x.m.m.x.m.m.", "x...x.x...x."),
-    },
-}
+POWER = ("power", "metal")
+"""Roles of power chords: roots and fifths, without the third."""
+OFFBEAT = ("house_stabs", "skank", "bubble")
+"""Roles that begin a chord after its first beat, also where the player must sound every chord whole."""
 CONTOURS = ("up", "down", "updown", "broken", "alberti", "rolling", "inward")
 
 
@@ -76,10 +27,11 @@ class Comper:
         rng: Source of the random draws.
         metre: Time signature of the song.
         complete: Whether the player must sound all tones of each chord: a clear program, and no sparse role.
+        part: Programs and role that a genre gives the player; drawn from `FAMILIES` without it.
 
     Attributes:
         program: General MIDI program.
-        role: Way of playing, a role of the program's family in `FAMILIES`.
+        role: Way of playing, a role of the program's family in `FAMILIES` or of `part`.
         pattern: Repeated rhythm, one sign a sixteenth; nothing but dots where chords are held or arpeggiated.
 
     Example:
@@ -89,18 +41,19 @@ class Comper:
         [0, 4, 7]
     """
 
-    def __init__(self, rng: SeededRandom, metre: TimeSignature, complete: bool):
+    def __init__(self, rng: SeededRandom, metre: TimeSignature, complete: bool, part: CompingPart | None = None):
         self.metre, self.complete = metre, complete
-        self.program = _program(rng.child("program"), complete)
+        program = rng.child("program")
+        self.program = program.choice(part.programs) if part else _program(program, complete)
         self.rng = rng.child("playing")
         pattern, voicing = rng.child("figure"), rng.child("voicing")
         rng = rng.child("habits")
-        roles = next(family.roles for family in FAMILIES if self.program in family.programs)
+        roles = part.roles if part else next(family.roles for family in FAMILIES if self.program in family.programs)
         self.role = rng.weighted_choice(
             {role: weight for role, weight in roles.items() if not complete or role not in SPARSE}
         )
         self.doubled = rng.bernoulli(0.35)
-        self.length = rng.uniform(0.35, 0.98)
+        self.length = rng.uniform(*(part.length if part else (0.35, 0.98)))
         self.velocity = rng.uniform(70, 100)
         self.roll = rng.uniform(0.0, 0.04) if self.role == "strum" or rng.bernoulli(0.15) else 0.0
         self.per_beat = metre.division * rng.choice((1, 1, 2))
@@ -136,7 +89,7 @@ class Comper:
         return rng.choice(PATTERNS[self.role][self.metre.name]) if self.role in PATTERNS else held
 
     def _voicing(self, harmony: ChordType) -> list[int]:
-        if self.role == "power":
+        if self.role in POWER:
             root = 40 + (harmony.root - 40) % 12
             return [root, root + harmony.intervals[2], *([root + 12] if self.doubled else [])]
         voicing = self.voicer.voice(harmony)
@@ -148,7 +101,9 @@ class Comper:
     def _chords(self, voicing: list[int], chord: BeatChord) -> list[BeatNote]:
         hits = onsets(self.pattern, self.metre, chord.start, chord.end)
         held = set(self.pattern) == {"."}
-        if (held or self.complete) and (not hits or hits[0][0] > chord.start + CLOSE):
+        # A hit in the last half beat of a chord would not sound for long enough to complete it.
+        delayed = self.role in OFFBEAT and any(start <= chord.end - 0.5 + CLOSE for start, _ in hits)
+        if (held or (self.complete and not delayed)) and (not hits or hits[0][0] > chord.start + CLOSE):
             hits.insert(0, (chord.start, "x"))
         elif self.complete:
             hits[0] = (hits[0][0], "d" if self.role == "strum" else "x")

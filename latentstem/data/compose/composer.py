@@ -10,14 +10,17 @@ from itertools import pairwise
 
 from latentstem.data.compose.bass import Bassist
 from latentstem.data.compose.beats import BeatChord, BeatNote, BeatSection
-from latentstem.data.compose.chords import write_chords
+from latentstem.data.compose.chords import write_chords, write_loops
 from latentstem.data.compose.comping import Comper
 from latentstem.data.compose.drums import Drummer
-from latentstem.data.compose.form import ENERGY, Arrangement, lay_out
+from latentstem.data.compose.form import ENERGY, PLANS, RESTS, Arrangement, lay_out
+from latentstem.data.compose.genre import BassPart, Genre
+from latentstem.data.compose.genres import draw_genre
 from latentstem.data.compose.groove import Groove
 from latentstem.data.compose.melody import write_melody
-from latentstem.data.compose.programs import LEADS
+from latentstem.data.compose.programs import LEADS, VOICES
 from latentstem.data.compose.timing import TIME_SIGNATURES, Humanization, TimeMap, TimeSignature
+from latentstem.data.compose.voice import write_voice
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Chord, Key, Note, Part, Section, Song
 
@@ -32,7 +35,7 @@ __all__ = [
 ]
 
 
-def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
+def compose(seed: int, duration: float = 30.0, bass_player: int = 0, genre: str | None = None) -> Song:
     """Compose a song.
 
     Args:
@@ -40,13 +43,15 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
         duration: Length in seconds, above 0.
         bass_player: Number of the bass player, from 0. Each writes another bass, in a style and a rhythm of its own,
             for an otherwise equal song: what they agree in is what the rest of the song determines of its bass.
+        genre: Name of the song's genre, a key of `genres.GENRES`, or an empty string for none; drawn from the seed by
+            default.
 
     Returns:
         The song. Its chords, keys and sections tile [0, duration], its bass is monophonic and follows the chords,
         and its part "chords1" sounds every chord whole.
 
     Raises:
-        ValueError: If `duration` is not positive.
+        ValueError: If `duration` is not positive, or there is no such genre.
 
     Example:
         >>> song = compose(0, duration=10.0)
@@ -56,19 +61,27 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     if not duration > 0:
         raise ValueError(f"duration is {duration}, expected a positive number of seconds")
     rng = SeededRandom(seed)
-    time_map = _time_map(rng.child("timing"), duration)
+    drawn = draw_genre(rng.child("genre"), genre)
+    time_map = _time_map(rng.child("timing"), duration, drawn)
     metre, swung = time_map.metre, time_map.swing > 0.5
     bars = -(-time_map.beats // metre.beats)
     form = rng.child("form")
-    blue = bars >= 16 and form.child("blues").bernoulli(0.05)
-    sections = lay_out(form.child("sections"), bars, 12 if blue else _unit(form.child("unit"), bars, time_map))
-    chords = _within(write_chords(rng.child("harmony"), sections, time_map, blue), time_map)
+    blue = not drawn and bars >= 16 and form.child("blues").bernoulli(0.05)
+    unit = 12 if blue else _unit(form.child("unit"), bars, time_map)
+    sections = lay_out(form.child("sections"), bars, unit, drawn.plans if drawn else PLANS)
+    harmony = rng.child("harmony")
+    if drawn:
+        chords = write_loops(harmony, drawn, sections, metre.beats)
+    else:
+        chords = write_chords(harmony, sections, time_map, blue)
+    chords = _within(chords, time_map)
     if chords[-1].start < sections[-1].first * metre.beats:
         # No chord of the last section is left: the one before goes on to the end.
         sections = [*sections[:-2], replace(sections[-2], stop=sections[-1].stop)]
 
-    names = _band(rng.child("band"))
-    arrangement = Arrangement(rng.child("arrangement"), sections, names)
+    names = _band(rng.child("band"), drawn)
+    probabilities = {**RESTS, **drawn.rests} if drawn else RESTS
+    arrangement = Arrangement(rng.child("arrangement"), sections, names, probabilities)
     # Each part draws from a stream of its own: what is added to one of them leaves the others as they are.
     streams = {name: rng.child(name) for name in names}
     if bass_player:
@@ -77,9 +90,9 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     def make_part(name: str, program: int, notes: list[BeatNote], tightness: float, gains: tuple[float, float]) -> Part:
         stream = streams[name]
         sounding = arrangement.apply_rests(name, notes, metre.beats)
-        humanization = _humanization(stream.child("feel"), tightness)
+        humanization = _humanization(stream.child("feel"), tightness * drawn.looseness if drawn else tightness)
         timed = time_map.to_notes(
-            stream.child("timing"), sounding, humanization, arrangement.arc, monophonic=name == "bass"
+            stream.child("timing"), sounding, humanization, arrangement.arc, monophonic=name in ("bass", "voice")
         )
         # A part that was left out everywhere in a short song has no notes and is rendered as silence.
         return Part(name, program, name == "drums", timed, round(stream.child("gain").uniform(*gains), 2))
@@ -87,23 +100,28 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
     parts, compers = [], []
     for name in names:
         if name.startswith("chords"):
-            player = Comper(streams[name].child("player"), metre, complete=not compers)
-            gains = (-10.0, -3.0) if compers else (-8.0, -1.0)
+            part = streams[name].child("part").choice(drawn.comping[len(compers)]) if drawn else None
+            player = Comper(streams[name].child("player"), metre, complete=not compers, part=part)
+            gains = part.gains if part else (-10.0, -3.0) if compers else (-8.0, -1.0)
             parts.append(make_part(name, player.program, player.play(chords), 1.0, gains))
             compers.append(player)
     if "lead" in names:
-        program = streams["lead"].child("program").choice(LEADS)
+        program = streams["lead"].child("program").choice(drawn.leads if drawn else LEADS)
         parts.append(
             make_part("lead", program, write_melody(streams["lead"].child("player"), chords, metre), 1.2, (-8.0, -2.0))
         )
+    if "voice" in names:
+        program = streams["voice"].child("program").choice(VOICES)
+        notes = write_voice(streams["voice"].child("player"), sections, chords, time_map)
+        parts.append(make_part("voice", program, notes, 1.2, (-5.0, 0.0)))
     drummer = in_chorus = None
     if "drums" in names:
-        drummer = Drummer(streams["drums"].child("player"), metre, swung)
+        drummer = Drummer(streams["drums"].child("player"), metre, swung, drawn.drums if drawn else None)
         notes, in_chorus = _write_drums(streams["drums"].child("sections"), drummer, sections, metre)
         parts.append(make_part("drums", drummer.kit, notes, 0.5, (-6.0, 1.0)))
 
     groove, chorus = (Groove.of(metre, player, compers) for player in (drummer, in_chorus))
-    bassists = _bassists(streams["bass"], groove, chorus, swung)
+    bassists = _bassists(streams["bass"], groove, chorus, swung, drawn.bass if drawn else None)
     notes, styles = [], []
     for section in sections:
         player = bassists[section.name]
@@ -128,17 +146,23 @@ def compose(seed: int, duration: float = 30.0, bass_player: int = 0) -> Song:
         chords=_chords(chords, time_map),
         parts=(bass, *parts),
         bass_style=_prevailing(timed_sections),
+        genre=drawn.name if drawn else "",
     )
 
 
-def _time_map(rng: SeededRandom, duration: float) -> TimeMap:
+def _time_map(rng: SeededRandom, duration: float, genre: Genre | None) -> TimeMap:
+    offset = min(0.15, duration / 8)
+    if genre:
+        (metre,) = (metre for metre in TIME_SIGNATURES if metre.name == genre.metre)
+        tempo, shuffle = round(rng.uniform(*genre.tempo), 1), round(rng.uniform(*genre.shuffle), 3)
+        return TimeMap(tempo, metre, round(rng.uniform(0, offset), 3), 0.5, duration, shuffle)
     metre = TIME_SIGNATURES[rng.weighted_choice({0: 75, 1: 12, 2: 13})]
     if metre.division == 3:
         tempo, swing = rng.uniform(60, 110), 0.5
     else:
         tempo = rng.uniform(60, 180) if rng.bernoulli(0.5) else rng.uniform(80, 140)
         swing = rng.uniform(0.57, 0.67) if rng.bernoulli(0.22) else 0.5
-    return TimeMap(round(tempo, 1), metre, round(rng.uniform(0, min(0.15, duration / 8)), 3), swing, duration)
+    return TimeMap(round(tempo, 1), metre, round(rng.uniform(0, offset), 3), swing, duration)
 
 
 def _unit(rng: SeededRandom, bars: int, time_map: TimeMap) -> int:
@@ -149,11 +173,14 @@ def _unit(rng: SeededRandom, bars: int, time_map: TimeMap) -> int:
     return rng.choice(fitting) if fitting else min(bars, units[0] if bars < 2.5 * units[0] else units[-1])
 
 
-def _band(rng: SeededRandom) -> list[str]:
-    """Draw the names of the parts: the bass, one to three chord instruments, and most often drums or a lead."""
-    count = rng.child("chords").weighted_choice({1: 1, 2: 3, 3: 1.5})
+def _band(rng: SeededRandom, genre: Genre | None) -> list[str]:
+    """Draw the names of the parts: bass, one to three chord instruments, and most often drums, a lead or a voice."""
+    count = rng.child("chords").weighted_choice(genre.comping_parts if genre else {1: 1, 2: 3, 3: 1.5})
     names = ["bass", *(f"chords{index + 1}" for index in range(count))]
-    return names + [name for name, fraction in (("drums", 0.85), ("lead", 0.4)) if rng.child(name).bernoulli(fraction)]
+    fractions = {"drums": 0.85, "lead": 0.4}
+    if genre:
+        fractions = {"drums": genre.drums.probability, "lead": genre.lead, "voice": genre.voice}
+    return names + [name for name, fraction in fractions.items() if rng.child(name).bernoulli(fraction)]
 
 
 def _humanization(rng: SeededRandom, tightness: float) -> Humanization:
@@ -175,6 +202,8 @@ def _write_drums(
 ) -> tuple[list[BeatNote], Drummer]:
     """Write the drums: a pattern, mostly another one in the chorus, fills at the end of sections and crashes after.
 
+    In a genre whose drums build up, the last four bars of a break are one roll.
+
     Returns:
         The notes, and the drummer of the chorus.
     """
@@ -182,6 +211,10 @@ def _write_drums(
     other = drummer.variation() if rng.bernoulli(0.6) else drummer
     notes: list[BeatNote] = []
     for section in sections:
+        if section.name == "break" and drummer.part.builds_up:
+            bars = min(4, section.stop - section.first)
+            notes += [note.moved((section.stop - bars) * metre.beats) for note in drummer.build_up(bars)]
+            continue
         player = other if section.name == "chorus" else drummer
         for bar in range(section.first, section.stop):
             ends = bar == section.stop - 1 or ((bar - section.first) % 4 == 3 and rng.bernoulli(0.25))
@@ -190,9 +223,11 @@ def _write_drums(
     return notes, other
 
 
-def _bassists(rng: SeededRandom, groove: Groove, chorus: Groove, swung: bool) -> dict[str, Bassist]:
+def _bassists(
+    rng: SeededRandom, groove: Groove, chorus: Groove, swung: bool, part: BassPart | None
+) -> dict[str, Bassist]:
     """Return the bass player of each section name: one instrument, in another style in some of the sections."""
-    bassist = Bassist(rng.child("player"), groove, swung)
+    bassist = Bassist(rng.child("player"), groove, swung, part)
     rng = rng.child("sections")
     restyled = rng.choice((("chorus",), ("chorus",), ("chorus", "bridge"), ("bridge",))) if rng.bernoulli(0.6) else ()
     bassists = dict.fromkeys(ENERGY, bassist)

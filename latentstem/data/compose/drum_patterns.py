@@ -30,7 +30,7 @@ def _kit(kick: str, backbeat: str, hat: str, **more: str) -> Pattern:
     return {KICK: kick, BACKBEAT: backbeat, HAT: hat, **{names[name]: line for name, line in more.items()}}
 
 
-_TWO_FOUR = "....X.......X..."
+_TWO_FOUR, _FLOOR, _OFFBEATS = "....X.......X...", "x...x...x...x...", "..x...x...x...x."
 PATTERNS: dict[str, dict[str, tuple[Pattern, ...]]] = {
     "4/4": {
         "rock": (
@@ -110,6 +110,74 @@ PATTERNS: dict[str, dict[str, tuple[Pattern, ...]]] = {
             _kit("x...x...x...x...", "." * 16, "." * 16, snare="gxXxgxXxgxXxgxXx"),
             _kit("x.......x.......", "." * 16, "." * 16, snare="ggXgggXgggXgggXx"),
         ),
+        "house": (
+            _kit(_FLOOR, _TWO_FOUR, "." * 16, open=_OFFBEATS),
+            _kit(_FLOOR, _TWO_FOUR, "xg.gxg.gxg.gxg.g", open=_OFFBEATS),
+            _kit(_FLOOR, _TWO_FOUR, _OFFBEATS, shaker="gxgxgxgxgxgxgxgx"),
+            _kit(_FLOOR, _TWO_FOUR, QUARTERS, open=_OFFBEATS, conga="...g..x....g.x..", low_conga=".......x......x."),
+            _kit(_FLOOR, "....X.......X..g", SIXTEENTHS, open="..............x."),
+        ),
+        "techno": (
+            _kit(_FLOOR, "." * 16, "..X...X...X...X."),
+            _kit(_FLOOR, _TWO_FOUR, "xgxgxgxgxgxgxgxg"),
+            _kit(_FLOOR, "." * 16, "xg.gxg.gxg.gxg.g", open=_OFFBEATS),
+            _kit(_FLOOR, "............X...", _OFFBEATS, claves="...x..x....x..x."),
+            _kit(_FLOOR, "." * 16, _OFFBEATS, shaker="gxgxgxgxgxgxgxgx", low_conga="...x..x..x....x."),
+        ),
+        "two_step": (
+            _kit("x.........x.....", _TWO_FOUR, EIGHTHS),
+            _kit("x.........x.....", _TWO_FOUR, SIXTEENTHS, snare=".......g.g.....g"),
+            _kit("x.........x.....", "....X.......X.g.", "x.xgx.x.x.xgx.xg"),
+            _kit("x..x......x.....", _TWO_FOUR, EIGHTHS, snare=".......g.g......"),
+            _kit("x.x.......x.....", _TWO_FOUR, SIXTEENTHS, shaker="..x...x...x...x."),
+        ),
+        "boom_bap": (
+            _kit("x......x..x.....", _TWO_FOUR, EIGHTHS),
+            _kit("x.x.......x..x..", _TWO_FOUR, EIGHTHS, open="..............x."),
+            _kit("x..x..x...x.....", _TWO_FOUR, EIGHTHS, snare=".......g.g......"),
+            _kit("x.....xx..x.....", "....X.......X..g", "x.xgx.x.x.xgx.x."),
+            _kit("x.........xx....", _TWO_FOUR, "x.x.x.xgx.x.x.x."),
+        ),
+        "trap": (
+            _kit("x.....x...x.....", "........X.......", EIGHTHS),
+            _kit("x.........x..x..", "........X.......", "x.x.x.xxx.x.xxx."),
+            _kit("x..x......x.....", "........X.......", SIXTEENTHS, open="......x........."),
+            _kit("x......x.....x..", "........X.......", EIGHTHS, open="..............x."),
+            _kit("x.x.......x...x.", "........X......g", "x.xxx.x.x.xxx.x."),
+        ),
+        "one_drop": (
+            _kit(_TWO_FOUR, _TWO_FOUR, EIGHTHS),
+            _kit(_TWO_FOUR, _TWO_FOUR, "x.xgx.xgx.xgx.xg"),
+            _kit(_TWO_FOUR, _TWO_FOUR, "X.xxX.x.X.xxX.x.", open="..............x."),
+            _kit(_TWO_FOUR, "....X.....g.X..g", EIGHTHS),
+        ),
+        "rockers": (
+            _kit(_FLOOR, _TWO_FOUR, EIGHTHS),
+            _kit("x...x...x.x.x...", _TWO_FOUR, "x.xgx.xgx.xgx.xg"),
+        ),
+        "steppers": (
+            _kit("x.x.x.x.x.x.x.x.", _TWO_FOUR, EIGHTHS),
+            _kit("x.x.x.x.x.x.x.x.", "....X.......X..g", "..x...x...x...x.", shaker="gxgxgxgxgxgxgxgx"),
+        ),
+        "double_kick": (
+            _kit("xxxxxxxxxxxxxxxx", _TWO_FOUR, QUARTERS),
+            _kit("x.xxx.xxx.xxx.xx", _TWO_FOUR, QUARTERS),
+            _kit("xxx.xxx.xxx.xxx.", _TWO_FOUR, EIGHTHS),
+            _kit("xxxxxxxxxxxxxxxx", "........X.......", QUARTERS),
+        ),
+        "thrash": (
+            _kit("x...x...x...x...", "..X...X...X...X.", EIGHTHS),
+            _kit("x.x.x.x.x.x.x.x.", _TWO_FOUR, EIGHTHS),
+            _kit("x.x...x.x.x...x.", "....X.......X...", EIGHTHS),
+        ),
+        "breakdown": (
+            _kit("x..x..x...x.xx..", "........X.......", QUARTERS),
+            _kit("x.xx..x.....x.x.", "........X.......", QUARTERS),
+        ),
+        "brushes": (
+            _kit("g.......g.......", "." * 16, "x...x.g.x...x.g.", snare="g.g.x.g.g.g.x.g.", pedal="....x.......x..."),
+            _kit("x.........g.....", "." * 16, "." * 16, snare="g.g.x.g.g.ggx.g.", pedal="....x.......x..."),
+        ),
     },
     "3/4": {
         "waltz": (
@@ -147,9 +215,14 @@ PATTERNS: dict[str, dict[str, tuple[Pattern, ...]]] = {
             _kit("x.....x.....", "." * 12, "x.x.x.x.x.x.", stick="x...x...x..."),
         ),
         "half_time_compound": (_kit("x.......x...", "......X.....", "XgxgxgXgxgxg"),),
+        "brushes_compound": (
+            _kit("g...........", "." * 12, "x...g.x...g.", snare="g.g.g.x.g.g."),
+            _kit("x.........g.", "." * 12, "." * 12, snare="g.g.g.x.g.gg", pedal="......x....."),
+        ),
     },
 }
 
+# Weights of the styles in songs without a genre.
 WEIGHTS: dict[str, dict[str, float]] = {
     "4/4": {
         "rock": 3.5,

@@ -19,14 +19,18 @@ from latentstem.data.compose.drum_patterns import (
     TOMS,
     WEIGHTS,
 )
+from latentstem.data.compose.genre import DrumPart
 from latentstem.data.compose.patterns import CLOSE, onsets
-from latentstem.data.compose.programs import KITS
 from latentstem.data.compose.timing import TimeSignature
 from latentstem.data.rng import SeededRandom
 
 LOUDNESS = {"X": 108, "x": 92, "g": 45}
 # Cymbals stay behind the drums.
 SOFTER = {CLOSED: 10, RIDE: 8, TAMBOURINE: 12}
+STEADY = ("house", "techno", "steppers")
+"""Styles whose bass drum goes on through a fill."""
+ROLLED = ("trap",)
+"""Styles whose cymbal breaks into rolls."""
 FILLS = {"toms": 4.0, "snare": 2.0, "build": 1.5, "kick_snare": 1.0, "stop": 1.0, "sparse": 1.5}
 
 
@@ -37,6 +41,7 @@ class Drummer:
         rng: Source of the random draws.
         metre: Time signature of the song.
         swung: Whether the song swings, which favours the shuffle.
+        part: Styles and sounds that a genre gives the drummer; without it those of `WEIGHTS`, or of `SWUNG`.
 
     Attributes:
         kit: General MIDI drum kit.
@@ -50,21 +55,22 @@ class Drummer:
         True
     """
 
-    def __init__(self, rng: SeededRandom, metre: TimeSignature, swung: bool):
-        self.metre, self.swung = metre, swung
-        self.kit = rng.child("kit").choice(KITS)
+    def __init__(self, rng: SeededRandom, metre: TimeSignature, swung: bool, part: DrumPart | None = None):
+        part = part or DrumPart((SWUNG if swung else WEIGHTS)[metre.name], backbeats=(SNARE, SNARE, SNARE, STICK, CLAP))
+        self.metre, self.part = metre, part
+        self.kit = rng.child("kit").choice(part.kits)
         self.rng, self._patterns = rng.child("playing"), rng.child("pattern")
         self.restlessness = rng.child("restlessness").choice((0.0, 0.1, 0.3))
-        self.backbeat = rng.child("backbeat").choice((SNARE, SNARE, SNARE, STICK, CLAP))
-        self.style = self._patterns.weighted_choice((SWUNG if swung else WEIGHTS)[metre.name])
-        self._choose_pattern(self._patterns.choice((CLOSED, CLOSED, CLOSED, RIDE)))
+        self.backbeat = rng.child("backbeat").choice(part.backbeats)
+        self.style = self._patterns.weighted_choice(part.styles)
+        self._choose_pattern(self._patterns.choice(part.cymbals))
 
     def variation(self) -> "Drummer":
         """Return this drummer with the other cymbal and another pattern, often of this drummer's style."""
         other = copy.copy(self)
         if self._patterns.bernoulli(0.35):
-            other.style = self._patterns.weighted_choice((SWUNG if self.swung else WEIGHTS)[self.metre.name])
-        other._choose_pattern(CLOSED if self.cymbal == RIDE else RIDE)
+            other.style = self._patterns.weighted_choice(self.part.styles)
+        other._choose_pattern(next((key for key in self.part.cymbals if key != self.cymbal), self.cymbal))
         return other
 
     def bar(self, fill: bool, opening: bool) -> list[BeatNote]:
@@ -82,8 +88,10 @@ class Drummer:
         notes = [
             self._hit(beat, key, loudness + rng.uniform(-8, 8))
             for beat, key, loudness in self.hits
-            if beat < stop - CLOSE
+            if beat < stop - CLOSE or (key == KICK and self.style in STEADY)
         ]
+        if self.style in ROLLED and rng.bernoulli(0.6):
+            notes += self._roll(stop)
         if rng.bernoulli(self.restlessness):
             # One more kick, on an eighth where none is.
             taken = {round(beat * self.metre.division) for beat in self.kicks}
@@ -93,6 +101,25 @@ class Drummer:
         if opening:
             notes.append(self._hit(0.0, CRASH, rng.uniform(85, 105)))
         return notes + (self._fill(stop) if fill else [])
+
+    def build_up(self, bars: int) -> list[BeatNote]:
+        """Write a snare roll over some bars, without the bass drum: it grows denser and louder to the end.
+
+        Args:
+            bars: Length of the roll.
+
+        Returns:
+            The notes, in beats from the first downbeat.
+        """
+        end = float(bars * self.metre.beats)
+        notes, beat = [], 0.0
+        while beat < end - CLOSE:
+            part = beat / end
+            bar = beat // self.metre.beats * self.metre.beats
+            hit = self._hit(beat - bar, self.backbeat, 45 + 65 * part + self.rng.uniform(-5, 5))
+            notes.append(hit.moved(bar))
+            beat += 1.0 if part < 0.5 else 0.5 if part < 0.75 else 0.25
+        return notes
 
     def _choose_pattern(self, cymbal: int) -> None:
         self.cymbal = cymbal
@@ -109,6 +136,15 @@ class Drummer:
     def _hit(self, beat: float, key: int, velocity: float) -> BeatNote:
         loudness = min(127, max(1, int(velocity - SOFTER.get(key, 0))))
         return BeatNote(beat, min(beat + 0.2, float(self.metre.beats)), key, loudness)
+
+    def _roll(self, stop: float) -> list[BeatNote]:
+        """Divide one eighth before beat `stop` into thirds or quarters on the cymbal."""
+        eighth = self.rng.integer(int(stop * 2)) / 2
+        count, growing = self.rng.choice((3, 4, 4)), self.rng.bernoulli(0.5)
+        return [
+            self._hit(eighth + order / (2 * count), self.cymbal, 60 + 12 * (order if growing else count - order))
+            for order in range(1, count)
+        ]
 
     def _fill(self, stop: float) -> list[BeatNote]:
         """Fill the bar from beat `stop` to its end."""

@@ -4,7 +4,7 @@ A song is laid out in bars. A short song is an excerpt of a longer plan, so that
 verse and a chorus, or a bridge and what it leads to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from latentstem.data.compose.beats import BeatNote, BeatSection
@@ -21,16 +21,25 @@ PLANS = (
 )
 SHORT = ("intro", "break", "outro")
 """Sections of half the length of the others."""
+RESTS = {
+    "bass": {"intro": 0.25, "break": 0.4, "outro": 0.06},
+    "drums": {"intro": 0.45, "break": 0.6, "bridge": 0.2, "outro": 0.2, "verse": 0.05},
+    "lead": {"intro": 0.4, "verse": 0.5, "chorus": 0.25, "bridge": 0.3, "break": 0.5, "outro": 0.5},
+    "voice": {"intro": 0.9, "verse": 0.05, "bridge": 0.2, "break": 0.5, "outro": 0.4},
+    "chords": {"intro": 0.5, "verse": 0.3, "break": 0.4, "bridge": 0.25, "outro": 0.3},
+}
+"""Probability that a part rests in all sections of a name; "chords" stands for the comping parts after the first."""
 ENERGY = {"intro": -0.6, "verse": -0.3, "chorus": 0.5, "bridge": -0.1, "break": -0.8, "outro": -0.2}
 
 
-def lay_out(rng: SeededRandom, bars: int, unit: int) -> list[BeatSection]:
+def lay_out(rng: SeededRandom, bars: int, unit: int, plans: Sequence[str] = PLANS) -> list[BeatSection]:
     """Lay sections over the bars of a song.
 
     Args:
         rng: Source of the random draws.
         bars: Length of the song in bars, at least 1.
         unit: Bars of a verse, a chorus or a bridge.
+        plans: Names of the sections of whole songs, separated by spaces; the song follows one of these.
 
     Returns:
         The sections; they tile the bars, and the last one is cut where the song ends.
@@ -40,7 +49,7 @@ def lay_out(rng: SeededRandom, bars: int, unit: int) -> list[BeatSection]:
         >>> sections[0].first, sections[-1].stop, "chorus" in {section.name for section in sections}
         (0, 64, True)
     """
-    names = rng.choice(PLANS).split()
+    names = rng.choice(plans).split()
     lengths = {name: max(1, unit // 2) if name in SHORT else unit for name in names}
     spare = sum(lengths[name] for name in names) - bars
     if spare >= 0 and rng.bernoulli(0.6):
@@ -72,8 +81,8 @@ class Arrangement:
     Args:
         rng: Source of the random draws.
         sections: Sections of the song, from `lay_out`.
-        parts: Names of the parts. "bass", "drums" and "lead" have probabilities of rests of their own, "chords1" never
-            rests.
+        parts: Names of the parts; "chords1" never rests.
+        probabilities: Probability that a part rests in all sections of a name, as in `RESTS`.
 
     Attributes:
         rests: Part name to the bars in which the part is silent.
@@ -85,8 +94,14 @@ class Arrangement:
         (set(), 5)
     """
 
-    def __init__(self, rng: SeededRandom, sections: Sequence[BeatSection], parts: Sequence[str]):
-        self.sections = sections
+    def __init__(
+        self,
+        rng: SeededRandom,
+        sections: Sequence[BeatSection],
+        parts: Sequence[str],
+        probabilities: Mapping[str, Mapping[str, float]] = RESTS,
+    ):
+        self.sections, self.probabilities = sections, probabilities
         self.rests = {part: set() if part == "chords1" else self._draw_rests(rng.child(part), part) for part in parts}
         self.arc = self._draw_velocity_arc(rng.child("dynamics"))
 
@@ -114,11 +129,7 @@ class Arrangement:
     def _draw_rests(self, rng: SeededRandom, part: str) -> set[int]:
         """Draw the bars in which a part is silent: all sections of some names, and one or two bars of others."""
         rests: set[int] = set()
-        absent = {
-            "bass": {"intro": 0.25, "break": 0.4, "outro": 0.06},
-            "drums": {"intro": 0.45, "break": 0.6, "bridge": 0.2, "outro": 0.2, "verse": 0.05},
-            "lead": {"intro": 0.4, "verse": 0.5, "chorus": 0.25, "bridge": 0.3, "break": 0.5, "outro": 0.5},
-        }.get(part, {"intro": 0.5, "verse": 0.3, "break": 0.4, "bridge": 0.25, "outro": 0.3})
+        absent = self.probabilities.get(part, self.probabilities["chords"])
         silent = {name for name, fraction in absent.items() if rng.bernoulli(fraction)}
         drop = rng.choice((0.0, 0.0, 0.1, 0.25))
         for section in self.sections:

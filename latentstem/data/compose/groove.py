@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from latentstem.data.compose.comping import Comper
+from latentstem.data.compose.comping import POWER, Comper
 from latentstem.data.compose.drums import Drummer
 from latentstem.data.compose.patterns import steps_per_bar
 from latentstem.data.compose.timing import TimeSignature
@@ -17,7 +17,7 @@ SILENT = ".rm"
 """Signs at which no note begins: nothing, a rest, a muted string."""
 KICK, CYMBAL = 1.0, 0.3
 """Weights of the bass drum and of the cymbal's pattern in `Groove.strikes`."""
-ROLES = {"power": 1.0, "riff": 1.0, "offbeats": 0.0}
+ROLES = {**dict.fromkeys((*POWER, "riff"), 1.0), **dict.fromkeys(("offbeats", "skank", "bubble"), 0.0)}
 """Weights of the comping roles: a bass doubles riffs and leaves out off-beats; all other roles weigh 0.5."""
 
 
@@ -29,6 +29,7 @@ class Groove:
         metre: Time signature of the song.
         kicks: Sixteenths of the bar on which the bass drum plays; empty without drums.
         strikes: Weight of each sixteenth of the bar, from 0; all 0 where no part repeats a pattern.
+        riff: Pattern of the power chords, one sign a sixteenth; empty without any.
 
     Example:
         >>> from latentstem.data.compose.timing import TIME_SIGNATURES
@@ -40,6 +41,7 @@ class Groove:
     metre: TimeSignature
     kicks: tuple[int, ...]
     strikes: tuple[float, ...]
+    riff: str = ""
 
     @classmethod
     def of(cls, metre: TimeSignature, drummer: Drummer | None, compers: Sequence[Comper]) -> "Groove":
@@ -60,7 +62,8 @@ class Groove:
             for step, sign in enumerate(pattern):
                 if sign not in SILENT:
                     strikes[step % len(strikes)] += weight / bars
-        return cls(metre, kicks, tuple(strikes))
+        riff = next((comper.pattern for comper in compers if comper.role in POWER), "")
+        return cls(metre, kicks, tuple(strikes), riff)
 
     @property
     def pattern(self) -> str:

@@ -71,6 +71,8 @@ CLEAR = (0, 1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 21, 24, 25, 26, 27, 29, 48, 49, 50
 SPARSE = ("power", "riff")
 
 LEADS = (0, 4, 10, 11, 13, 22, 25, 26, 29, 30, 40, 52, 56, 60, 64, 65, 66, 68, 71, 72, 73, 74, 75, 79, 80, 81, 82)
+VOICES = (52, 53, 54)
+"""Programs of the singer: General MIDI has no words, so choirs and voices sing for one."""
 KITS = (0, 0, 0, 8, 16, 24, 25, 32, 40)
 
 STYLES: dict[str, float] = {

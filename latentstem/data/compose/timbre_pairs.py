@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from latentstem.data.compose.composer import compose
-from latentstem.data.compose.programs import BASSES, FAMILIES, KITS, LEADS
+from latentstem.data.compose.programs import BASSES, FAMILIES, KITS, LEADS, VOICES
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Part, Song
 
@@ -52,6 +52,8 @@ def _other_programs(part: Part) -> dict[int, float]:
         weights = {program: voice.weight for program, voice in BASSES.items() if voice.lowest <= deepest}
     elif part.name == "lead":
         weights = dict.fromkeys(LEADS, 1.0)
+    elif part.name == "voice":
+        weights = dict.fromkeys(VOICES, 1.0)
     else:
         weights = {program: family.weight for family in FAMILIES for program in family.programs}
     return {program: weight for program, weight in weights.items() if program != part.program}

@@ -62,6 +62,7 @@ class TimeMap:
         offset: Seconds before the first beat.
         swing: Position of the off-beat eighth in its beat; 0.5 is straight, 2/3 is a triplet shuffle.
         duration: Length of the song in seconds; no note sounds after it.
+        shuffle: Position of the off-beat sixteenth in its eighth, where a beat has two eighths; 0.5 is straight.
 
     Example:
         >>> TimeMap(tempo=60.0, metre=TIME_SIGNATURES[0], offset=0.0, swing=0.6, duration=10.0).seconds(1.5)
@@ -73,13 +74,19 @@ class TimeMap:
     offset: float
     swing: float
     duration: float
+    shuffle: float = 0.5
 
     def seconds(self, beat: float) -> float:
-        """Return the time in seconds of a position in beats; swing stretches the first half of each beat."""
+        """Return the time in seconds of a position in beats.
+
+        Swing stretches the first half of each beat, a shuffle the first half of each eighth.
+        """
         whole = beat // 1
         part = beat - whole
-        bent = part * 2 * self.swing if part < 0.5 else self.swing + (part - 0.5) * 2 * (1 - self.swing)
-        return self.offset + (whole + bent) * 60.0 / self.tempo
+        if self.shuffle != 0.5:
+            eighth = part * 2 // 1
+            part = (eighth + _stretch(part * 2 - eighth, self.shuffle)) / 2
+        return self.offset + (whole + _stretch(part, self.swing)) * 60.0 / self.tempo
 
     @property
     def beats(self) -> int:
@@ -132,3 +139,8 @@ class TimeMap:
         cut = [replace(note, end=round(min(note.end, stop), 4)) for note, stop in zip(notes, stops, strict=True)]
         # Of two notes nearly at once the second is kept.
         return [note for note in cut if note.end - note.start >= 0.02]
+
+
+def _stretch(part: float, middle: float) -> float:
+    """Move the middle of a unit of time to `middle`, and what lies on either side in proportion."""
+    return part * 2 * middle if part < 0.5 else middle + (part - 0.5) * 2 * (1 - middle)

@@ -3,11 +3,13 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from latentstem.data.compose.beats import BeatChord
-from latentstem.data.compose.comping import Comper
+from latentstem.data.compose.comping import OFFBEAT, Comper
+from latentstem.data.compose.genre import CompingPart
 from latentstem.data.compose.harmony import ChordType
 from latentstem.data.compose.programs import CLEAR, FAMILIES
 from latentstem.data.compose.timing import TIME_SIGNATURES
@@ -27,6 +29,22 @@ def test_a_complete_player_sounds_every_chord_whole(draw_chords, notes_of, asser
     for chord in chords:
         sounding = {note.pitch % 12 for note in notes_of(notes, chord) if note.end - note.start > 0.02}
         assert sounding == set(chord.harmony.pitch_classes)
+
+
+@pytest.mark.parametrize("role", OFFBEAT)
+@given(seed=seeds)
+def test_a_complete_player_off_the_beat_sounds_every_chord_whole(draw_chords, notes_of, assert_in_chords, role, seed):
+    metre = TIME_SIGNATURES[0]
+    chords = draw_chords(seed, metre)
+    player = Comper(SeededRandom(seed), metre, complete=True, part=CompingPart({role: 1.0}, (27,), (0.3, 0.6)))
+    notes = player.play(chords)
+    assert_in_chords(notes, chords)
+    for chord in chords:
+        sounding = notes_of(notes, chord)
+        assert {note.pitch % 12 for note in sounding} == set(chord.harmony.pitch_classes)
+        assert min(note.start for note in sounding) <= max(chord.end - 0.5, chord.start)
+        if player.pattern[0] == "." and chord.start % 4 == 0 and chord.end >= chord.start + 4:
+            assert min(note.start for note in sounding) > chord.start
 
 
 @given(seeds, metres)

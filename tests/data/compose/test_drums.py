@@ -1,12 +1,15 @@
 """Drum parts: bars, fills, crashes and styles, over random seeds and time signatures."""
 
-from itertools import product
+from itertools import pairwise, product
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.data.compose.drum_patterns import PATTERNS, SWUNG, WEIGHTS
-from latentstem.data.compose.drums import Drummer
+from latentstem.data.compose.drum_patterns import KICK, PATTERNS, SWUNG, WEIGHTS
+from latentstem.data.compose.drums import STEADY, Drummer
+from latentstem.data.compose.genre import DrumPart
 from latentstem.data.compose.programs import KITS
 from latentstem.data.compose.timing import TIME_SIGNATURES
 from latentstem.data.rng import SeededRandom
@@ -48,6 +51,38 @@ def test_every_drum_style_is_drawn():
         assert {Drummer(SeededRandom(seed), metre, swung).style for seed in range(300)} == set(table)
         assert set(table) <= set(PATTERNS[metre.name])
     assert {Drummer(SeededRandom(seed), TIME_SIGNATURES[0], False).kit for seed in range(100)} == set(KITS)
+
+
+@given(seeds, st.booleans())
+def test_rolls_of_the_cymbal_stay_in_their_bar_and_before_a_fill(seed, fill):
+    drummer = Drummer(SeededRandom(seed), TIME_SIGNATURES[0], False, DrumPart({"trap": 1.0}, cymbals=(42,)))
+    beats = [note.start for _ in range(4) for note in drummer.bar(fill, False) if note.pitch == 42]
+    assert all(0 <= beat < 4 for beat in beats)
+    assert not fill or max(beats) < 3
+
+
+def test_trap_rolls_its_cymbal_and_other_styles_do_not():
+    for style, rolls in (("trap", True), ("boom_bap", False)):
+        drummer = Drummer(SeededRandom(0), TIME_SIGNATURES[0], False, DrumPart({style: 1.0}, cymbals=(42,)))
+        beats = [note.start for _ in range(20) for note in drummer.bar(False, False) if note.pitch == 42]
+        assert any(4 * beat % 1 > 1e-6 for beat in beats) == rolls
+
+
+@pytest.mark.parametrize("style", STEADY)
+def test_a_steady_bass_drum_plays_through_a_fill(style):
+    drummer = Drummer(SeededRandom(0), TIME_SIGNATURES[0], False, DrumPart({style: 1.0}))
+    for _ in range(10):
+        assert set(drummer.kicks) <= {note.start for note in drummer.bar(True, False) if note.pitch == KICK}
+
+
+@given(seeds, metres, st.integers(1, 4))
+def test_a_build_up_grows_denser_and_louder_without_a_bass_drum(seed, metre, bars):
+    notes = Drummer(SeededRandom(seed), metre, False).build_up(bars)
+    end = bars * metre.beats
+    assert all(0 <= note.start < note.end <= end for note in notes) and KICK not in {note.pitch for note in notes}
+    gaps = np.diff([note.start for note in notes])
+    assert all(gap >= following for gap, following in pairwise(gaps)) and gaps[-1] <= 0.25
+    assert notes[-1].velocity > notes[0].velocity + 30
 
 
 @given(seeds, metres)

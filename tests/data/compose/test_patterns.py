@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentstem.data.compose.bass_patterns import PATTERNS as BASS_PATTERNS
-from latentstem.data.compose.comping import PATTERNS as COMPING_PATTERNS
+from latentstem.data.compose.comping_patterns import PATTERNS as COMPING_PATTERNS
 from latentstem.data.compose.drum_patterns import PATTERNS
 from latentstem.data.compose.patterns import onsets
+from latentstem.data.compose.programs import FAMILIES, STYLES
 from latentstem.data.compose.timing import TIME_SIGNATURES
 
 SIXTEENTHS = {"4/4": 16, "3/4": 12, "6/8": 12}
@@ -28,8 +29,11 @@ def test_every_pattern_fills_its_bars():
     patterns += [(name, line) for name, styles in drums.items() for lines in styles.values() for line in lines]
     for name, line in patterns:
         assert len(line) % SIXTEENTHS[name] == 0 and len(line) > 0, (name, line)
-    for table in (BASS_PATTERNS, COMPING_PATTERNS):
-        assert all(set(style) == set(SIXTEENTHS) for style in table.values())
+    # What is drawn in songs without a genre has patterns in every time signature.
+    roles = {role for family in FAMILIES for role in family.roles}
+    for table, drawn in ((BASS_PATTERNS, set(STYLES)), (COMPING_PATTERNS, roles)):
+        assert all(set(table[style]) == set(SIXTEENTHS) for style in drawn & set(table))
+        assert all(set(style) <= set(SIXTEENTHS) for style in table.values())
     assert all(set("".join(lines)) <= set(".13578agr") for style in BASS_PATTERNS.values() for lines in style.values())
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 
+from benchmarks.common.songs import BASS_PROGRAMS
 from latentstem.data.score import Note, Part, Song
 
 FOLDER = Path("/usr/share/games/doom")
 WADS = ("freedoom1.wad", "freedoom2.wad")
-BASS_PROGRAMS = range(32, 40)
 UNPITCHED_PROGRAMS = (47, *range(112, 128))
 """General MIDI's timpani, percussive instruments and sound effects."""
 BASS_GUITAR_HIGHEST = 67

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from benchmarks.common.songs import PROGRAM_NAMES, SAMPLING_RATE, SOUNDFONT
+from benchmarks.common.songs import BASS_PROGRAMS, PROGRAM_NAMES, SAMPLING_RATE, SOUNDFONT
 from latentstem.audio import read_audio
 from latentstem.data.render.fluidsynth import render_parts
 from latentstem.data.score import Note, Part
 
 Instrument = Callable[[Sequence[Note], float], np.ndarray]
 """Function of notes and a duration in seconds that returns mono audio at 44.1 kHz, `(samples,)`."""
-BASS_PROGRAMS = range(32, 40)
 GREATEST_SHIFT = 2.0
 """Semitones by which a sample is transposed beyond the recorded range; further notes move by octaves."""
 FADE = 0.06

@@ -33,6 +33,8 @@ TARGET = "bass"
 SOUNDFONT = "timgm6mb"
 TRAINING_SOUNDFONT = "fluidr3"
 DEFAULT_CACHE = Path(tempfile.gettempdir()) / "latentstem-benchmark-songs"
+BASS_PROGRAMS = range(32, 40)
+"""The basses of General MIDI."""
 PROGRAM_NAMES = {
     32: "acoustic",
     33: "fingered",
@@ -189,6 +191,7 @@ def _render(
 
 
 __all__ = [
+    "BASS_PROGRAMS",
     "DEFAULT_CACHE",
     "PROGRAM_NAMES",
     "SAMPLING_RATE",

@@ -1,8 +1,9 @@
 """Fit of generated basses to music that nobody made for this project: the songs of Freedoom, whose notes are known.
 
 Each excerpt is rendered without its bass, with a soundfont that no net was trained on, and a bass is generated for it.
-It is compared with the true bass, which is the ceiling of the measurement; with itself against every other song, which
-is the score of a net that ignores its mix; and with the low end of the mix. Frames are those of the pitch tracker.
+It is compared with the true bass, which is the ceiling except in harmony, where it may play what no other part does;
+with the same generated basses against every other song, which is the score of a net that ignores its mix; and with the
+low end of the mix. Frames are those of the pitch tracker.
 
 Needs Debian's package `freedoom`: `apt-get install --no-install-recommends freedoom`. Run it as
 `python -m benchmarks.quality.real_songs`; `--songs 8 --steps 16` is a quick look.
@@ -210,7 +211,7 @@ def _print(figures: Mapping[str, dict]) -> None:
 
 def _picture(scores: Mapping[Sound, dict[str, list[Score]]]) -> Figure:
     """Draw a row of panels for each sound: one panel a metric, one dot a song."""
-    picture = Figure(figsize=(15, 4 * len(scores)), layout="constrained")
+    picture = Figure(figsize=(18, 4 * len(scores)), layout="constrained")
     grid = picture.subplots(len(scores), len(METRICS), squeeze=False)
     for (sound, rows), axes in zip(scores.items(), grid, strict=True):
         for axis, (metric, name) in zip(axes, METRICS.items(), strict=True):

@@ -1,4 +1,4 @@
-"""Decoder of the spectral autoencoder: magnitudes and unit phasors, as in Vocos (arXiv 2306.00814), oscillators, noise."""
+"""Decoder of the spectral autoencoder: magnitudes and phases as in Vocos (arXiv 2306.00814), oscillators and noise."""
 
 import math
 

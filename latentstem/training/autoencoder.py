@@ -239,8 +239,8 @@ def _initial_model(settings: AutoencoderTraining) -> AutoencoderSpectral:
     unfit = [name for name, weight in weights.items() if name not in wanted or wanted[name].shape != weight.shape]
     if unfit:
         raise ValueError(
-            f"{settings.init_from} does not fit a model with {changes} (at {unfit[0]}): only parts that it lacks can be "
-            "added"
+            f"{settings.init_from} does not fit a model with {changes} (at {unfit[0]}): parts that it lacks can be "
+            "added, and none changed"
         )
     model.load_state_dict(weights, strict=False)
     return model.train()

@@ -12,7 +12,12 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from latentstem.audio.pitch import yin
-from latentstem.losses import BandEnergyDistance, MultiScaleSpectralDistance, log_magnitude_distance, pitch_cross_entropy
+from latentstem.losses import (
+    BandEnergyDistance,
+    MultiScaleSpectralDistance,
+    log_magnitude_distance,
+    pitch_cross_entropy,
+)
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.style_swap import swap_style_means, timbre_swap_loss
 
@@ -47,9 +52,7 @@ class AutoencoderLosses:
     swap_pitch_weight: float = 0.0
     timbre_swap_weight: float = 0.0
 
-    def __call__(
-        self, net: Any, audio: Tensor, mixes: int, paired: bool = False
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, net: Any, audio: Tensor, mixes: int, paired: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         """Encode and decode a batch, and compute its losses.
 
         Args:

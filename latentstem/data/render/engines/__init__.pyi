@@ -1,0 +1,13 @@
+from latentstem.data.render.engines.acoustic_drums import AcousticDrums as AcousticDrums
+from latentstem.data.render.engines.blown import BlownPipe as BlownPipe
+from latentstem.data.render.engines.bowed import BowedString as BowedString
+from latentstem.data.render.engines.drum_machine import DrumMachine as DrumMachine
+from latentstem.data.render.engines.engine import Engine as Engine
+from latentstem.data.render.engines.engine import PatchDraws as PatchDraws
+from latentstem.data.render.engines.fm import FrequencyModulation as FrequencyModulation
+from latentstem.data.render.engines.organ import Organ as Organ
+from latentstem.data.render.engines.strings import PluckedString as PluckedString
+from latentstem.data.render.engines.struck import StruckString as StruckString
+from latentstem.data.render.engines.subtractive import Subtractive as Subtractive
+from latentstem.data.render.engines.voice import SingingVoice as SingingVoice
+from latentstem.data.render.engines.wavetable import WavetableSynth as WavetableSynth

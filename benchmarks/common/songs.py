@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from rich.progress import track
 
+from benchmarks.common.cache import cached_arrays
 from benchmarks.common.composers import CURRENT, LONGEST_MEASURE, TEST_SONG_SEEDS, Composer, in_band
 from latentstem.audio import level
 from latentstem.data.compose.bassnet_sets import Dataset
@@ -32,6 +33,8 @@ TARGET = "bass"
 SOUNDFONT = "timgm6mb"
 TRAINING_SOUNDFONT = "fluidr3"
 DEFAULT_CACHE = Path(tempfile.gettempdir()) / "latentstem-benchmark-songs"
+BASS_PROGRAMS = range(32, 40)
+"""The basses of General MIDI."""
 PROGRAM_NAMES = {
     32: "acoustic",
     33: "fingered",
@@ -50,6 +53,9 @@ PROGRAM_NAMES = {
     67: "baritone sax",
     70: "bassoon",
 }
+
+Notes = TypeVar("Notes")
+Rendered = TypeVar("Rendered")
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def unseen_songs(
     songs = (composer.compose(seed, duration) for seed in TEST_SONG_SEEDS)
     chosen = list(islice((song for song in songs if target in song.names), first, first + count))
     render = partial(_render_song, cache=cache, composer=composer, target=target)
-    return _render_all(render, chosen, f"rendering {count} songs")
+    return render_all(render, chosen, f"rendering {count} songs")
 
 
 def unseen_songs_at(
@@ -87,21 +93,21 @@ def unseen_songs_at(
     """Compose and render the first `count` test songs in 4/4 whose tempo is in a range."""
     songs = (composer.compose(seed, duration) for seed in composer.test_song_seeds)
     chosen = list(islice((song for song in songs if in_band(song, tempos)), count))
-    return _render_all(partial(_render_song, cache=cache, composer=composer), chosen, f"rendering {count} songs")
+    return render_all(partial(_render_song, cache=cache, composer=composer), chosen, f"rendering {count} songs")
 
 
 def validation_songs(count: int, duration: float, cache: Path) -> list[RenderedSong]:
     """Compose and render validation songs that no training validates on, with a soundfont that is trained on."""
     songs = [compose(seed, duration) for seed in VALIDATION_SEEDS[100 : 100 + count]]
     render = partial(_render_song, cache=cache, soundfont=TRAINING_SOUNDFONT)
-    return _render_all(render, songs, f"rendering {count} validation songs")
+    return render_all(render, songs, f"rendering {count} validation songs")
 
 
 def training_songs(count: int, duration: float, cache: Path) -> list[RenderedSong]:
     """Compose and render the first `count` training songs with a soundfont that is trained on."""
     songs = [compose(seed, duration) for seed in TRAIN_SEEDS[:count]]
     render = partial(_render_song, cache=cache, soundfont=TRAINING_SOUNDFONT)
-    return _render_all(render, songs, f"rendering {count} training songs")
+    return render_all(render, songs, f"rendering {count} training songs")
 
 
 def artificial_songs(
@@ -119,7 +125,7 @@ def artificial_songs(
             mix=normalize_level(song.mix[:samples]),
             stem=normalize_level(song.stem[:samples]),
         )
-        for song in _render_all(render, songs, f"rendering {count} songs of {dataset}")
+        for song in render_all(render, songs, f"rendering {count} songs of {dataset}")
     ]
 
 
@@ -141,7 +147,7 @@ def unseen_timbre_pairs(count: int, duration: float, cache: Path, composer: Comp
     """Render the basses of the first `count` test songs twice: the `mix` has the same notes on another instrument."""
     songs = [composer.compose_timbre_pair(seed, duration) for seed in TEST_SONG_SEEDS[:count]]
     render = partial(_render_song, cache=cache, composer=composer)
-    return _render_all(render, songs, f"rendering {count} timbre pairs")
+    return render_all(render, songs, f"rendering {count} timbre pairs")
 
 
 def unseen_bass(index: int, program: int, duration: float, cache: Path, composer: Composer = CURRENT) -> np.ndarray:
@@ -156,7 +162,10 @@ def normalize_level(audio: Any) -> np.ndarray:
     return level.normalize_level(torch.from_numpy(np.asarray(audio, dtype=np.float32))[None, None])[0, 0].numpy()
 
 
-def _render_all(render: Callable[[Song], Any], songs: Sequence[Song], description: str) -> list[Any]:
+def render_all(
+    render: Callable[[Notes], Rendered], songs: Sequence[Notes], description: str = "rendering"
+) -> list[Rendered]:
+    """Apply a function that renders with FluidSynth to every song or line, in order, on all cores."""
     # Threads suffice: FluidSynth is a process of its own.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(track(pool.map(render, songs), description=description, total=len(songs)))
@@ -178,25 +187,18 @@ def _render(
     content = json.dumps([song.to_dict(), asdict(effects)], sort_keys=True)
     notes = hashlib.sha256(content.encode()).hexdigest()[:16]
     path = cache / f"{soundfont}_{song.seed}_{notes}.npz"
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    stems = render_song(song, soundfont, effects=effects)
-    cache.mkdir(parents=True, exist_ok=True)
-    # Of this process alone: two benchmarks may fill one cache at once.
-    unfinished = path.with_suffix(f".{os.getpid()}.unfinished.npz")
-    np.savez(unfinished, allow_pickle=False, **stems)
-    unfinished.rename(path)
-    return stems
+    return cached_arrays(path, lambda: render_song(song, soundfont, effects=effects))
 
 
 __all__ = [
+    "BASS_PROGRAMS",
     "DEFAULT_CACHE",
     "PROGRAM_NAMES",
     "SAMPLING_RATE",
     "RenderedSong",
     "artificial_songs",
     "normalize_level",
+    "render_all",
     "stem_alone",
     "sub_mix",
     "training_songs",

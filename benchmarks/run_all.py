@@ -1,8 +1,9 @@
 """Every benchmark of the weights, one after the other, then README's tables of their results.
 
 Run it as `python -m benchmarks.run_all --corpus runs/bass-gm/train`, after a change of the weights or of a default: two
-hours of two cores. `training/position_bias.py`, `training/scaling.py` and `training/resume_after_kill.py` train nets of
-their own and are not among them, and those of speed, `speed/peers.py` first, want a machine to themselves.
+and a half hours of two cores. `quality/real_songs.py` needs Debian's package `freedoom`. `training/position_bias.py`,
+`training/scaling.py` and `training/resume_after_kill.py` train nets of their own and are not among them, and those of
+speed, `speed/peers.py` first, want a machine to themselves.
 """
 
 import subprocess
@@ -25,6 +26,8 @@ NAMES = (
     "quality.presets",
     "quality.reranking",
     "quality.retrieval",
+    "quality.timbre",
+    "quality.real_songs",
 )
 
 

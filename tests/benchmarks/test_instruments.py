@@ -44,6 +44,8 @@ def test_a_note_begins_and_ends_where_it_is_written_and_follows_its_velocity(ins
     loud, soft = (instrument([Note(0.5, 1.0, 36, velocity)], 2.0) for velocity in (100, 50))
     sounding = np.flatnonzero(np.abs(loud) > 1e-4) / RATE
     assert (sounding[0], sounding[-1]) == (pytest.approx(0.5, abs=0.01), pytest.approx(1.06, abs=0.01))
+    before, last = (np.abs(loud[round(end * RATE) - 500 : round(end * RATE)]).max() for end in (1.0, 1.06))
+    assert last < 0.3 * before  # it fades
     np.testing.assert_allclose(soft, loud / 2, atol=1e-6)
 
 

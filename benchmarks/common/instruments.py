@@ -1,4 +1,4 @@
-"""Basses that no net was trained on, as functions from notes to audio: of a soundfont, and of recorded samples."""
+"""Basses that no net was trained on, as functions from notes to audio: of a soundfont, of engines, and recorded."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +11,12 @@ import soxr
 
 from benchmarks.common.songs import BASS_PROGRAMS, PROGRAM_NAMES, SAMPLING_RATE, SOUNDFONT
 from latentstem.audio import read_audio
+from latentstem.data.render.engines import Engine, PatchDraws
 from latentstem.data.render.fluidsynth import render_parts
+from latentstem.data.render.instruments import ENGINES
+from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Note, Part
+from latentstem.data.splits import TEST_SEEDS
 
 Instrument = Callable[[Sequence[Note], float], np.ndarray]
 """Function of notes and a duration in seconds that returns mono audio at 44.1 kHz, `(samples,)`."""
@@ -31,10 +35,30 @@ def instrument_sets(recorded: Path | None = None) -> dict[str, dict[str, Instrum
     Raises:
         ValueError: If the folder holds no instrument, or one that cannot be read.
     """
-    sets = {SOUNDFONT: soundfont_instruments(SOUNDFONT)}
+    sets = {SOUNDFONT: soundfont_instruments(SOUNDFONT), "engines": engine_instruments()}
     if recorded is not None:
         sets["recorded"] = recorded_instruments(recorded)
     return sets
+
+
+def engine_instruments(per_engine: int = 4) -> dict[str, Instrument]:
+    """Draw basses of every engine, with parameters that no instrument to train on has.
+
+    Args:
+        per_engine: Number of instruments of each engine.
+    """
+    drawn: dict[str, Instrument] = {}
+    for engine in ENGINES["bass"]:
+        for number in range(per_engine):
+            name = f"{engine.__name__} {number + 1}"
+            patch = engine.draw(PatchDraws(SeededRandom(TEST_SEEDS[0]).child(name), unseen=True), "bass")
+            drawn[name] = partial(play_engine, patch)
+    return drawn
+
+
+def play_engine(engine: Engine, notes: Sequence[Note], duration: float) -> np.ndarray:
+    """Play notes on a synthesized instrument, `(samples,)`."""
+    return engine.render(notes, duration, SeededRandom(0))
 
 
 def soundfont_instruments(soundfont: str) -> dict[str, Instrument]:

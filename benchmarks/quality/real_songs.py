@@ -1,6 +1,7 @@
 """Fit of generated basses to music that nobody made for this project: the songs of Freedoom, whose notes are known.
 
-Each excerpt is rendered without its bass, with a soundfont that no net was trained on, and a bass is generated for it.
+Each excerpt is rendered without its bass, with a soundfont and on synthesized instruments that no net was trained on, and
+a bass is generated for it.
 It is compared with the true bass, which is the ceiling except in harmony, where it may play what no other part does;
 with the same generated basses against every other song, which is the score of a net that ignores its mix; and with the
 low end of the mix. Frames are those of the pitch tracker.
@@ -33,6 +34,7 @@ from benchmarks.common.scores import analyze
 from benchmarks.common.songs import DEFAULT_CACHE, TARGET, RenderedSong, normalize_level, render_all
 from latentstem import StemAccompanimentPipeline
 from latentstem.data.render.fluidsynth import render_parts
+from latentstem.data.render.song import render_song
 from latentstem.data.score import Note, Song
 from latentstem.evaluation import PitchTrack, onset_f1
 from latentstem.evaluation.scores import StemAnalysis, written_onsets
@@ -51,7 +53,7 @@ BAND_SLACK, BASS_SLACK, ONSET_WINDOW = 0.25, 0.05, 0.07
 PARTS_AT_ONCE = 15
 """Melodic parts that one run of FluidSynth renders."""
 
-Sound = Literal["timgm6mb"]
+Sound = Literal["timgm6mb", "engines"]
 """What the notes are rendered with."""
 Score = dict[str, float]
 """Key of each of `METRICS` to its value."""
@@ -108,15 +110,20 @@ def render(song: Song, sound: Sound, cache: Path) -> RenderedSong:
     path = cache / f"real_{sound}_{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"
 
     def compute() -> dict[str, np.ndarray]:
-        stems: list[np.ndarray] = []
-        for first in range(0, len(song.parts), PARTS_AT_ONCE):
-            stems += render_parts(song.parts[first : first + PARTS_AT_ONCE], sound, song.duration)
-        named = dict(zip(song.names, stems, strict=True))
+        named = render_song(song, unseen=True) if sound == "engines" else _play_programs(song, sound)
         bass = named.pop(TARGET)
         return {"mix": normalize_level(sum(named.values())), "bass": normalize_level(bass)}
 
     stored = cached_arrays(path, compute)
     return RenderedSong(song, stored["mix"], stored["bass"])
+
+
+def _play_programs(song: Song, soundfont: str) -> dict[str, np.ndarray]:
+    """Render the parts of a song, which may be more than one run of FluidSynth takes, at the levels of its volumes."""
+    stems: list[np.ndarray] = []
+    for first in range(0, len(song.parts), PARTS_AT_ONCE):
+        stems += render_parts(song.parts[first : first + PARTS_AT_ONCE], soundfont, song.duration)
+    return dict(zip(song.names, stems, strict=True))
 
 
 def score_basses(

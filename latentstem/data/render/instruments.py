@@ -86,10 +86,20 @@ class FontPreset:
 Instrument = FontPreset | Engine
 
 
-def kind_of(part: str, song: Song) -> str:
-    """Return what kind of part a name stands for: "chords" for "chords2", that of its partner for a timbre pair's."""
-    name = song.parts[0].name if part == PAIRED_PART else part
-    return re.sub(r"\d+$", "", name)
+def kind_of(part: Part, song: Song) -> str:
+    """Return what kind of part one is, a key of `ENGINES`.
+
+    Args:
+        part: Part of the song.
+        song: Song, whose first part is the partner of a timbre pair's second.
+
+    Returns:
+        "drums" for all drums, the name without its number for the parts of the composer, and "chords" for others.
+    """
+    name = re.sub(r"\d+$", "", song.parts[0].name if part.name == PAIRED_PART else part.name)
+    if part.is_drum:
+        return "drums"
+    return name if name in ENGINES else "chords"
 
 
 def draw_instruments(song: Song, unseen: bool = False) -> dict[str, Instrument]:
@@ -110,12 +120,11 @@ def draw_instruments(song: Song, unseen: bool = False) -> dict[str, Instrument]:
     soundfont = rng.child("soundfont").choice(SOUNDFONTS_TO_DRAW)
     instruments: dict[str, Instrument] = {}
     for part in song.parts:
-        stream, kind = rng.child(part.name), kind_of(part.name, song)
+        stream, kind = rng.child(part.name), kind_of(part, song)
         if not unseen and stream.child("preset").bernoulli(PRESET_SHARE):
             instruments[part.name] = _draw_preset(stream.child("which preset"), part, soundfont)
         else:
-            engines = ENGINES.get(kind, ENGINES["lead"])
-            engine = stream.child("engine").weighted_choice(engines)
+            engine = stream.child("engine").weighted_choice(ENGINES[kind])
             instruments[part.name] = engine.draw(PatchDraws(stream.child("patch"), unseen), kind)
     return instruments
 

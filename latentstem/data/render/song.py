@@ -100,7 +100,7 @@ def _play(
         if not isinstance(instrument, FontPreset):
             sounds[part.name] = instrument.render(part.notes, song.duration, rng.child(f"play {part.name}"))
     return [
-        produce(sounds[part.name], kind_of(part.name, song), rng.child(f"produce {part.name}"), dry=_is_dry(part.name))
+        produce(sounds[part.name], kind_of(part, song), rng.child(f"produce {part.name}"), dry=_is_dry(part.name))
         for part in song.parts
     ]
 

@@ -144,8 +144,8 @@ ROOT_OF_0_1_0 = """
 
 
 def test_the_rooms_that_users_import_from_have_a_stub():
-    rooms = "audio data data.compose data.render data.stems evaluation guidance losses models nn pipelines plotting"
-    rooms = [*rooms.split(), "sampling", "schedulers", "training"]
+    rooms = "audio data data.compose data.render data.render.engines data.stems evaluation guidance losses models nn"
+    rooms = [*rooms.split(), "pipelines", "plotting", "sampling", "schedulers", "training"]
     assert ["latentstem", *(f"latentstem.{room}" for room in rooms)] == ROOMS
 
 

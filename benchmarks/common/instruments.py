@@ -41,7 +41,7 @@ def instrument_sets(recorded: Path | None = None) -> dict[str, dict[str, Instrum
     return sets
 
 
-def engine_instruments(per_engine: int = 4) -> dict[str, Instrument]:
+def engine_instruments(per_engine: int = 2) -> dict[str, Instrument]:
     """Draw basses of every engine, with parameters that no instrument to train on has.
 
     Args:

@@ -28,5 +28,6 @@ def test_a_bank_chooses_another_preset_of_the_program_for_its_part_alone():
     parts = [Part(name, 38, False, notes, 0.0) for name in ("one", "two", "three")]
     plain = render_parts(parts, "musescore", 1.0)
     first, second, third = render_parts(parts, "musescore", 1.0, banks=[0, 8, 0])
-    assert np.array_equal(first, plain[0]) and np.array_equal(third, plain[2])
-    assert np.abs(second - plain[1]).max() > 0.01
+    # The parts are rendered one after the other: what is left of the second may be heard in the third.
+    assert np.array_equal(first, plain[0]) and np.abs(third - plain[2]).max() < 1e-3 * np.abs(third).max()
+    assert np.abs(second - plain[1]).max() > 0.1 * np.abs(second).max()

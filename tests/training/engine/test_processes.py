@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from latentstem.training import autoencoder, unet
 from latentstem.training.autoencoder import AutoencoderTraining
-from latentstem.training.autoencoder_losses import ReconstructionLoss
+from latentstem.training.autoencoder_losses import AutoencoderLosses
 from latentstem.training.engine import run as loop
 from latentstem.training.engine.run import TrainingRun
 from latentstem.training.unet import UNetTraining
@@ -101,7 +101,7 @@ def main(root: Path) -> None:
         runs: list[TrainingRun] = []
         module.TrainingRun = SimpleNamespace(of=partial(_spied, runs, seen))
         if module is autoencoder:
-            module.ReconstructionLoss = partial(_NotingLoss, seen, runs)
+            module.AutoencoderLosses = partial(_NotingLoss, seen, runs)
         else:
             module.denoising_loss = partial(_noting_crops, module.denoising_loss, seen)
         module.train(settings)
@@ -116,16 +116,16 @@ def _noting_crops(measure, seen, run, *rest):
     return measure(run, *rest)
 
 
-class _NotingLoss(ReconstructionLoss):
+class _NotingLoss(AutoencoderLosses):
     """A loss that notes the crops of each step."""
 
     def __init__(self, seen, runs, *arguments, **options):
         super().__init__(*arguments, **options)
         self.seen, self.runs = seen, runs
 
-    def __call__(self, net, audio):
+    def __call__(self, net, audio, *arguments, **options):
         _note_crops(self.seen, self.runs[0], audio)
-        return super().__call__(net, audio)
+        return super().__call__(net, audio, *arguments, **options)
 
 
 def _note_crops(seen, run, crops):

@@ -1,10 +1,9 @@
 """Fit of generated basses to music that nobody made for this project: the songs of Freedoom, whose notes are known.
 
-Each excerpt is rendered without its bass, with a soundfont and on synthesized instruments that no net was trained on, and
-a bass is generated for it.
-It is compared with the true bass, which is the ceiling except in harmony, where it may play what no other part does;
-with the same generated basses against every other song, which is the score of a net that ignores its mix; and with the
-low end of the mix. Frames are those of the pitch tracker.
+Each excerpt is rendered without its bass, with a soundfont and on synthesized instruments that no net was trained on,
+and a bass is generated for it. It is compared with the true bass, which is the ceiling except in harmony, where it may
+play what no other part does; with the same generated basses against every other song, which is the score of a net that
+ignores its mix; and with the low end of the mix. Frames are those of the pitch tracker.
 
 Needs Debian's package `freedoom`: `apt-get install --no-install-recommends freedoom`. Run it as
 `python -m benchmarks.quality.real_songs`; `--songs 8 --steps 16` is a quick look.

@@ -77,12 +77,11 @@ def autoencoder_losses(recipe: Recipe, pairs: Path, crops: int) -> list[dict[str
 
     def losses(net: AutoencoderSpectral) -> dict[str, float]:
         decoded: Any = net(stems)
+        partner_latents = net.encode(partners, return_dict=False)[0]
         return {
             "log magnitude": float(log_magnitude_distance(decoded.log_magnitude, net.log_magnitude(stems))),
             "spectral distance": float(distance(decoded.sample, stems)),
-            "timbre swap": float(
-                timbre_swap_loss(net, net.encode(stems).latents, net.encode(partners).latents, partners, distance)
-            ),
+            "timbre swap": float(timbre_swap_loss(net, decoded.latents, partner_latents, partners, distance)),
         }
 
     untrained_losses, autoencoder_losses, decoder_losses = map(losses, nets)

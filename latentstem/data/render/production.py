@@ -4,6 +4,8 @@ Every song draws a chain for each of its parts. What a stem is to be generated i
 chorus, echo or reverb. Effects on whole mixes are in `latentstem.data.render.effects`.
 """
 
+from typing import cast
+
 import numpy as np
 import torch
 from scipy.signal import butter, sosfilt
@@ -71,16 +73,11 @@ def amplify(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
     gain, bias = 10 ** rng.child("gain").uniform(-0.3, 1.6), rng.child("bias").uniform(0.0, 0.5)
     driven = (np.tanh(gain * audio + bias) - np.tanh(bias)) / np.tanh(max(gain * _WORKING_PEAK, 0.3))
     low, high = rng.child("low").uniform(40.0, 120.0), 1500.0 * (7000.0 / 1500.0) ** rng.child("high").uniform(0, 1)
-    nyquist = SAMPLING_RATE / 2
-    cabinet = np.concatenate(
-        [
-            butter(2, low / nyquist, "highpass", output="sos"),
-            butter(rng.child("slope").choice((2, 4)), high / nyquist, output="sos"),
-        ]
+    played = _butterworth(driven, 2, low, "highpass")
+    played = _butterworth(played, rng.child("slope").choice((2, 4)), high)
+    played = played + rng.child("peak").uniform(0.0, 2.0) * _butterworth(
+        played, 1, (0.5 * high, 0.8 * high), "bandpass"
     )
-    played = sosfilt(cabinet, driven)
-    peak = butter(1, [0.5 * high / nyquist, 0.8 * high / nyquist], "bandpass", output="sos")
-    played = played + rng.child("peak").uniform(0.0, 2.0) * sosfilt(peak, played)
     # Basses are recorded from the pickup and in front of the cabinet at once.
     share = rng.child("share").uniform(0.3, 1.0)
     return (share * played + (1 - share) * audio).astype(np.float32)
@@ -121,12 +118,12 @@ def echo(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
     """
     delay = round(rng.child("delay").uniform(0.08, 0.6) * SAMPLING_RATE)
     feedback, level = rng.child("feedback").uniform(0.0, 0.6), rng.child("level").uniform(0.1, 0.5)
-    tone = butter(1, rng.child("tone").uniform(1500.0, 8000.0) / (SAMPLING_RATE / 2), output="sos")
+    tone = rng.child("tone").uniform(1500.0, 8000.0)
     result, repeat = audio.astype(np.float64), audio.astype(np.float64)
     for count in range(1, 7):
         if count * delay >= len(audio) or level < 0.01:
             break
-        repeat = sosfilt(tone, repeat)
+        repeat = _butterworth(repeat, 1, tone)
         result[count * delay :] += level * repeat[: len(audio) - count * delay]
         level *= feedback
     return result.astype(np.float32)
@@ -146,7 +143,7 @@ def reverb(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
     time = np.arange(round(decay * SAMPLING_RATE)) / SAMPLING_RATE
     tail = rng.child("noise").noise(len(time)) * np.exp(-6.9 / decay * time)
     tail[: round(rng.child("gap").uniform(0.001, 0.06) * SAMPLING_RATE)] = 0.0
-    dark = sosfilt(butter(1, rng.child("tone").uniform(1000.0, 6000.0) / (SAMPLING_RATE / 2), output="sos"), tail)
+    dark = _butterworth(tail, 1, rng.child("tone").uniform(1000.0, 6000.0))
     fade = np.exp(-2.0 / decay * time)
     tail = fade * tail + (1 - fade) * dark
     wet = 10 ** (rng.child("level").uniform(-20.0, -4.0) / 20)
@@ -159,6 +156,12 @@ def _compressed(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
     ratio = torch.tensor([2.0 * 6.0 ** rng.child("ratio").uniform(0.0, 1.0)])
     release = torch.tensor([20.0 * 20.0 ** rng.child("release").uniform(0.0, 1.0)])
     return compress(_batch(audio), threshold, ratio, release)[0, 0].numpy()
+
+
+def _butterworth(audio: np.ndarray, order: int, edge: float | tuple[float, float], kind: str = "lowpass") -> np.ndarray:
+    """Filter by a Butterworth filter with edges in Hz."""
+    sections = butter(order, edge, kind, output="sos", fs=SAMPLING_RATE)
+    return cast(np.ndarray, sosfilt(sections, audio))
 
 
 def _batch(audio: np.ndarray) -> Tensor:

@@ -74,10 +74,6 @@ class SeededRandom:
         """Draw one of the options, all equally likely."""
         return options[self.integer(len(options))]
 
-    def noise(self, samples: int) -> np.ndarray:
-        """Draw white noise, `(samples,)` float32, uniform in [-1, 1)."""
-        return (2.0 * self._generator.random(samples) - 1.0).astype(np.float32)
-
     def weighted_choice(self, weights: Mapping[Option, float]) -> Option:
         """Draw a key of `weights` with a probability proportional to its value."""
         mark = self.uniform(0.0, sum(weights.values()))

@@ -66,7 +66,7 @@ def write_instrument(folder, name, pitches, rate=RATE, cut=0):
 def test_a_folder_of_recorded_instruments_is_read(tmp_path):
     write_instrument(tmp_path, "finger", [33.02, 40.0])
     write_instrument(tmp_path, "pick", [36.0])
-    assert list(instrument_sets()) == ["timgm6mb"]
+    assert list(instrument_sets()) == ["timgm6mb", "engines"]
     instruments = instrument_sets(tmp_path)["recorded"]
     assert list(instruments) == ["finger", "pick"]
     assert strongest_pitch(instruments["finger"]([Note(0.0, 0.5, 40, 100)], 0.5)) == pytest.approx(40, abs=0.15)

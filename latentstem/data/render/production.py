@@ -141,7 +141,7 @@ def reverb(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
     """
     decay = 0.2 * 15.0 ** rng.child("decay").uniform(0.0, 1.0)
     time = np.arange(round(decay * SAMPLING_RATE)) / SAMPLING_RATE
-    tail = rng.child("noise").noise(len(time)) * np.exp(-6.9 / decay * time)
+    tail = rng.child("noise").uniforms(-1.0, 1.0, len(time)) * np.exp(-6.9 / decay * time)
     tail[: round(rng.child("gap").uniform(0.001, 0.06) * SAMPLING_RATE)] = 0.0
     dark = _butterworth(tail, 1, rng.child("tone").uniform(1000.0, 6000.0))
     fade = np.exp(-2.0 / decay * time)

@@ -132,7 +132,7 @@ def train(settings: AutoencoderTraining) -> Path:
             if a track of the timbre pairs has not two stems, or if the output folder holds another net's state.
     """
     set_seed(settings.seed)
-    model = _initial_model(settings)
+    model = initial_model(settings)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not (settings.decoder_only and name.startswith("encoder_")))
     folder = _open_data(settings, model)
@@ -226,11 +226,21 @@ def train(settings: AutoencoderTraining) -> Path:
     return target
 
 
-def _initial_model(settings: AutoencoderTraining) -> AutoencoderSpectral:
-    """Make a new net, or continue a published one, to which the settings may add parts."""
+def initial_model(settings: AutoencoderTraining) -> AutoencoderSpectral:
+    """Make a new net, or continue a published one, to which the settings may add parts.
+
+    Args:
+        settings: Settings of the training.
+
+    Returns:
+        The net, in training mode.
+
+    Raises:
+        ValueError: If `settings.model` changes or removes parts that the published weights have.
+    """
     changes = settings.model or {}
     if settings.init_from is None:
-        return AutoencoderSpectral(**changes)
+        return AutoencoderSpectral(**changes).train()
     published: Any = AutoencoderSpectral.from_pretrained(settings.init_from)
     if not changes:
         return published.train()

@@ -1,0 +1,49 @@
+"""A training of the autoencoder may add parts to published weights, and changes none of theirs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from latentstem import AutoencoderSpectral
+from latentstem.training.autoencoder import AutoencoderTraining, initial_model
+
+SIZES = {"channels": 16, "latent_hidden_channels": 16, "latent_channels": 4, "carriers": 16}
+
+
+@pytest.fixture
+def published(tmp_path):
+    torch.manual_seed(0)
+    AutoencoderSpectral(**SIZES, latents_mean=[0.0] * 4, latents_std=[1.0] * 4).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def settings(published, **model):
+    return AutoencoderTraining(None, Path("unused"), init_from=published, model=model or None)
+
+
+def test_added_noise_is_quiet_and_all_else_is_as_published(published):
+    trained = AutoencoderSpectral.from_pretrained(published)
+    model = initial_model(settings(published, noise_bands=8))
+    assert model.config["noise_bands"] == 8 and model.config["latents_mean"] == [0.0] * 4 and model.training
+    weights = model.state_dict()
+    for name, weight in trained.state_dict().items():
+        assert torch.equal(weights[name], weight)
+    audio = 0.1 * torch.randn(1, 1, 8 * 4096)
+    with torch.no_grad():
+        latents = model.encode(audio).latents
+        assert torch.equal(latents, trained.encode(audio).latents)
+        change = model.decode(latents).sample - trained.decode(latents).sample
+    assert 0 < change.square().mean().sqrt() < 0.005
+
+
+def test_without_changes_the_published_net_is_continued(published):
+    model = initial_model(settings(published))
+    assert model.config["noise_bands"] == 0 and model.training
+
+
+def test_other_sizes_than_the_published_are_refused(published):
+    with pytest.raises(ValueError, match="does not fit a model with .*channels.*: parts that it lacks can be added"):
+        initial_model(settings(published, channels=32))
+    with pytest.raises(ValueError, match="does not fit"):
+        initial_model(settings(published, carriers=0))

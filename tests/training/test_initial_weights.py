@@ -43,7 +43,7 @@ def test_without_changes_the_published_net_is_continued(published):
 
 
 def test_other_sizes_than_the_published_are_refused(published):
-    with pytest.raises(ValueError, match="does not fit a model with .*channels.*: parts that it lacks can be added"):
+    with pytest.raises(ValueError, match=r"does not fit a model with .*channels.*: parts that it lacks can be added"):
         initial_model(settings(published, channels=32))
     with pytest.raises(ValueError, match="does not fit"):
         initial_model(settings(published, carriers=0))

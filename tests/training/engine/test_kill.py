@@ -15,7 +15,7 @@ from latentstem.training.engine.history import RecentLosses
 from latentstem.training.engine.run import TrainingRun
 
 ROOT = Path(latentstem.__file__).parents[1]
-KILLS, STEPS = 3, 60
+KILLS, STEPS = 2, 40
 
 
 @pytest.fixture(scope="module")

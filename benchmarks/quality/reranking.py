@@ -29,7 +29,7 @@ from latentstem.evaluation.scores import Score, StemAnalysis, score_stem
 
 FIRST, RERANKED, MEDOID, ALIKE, ORACLE = (
     "the first",
-    "the judge's",  # the key in saved reports
+    "the reranker's",
     "medoid of latents",
     "most alike",
     "best by the true onsets",

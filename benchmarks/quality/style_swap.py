@@ -20,11 +20,13 @@ from benchmarks.common.generation import decode_with_mean, encode, load_autoenco
 from benchmarks.common.processes import processes
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, unseen_timbre_pairs
+from latentstem.data.compose.timbre_pairs import PAIRED_PART
 from latentstem.evaluation import style_movement, timbre, track_pitch
 from latentstem.evaluation.pitch import track_agreement
 from latentstem.evaluation.rhythm import onset_f1, onset_times
 
-NONE, TWIN, OTHER, CEILING = "its own mean", "its twin's mean", "another song's mean", "the twin's round trip"
+NONE, PARTNER, OTHER = "its own mean", "its partner's mean", "another song's mean"
+CEILING = "the partner's round trip"
 METRICS = {
     "pitch": "pitch kept",
     "onsets": "onset F1",
@@ -46,22 +48,22 @@ def main(
 ) -> None:
     pairs = unseen_timbre_pairs(songs, duration, cache)
     autoencoder = load_autoencoder(weights, device)
-    basses, twins = [pair.stem for pair in pairs], [pair.mix for pair in pairs]
+    basses, partners = [pair.stem for pair in pairs], [pair.mix for pair in pairs]
     others = [*basses[1:], basses[0]]
     decoded = {
         NONE: [reconstruct(autoencoder, bass) for bass in track(basses, description="round trips")],
-        TWIN: [decode_with_mean(autoencoder, *pair) for pair in zip(basses, twins, strict=True)],
+        PARTNER: [decode_with_mean(autoencoder, *pair) for pair in zip(basses, partners, strict=True)],
         OTHER: [decode_with_mean(autoencoder, *pair) for pair in zip(basses, others, strict=True)],
-        CEILING: [reconstruct(autoencoder, twin) for twin in twins],
+        CEILING: [reconstruct(autoencoder, partner) for partner in partners],
     }
-    sounds = {"bass": basses, "twin": twins, **decoded}
+    sounds = {"bass": basses, "partner": partners, **decoded}
     with processes(workers or os.cpu_count() or 1) as each:
         analyses = {name: each(analyze, f"analyzing {name}", audios) for name, audios in sounds.items()}
     for name, audios in sounds.items():
         for sound, audio in zip(analyses[name], track(audios, description=f"encoding {name}"), strict=True):
             sound["mean"] = encode(autoencoder, audio).mean(axis=-1)
     bases, neighbours = analyses["bass"], [*analyses["bass"][1:], analyses["bass"][0]]
-    targets = {NONE: bases, TWIN: analyses["twin"], OTHER: neighbours, CEILING: analyses["twin"]}
+    targets = {NONE: bases, PARTNER: analyses["partner"], OTHER: neighbours, CEILING: analyses["partner"]}
     values = {row: list(map(compare, bases, analyses[NONE], analyses[row], of_row)) for row, of_row in targets.items()}
     summary = {
         row: {metric: interval([case[metric] for case in cases]) for metric in METRICS} for row, cases in values.items()
@@ -69,7 +71,11 @@ def main(
     rows = [[row, *(format_interval(figure[metric]) for metric in METRICS)] for row, figure in summary.items()]
     print_table("Test basses decoded with swapped means", ["decoded with", *METRICS.values()], rows)
     cases = [
-        {"seed": pair.song.seed, "program": pair.song.part(pair.target).program, "twin": pair.song.part("twin").program}
+        {
+            "seed": pair.song.seed,
+            "program": pair.song.part(pair.target).program,
+            "partner": pair.song.part(PAIRED_PART).program,
+        }
         | {row: values[row][index] for row in values}
         for index, pair in enumerate(pairs)
     ]
@@ -99,9 +105,9 @@ def _picture(cases: list[dict]) -> Figure:
     """Draw the movement of the timbre by target instrument, beside that of the round trip of the pair."""
     picture = Figure(figsize=(10, 3.8), layout="constrained")
     axis = picture.subplots()
-    programs = sorted({case["twin"] for case in cases})
-    for nudge, row in ((-0.12, TWIN), (0.12, CEILING)):
-        columns = [programs.index(case["twin"]) + nudge for case in cases]
+    programs = sorted({case["partner"] for case in cases})
+    for nudge, row in ((-0.12, PARTNER), (0.12, CEILING)):
+        columns = [programs.index(case["partner"]) + nudge for case in cases]
         axis.plot(columns, [case[row]["timbre"] for case in cases], "o", alpha=0.6, label=row)
     axis.axhline(0, color="grey", linewidth=0.8)
     axis.set(ylabel="MFCCs moved", title="basses decoded with the mean of another instrument")

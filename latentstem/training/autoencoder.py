@@ -177,13 +177,12 @@ def train(settings: AutoencoderTraining) -> Path:
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
     read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
     step, size = run.budget.step, settings.batch_size
-    mix_count, pair_count = round(settings.mix_share * size), 0
-    batches = iter(_loader(settings, folder, read_samples, seed, step, size))
-    pairs = None
-    if pairs_folder is not None:
-        pair_count = (size - mix_count) // 2
-        batches = iter(_loader(settings, folder, read_samples, seed, step, max(mix_count, 1)))
+    mix_count, pair_count, pairs = round(settings.mix_share * size), 0, None
+    drawn = size
+    if pairs_folder is not None:  # which has all the stems
+        pair_count, drawn = (size - mix_count) // 2, max(mix_count, 1)
         pairs = iter(_loader(settings, pairs_folder, read_samples, seed, step, pair_count))
+    batches = iter(_loader(settings, folder, read_samples, seed, step, drawn))
     vary = partial(
         augment, samples=crop_samples, gain_range=settings.gain_range, equalizer_range=settings.equalizer_range
     )

@@ -310,7 +310,8 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         (latents,) = self.encode(audio, return_dict=False)
         output = self.decode(latents, num_samples=audio.shape[-1], return_dict=return_dict)
         if isinstance(output, AutoencoderSpectralDecoderOutput):
-            output.latents = latents
+            # A new one: what is set on an output later is lost where Accelerate makes float32 of its items.
+            return AutoencoderSpectralDecoderOutput(**output, latents=latents)
         return output
 
     def log_magnitude(self, audio: Tensor, window_length: int | None = None, hop_length: int | None = None) -> Tensor:

@@ -101,6 +101,12 @@ def test_the_autoencoder_learns_and_publishes_statistics(stems, autoencoder):
     assert after < 0.7 * before
 
 
+def test_the_autoencoder_trains_in_bfloat16(stems, tmp_path):
+    # Accelerate makes the outputs of the net anew there, from their items.
+    settings = AutoencoderTraining(stems, tmp_path, steps=1, **QUICK | {"mixed_precision": "bf16"}, model=AUTOENCODER)
+    assert AutoencoderSpectral.from_pretrained(train_autoencoder(settings)).config.latent_channels == 8
+
+
 def test_the_finished_training_does_not_train_again(stems, autoencoder):
     run = autoencoder.parent
     before = (autoencoder / "diffusion_pytorch_model.safetensors").read_bytes()

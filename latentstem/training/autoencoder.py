@@ -129,7 +129,8 @@ def train(settings: AutoencoderTraining) -> Path:
         latentstem.data.render.fluidsynth.SynthesisError: If there is no folder and FluidSynth or a soundfont is
             missing.
         ValueError: If there is no folder and composed songs have no such target or the model is not mono at 44.1 kHz,
-            if a track of the timbre pairs has not two stems, or if the output folder holds another net's state.
+            if a track of the timbre pairs has not two stems or a batch has no room for a pair, or if the output folder
+            holds another net's state.
     """
     set_seed(settings.seed)
     model = initial_model(settings)
@@ -273,6 +274,12 @@ def _open(root: Path, target: str, model: AutoencoderSpectral) -> StemFolder:
 def _open_pairs(settings: AutoencoderTraining, model: AutoencoderSpectral) -> StemFolder | None:
     if settings.timbre_pairs is None:
         return None
+    stems = settings.batch_size - round(settings.mix_share * settings.batch_size)
+    if stems < 2:
+        raise ValueError(
+            f"got batch_size={settings.batch_size} and mix_share={settings.mix_share}, which leave {stems} items of a "
+            "batch for stems; expected at least 2, for a timbre pair"
+        )
     folder = _open(settings.timbre_pairs, settings.target, model)
     for track in folder.tracks:
         if len(track.files) != 2:

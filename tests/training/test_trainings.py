@@ -273,6 +273,12 @@ def test_timbre_pairs_of_other_than_two_stems_are_refused(stems, tmp_path):
         train_autoencoder(AutoencoderTraining(stems, tmp_path, timbre_pairs=stems, model=AUTOENCODER))
 
 
+def test_batches_without_room_for_a_timbre_pair_are_refused(stems, tmp_path):
+    settings = AutoencoderTraining(stems, tmp_path, timbre_pairs=stems, model=AUTOENCODER, batch_size=1)
+    with pytest.raises(ValueError, match="leave 1 items of a batch for stems; expected at least 2"):
+        train_autoencoder(settings)
+
+
 def test_the_reranker_trains_on_the_latents_and_is_published(stems, autoencoder, tmp_path):
     settings = ContrastiveTraining(
         stems,

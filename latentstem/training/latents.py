@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from latentstem.audio.level import normalize_level
-from latentstem.data.render.effects import apply_random_effects
+from latentstem.data.render.random_effects import apply_random_effects
 from latentstem.data.stems.folder import StemFolder, StemTrack
 from latentstem.data.stems.submix import TrackSubmixes
 from latentstem.models.codec import as_codec, encode_raw
@@ -192,8 +192,8 @@ def cache_latents(
         cache: Folder of the cache, created if absent.
         submixes: Number of sub-mixes per track.
         seed: Seed of the sub-mixes.
-        production: Probability that `latentstem.data.render.effects.apply_random_effects` is applied to a sub-mix other
-            than the first.
+        production: Probability that `latentstem.data.render.random_effects.apply_random_effects` is applied to a
+            sub-mix other than the first.
         workers: Number of processes that read and mix; this process applies effects and encodes.
         conditions: Functions that make further conditions, by name; computed at every call and not cached.
 

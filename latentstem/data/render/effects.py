@@ -1,72 +1,26 @@
-"""Random audio effects as augmentation of mixes and style references, without delay.
+"""Effects on batches of audio, without delay: the level follower looks ahead, and filters have zero phase.
 
-A chain of compression, equalizer, saturation, room, noise and band limits, each applied with a probability and with
-random parameters. No effect delays: the level follower looks ahead, filters have zero phase, a room begins with the
-direct sound. So annotations and stems stay aligned to the sample.
+So annotations and stems stay aligned to the sample. Random chains of them: `latentstem.data.render.random_effects`.
 """
 
+import io
 import math
-from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, interpolate, max_pool1d, pad
 
-from latentstem.audio.level import REFERENCE_RMS, active_rms
+from latentstem.audio.level import active_rms
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.data.rng import SeededRandom
-
-PROBABILITY = 0.5
-"""Probability of each effect of the chain."""
 
 FOLLOWER_BLOCK = 256
-"""Samples between two values of the compressor's gain."""
+"""Samples between two values of the gain of the compressor and of the limiter."""
+CODECS = {"vorbis": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}
+"""Lossy codecs whose decoded audio has no delay, and what libsndfile calls them."""
+_CODEC_BLOCK = 65536  # libsndfile may crash where Vorbis is given much at once
 _FFT_MULTIPLE = 8192
 _EDGE = 4096  # silence beyond the end, so that a filter does not carry the end into the beginning
-
-
-def apply_random_effects(
-    audio: Tensor, generator: torch.Generator, strength: float = 1.0, sampling_rate: int = SAMPLING_RATE
-) -> Tensor:
-    """Apply a random chain of effects, another one to each item of the batch.
-
-    Args:
-        audio: `(batch, channels, samples)`.
-        generator: Source of the random draws, on the CPU.
-        strength: Strength of each effect: 0 changes nothing, 1 is the full range.
-        sampling_rate: Sampling rate of `audio` in Hz.
-
-    Returns:
-        Audio of the same shape, without delay; each item keeps its loudness by `latentstem.audio.level.active_rms`.
-
-    Raises:
-        ValueError: If `strength` is not in 0 to 1.
-
-    Example:
-        >>> audio = torch.randn(2, 1, 44100, generator=torch.Generator().manual_seed(0))
-        >>> augmented = apply_random_effects(audio, torch.Generator().manual_seed(1))
-        >>> bool(torch.allclose(active_rms(augmented), active_rms(audio), rtol=1e-3))
-        True
-    """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength is {strength}, expected 0 (nothing) to 1 (the full range)")
-    level = active_rms(audio)
-    if strength == 0 or not level.any():
-        return audio
-    # Each effect draws from a stream of its own: more draws in one of them change no other.
-    streams = SeededRandom(int(torch.randint(1 << 62, (), generator=generator)))
-    scale = REFERENCE_RMS / level.clamp(min=1e-9)[:, None, None]
-    processed = audio * scale
-    for name, effect in EFFECTS.items():
-        rng = _TensorDraws(streams.child(name), audio.device, strength)
-        # Parameters are drawn only for the items that take the effect: the others cost nothing.
-        chosen = rng.uniform(len(audio), 0.0, 1.0) < PROBABILITY
-        if chosen.any():
-            processed = processed.clone()
-            processed[chosen] = effect(processed[chosen], rng, sampling_rate)
-    now = active_rms(processed)
-    gain = torch.where(level > 0, level / now.clamp(min=1e-9), 0.0)
-    return processed * gain[:, None, None]
 
 
 def equalize(audio: Tensor, decibels: Tensor, lowest: float = 1 / 1024) -> Tensor:
@@ -135,10 +89,47 @@ def compress(
     in_knee = (over + knee / 2).clamp(0, knee).square() / (2 * knee)
     over = torch.where(over > knee / 2, over, in_knee)
     decibels = (1 / ratio[:, None, None] - 1) * over
-    # The least gain of three neighbours, so that the line between two values is down before the loud block begins.
+    return audio * _between_blocks(decibels, samples)
+
+
+def limit(
+    audio: Tensor, gain: Tensor, release: Tensor, ceiling: float = 0.95, sampling_rate: int = SAMPLING_RATE
+) -> Tensor:
+    """Make audio louder, and turn it down where it would go over a ceiling, as in the loudness of a master.
+
+    Args:
+        audio: `(batch, channels, samples)`.
+        gain: Gain in dB before the limiter, `(batch,)`.
+        release: Rise of the limiter's gain after a peak in dB a second, `(batch,)`.
+        ceiling: Greatest absolute sample of the result.
+        sampling_rate: Sampling rate of `audio` in Hz.
+
+    Returns:
+        Audio of the same shape, with no sample over the ceiling.
+
+    Example:
+        >>> tone = 0.5 * torch.sin(torch.arange(44100) / 20)[None, None]
+        >>> round(float(limit(tone, torch.tensor([12.0]), torch.tensor([60.0])).amax()), 2)
+        0.95
+    """
+    samples = audio.shape[-1]
+    blocks = -(-samples // FOLLOWER_BLOCK)
+    audio = audio * 10 ** (gain[:, None, None] / 20)
+    peak = max_pool1d(pad(audio.abs().amax(1, keepdim=True), (0, -samples % FOLLOWER_BLOCK)), FOLLOWER_BLOCK)
+    over = 20 * (peak / ceiling).clamp(min=1).log10()
+    fall = release[:, None, None] * FOLLOWER_BLOCK / sampling_rate * torch.arange(blocks, device=audio.device)
+    over = ((over + fall).cummax(-1).values - fall).clamp(min=0)
+    return audio * _between_blocks(-over, samples)
+
+
+def _between_blocks(decibels: Tensor, samples: int) -> Tensor:
+    """Turn gains in dB of blocks into a factor a sample, the lines between the middles of blocks.
+
+    Each value becomes the least of three neighbours, so that the gain is down before a loud block begins.
+    """
     decibels = -max_pool1d(-decibels, 3, stride=1, padding=1)
-    gain = interpolate(decibels, size=blocks * FOLLOWER_BLOCK, mode="linear", align_corners=False)
-    return audio * 10 ** (gain[..., :samples] / 20)
+    gain = interpolate(decibels, size=decibels.shape[-1] * FOLLOWER_BLOCK, mode="linear", align_corners=False)
+    return 10 ** (gain[..., :samples] / 20)
 
 
 def saturate(audio: Tensor, drive: Tensor) -> Tensor:
@@ -210,88 +201,41 @@ def bandpass(audio: Tensor, low: Tensor, high: Tensor, order: int = 3, sampling_
     return torch.fft.irfft(torch.fft.rfft(audio, size) * response[:, None], size)[..., :samples]
 
 
+def encode_lossy(audio: Tensor, codec: str, compression: float, sampling_rate: int = SAMPLING_RATE) -> Tensor:
+    """Encode audio with a lossy codec, and decode it.
+
+    Args:
+        audio: `(batch, channels, samples)`, one or two channels; what exceeds 1 is clipped by some codecs.
+        codec: Name of the codec, a key of `CODECS`.
+        compression: How much is left out: 0 for the best quality, below 1; 0.9 leaves 40 to 60 kbit/s of mono.
+        sampling_rate: Sampling rate of `audio` in Hz, which the codec has to know.
+
+    Returns:
+        Audio of the same shape, without delay, on the device of `audio`.
+
+    Raises:
+        ImportError: If soundfile is not installed.
+
+    Example:
+        >>> tone = 0.1 * torch.sin(torch.arange(44100) / 20)[None, None]
+        >>> bool((encode_lossy(tone, "vorbis", 0.5) - tone).abs().mean() < 0.01)
+        True
+    """
+    import soundfile
+
+    container, subtype = CODECS[codec]
+    decoded = []
+    for item in audio.cpu():
+        file = io.BytesIO()
+        options = {"format": container, "subtype": subtype, "compression_level": compression}
+        with soundfile.SoundFile(file, "w", sampling_rate, len(item), **options) as writer:
+            for block in item.T.contiguous().split(_CODEC_BLOCK):
+                writer.write(block.numpy())
+        file.seek(0)
+        decoded.append(soundfile.read(file, audio.shape[-1], dtype="float32", always_2d=True, fill_value=0.0)[0].T)
+    return torch.from_numpy(np.stack(decoded)).to(audio.device)
+
+
 def _fft_size(samples: int) -> int:
     """Round a length up to one of small factors: a transform of prime length would take many times as long."""
     return -(-samples // _FFT_MULTIPLE) * _FFT_MULTIPLE
-
-
-class _TensorDraws:
-    """Random tensors from one stream, on the device of the audio."""
-
-    def __init__(self, stream: SeededRandom, device: torch.device, strength: float):
-        self.generator = torch.Generator().manual_seed(stream.integer(1 << 53))
-        self.device, self.strength = device, strength
-
-    def uniform(self, count: int, low: float, high: float) -> Tensor:
-        return (low + (high - low) * torch.rand(count, generator=self.generator)).to(self.device)
-
-    def log_uniform(self, count: int, low: float, high: float) -> Tensor:
-        return self.uniform(count, math.log(low), math.log(high)).exp()
-
-    def normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.generator).to(self.device)
-
-
-def _compression(audio: Tensor, rng: _TensorDraws, sampling_rate: int) -> Tensor:
-    reference = 20 * math.log10(REFERENCE_RMS)
-    threshold = reference + rng.uniform(len(audio), -12.0, 3.0)
-    # The slope 1 - 1/ratio is what strength scales.
-    slope = rng.strength * (1 - 1 / rng.log_uniform(len(audio), 1.5, 6.0))
-    return compress(
-        audio, threshold, 1 / (1 - slope), rng.log_uniform(len(audio), 30.0, 300.0), sampling_rate=sampling_rate
-    )
-
-
-def _equalization(audio: Tensor, rng: _TensorDraws, sampling_rate: int) -> Tensor:
-    return equalize(audio, 3.0 * rng.strength * rng.normal(len(audio), 6))
-
-
-def _saturation(audio: Tensor, rng: _TensorDraws, sampling_rate: int) -> Tensor:
-    return saturate(audio, rng.strength * rng.log_uniform(len(audio), 1.0, 6.0))
-
-
-def _room(audio: Tensor, rng: _TensorDraws, sampling_rate: int) -> Tensor:
-    """Add a few early reflections and a tail of noise that falls by 60 dB in 0.15 to 0.6 s, both with damped highs."""
-    batch, reflections, size = len(audio), 6, round(0.6 * sampling_rate)
-    time = torch.arange(size, device=audio.device) / sampling_rate
-    fall = 3 * math.log(10) / rng.log_uniform(batch, 0.15, 0.6)[:, None]
-    begin = rng.uniform(batch, 0.005, 0.02)[:, None]
-    tail = rng.normal(batch, size) * torch.exp(-fall * time) * (time > begin)
-    delays = (rng.uniform(batch * reflections, 0.002, 0.04) * sampling_rate).long().reshape(batch, reflections)
-    signs = rng.normal(batch, reflections).sign()
-    early = torch.zeros_like(tail).scatter_add_(1, delays, signs * torch.exp(-fall * delays / sampling_rate))
-    # Both carry half of the reverberation's energy, 6 to 24 dB below the direct sound.
-    response = tail / tail.norm(dim=1, keepdim=True) + early / early.norm(dim=1, keepdim=True).clamp(min=1e-6)
-    wet = rng.strength * 10 ** (rng.uniform(batch, -24.0, -6.0) / 20)
-    damping = torch.linspace(0, 1, 6, device=audio.device) * rng.uniform(batch, -24.0, -3.0)[:, None]
-    # The equalizer has zero phase; the part of its output before the direct sound is left out.
-    response = equalize(response[:, None], damping)[:, 0]
-    return add_room(audio, wet[:, None] / math.sqrt(2) * response)
-
-
-def _noise(audio: Tensor, rng: _TensorDraws, sampling_rate: int) -> Tensor:
-    """Add noise 35 to 60 dB below the reference loudness, from white to low-passed."""
-    batch, channels, samples = audio.shape
-    noise = rng.normal(batch, channels, samples)
-    slope = torch.linspace(0, 1, 6, device=audio.device) * rng.uniform(batch, -30.0, 0.0)[:, None]
-    noise = equalize(noise, slope)
-    level = rng.strength * REFERENCE_RMS * 10 ** (rng.uniform(batch, -60.0, -35.0) / 20)
-    return audio + noise * (level / noise.square().mean((1, 2)).sqrt())[:, None, None]
-
-
-def _band(audio: Tensor, rng: _TensorDraws, sampling_rate: int) -> Tensor:
-    """Limit the band at 20 to 150 Hz and at 3 to 16 kHz; at less strength the limits lie farther out."""
-    low = rng.strength * rng.log_uniform(len(audio), 20.0, 150.0)
-    high = rng.log_uniform(len(audio), 3000.0, 16000.0) / rng.strength
-    return bandpass(audio, low, high, sampling_rate=sampling_rate)
-
-
-EFFECTS: dict[str, Callable[[Tensor, _TensorDraws, int], Tensor]] = {
-    "compression": _compression,
-    "equalization": _equalization,
-    "saturation": _saturation,
-    "room": _room,
-    "noise": _noise,
-    "band": _band,
-}
-"""Effects of the chain, in order."""

@@ -1,7 +1,8 @@
 """Production of single parts as on records: amplifier and cabinet, compression, equalizer, chorus, echo and reverb.
 
 Every song draws a chain for each of its parts. What a stem is to be generated in keeps its onsets: its chain has no
-chorus, echo or reverb. Effects on whole mixes are in `latentstem.data.render.effects`.
+chorus, echo or reverb. Effects on whole mixes are in
+`latentstem.data.render.random_effects`.
 """
 
 from typing import cast

@@ -1,10 +1,10 @@
-"""Production of single parts as on records: amplifier and cabinet, compression, equalizer, chorus, echo and reverb.
+"""Production of single parts as on records: amplifier, compression, equalizer, chorus, echo, reverb and sidechain.
 
 Every song draws a chain for each of its parts. What a stem is to be generated in keeps its onsets: its chain has no
-chorus, echo or reverb. Effects on whole mixes are in
-`latentstem.data.render.random_effects`.
+chorus, echo, reverb or sidechain. Effects on whole mixes are in `latentstem.data.render.random_effects`.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -18,8 +18,12 @@ from latentstem.data.rng import SeededRandom
 
 _WORKING_PEAK = 0.5
 """Peak at which a part enters its chain, so that a drive means one thing whatever the part's level."""
+_ATTACK = 0.005
+"""Seconds in which a sidechain turns a part down."""
 AMPLIFIED = ("bass", "chords", "lead")
 """Kinds of parts that may be played through an amplifier."""
+DUCKED = ("chords", "lead")
+"""Kinds of parts that a kick drum may turn down."""
 
 
 def produce(audio: np.ndarray, kind: str, rng: SeededRandom, dry: bool) -> np.ndarray:
@@ -150,6 +154,33 @@ def reverb(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:
     wet = 10 ** (rng.child("level").uniform(-20.0, -4.0) / 20)
     response = wet * tail / max(float(np.linalg.norm(tail)), 1e-9)
     return add_room(_batch(audio), torch.from_numpy(response.astype(np.float32))[None])[0, 0].numpy()
+
+
+def duck(audio: np.ndarray, kicks: Sequence[float], rng: SeededRandom) -> np.ndarray:
+    """Turn a part down at each stroke of the kick drum, as a compressor does whose sidechain is given the kick.
+
+    The gain falls by 3 to 20 dB in 5 ms and rises in a line over decibels, which takes 0.1 to 0.4 s.
+
+    Args:
+        audio: `(samples,)`.
+        kicks: Times of the strokes in seconds, in order.
+        rng: Source of the draws.
+
+    Returns:
+        `(samples,)` float32.
+    """
+    depth, release = rng.child("depth").uniform(3.0, 20.0), rng.child("release").uniform(0.1, 0.4)
+    strokes = [kicks[0]] if kicks else []
+    for kick in kicks:
+        if kick - strokes[-1] >= 2 * _ATTACK:
+            strokes.append(kick)
+    times, decibels, left = [0.0], [0.0], 0.0
+    for stroke, following in zip(strokes, [*strokes, np.inf][1:], strict=True):
+        end = min(stroke + _ATTACK + release, following)
+        times += [stroke, stroke + _ATTACK, end]
+        decibels += [left, -depth, left := -depth * (1 - (end - stroke - _ATTACK) / release)]
+    gain = 10 ** (np.interp(np.arange(len(audio)) / SAMPLING_RATE, times, decibels) / 20)
+    return (gain * audio).astype(np.float32)
 
 
 def _compressed(audio: np.ndarray, rng: SeededRandom) -> np.ndarray:

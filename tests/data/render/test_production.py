@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentstem.data.render.production import amplify, chorus, echo, produce, reverb
+from latentstem.data.render.production import amplify, chorus, duck, echo, produce, reverb
 from latentstem.data.rng import SeededRandom
 
 RATE = 44100
@@ -62,3 +62,17 @@ def test_what_spreads_a_sound_begins_with_the_direct_one(effect):
     assert len(spread) == RATE and np.abs(spread[:100]).max() < 1e-5
     assert spread[100] == pytest.approx(0.5, rel=0.05)
     assert np.square(spread[150:]).sum() > 1e-4
+
+
+@given(st.integers(0, 10**6), st.lists(st.floats(0.0, 2.5), max_size=8))
+def test_a_sidechain_turns_down_after_each_kick_and_lets_go(seed, kicks):
+    gain = duck(np.ones(3 * RATE, np.float32), sorted(kicks), SeededRandom(seed))
+    assert gain.max() <= 1.0 and gain.min() >= 10 ** (-20 / 20) - 1e-4
+    since = np.full(3 * RATE, np.inf)
+    for kick in sorted(kicks):
+        after = np.arange(3 * RATE) / RATE - kick
+        since[after >= 0] = after[after >= 0]
+        place = round((kick + 0.01) * RATE)
+        assert gain[place] < 0.8
+    assert (gain[since > 0.42] == 1.0).all()
+    assert np.abs(np.diff(20 * np.log10(gain))).max(initial=0.0) < 20 / (0.004 * RATE)

@@ -18,6 +18,7 @@ from benchmarks.common.generation import weights_folder
 NAMES = (
     "quality.accompaniment",
     "quality.reconstruction",
+    "quality.round_trips",
     "quality.style_swap",
     "quality.style_grounding",
     "quality.guidance_std",

@@ -87,6 +87,14 @@ def unseen_songs(
     return render_all(render, chosen, f"rendering {count} songs")
 
 
+def unseen_engine_songs(count: int, duration: float, cache: Path, target: str = TARGET) -> list[RenderedSong]:
+    """Compose the first `count` test songs that have the target, and render them with engines that no net has heard."""
+    songs = (compose(seed, duration) for seed in TEST_SONG_SEEDS)
+    chosen = list(islice((song for song in songs if target in song.names), count))
+    render = partial(_render_song, cache=cache, soundfont=None, target=target)
+    return render_all(render, chosen, f"rendering {count} songs")
+
+
 def unseen_songs_at(
     tempos: tuple[float, float], count: int, duration: float, cache: Path, composer: Composer = CURRENT
 ) -> list[RenderedSong]:
@@ -172,7 +180,7 @@ def render_all(
 
 
 def _render_song(
-    song: Song, cache: Path, soundfont: str = SOUNDFONT, composer: Composer = CURRENT, target: str = TARGET
+    song: Song, cache: Path, soundfont: str | None = SOUNDFONT, composer: Composer = CURRENT, target: str = TARGET
 ) -> RenderedSong:
     stems = _render(song, cache, soundfont, composer.effects(song.seed))
     stem = stems.pop(target)
@@ -180,14 +188,15 @@ def _render_song(
 
 
 def _render(
-    song: Song, cache: Path, soundfont: str = SOUNDFONT, effects: SynthEffects | None = None
+    song: Song, cache: Path, soundfont: str | None = SOUNDFONT, effects: SynthEffects | None = None
 ) -> dict[str, np.ndarray]:
+    """Render the stems of a song with a soundfont, or without one with unseen instruments of the engines."""
     effects = effects or SynthEffects.draw(song.seed)
     # The name depends on the notes, not only on the seed: the songs of another composer must not be taken.
     content = json.dumps([song.to_dict(), asdict(effects)], sort_keys=True)
     notes = hashlib.sha256(content.encode()).hexdigest()[:16]
-    path = cache / f"{soundfont}_{song.seed}_{notes}.npz"
-    return cached_arrays(path, lambda: render_song(song, soundfont, effects=effects))
+    path = cache / f"{soundfont or 'engines'}_{song.seed}_{notes}.npz"
+    return cached_arrays(path, lambda: render_song(song, soundfont, effects=effects, unseen=True))
 
 
 __all__ = [
@@ -203,6 +212,7 @@ __all__ = [
     "sub_mix",
     "training_songs",
     "unseen_bass",
+    "unseen_engine_songs",
     "unseen_songs",
     "unseen_songs_at",
     "unseen_timbre_pairs",

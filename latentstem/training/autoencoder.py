@@ -4,7 +4,6 @@ Losses: see `latentstem.training.autoencoder_losses`. A batch holds mixes, sub-m
 fraction of its items, and stems of the target in the others; where there are timbre pairs, both stems of a pair.
 """
 
-import math
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import islice
@@ -23,7 +22,7 @@ from latentstem.data.stems.folder import StemFolder
 from latentstem.losses import BandEnergyDistance, MultiScaleSpectralDistance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversarial import Adversary
-from latentstem.training.augmentation import augment, draw_speeds
+from latentstem.training.augmentation import augment, draw_speeds, samples_to_read
 from latentstem.training.autoencoder_losses import AutoencoderLosses
 from latentstem.training.autoencoder_validation import RoundTripValidation
 from latentstem.training.engine.arguments import parse_settings
@@ -176,7 +175,7 @@ def train(settings: AutoencoderTraining) -> Path:
 
     # Data.
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
-    read_samples = math.ceil(crop_samples * 2 ** (settings.varispeed / 12))
+    read_samples = samples_to_read(crop_samples, settings.varispeed)
     step, size = run.budget.step, settings.batch_size
     mix_count, pair_count, pairs = round(settings.mix_share * size), 0, None
     drawn = size

@@ -1,6 +1,8 @@
 from latentstem.data.corpus import read_annotation as read_annotation
 from latentstem.data.corpus import write_corpus as write_corpus
 from latentstem.data.corpus_stream import BandStream as BandStream
+from latentstem.data.line import BentNote as BentNote
+from latentstem.data.line import PitchLine as PitchLine
 from latentstem.data.rng import SeededRandom as SeededRandom
 from latentstem.data.score import Chord as Chord
 from latentstem.data.score import Key as Key

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from latentstem.data.line import BEND_RANGE
 from latentstem.data.score import Note
 
 ELECTRIC_BASS = 33
@@ -19,6 +20,7 @@ def write_midi(
     tempo: float = 120.0,
     program: int = ELECTRIC_BASS,
     name: str = "bass",
+    bends: Iterable[tuple[float, float]] = (),
 ) -> None:
     """Write notes to a MIDI file, whole or not at all.
 
@@ -31,11 +33,14 @@ def write_midi(
         tempo: Tempo written to the file, in beats a minute.
         program: General MIDI program, 0 to 127.
         name: Name of the track in the file.
+        bends: Times in seconds and pitch bends in semitones, within the range of two that instruments take unless told
+            otherwise; each holds until the next.
 
     Raises:
         ImportError: If pretty_midi is not installed.
         OSError: If the file cannot be written.
-        ValueError: If the tempo, the program, or a note's times, pitch or velocity are out of the range of MIDI.
+        ValueError: If the tempo, the program, or a note's times, pitch or velocity or a bend are out of the range of
+            MIDI.
 
     Example:
         >>> import tempfile
@@ -60,6 +65,11 @@ def write_midi(
         if not (0.0 <= note.start < note.end < float("inf") and 0 <= note.pitch <= 127 and 1 <= note.velocity <= 127):
             raise ValueError(f"{note} is no MIDI note: expected 0 <= start < end, pitch 0 to 127, velocity 1 to 127")
         instrument.notes.append(pretty_midi.Note(note.velocity, note.pitch, note.start, note.end))
+    for time, semitones in bends:
+        if not (0.0 <= time < float("inf") and abs(semitones) <= BEND_RANGE):
+            raise ValueError(f"pitch bend of {semitones} semitones at {time} s given, expected at most {BEND_RANGE}")
+        value = min(round(8192 * semitones / BEND_RANGE), 8191)
+        instrument.pitch_bends.append(pretty_midi.PitchBend(value, time))
     score = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=tempo)
     score.instruments.append(instrument)
     path = Path(path)

@@ -69,3 +69,16 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match="pip install pretty_midi"):
         write_midi([], tmp_path / "bass.mid")
+
+
+def test_pitch_bends_are_written_in_semitones(tmp_path):
+    path = tmp_path / "bass.mid"
+    write_midi([Note(0.0, 1.0, 33, 100)], path, bends=[(0.0, -2.0), (0.25, 0.5), (0.5, 2.0)])
+    (instrument,) = pretty_midi.PrettyMIDI(str(path)).instruments
+    assert [(bend.time, bend.pitch) for bend in instrument.pitch_bends] == [
+        (pytest.approx(0.0), -8192),
+        (pytest.approx(0.25, abs=1e-3), 2048),
+        (pytest.approx(0.5, abs=1e-3), 8191),
+    ]
+    with pytest.raises(ValueError, match=r"pitch bend of 2\.5 semitones"):
+        write_midi([], path, bends=[(0.0, 2.5)])

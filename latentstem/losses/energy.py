@@ -28,7 +28,8 @@ class BandEnergyDistance(nn.Module):
         span: Length in samples over which the power is averaged, a multiple of every window's half.
         resolutions: Window length in samples, whose hop is a quarter of it, and bands an octave of each analysis.
         lowest: Centre of the lowest band in Hz.
-        epsilon: Floor of the power, where a full-scale sinusoid has power one.
+        epsilon: Floor of the power, where a full-scale sinusoid has power one: what tells basses apart above 1 kHz lies
+            60 to 100 dB under it.
 
     Raises:
         ValueError: The span is no multiple of half of a window.
@@ -47,7 +48,7 @@ class BandEnergyDistance(nn.Module):
         span: int = 4096,
         resolutions: tuple[tuple[int, int], ...] = RESOLUTIONS,
         lowest: float = 80.0,
-        epsilon: float = 1e-7,
+        epsilon: float = 1e-10,
     ):
         super().__init__()
         self.span, self.epsilon = span, epsilon

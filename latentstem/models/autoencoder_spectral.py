@@ -83,6 +83,10 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         latent_layers: Number of blocks at the latents' rate, in encoder and decoder each.
         carriers: Number of oscillators of the decoder, shared by the audio channels; 0 leaves them out.
         noise_bands: Number of bands of the decoder's filtered noise; 0 leaves it out.
+        quiet_magnitudes: Whether the decoder's magnitudes fall without end, instead of to zero at 60 dB under full
+            scale: what tells basses apart above 1 kHz lies 60 to 100 dB under it.
+        levels_per_octave: Number of bands an octave whose levels, down to 100 dB under full scale, the encoder is given
+            beside the bins, which it is given down to 60 dB; 0 leaves them out.
         latents_mean: Mean of each latent channel over the training data, for pipelines to normalize with.
         latents_std: Standard deviation of each latent channel over the training data, for pipelines to normalize with.
         style_readout: Matrix `(numbers, latent_channels)` that reads the instrument from a stem's mean latent; see
@@ -125,6 +129,8 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         latent_layers: int = 3,
         carriers: int = 384,
         noise_bands: int = 0,
+        quiet_magnitudes: bool = False,
+        levels_per_octave: int = 0,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
         style_readout: list[list[float]] | None = None,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from latentstem.audio.fourier import istft
 from latentstem.models.spectral_encoder import latent_blocks
-from latentstem.models.spectral_scale import log_spectrogram, to_log, to_magnitude
+from latentstem.models.spectral_scale import log_spectrogram, to_log, to_magnitude, to_quiet_magnitude
 from latentstem.nn.convnext import ConvNeXtBlock1D
 from latentstem.nn.noise import NoiseBank
 from latentstem.nn.oscillators import OscillatorBank
@@ -103,7 +103,8 @@ class SpectralDecoder(ModelMixin, ConfigMixin):
         channels = self.config["audio_channels"]
         log_magnitude = rearrange(self.decoder_magnitude(hidden).float(), "b t (c f) -> b c f t", c=channels)
         pair = rearrange(self.decoder_phase(hidden).float(), "b t (p c f) -> p b c f t", p=2, c=channels)
-        parts = pair * (to_magnitude(log_magnitude) * torch.rsqrt(pair.square().sum(0) + 1e-6))
+        emitted = (to_quiet_magnitude if self.config["quiet_magnitudes"] else to_magnitude)(log_magnitude)
+        parts = pair * (emitted * torch.rsqrt(pair.square().sum(0) + 1e-6))
         pitch = None
         if self.decoder_carriers is not None:
             bank, pitches = self.decoder_carriers(hidden, start_frame * self.frames_per_latent)

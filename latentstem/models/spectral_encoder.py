@@ -2,13 +2,18 @@
 
 import math
 
+import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor, nn
 
+from latentstem.audio.fourier import stft
+from latentstem.losses.spectral import log_frequency_bands
 from latentstem.models.spectral_scale import log_spectrogram
 from latentstem.nn.convnext import ConvNeXtBlock1D
+
+_LOWEST_LEVEL = 80.0  # centre of the lowest band of the levels in Hz
 
 
 def latent_blocks(channels: int, count: int, convolutional: int) -> list[ConvNeXtBlock1D]:
@@ -26,6 +31,7 @@ class SpectralEncoder(ModelMixin, ConfigMixin):
     """Layers of the encoder, for `AutoencoderSpectral` to inherit: saved weights name them on the model itself."""
 
     encoder_low: nn.Sequential | None
+    encoder_levels: nn.Linear | None
 
     def _build_encoder(self) -> None:
         """Create the layers that the config asks for."""
@@ -36,6 +42,15 @@ class SpectralEncoder(ModelMixin, ConfigMixin):
         self.frames_per_latent: int = config["hop_length"] // config["stft_hop_length"]
 
         self.encoder_in = nn.Sequential(nn.Linear(bins, channels), nn.LayerNorm(channels))
+        self.encoder_levels = None
+        if config["levels_per_octave"]:
+            window, rate = config["encoder_window_length"], config["sampling_rate"]
+            bands = log_frequency_bands(window, rate, config["levels_per_octave"], _LOWEST_LEVEL)
+            self.register_buffer("level_bands", bands, persistent=False)
+            # It starts without effect, so that it can be added to a trained net.
+            self.encoder_levels = nn.Linear(audio_channels * len(bands), channels)
+            nn.init.zeros_(self.encoder_levels.weight)
+            nn.init.zeros_(self.encoder_levels.bias)
         self.encoder_blocks = nn.ModuleList(ConvNeXtBlock1D(channels, 5) for _ in range(config["encoder_layers"]))
         self.encoder_fold = nn.Sequential(nn.Linear(self.frames_per_latent * channels, hidden), nn.LayerNorm(hidden))
         self.low_bins = int(config["low_highest"] * low_window / config["sampling_rate"]) + 1
@@ -64,6 +79,8 @@ class SpectralEncoder(ModelMixin, ConfigMixin):
         config = self.config
         spectrogram = log_spectrogram(audio, config["encoder_window_length"], config["stft_hop_length"])
         hidden = self.encoder_in(rearrange(spectrogram, "b c f t -> b t (c f)").to(self.dtype))
+        if self.encoder_levels is not None:
+            hidden = hidden + self.encoder_levels(self._levels(audio).to(self.dtype))
         for block in self.encoder_blocks:
             hidden = block(hidden)
         hidden = self.encoder_fold(rearrange(hidden, "b (t r) d -> b t (r d)", r=self.frames_per_latent))
@@ -72,6 +89,14 @@ class SpectralEncoder(ModelMixin, ConfigMixin):
         for block in self.encoder_latent_blocks:
             hidden = block(hidden)
         return self.encoder_out(self.encoder_norm(hidden)).transpose(1, 2).contiguous()
+
+    def _levels(self, audio: Tensor) -> Tensor:
+        """The levels of bands: 0 is 100 dB under full scale, 1 is 50 dB higher."""
+        spectrum = stft(audio, self.config["encoder_window_length"], self.config["stft_hop_length"])
+        power = spectrum.real.square() + spectrum.imag.square()
+        with torch.autocast(audio.device.type, enabled=False):
+            pooled = self.get_buffer("level_bands").float() @ power
+        return rearrange((10 * torch.log10(pooled + 1e-10) + 100) / 50, "b c f t -> b t (c f)")
 
     def _low_bins(self, audio: Tensor) -> Tensor:
         """The lowest bins through the longer window, two frames to a latent."""

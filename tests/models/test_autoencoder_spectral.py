@@ -8,12 +8,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from latentstem import AutoencoderSpectral
 from latentstem.models import SpectralDiscriminator
-from latentstem.models.spectral_scale import to_log, to_magnitude
+from latentstem.models.spectral_scale import to_log, to_magnitude, to_quiet_magnitude
 
 
 def tiny(**changes):
     sizes = {"latent_channels": 4, "channels": 16, "latent_hidden_channels": 24, "carriers": 32, "noise_bands": 8}
-    settings = sizes | changes
+    settings = {**sizes, "quiet_magnitudes": True, "levels_per_octave": 3} | changes
     torch.manual_seed(0)
     model = AutoencoderSpectral(**settings).eval()
     with torch.no_grad():  # away from the quiet start, so that every path carries something
@@ -163,6 +163,32 @@ def test_magnitudes_invert_log_magnitudes_and_keep_a_gradient_everywhere():
     result = to_magnitude(values)
     result.sum().backward()
     assert result.isfinite().all() and (values.grad > 0).all() and (result.diff() > 0).all()
+
+
+def test_quiet_magnitudes_fall_without_end_and_no_steeper():
+    loud = torch.linspace(0.11, 5, 100, dtype=torch.float64)
+    assert torch.equal(to_quiet_magnitude(loud), to_magnitude(loud))
+    values = torch.linspace(-1, 0.5, 400, dtype=torch.float64, requires_grad=True)
+    decibels = 20 * torch.log10(to_quiet_magnitude(values))
+    decibels.sum().backward()
+    assert decibels[0] < -150 and -74 < 20 * torch.log10(to_quiet_magnitude(torch.tensor(0.1))) < -71
+    assert (decibels.diff() > 0).all() and values.grad.min() > 20 and values.grad.max() < 98
+    assert values.grad.diff().abs().max() < 4  # no kink where the two meet
+
+
+def test_the_encoder_tells_overtones_apart_that_its_bins_miss():
+    """A tone with an overtone 80 and 95 dB under full scale."""
+    time = torch.arange(12 * 4096) / 44100
+    tone = 0.1 * torch.sin(2 * torch.pi * 110 * time)
+    overtone = torch.sin(2 * torch.pi * 3000 * time)
+    sounds = torch.stack([tone + 10 ** (level / 20) * overtone for level in (-80, -95)])[:, None]
+    model, apart = tiny(levels_per_octave=12), []
+    with torch.no_grad():
+        for deviation in (0.0, 1.0):
+            model.encoder_levels.weight.normal_(std=deviation)
+            latents = model.encode(sounds).latents[..., 3:-3]
+            apart.append(float((latents[0] - latents[1]).abs().max()))
+    assert apart[1] > 5 * apart[0]
 
 
 def test_saved_and_loaded_alone_it_is_the_same(tmp_path):

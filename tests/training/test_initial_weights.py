@@ -37,6 +37,14 @@ def test_added_noise_is_quiet_and_all_else_is_as_published(published):
     assert 0 < change.square().mean().sqrt() < 0.005
 
 
+def test_added_levels_change_nothing_before_they_are_trained(published):
+    trained = AutoencoderSpectral.from_pretrained(published)
+    model = initial_model(settings(published, levels_per_octave=3, quiet_magnitudes=True))
+    audio = 0.1 * torch.randn(1, 1, 8 * 4096)
+    with torch.no_grad():
+        assert torch.equal(model.encode(audio).latents, trained.encode(audio).latents)
+
+
 def test_without_changes_the_published_net_is_continued(published):
     model = initial_model(settings(published))
     assert model.config["noise_bands"] == 0 and model.training

@@ -243,7 +243,10 @@ def initial_model(settings: AutoencoderTraining) -> AutoencoderSpectral:
     published: Any = AutoencoderSpectral.from_pretrained(settings.init_from)
     if not changes:
         return published.train()
-    model: Any = AutoencoderSpectral.from_config({**published.config, **changes})
+    config = {**published.config, **changes}
+    # Fields that older weights do not name: diffusers would take their defaults in place of the changes.
+    config.pop("_use_default_values", None)
+    model: Any = AutoencoderSpectral.from_config(config)
     weights, wanted = published.state_dict(), model.state_dict()
     unfit = [name for name, weight in weights.items() if name not in wanted or wanted[name].shape != weight.shape]
     if unfit:

@@ -1,5 +1,6 @@
 """A training of the autoencoder may add parts to published weights, and changes none of theirs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ def test_added_noise_is_quiet_and_all_else_is_as_published(published):
         assert torch.equal(latents, trained.encode(audio).latents)
         change = model.decode(latents).sample - trained.decode(latents).sample
     assert 0 < change.square().mean().sqrt() < 0.005
+
+
+def test_weights_that_are_older_than_a_part_may_be_given_it(published):
+    config = published / "config.json"
+    fields = json.loads(config.read_text())
+    del fields["noise_bands"]
+    config.write_text(json.dumps(fields))
+    model = initial_model(settings(published, noise_bands=8))
+    assert model.config["noise_bands"] == 8 and model.decoder_noise is not None
 
 
 def test_added_levels_change_nothing_before_they_are_trained(published):

@@ -57,7 +57,7 @@ class NoiseBank(nn.Module):
         self.bands, self.audio_channels = bands, audio_channels
         self.level = nn.Linear(channels, audio_channels * bands)
         nn.init.normal_(self.level.weight, std=0.1 * channels**-0.5)
-        nn.init.constant_(self.level.bias, -9.0)  # white noise of -53 dB: the net turns it up
+        nn.init.constant_(self.level.bias, -13.0)  # white noise of -88 dB: the net turns it up
 
         generator = torch.Generator().manual_seed(0)
         once = torch.randn(_CHANNELS, PERIOD * hop_length, generator=generator)

@@ -25,5 +25,6 @@ from latentstem.audio.resampling import resample_blocks as resample_blocks
 from latentstem.audio.resampling import resampled_length as resampled_length
 from latentstem.audio.temporary import TemporaryAudio as TemporaryAudio
 from latentstem.audio.tiling import tile_stream as tile_stream
+from latentstem.audio.tiling import whole_frames as whole_frames
 from latentstem.audio.validation import match_channels as match_channels
 from latentstem.audio.validation import prepare_audio as prepare_audio

@@ -1,3 +1,6 @@
+from latentstem.audio.cqt import ConstantQ as ConstantQ
+from latentstem.audio.cqt import constant_q as constant_q
+from latentstem.audio.cqt import log_magnitude as log_magnitude
 from latentstem.audio.errors import AudioContentError as AudioContentError
 from latentstem.audio.errors import AudioError as AudioError
 from latentstem.audio.errors import AudioFileError as AudioFileError

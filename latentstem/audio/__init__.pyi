@@ -21,6 +21,7 @@ from latentstem.audio.level import reference_gain as reference_gain
 from latentstem.audio.loops import circular_pad as circular_pad
 from latentstem.audio.loops import crossfade_seam as crossfade_seam
 from latentstem.audio.loops import resample_periodic as resample_periodic
+from latentstem.audio.multi_resolution import MultiResolutionWindows as MultiResolutionWindows
 from latentstem.audio.pitch import yin as yin
 from latentstem.audio.rate import SAMPLING_RATE as SAMPLING_RATE
 from latentstem.audio.resampling import resample as resample

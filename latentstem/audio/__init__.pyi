@@ -1,3 +1,6 @@
+from latentstem.audio.cqt import ConstantQ as ConstantQ
+from latentstem.audio.cqt import constant_q as constant_q
+from latentstem.audio.cqt import log_magnitude as log_magnitude
 from latentstem.audio.errors import AudioContentError as AudioContentError
 from latentstem.audio.errors import AudioError as AudioError
 from latentstem.audio.errors import AudioFileError as AudioFileError
@@ -18,6 +21,7 @@ from latentstem.audio.level import reference_gain as reference_gain
 from latentstem.audio.loops import circular_pad as circular_pad
 from latentstem.audio.loops import crossfade_seam as crossfade_seam
 from latentstem.audio.loops import resample_periodic as resample_periodic
+from latentstem.audio.multi_resolution import MultiResolutionWindows as MultiResolutionWindows
 from latentstem.audio.pitch import yin as yin
 from latentstem.audio.rate import SAMPLING_RATE as SAMPLING_RATE
 from latentstem.audio.resampling import resample as resample
@@ -25,5 +29,6 @@ from latentstem.audio.resampling import resample_blocks as resample_blocks
 from latentstem.audio.resampling import resampled_length as resampled_length
 from latentstem.audio.temporary import TemporaryAudio as TemporaryAudio
 from latentstem.audio.tiling import tile_stream as tile_stream
+from latentstem.audio.tiling import whole_frames as whole_frames
 from latentstem.audio.validation import match_channels as match_channels
 from latentstem.audio.validation import prepare_audio as prepare_audio

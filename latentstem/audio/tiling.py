@@ -80,5 +80,28 @@ def tile_stream(
         held, first = held[..., (keep - first) * before :], keep
 
 
+def whole_frames(pieces: Iterable[Tensor], hop_length: int) -> Iterator[Tensor]:
+    """Yield pieces of a sequence, and after the last one zeros up to a whole frame, as `tile_stream` wants them.
+
+    Args:
+        pieces: Pieces of the sequence, `(..., any length)`.
+        hop_length: Elements of a frame.
+
+    Yields:
+        The pieces, and at most one piece of zeros.
+
+    Example:
+        >>> import torch
+        >>> [len(piece) for piece in whole_frames(torch.ones(5).split(3), hop_length=4)]
+        [3, 2, 3]
+    """
+    length = 0
+    for piece in pieces:
+        length += piece.shape[-1]
+        yield piece
+    if length % hop_length:
+        yield piece.new_zeros(*piece.shape[:-1], -length % hop_length)
+
+
 def _joined(pieces: list[Tensor]) -> Tensor:
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.rate import SAMPLING_RATE
-from latentstem.audio.tiling import tile_stream
+from latentstem.audio.tiling import tile_stream, whole_frames
 from latentstem.models.spectral_decoder import SpectralDecoder
 from latentstem.models.spectral_encoder import SpectralEncoder
 from latentstem.models.spectral_scale import log_spectrogram
@@ -270,9 +270,12 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         """
         hop: int = self.config["hop_length"]
         tile_frames = self.tile_frames or DEFAULT_TILE_FRAMES
-        whole_frames = _with_zeros(pieces, hop)
         return tile_stream(
-            lambda tile, _: self._encode(tile), whole_frames, tile_frames, self.encoder_context_frames, (hop, 1)
+            lambda tile, _: self._encode(tile),
+            whole_frames(pieces, hop),
+            tile_frames,
+            self.encoder_context_frames,
+            (hop, 1),
         )
 
     @apply_forward_hook
@@ -333,13 +336,3 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         """
         window: int = window_length or self.config["window_length"]
         return log_spectrogram(audio, window, hop_length or self.config["stft_hop_length"])
-
-
-def _with_zeros(pieces: Iterable[Tensor], hop_length: int) -> Iterator[Tensor]:
-    """Yield the pieces, and zeros after the last one up to a whole frame."""
-    samples = 0
-    for piece in pieces:
-        samples += piece.shape[-1]
-        yield piece
-    if samples % hop_length:
-        yield piece.new_zeros(*piece.shape[:-1], -samples % hop_length)

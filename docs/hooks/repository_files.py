@@ -1,8 +1,8 @@
 """Serve the files of the repository that pages link to.
 
 On the repository's host a page reaches them by relative links, `../../benchmarks/results/style_grounding.png`. The site
-has nothing above its pages, so each such file is copied to `repository/` and the link is changed to it. The model card
-becomes a page.
+has nothing above its pages, so each such file is copied to `repository/` and the link is changed to it. The model cards
+become pages.
 """
 
 import os
@@ -13,15 +13,19 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 REPOSITORY = Path(__file__).parents[2]
-MODEL_CARD = "latentstem/weights/bass-gm/README.md"
-PAGES = {MODEL_CARD: "model-card.md", "README.md": "index.md"}
+MODEL_CARDS = {
+    "latentstem/weights/bass-gm/README.md": "model-card.md",
+    "latentstem/weights/bass/README.md": "model-card-bass.md",
+}
+PAGES = {**MODEL_CARDS, "README.md": "index.md"}
 
 _LINK = re.compile(r"(?<=\]\()(?P<target>(?:\.\./)+[^)#\s]+)")
 
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
-    """Add the model card, a file of the weights, as a page."""
-    files.append(File.generated(config, PAGES[MODEL_CARD], abs_src_path=str(REPOSITORY / MODEL_CARD)))
+    """Add the model cards, files of the weights, as pages."""
+    for card, page in MODEL_CARDS.items():
+        files.append(File.generated(config, page, abs_src_path=str(REPOSITORY / card)))
     return files
 
 

@@ -15,6 +15,7 @@ from latentstem.guidance.style_grounding import StyleGrounding as StyleGrounding
 from latentstem.guidance.style_space import StyleSpace as StyleSpace
 from latentstem.losses.spectral import multi_scale_spectral_distance as multi_scale_spectral_distance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral as AutoencoderSpectral
+from latentstem.models.bassnet import BassNetModel as BassNetModel
 from latentstem.models.codec import Codec as Codec
 from latentstem.models.contrastive import ContrastiveStemModel as ContrastiveStemModel
 from latentstem.models.encodec import EncodecCodec as EncodecCodec

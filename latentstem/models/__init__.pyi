@@ -1,6 +1,10 @@
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral as AutoencoderSpectral
 from latentstem.models.autoencoder_spectral import AutoencoderSpectralDecoderOutput as AutoencoderSpectralDecoderOutput
 from latentstem.models.autoencoder_spectral import AutoencoderSpectralEncoderOutput as AutoencoderSpectralEncoderOutput
+from latentstem.models.bassnet import BassNetDecoderOutput as BassNetDecoderOutput
+from latentstem.models.bassnet import BassNetEncoderOutput as BassNetEncoderOutput
+from latentstem.models.bassnet import BassNetModel as BassNetModel
+from latentstem.models.bassnet import BassNetOutput as BassNetOutput
 from latentstem.models.codec import Codec as Codec
 from latentstem.models.codec import as_codec as as_codec
 from latentstem.models.codec import load_codec as load_codec

@@ -6,8 +6,13 @@ from latentstem.nn.conditioning import GlobalConditions as GlobalConditions
 from latentstem.nn.conditioning import check_conditions as check_conditions
 from latentstem.nn.conditioning import with_null as with_null
 from latentstem.nn.convnext import ConvNeXtBlock1D as ConvNeXtBlock1D
+from latentstem.nn.dilated import DilatedResidualBlock2D as DilatedResidualBlock2D
+from latentstem.nn.dilated import DilatedResidualStack2D as DilatedResidualStack2D
+from latentstem.nn.dilated import TransposedResidualBlock2D as TransposedResidualBlock2D
+from latentstem.nn.dilated import covering_dilations as covering_dilations
 from latentstem.nn.embeddings import TimestepEmbedding as TimestepEmbedding
 from latentstem.nn.embeddings import sinusoidal_embedding as sinusoidal_embedding
+from latentstem.nn.gating import GatedAutoencoder as GatedAutoencoder
 from latentstem.nn.noise import NoiseBank as NoiseBank
 from latentstem.nn.oscillators import OscillatorBank as OscillatorBank
 from latentstem.nn.position import DynamicPositionBias as DynamicPositionBias

@@ -1,5 +1,9 @@
 from latentstem.training.autoencoder import AutoencoderTraining as AutoencoderTraining
 from latentstem.training.autoencoder_validation import RoundTripValidation as RoundTripValidation
+from latentstem.training.bassnet_targets import BassTargets as BassTargets
+from latentstem.training.bassnet_targets import bass_targets as bass_targets
+from latentstem.training.bassnet_targets import pitch_bins as pitch_bins
+from latentstem.training.bassnet_targets import pitch_probabilities as pitch_probabilities
 from latentstem.training.contrastive import ContrastiveTraining as ContrastiveTraining
 from latentstem.training.latents import LatentBank as LatentBank
 from latentstem.training.latents import LatentOptions as LatentOptions

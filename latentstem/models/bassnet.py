@@ -202,7 +202,7 @@ class BassNetModel(ModelMixin, ConfigMixin):
         self.heads = _DescriptorHeads(
             patch_channels, resolutions * patch_size[0], bins, descriptor_channels, descriptor_kernel_size
         )
-        self.to(memory_format=torch.channels_last)
+        nn.Module.to(self, memory_format=torch.channels_last)
 
     @apply_forward_hook
     def encode(self, mix: Tensor, bass: Tensor, return_dict: bool = True) -> BassNetEncoderOutput | tuple[Tensor, ...]:

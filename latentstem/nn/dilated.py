@@ -6,6 +6,7 @@ are several times faster where the channels of a position lie side by side in me
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -80,7 +81,7 @@ class DilatedResidualBlock2D(nn.Module):
         super().__init__()
         if not all(extent % 2 for extent in kernel_size):
             raise ValueError(f"got kernel_size={tuple(kernel_size)}; expected odd extents, which have a middle")
-        padding = tuple(reach * (extent // 2) for reach, extent in zip(dilation, kernel_size, strict=True))
+        padding = (dilation[0] * (kernel_size[0] // 2), dilation[1] * (kernel_size[1] // 2))
         # Batch normalization subtracts whatever a bias would add.
         self.dilated = nn.Conv2d(in_channels, out_channels, kernel_size, 1, padding, dilation, bias=False)
         self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
@@ -131,9 +132,8 @@ class TransposedResidualBlock2D(nn.Module):
             dilated = F.conv_transpose2d(hidden, block.dilated.weight.sum((2, 3), keepdim=True))
         else:
             convolution = block.dilated
-            dilated = F.conv_transpose2d(
-                hidden, convolution.weight, padding=convolution.padding, dilation=convolution.dilation
-            )
+            padding = cast(tuple[int, int], convolution.padding)
+            dilated = F.conv_transpose2d(hidden, convolution.weight, padding=padding, dilation=convolution.dilation)
         pointwise = F.conv_transpose2d(hidden, block.pointwise.weight)
         summed = self.dilated_norm(dilated) + self.pointwise_norm(pointwise)
         return F.relu(summed) if self.rectify else summed

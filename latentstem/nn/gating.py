@@ -5,7 +5,7 @@ Memisevic (2011, "Gradient-based learning of higher-order image features"); in B
 held, the output of a product is linear in each.
 """
 
-from typing import Protocol
+from typing import Protocol, cast
 
 from torch import Tensor, nn
 
@@ -54,8 +54,8 @@ class GatedAutoencoder(nn.Module):
     def __init__(self, x_encoder: nn.Module, y_coder: nn.Module, relation_coder: nn.Module):
         super().__init__()
         self.x_encoder = x_encoder
-        self.y_coder: Coder = y_coder
-        self.relation_coder: Coder = relation_coder
+        self.y_coder = cast(Coder, y_coder)
+        self.relation_coder = cast(Coder, relation_coder)
 
     def relate(self, x_factors: Tensor, y: Tensor) -> Tensor:
         """Encode how y relates to x.

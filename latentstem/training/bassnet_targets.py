@@ -81,7 +81,7 @@ def bass_targets(
     tracked = F.pad(tracked, (0, steps * _HOP - len(tracked)))
     if notes is None:
         f0 = pitch_bins(yin(tracked[None], _RATE, _HOP, window_length=_PITCH_WINDOW)[0])
-        times = onset_times(audio.cpu().numpy(), sampling_rate)
+        times = onset_times(audio.cpu().numpy(), sampling_rate).tolist()
     else:
         f0, times = note_bins(notes, steps), [note.start for note in notes]
     return BassTargets(f0, onset_targets(times, steps), _levels(tracked))

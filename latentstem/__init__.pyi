@@ -24,6 +24,7 @@ from latentstem.nn.attention import SelfAttention1D as SelfAttention1D
 from latentstem.nn.attention import biased_attention as biased_attention
 from latentstem.nn.oscillators import OscillatorBank as OscillatorBank
 from latentstem.nn.position import DynamicPositionBias as DynamicPositionBias
+from latentstem.pipelines.bassnet import BassNetPipeline as BassNetPipeline
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
 from latentstem.pipelines.quality import Quality as Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline as StemAccompanimentPipeline

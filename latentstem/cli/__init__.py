@@ -1,4 +1,4 @@
-"""The command line: `latentstem accompany`, `ui`, `corpus`, `data`, `train` and `evaluate`.
+"""The command line: `latentstem accompany`, `bassnet`, `ui`, `corpus`, `data`, `train` and `evaluate`.
 
 Every error is one line on standard error, with exit code 2 if the caller can mend it in the command or its files, and
 1 for a failure or an interruption.
@@ -14,6 +14,7 @@ import typer
 
 import latentstem
 from latentstem.cli.accompany import accompany
+from latentstem.cli.bassnet import bassnet
 from latentstem.cli.data import corpus, data_app
 from latentstem.cli.errors import UsageError, explain, one_line
 from latentstem.cli.evaluate import evaluate
@@ -99,6 +100,7 @@ def _options(
 
 
 app.command()(accompany)
+app.command()(bassnet)
 app.command()(ui)
 app.command()(corpus)
 app.command()(evaluate)

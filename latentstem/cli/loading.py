@@ -3,7 +3,7 @@
 import json
 from logging import CRITICAL
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ import latentstem
 from latentstem.cli.errors import UsageError, one_line, require_extras
 
 if TYPE_CHECKING:
+    from latentstem.pipelines.bassnet import BassNetPipeline
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"
@@ -39,9 +40,6 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
         UsageError: The name is unknown; the folder is damaged, incomplete or of another shape; the adapter is missing,
             damaged or of another net; or peft is not installed.
     """
-    from diffusers.utils import logging
-    from torch import nn
-
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
     folder = _folder(weights)
@@ -52,11 +50,36 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
                     f"{folder}: holds an adapter, no whole weights; name the weights that it was trained for (bass-gm "
                     f"if they are the shipped ones), and give --adapter {candidate}"
                 )
+    pipe = _load(StemAccompanimentPipeline, folder)
+    if adapter is not None:
+        _add_adapter(pipe, adapter)
+    return pipe
+
+
+def load_bassnet(weights: str) -> "BassNetPipeline":
+    """Load a BassNet as `load_pipeline` loads other weights.
+
+    Args:
+        weights: Name of shipped weights, or folder of saved ones.
+
+    Raises:
+        UsageError: The name is unknown, or the folder is damaged, incomplete or of another shape.
+    """
+    from latentstem.pipelines.bassnet import BassNetPipeline
+
+    return _load(BassNetPipeline, _folder(weights))
+
+
+def _load(pipeline: Any, folder: Path) -> Any:
+    from diffusers.utils import logging
+    from torch import nn
+
+    if not (folder / "model_index.json").is_file():
         raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
     logging.set_verbosity(CRITICAL)  # errors are reported below, in one line
     logging.disable_progress_bar()
     try:
-        pipe = StemAccompanimentPipeline.from_pretrained(folder, local_files_only=True)
+        pipe = pipeline.from_pretrained(folder, local_files_only=True)
         for name, component in pipe.components.items():
             if not isinstance(component, nn.Module):
                 continue
@@ -68,8 +91,6 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
         raise UsageError(
             f"{folder}: weights cannot be loaded: {type(error).__name__}: {reason[:200]}; fetch or save them again"
         ) from error
-    if adapter is not None:
-        _add_adapter(pipe, adapter)
     return pipe
 
 
@@ -114,12 +135,12 @@ def _folder(weights: str) -> Path:
         raise UsageError(f"{error}; or give a folder that exists") from error
 
 
-def _stored_tensors(pipe: "StemAccompanimentPipeline", folder: Path, name: str) -> set[str]:
+def _stored_tensors(pipe: Any, folder: Path, name: str) -> set[str]:
     """Return the names of the tensors in a component's files, as the component calls them today."""
     from safetensors import safe_open
 
     renamed_weights = getattr(getattr(pipe, name), "_renamed_weights", {})
-    earlier_names = [earlier for earlier, today in pipe._renamed_components.items() if today == name]
+    earlier_names = [earlier for earlier, today in getattr(pipe, "_renamed_components", {}).items() if today == name]
     stored: set[str] = set()
     for subfolder in (name, *earlier_names):
         for file in (folder / subfolder).glob("*.safetensors"):

@@ -49,3 +49,16 @@ def train_reranker(context: typer.Context) -> None:
     settings = parse_settings(ContrastiveTraining, context.args, prog="latentstem train reranker")
     with library_errors():
         print(f"{train(settings)}: trained weights")
+
+
+@train_app.command("bassnet", context_settings=_ALL_WORDS, add_help_option=False)
+def train_bassnet(context: typer.Context) -> None:
+    """Train BassNet, which writes bass lines under a control of a few numbers; --help lists the options."""
+    require_extras("train bassnet", "training", "latentstem.training.bassnet")
+    from latentstem.training.bassnet import BassNetTraining, train
+    from latentstem.training.engine.arguments import parse_settings
+
+    settings = parse_settings(BassNetTraining, context.args, prog="latentstem train bassnet")
+    with library_errors():
+        folder = train(settings)
+    print(f"{folder}: trained weights; try them: latentstem bassnet MIX --weights {shlex.quote(str(folder))}")

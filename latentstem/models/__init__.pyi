@@ -5,6 +5,7 @@ from latentstem.models.bassnet import BassNetDecoderOutput as BassNetDecoderOutp
 from latentstem.models.bassnet import BassNetEncoderOutput as BassNetEncoderOutput
 from latentstem.models.bassnet import BassNetModel as BassNetModel
 from latentstem.models.bassnet import BassNetOutput as BassNetOutput
+from latentstem.models.bassnet_input import bassnet_spectrogram as bassnet_spectrogram
 from latentstem.models.codec import Codec as Codec
 from latentstem.models.codec import as_codec as as_codec
 from latentstem.models.codec import load_codec as load_codec

@@ -1,3 +1,11 @@
+from latentstem.pipelines.bassnet import BassNetPipeline as BassNetPipeline
+from latentstem.pipelines.bassnet import BassNetPipelineOutput as BassNetPipelineOutput
+from latentstem.pipelines.bassnet import ControlPath as ControlPath
+from latentstem.pipelines.bassnet_files import LineOfFile as LineOfFile
+from latentstem.pipelines.bassnet_files import generate_line_file as generate_line_file
+from latentstem.pipelines.bassnet_files import infer_control_file as infer_control_file
+from latentstem.pipelines.bassnet_files import write_line_audio as write_line_audio
+from latentstem.pipelines.bassnet_files import write_line_midi as write_line_midi
 from latentstem.pipelines.boundaries import Boundary as Boundary
 from latentstem.pipelines.boundaries import LoopBoundary as LoopBoundary
 from latentstem.pipelines.codec import StemCodecPipeline as StemCodecPipeline

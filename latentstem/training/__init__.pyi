@@ -1,9 +1,14 @@
 from latentstem.training.autoencoder import AutoencoderTraining as AutoencoderTraining
 from latentstem.training.autoencoder_validation import RoundTripValidation as RoundTripValidation
+from latentstem.training.bassnet import BassNetTraining as BassNetTraining
 from latentstem.training.bassnet_targets import BassTargets as BassTargets
 from latentstem.training.bassnet_targets import bass_targets as bass_targets
 from latentstem.training.bassnet_targets import pitch_bins as pitch_bins
 from latentstem.training.bassnet_targets import pitch_probabilities as pitch_probabilities
+from latentstem.training.bassnet_windows import BassNetBatch as BassNetBatch
+from latentstem.training.bassnet_windows import BassNetTrack as BassNetTrack
+from latentstem.training.bassnet_windows import BassNetWindows as BassNetWindows
+from latentstem.training.bassnet_windows import cache_spectrograms as cache_spectrograms
 from latentstem.training.contrastive import ContrastiveTraining as ContrastiveTraining
 from latentstem.training.latents import LatentBank as LatentBank
 from latentstem.training.latents import LatentOptions as LatentOptions

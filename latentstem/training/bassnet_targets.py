@@ -18,13 +18,12 @@ from latentstem.audio.pitch import yin
 from latentstem.audio.resampling import resample
 from latentstem.data.score import Note
 from latentstem.evaluation.rhythm import onset_times
+from latentstem.models.bassnet_input import BASSNET_RATE, STEPS_PER_SECOND
 
-STEPS_PER_SECOND = 100
 NO_PITCH = -1
 """Bin of a step that has no pitch."""
 
-_RATE = 16_000  # at which pitch and level are tracked: that of the paper
-_HOP = _RATE // STEPS_PER_SECOND
+_HOP = BASSNET_RATE // STEPS_PER_SECOND
 _PITCH_WINDOW = 1024  # two periods and a half of the lowest E
 _LEVEL_WINDOW = 640  # 40 ms: so long that the level does not follow the periods of the lowest notes
 _RANGE_DB = 80.0
@@ -77,10 +76,10 @@ def bass_targets(
     if audio.ndim != 1:
         raise ValueError(f"got audio of shape {tuple(audio.shape)}; expected (samples,): take the mean of the channels")
     steps = -(-len(audio) * STEPS_PER_SECOND // sampling_rate) if steps is None else steps
-    tracked = resample(audio.float()[None], sampling_rate, _RATE)[0][: steps * _HOP]
+    tracked = resample(audio.float()[None], sampling_rate, BASSNET_RATE)[0][: steps * _HOP]
     tracked = F.pad(tracked, (0, steps * _HOP - len(tracked)))
     if notes is None:
-        f0 = pitch_bins(yin(tracked[None], _RATE, _HOP, window_length=_PITCH_WINDOW)[0])
+        f0 = pitch_bins(yin(tracked[None], BASSNET_RATE, _HOP, window_length=_PITCH_WINDOW)[0])
         times = onset_times(audio.cpu().numpy(), sampling_rate).tolist()
     else:
         f0, times = note_bins(notes, steps), [note.start for note in notes]

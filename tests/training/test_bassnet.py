@@ -1,0 +1,162 @@
+"""The training of BassNet: its windows, its loss, and that a control comes to mean a pattern."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from latentstem import BassNetModel, BassNetPipeline, write_audio
+from latentstem.audio.multi_resolution import MultiResolutionWindows
+from latentstem.training.bassnet import (
+    BassNetTraining,
+    bassnet_loss,
+    measure_normalizations,
+    train,
+    validation_errors,
+    validation_places,
+)
+from latentstem.training.bassnet_targets import BassTargets
+from latentstem.training.bassnet_windows import (
+    BassNetTrack,
+    BassNetWindows,
+    cache_spectrograms,
+    compress_windows,
+)
+
+WINDOWS = MultiResolutionWindows(4, 8)
+SMALL = {"bins": 24, "channels": 8, "blocks": 2, "control_blocks": 1}
+
+
+def counting_track(steps=60, bins=24, variants=2):
+    """A track whose values say which step and which mix they are of."""
+    time = torch.arange(steps).float().expand(bins, -1)
+    mixes = torch.stack([time + 1000 * variant for variant in range(variants)])
+    return BassNetTrack("song", mixes, time + 0.5, BassTargets(torch.arange(steps) % bins, time[0] / 100, time[0] / 50))
+
+
+def test_neighbours_are_windows_of_one_track_and_one_mix_a_few_seconds_apart():
+    drawn = BassNetWindows([counting_track(steps=2000)], WINDOWS, batch_size=8, neighbour_seconds=1.0, seed=3)
+    seen = []
+    for step in range(40):
+        batch = drawn.batch(step)
+        variants = batch.mix[:, 0, 0, 0] - batch.bass[:, 0, 0, 0]  # about 0 or 1000
+        torch.testing.assert_close(*variants.chunk(2))
+        own, near = batch.bass[:, 0, 0, 0].chunk(2)
+        seen += (own - near).abs().tolist()
+        torch.testing.assert_close(drawn.partners[drawn.partners], torch.arange(8))
+    assert max(seen) <= 100 and np.mean(seen) > 25
+
+
+def test_windows_hold_what_their_track_has_at_their_time():
+    track = counting_track(bins=264)
+    batch = compress_windows(WINDOWS, [(track, 1, 10), (track, 0, -4)])
+    assert batch.mix.shape == batch.bass.shape == batch.target["f0"].shape == (2, 2, 4, 264)
+    # The finest resolution is the middle of the window, the coarsest its means; before the track the first step stays.
+    assert batch.mix[0, 0, :, 7].tolist() == [1012.0, 1013.0, 1014.0, 1015.0]
+    assert batch.bass[0, 1, :, 7].tolist() == [11.0, 13.0, 15.0, 17.0]
+    assert batch.mix[1, 1, :, 0].tolist() == [0.0, 0.0, 0.5, 2.5]
+    assert batch.target["f0"][0, 0].argmax(-1).tolist() == [12, 13, 14, 15]
+    torch.testing.assert_close(batch.target["onset"][0, 0], torch.tensor([0.12, 0.13, 0.14, 0.15]))
+    torch.testing.assert_close(batch.target["level"][0, 1], torch.tensor([0.21, 0.25, 0.29, 0.33]))
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    tracks = [counting_track(), counting_track(90)]
+    one, other = (BassNetWindows(tracks, WINDOWS, 4, seed=5, first_step=first) for first in (0, 3))
+    later = next(iter(other))
+    for _, batch in zip(range(4), one, strict=False):
+        last = batch
+    assert torch.equal(last.mix, later.mix)
+    assert not torch.equal(one.batch(0).mix, BassNetWindows(tracks, WINDOWS, 4, seed=6).batch(0).mix)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_odd_batches_are_refused(size):
+    with pytest.raises(ValueError, match="even number"):
+        BassNetWindows([counting_track()], WINDOWS, size)
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms():
+    torch.manual_seed(0)
+    model = BassNetModel(resolutions=2, steps=4, **SMALL).eval()
+    batch = compress_windows(WINDOWS, [(counting_track(), 0, start) for start in (3, 20)])
+    batch.target["f0"] = batch.target["f0"][..., :24]
+    partners = torch.tensor([1, 0])
+    output = model(batch.mix, batch.bass, partners)
+    loss, terms = bassnet_loss(output, batch.target, partners, divergence_weight=0.1)
+    weights = {"cross_divergence": 0.1, "divergence": 0.1}
+    torch.testing.assert_close(loss, sum(weights.get(name, 1.0) * term for name, term in terms.items()))
+    assert "cross_divergence" not in bassnet_loss(model(batch.mix, batch.bass), batch.target)[1]
+
+
+def test_normalizations_are_those_of_the_weights_of_now():
+    torch.manual_seed(0)
+    model = BassNetModel(resolutions=2, steps=4, **SMALL)
+    batch = compress_windows(WINDOWS, [(counting_track(), 0, start) for start in range(0, 48, 4)])
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.fill_(50.0)
+    measure_normalizations(model, iter([batch, batch]))
+    assert not model.training
+    with torch.no_grad():
+        trained = model.train()(batch.mix, batch.bass).mean
+        torch.testing.assert_close(model.eval()(batch.mix, batch.bass).mean, trained, rtol=0.2, atol=0.1)
+
+
+def test_validation_covers_all_tracks_and_averages_over_windows():
+    tracks = [counting_track(bins=264), counting_track(90, bins=264)]
+    places = validation_places(tracks, WINDOWS, count=6)
+    assert [place[0] for place in places] == [tracks[0]] * 3 + [tracks[1]] * 3
+    torch.manual_seed(0)
+    model = BassNetModel(resolutions=2, steps=4, channels=8, blocks=2, control_blocks=1).eval()
+    whole, parts = (validation_errors(model, WINDOWS, places, size) for size in (6, 4))
+    assert whole == pytest.approx(parts, rel=1e-4) and whole["validation_loss"] > whole["f0"] > 0
+    assert validation_errors(model, WINDOWS, []) == {}
+
+
+@pytest.fixture(scope="module")
+def stems(tmp_path_factory):
+    """Two tracks of a chord and a bass an octave below its root, or a fifth above that."""
+    root = tmp_path_factory.mktemp("stems")
+    time = torch.arange(32000) / 16000
+    for name, root_hz, ratio in (("a", 220.0, 0.5), ("b", 262.0, 0.75)):
+        (root / name).mkdir()
+        for stem, frequencies in (("bass", [root_hz * ratio]), ("keys", [root_hz, 1.25 * root_hz, 1.5 * root_hz])):
+            tone = sum(torch.sin(2 * torch.pi * hz * time) for hz in frequencies)
+            write_audio(root / name / f"{stem}.wav", 0.2 * tone[None], 16000)
+    return root
+
+
+def test_spectrograms_are_computed_once_and_describe_the_stems(stems, tmp_path):
+    tracks = cache_spectrograms(stems, "bass", tmp_path, submixes=2)
+    assert [track.name for track in tracks] == ["a", "b"] and tracks[0].mixes.shape == (2, 264, 200)
+    # 110 Hz is two octaves above the lowest bin.
+    assert tracks[0].bass[:, 100].argmax() == 72 and tracks[0].targets.f0[100] == 72
+    files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.safetensors")}
+    again = cache_spectrograms(stems, "bass", tmp_path, submixes=2)
+    assert torch.equal(again[1].mixes, tracks[1].mixes)
+    assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.safetensors")}
+
+
+def test_a_training_publishes_a_pipeline_and_resumes(stems, tmp_path):
+    settings = BassNetTraining(
+        stems, tmp_path, validation=stems, steps=4, validations=2, batch_size=4, mixed_precision="no",
+        model={"channels": 8, "blocks": 2, "control_blocks": 1, "patch_size": [4, 3]}, compressed=8, expanded=16,
+    )  # fmt: skip
+    folder = train(settings)
+    pipe = BassNetPipeline.from_pretrained(folder)
+    assert pipe.windows == MultiResolutionWindows(8, 16)
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 2
+    train(dataclasses.replace(settings, steps=6))
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 3
+
+
+def test_patience_ends_a_training_that_does_not_improve(stems, tmp_path):
+    settings = BassNetTraining(
+        stems, tmp_path, validation=stems, steps=30, validations=30, batch_size=2, mixed_precision="no", patience=2,
+        learning_rate=0.0, model={"channels": 8, "blocks": 1, "control_blocks": 0, "patch_size": [4, 12]},
+        compressed=8, expanded=8,
+    )  # fmt: skip
+    train(settings)
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) < 15

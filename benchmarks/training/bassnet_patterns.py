@@ -1,0 +1,234 @@
+"""Tables 1 to 3 and figures 5 and 6 of BassNet (Grachten, Lattner and Deruty 2020), on its artificial data sets.
+
+In each data set the bass follows the mix by one of a few patterns, which the net is never told. Nets of several window
+sizes are trained on each; then a quadratic discriminant analysis, fitted on the controls of training windows, names the
+pattern of validation windows from two numbers. Without cross-reconstruction it should not be able to.
+
+The nets are narrower than the paper's (`MODEL`), the data sets smaller and the trainings minutes long; sizes, patterns
+and the analysis are the paper's. A window has the pattern of the measure that its middle lies in.
+
+Run it as `python -m benchmarks.training.bassnet_patterns --output runs/bassnet-patterns`: five hours of two cores. What
+is finished is not run again; `--datasets A1 --sizes 40/40` runs a part, and the report has all that is finished.
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from matplotlib.figure import Figure
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+
+from benchmarks.common.report import RESULTS, print_table, write_report
+from latentstem import BassNetPipeline
+from latentstem.audio.multi_resolution import MultiResolutionWindows
+from latentstem.data.compose.bassnet_sets import compose_artificial
+from latentstem.data.corpus import read_annotation, write_corpus
+from latentstem.training.bassnet import BassNetTraining, train, validation_places
+from latentstem.training.bassnet_windows import BassNetTrack, cache_spectrograms, compress_windows
+
+DATASETS = ("A1", "A2", "A3", "A4")
+SIZES = ("10/10", "20/20", "40/40", "20/40", "10/640", "40/640")
+PLAIN = "40/40 plain"
+"""Name of the ablation, plain reconstruction in place of cross-reconstruction."""
+MODEL: dict[str, Any] = {"channels": 32, "control_blocks": 1}
+PATCH_STEPS = {10: 5, 20: 5, 40: 8}
+PATCH_BINS = 3
+PLOTTED = 400
+PAPER = {
+    "10/10": (0.999, 0.996, 0.515, 0.982),
+    "20/20": (1.000, 0.998, 0.999, 0.985),
+    "40/40": (1.000, 0.996, 1.000, 0.999),
+    "20/40": (1.000, 0.994, 0.996, 0.999),
+    "10/640": (0.965, 0.551, 0.536, 0.729),
+    "40/640": (0.965, 0.599, 0.554, 0.919),
+    PLAIN: (0.445, 0.564, 0.530, 0.801),
+}
+"""Accuracies of tables 2 and 3, by size, for the four data sets."""
+ERRORS = {"f0": "f0", "level": "l", "onset": "o"}
+
+
+def main(
+    output: Annotated[Path, typer.Option(help="Folder of songs and trainings; what is there is not made again.")],
+    songs: Annotated[int, typer.Option(min=20, help="Songs of each data set, a tenth of them for validation.")] = 120,
+    minutes: Annotated[float, typer.Option(help="Minutes of each training.")] = 6.0,
+    datasets: Annotated[list[str], typer.Option(help="Data sets to train on.")] = list(DATASETS),  # noqa: B006
+    sizes: Annotated[list[str], typer.Option(help="Window sizes to train.")] = [*SIZES, PLAIN],  # noqa: B006
+    seeds: Annotated[list[int], typer.Option(help="Seeds of each training of 40/40; others have the first.")] = [0, 1],  # noqa: B006
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each training.")] = 2,
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    torch.set_num_threads(threads)
+    for dataset in datasets:
+        train_folder, validation_folder = write_songs(output, dataset, songs)
+        for size in sizes:
+            for seed in seeds if size == "40/40" else seeds[:1]:
+                folder = output / dataset / f"{size.replace('/', '-').replace(' ', '-')}-{seed}"
+                if not (folder / "figures.json").is_file():
+                    train(_settings(folder, train_folder, validation_folder, size, minutes, seed))
+                    figures = analyse(folder / "pipeline", train_folder, validation_folder, output / dataset / "cache")
+                    (folder / "figures.json").write_text(json.dumps(figures) + "\n")
+    report = _collect(output, seeds)
+    _print(report)
+    settings = {"songs": songs, "minutes": minutes, "model": MODEL, "patch_steps": PATCH_STEPS}
+    points = {name: figures.pop("points") for name, figures in report.items()}
+    picture = draw_controls(points, report)
+    write_report("bassnet_patterns", settings, {"trainings": report, "paper": PAPER}, picture, results)
+
+
+def write_songs(output: Path, dataset: str, songs: int) -> tuple[Path, Path]:
+    """Render the songs of a data set that are not there yet, nine tenths for training, and return both folders."""
+    folders = output / dataset / "train", output / dataset / "validation"
+    split = songs * 9 // 10
+    compose = functools.partial(compose_artificial, dataset)
+    for folder, seeds in zip(folders, (range(split), range(split, songs)), strict=True):
+        write_corpus(folder, seeds, ("fluidr3",), 60.0, compose=compose)
+    return folders
+
+
+def _settings(folder: Path, data: Path, validation: Path, size: str, minutes: float, seed: int) -> BassNetTraining:
+    compressed, expanded = (int(number) for number in size.split()[0].split("/"))
+    return BassNetTraining(
+        data,
+        folder,
+        validation=validation,
+        spectrograms=folder.parent / "cache",
+        model={**MODEL, "patch_size": [PATCH_STEPS[compressed], PATCH_BINS]},
+        compressed=compressed,
+        expanded=expanded,
+        plain_reconstruction=size == PLAIN,
+        learning_rate=3e-3,
+        minutes=minutes,
+        patience=6,
+        seed=seed,
+    )
+
+
+def analyse(pipeline: Path, data: Path, validation: Path, cache: Path) -> dict[str, Any]:
+    """Name the patterns of validation windows from their controls.
+
+    Args:
+        pipeline: Folder of a trained pipeline.
+        data: Folder of the songs for training.
+        validation: Folder of the songs for validation.
+        cache: Folder of the spectrograms.
+
+    Returns:
+        Share of the windows whose pattern is named right, and of those that lie within one measure; the errors of the
+        net at its best validation; and the controls and patterns of some windows.
+    """
+    pipe: Any = BassNetPipeline.from_pretrained(pipeline)
+    windows = pipe.windows
+    means, patterns, inside = zip(
+        *(
+            _controls(pipe, folder, validation_places(cache_spectrograms(folder, "bass", cache), windows, count))
+            for folder, count in ((data, 2000), (validation, 1000))
+        ),
+        strict=True,
+    )
+    analysis = QuadraticDiscriminantAnalysis(reg_param=1e-4).fit(means[0], patterns[0])
+    right = analysis.predict(means[1]) == patterns[1]
+    history = [json.loads(line) for line in (pipeline.parent / "history.jsonl").read_text().splitlines()]
+    best = min(history, key=lambda record: record["validation_loss"])
+    return {
+        "accuracy": float(right.mean()),
+        "accuracy_within_measures": float(right[inside[1]].mean()) if inside[1].any() else None,
+        "errors": {name: best[name] for name in ("f0", "level", "onset", "divergence")},
+        "steps": best["step"],
+        "points": {"means": means[1][:PLOTTED].round(4).tolist(), "patterns": patterns[1][:PLOTTED].tolist()},
+    }
+
+
+@torch.no_grad()
+def _controls(
+    pipe: Any, root: Path, places: Sequence[tuple[BassNetTrack, int, int]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of the controls of windows, their patterns, and whether each lies within one measure."""
+    windows: MultiResolutionWindows = pipe.windows
+    means = []
+    for first in range(0, len(places), 20):
+        batch = compress_windows(windows, places[first : first + 20])
+        means.append(pipe.model.encode(batch.mix, batch.bass).mean)
+    songs = {track.name: read_annotation(root / track.name) for track, _, _ in places}
+    patterns, inside = [], []
+    for track, _, start in places:
+        begin, end = start / 100, (start + windows.expanded) / 100
+        sections = songs[track.name].sections
+        own = next((part for part in sections if part.start <= (begin + end) / 2 < part.end), sections[-1])
+        patterns.append(own.bass_style)
+        inside.append(own.start <= begin and end <= own.end)
+    return torch.cat(means).numpy(), np.array(patterns), np.array(inside)
+
+
+def _collect(output: Path, seeds: Sequence[int]) -> dict[str, Any]:
+    """Figures of all finished trainings by data set, size and seed."""
+    report = {}
+    for dataset in DATASETS:
+        for size in (*SIZES, PLAIN):
+            for seed in seeds:
+                file = output / dataset / f"{size.replace('/', '-').replace(' ', '-')}-{seed}" / "figures.json"
+                if file.is_file():
+                    report[f"{dataset} {size} {seed}"] = json.loads(file.read_text())
+    return report
+
+
+def _print(report: dict[str, Any]) -> None:
+    header = ["training", "accuracy", "within measures", "paper", *ERRORS.values(), "steps"]
+    rows = []
+    for name, figures in report.items():
+        dataset, size = name.split(" ", 1)
+        paper = PAPER[size.rsplit(" ", 1)[0]][DATASETS.index(dataset)]
+        within = figures["accuracy_within_measures"]
+        errors = [f"{figures['errors'][error]:.3f}" for error in ERRORS]
+        accuracies = [f"{figures['accuracy']:.3f}", "-" if within is None else f"{within:.3f}", f"{paper:.3f}"]
+        rows.append([name, *accuracies, *errors, str(figures["steps"])])
+    print_table("Patterns named from two numbers", header, rows, caption="data set, window size in 10 ms, seed")
+
+
+def draw_controls(points: dict[str, Any], report: dict[str, Any]) -> Figure:
+    """Draw the controls of validation windows over the regions of the analysis: figures 5 and 6 of the paper.
+
+    Args:
+        points: Controls and patterns of windows by training.
+        report: Figures by training.
+
+    Returns:
+        The picture, a row a data set.
+    """
+    rows = [dataset for dataset in DATASETS if any(name.startswith(dataset) for name in points)]
+    columns = [size for size in (*SIZES, PLAIN) if any(f" {size} 0" in name for name in points)]
+    figure = Figure(figsize=(2.4 * len(columns), 2.5 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), squeeze=False)
+    for row, dataset in enumerate(rows):
+        for column, size in enumerate(columns):
+            axis, name = axes[row, column], f"{dataset} {size} 0"
+            axis.set(xticks=[], yticks=[])
+            if name not in points:
+                axis.axis("off")
+                continue
+            means, patterns = np.array(points[name]["means"]), np.array(points[name]["patterns"])
+            _draw_regions(axis, means, patterns)
+            axis.set_title(f"{dataset}, {size}: {report[name]['accuracy']:.2f}", fontsize=9)
+    return figure
+
+
+def _draw_regions(axis: Any, means: np.ndarray, patterns: np.ndarray) -> None:
+    names, numbers = np.unique(patterns, return_inverse=True)
+    analysis = QuadraticDiscriminantAnalysis(reg_param=1e-4).fit(means, numbers)
+    low, high = means.min(0) - 0.3, means.max(0) + 0.3
+    x, y = np.meshgrid(*(np.linspace(*ends, 120) for ends in zip(low, high, strict=True)))
+    probabilities = analysis.predict_proba(np.c_[x.ravel(), y.ravel()]).reshape(*x.shape, -1)
+    colors = [f"C{number}" for number in range(len(names))]
+    levels = np.arange(len(names) + 1) - 0.5
+    axis.contourf(x, y, probabilities.argmax(-1), levels=levels, colors=colors, alpha=0.2)
+    for number in range(len(names)):
+        axis.contour(x, y, probabilities[..., number], levels=[0.75], colors=colors[number], linewidths=0.8)
+    axis.scatter(*means.T, s=3, c=[colors[number] for number in numbers])
+
+
+if __name__ == "__main__":
+    typer.run(main)

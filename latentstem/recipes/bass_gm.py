@@ -23,7 +23,7 @@ from latentstem import AutoencoderSpectral
 from latentstem.data.compose.timbre_pairs import compose_timbre_pair
 from latentstem.data.corpus import write_corpus
 from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
-from latentstem.recipes.bass_gm_options import SEED, SHORT, TRAININGS, Recipe, format_command, timbre_pairs
+from latentstem.recipes.bass_gm_options import AUTOENCODER, SEED, SHORT, TRAININGS, Recipe, format_command, timbre_pairs
 from latentstem.recipes.bass_gm_report import compare_losses, format_card
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
@@ -126,18 +126,22 @@ def training_settings(recipe: Recipe) -> dict[str, RunOptions]:
             unit: budgets[training],
         }
 
+    model = AUTOENCODER if recipe.autoencoder is None else recipe.autoencoder
     crops = {
         "batch_size": recipe.batch_size,
         "crop_frames": recipe.crop_frames,
         "timbre_pairs": timbre_pairs(recipe.train),
     }
     return {
-        "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=recipe.autoencoder),
+        "autoencoder": AutoencoderTraining(**common("autoencoder"), **crops, model=model),
         # The encoder is good enough by then; the sound of the decoder keeps improving, at less cost per step. A dozen
         # validation crops cannot tell by how much on other instruments: its one validation is that of the last net.
         "decoder": AutoencoderTraining(
             **{**common("decoder"), **crops, "validations": 1, "seed": SEED + 1},  # other crops than the first training
             timbre_swap_after=0.0,
+            adversarial_after=recipe.adversarial_after,
+            adversarial_weight=0.1,
+            feature_weight=1.0,
             learning_rate=AutoencoderTraining.learning_rate / 2,
             init_from=recipe.trained("autoencoder"),
             decoder_only=True,

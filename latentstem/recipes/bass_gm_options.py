@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from latentstem.training.autoencoder import AutoencoderTraining
-
 TRAININGS: tuple[str, ...] = ("autoencoder", "decoder", "unet", "reranker")
 """Names of the trainings in order, each that of a folder in the output folder."""
+AUTOENCODER: dict[str, Any] = {"noise_bands": 96, "quiet_magnitudes": True, "levels_per_octave": 12}
+"""Keyword arguments of `AutoencoderSpectral` with which it knows the quiet overtones that tell instruments apart."""
 SEED = 0
 SHORT: dict[str, Any] = {
     "songs": 8,
@@ -26,6 +26,7 @@ SHORT: dict[str, Any] = {
     "render_workers": 1,
     "submixes": 2,
     "mix_noise": 0.3,
+    "adversarial_after": 1.0,
     "autoencoder": {"channels": 32, "latent_hidden_channels": 32, "latent_channels": 16, "carriers": 128},
     "unet": {"block_out_channels": [32, 64, 64], "attention_head_dim": 32},
     "reranker": {"channels": 64},
@@ -48,6 +49,7 @@ class Recipe:
         minutes: Minutes of the four trainings in place of steps; the result then depends on the speed of the machine.
         batch_size: Crops per step of the autoencoder and the decoder.
         crop_frames: Latent frames per crop of the autoencoder and the decoder.
+        adversarial_after: Fraction of the decoder's training after which the adversarial term joins; 1 leaves it out.
         batch_frames: Latent frames per step of the denoiser.
         reranker_frames: Latent frames per crop of the reranker.
         workers: Number of processes that read audio for the trainings.
@@ -59,7 +61,8 @@ class Recipe:
         save_minutes: Minutes between saves of a training state.
         validations: Number of validations of each training except the decoder's; the best net is published.
         shard_mebibytes: Greatest size of a file of weights in MiB; without it one file per net.
-        autoencoder: Keyword arguments of `AutoencoderSpectral` that differ from the defaults, as a JSON object.
+        autoencoder: Keyword arguments of `AutoencoderSpectral` that differ from the defaults, as a JSON object; without
+            it those of `AUTOENCODER`.
         unet: Keyword arguments of `StemUNet1DModel` that differ from a dropout of 0.1, the middle widths of
             `benchmarks/training/scaling.py` and the defaults, as a JSON object.
         reranker: Keyword arguments of `ContrastiveStemModel` that differ from 160 channels and the defaults, as a JSON
@@ -83,10 +86,11 @@ class Recipe:
     songs: int = 2000
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (900, 900, 7500, 1000)
+    steps: tuple[int, int, int, int] = (3000, 1200, 12000, 1000)
     minutes: tuple[float, float, float, float] | None = None
-    batch_size: int = 4
-    crop_frames: int = AutoencoderTraining.crop_frames
+    batch_size: int = 8
+    crop_frames: int = 24
+    adversarial_after: float = 0.1
     batch_frames: int = 6144
     reranker_frames: int = 96
     workers: int = 1

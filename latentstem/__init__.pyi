@@ -19,6 +19,7 @@ from latentstem.models.bassnet import BassNetModel as BassNetModel
 from latentstem.models.codec import Codec as Codec
 from latentstem.models.contrastive import ContrastiveStemModel as ContrastiveStemModel
 from latentstem.models.encodec import EncodecCodec as EncodecCodec
+from latentstem.models.style_encoder import StyleEncoder as StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel as StemUNet1DModel
 from latentstem.nn.attention import SelfAttention1D as SelfAttention1D
 from latentstem.nn.attention import biased_attention as biased_attention

@@ -2,6 +2,7 @@ from latentstem.losses.adversarial import feature_matching as feature_matching
 from latentstem.losses.adversarial import hinge_discriminator_loss as hinge_discriminator_loss
 from latentstem.losses.adversarial import hinge_generator_loss as hinge_generator_loss
 from latentstem.losses.adversarial import r1_penalty as r1_penalty
+from latentstem.losses.contrastive import supervised_contrastive as supervised_contrastive
 from latentstem.losses.energy import BandEnergyDistance as BandEnergyDistance
 from latentstem.losses.pitch import pitch_cross_entropy as pitch_cross_entropy
 from latentstem.losses.spectral import MultiScaleSpectralDistance as MultiScaleSpectralDistance

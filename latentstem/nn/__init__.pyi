@@ -15,6 +15,7 @@ from latentstem.nn.embeddings import sinusoidal_embedding as sinusoidal_embeddin
 from latentstem.nn.gating import GatedAutoencoder as GatedAutoencoder
 from latentstem.nn.noise import NoiseBank as NoiseBank
 from latentstem.nn.oscillators import OscillatorBank as OscillatorBank
+from latentstem.nn.pooling import AttentiveStatisticsPooling as AttentiveStatisticsPooling
 from latentstem.nn.position import DynamicPositionBias as DynamicPositionBias
 from latentstem.nn.position import reuse_position_tables as reuse_position_tables
 from latentstem.nn.resnet import ChannelNorm as ChannelNorm

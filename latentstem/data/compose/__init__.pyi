@@ -1,3 +1,4 @@
 from latentstem.data.compose.bassnet_sets import compose_artificial as compose_artificial
 from latentstem.data.compose.composer import compose as compose
+from latentstem.data.compose.timbre_pairs import compose_references as compose_references
 from latentstem.data.compose.timbre_pairs import compose_timbre_pair as compose_timbre_pair

@@ -10,6 +10,8 @@ from latentstem.data.score import Part, Song
 
 PAIRED_PART = "twin"
 """Name of the second part of a pair: the key of the song's JSON form and the name of the stem's file."""
+REFERENCE_SEEDS = 2**32
+"""Least seed of the songs that references take their notes from."""
 
 
 def compose_timbre_pair(seed: int, duration: float = 30.0, target: str = "bass") -> Song:
@@ -40,6 +42,44 @@ def compose_timbre_pair(seed: int, duration: float = 30.0, target: str = "bass")
     part = song.part(target) if target in song.names else absent
     program = SeededRandom(seed).child(f"twin of {target}").weighted_choice(_other_programs(part))
     return replace(song, parts=(part, replace(part, name=PAIRED_PART, program=program)))
+
+
+def compose_references(seed: int, duration: float = 30.0, target: str = "bass") -> Song:
+    """Compose other notes for the two instruments of a timbre pair: references for a style.
+
+    Rendered by `write_corpus` without soundfonts, the part and its twin are played on the instruments, and with the
+    production, of those that `compose_timbre_pair` gives for this seed; that of the part is also the instrument in the
+    band of `compose`. Reference and stem share their sound, and no more notes than two songs do.
+
+    Args:
+        seed: Seed of the song whose instruments are taken.
+        duration: Length in seconds, above 0.
+        target: Name of the part.
+
+    Returns:
+        The pair of this seed, whose parts have the notes of the same part of two other songs; they are empty where
+        these have no such part.
+
+    Raises:
+        ValueError: If `duration` is not positive.
+
+    Example:
+        >>> pair, references = compose_timbre_pair(0, 10.0), compose_references(0, 10.0)
+        >>> [part.program for part in references.parts] == [part.program for part in pair.parts]
+        True
+        >>> references.part("bass").notes == pair.part("bass").notes
+        False
+    """
+    pair = compose_timbre_pair(seed, duration, target)
+    parts = []
+    for part in pair.parts:
+        # Far from all seeds in use: no reference is a stem of any corpus.
+        other = compose(
+            REFERENCE_SEEDS + SeededRandom(seed).child(f"reference of {part.name}").integer(2**30), duration
+        )
+        notes = other.part(target).notes if target in other.names else ()
+        parts.append(replace(part, notes=notes))
+    return replace(pair, parts=tuple(parts))
 
 
 def _other_programs(part: Part) -> dict[int, float]:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from latentstem.data.compose.composer import compose
 from latentstem.data.compose.programs import BASSES
-from latentstem.data.compose.timbre_pairs import compose_timbre_pair
+from latentstem.data.compose.timbre_pairs import compose_references, compose_timbre_pair
 from latentstem.data.corpus import write_corpus
+from latentstem.data.render.instruments import draw_instruments
 from latentstem.data.score import REGISTER_BASS
 from latentstem.data.stems.folder import StemFolder
 
@@ -36,3 +37,14 @@ def test_a_pair_is_written_as_two_stems_that_sound_different(tmp_path):
         assert set(track.files) == {"bass", "twin"}
         bass, other = (track.read(stem)[0].numpy() for stem in ("bass", "twin"))
         assert np.corrcoef(bass, other)[0, 1] < 0.9
+
+
+@pytest.mark.fluidsynth
+def test_references_have_the_instruments_of_the_pair_and_notes_of_other_songs():
+    for seed in range(3):
+        pair, references = compose_timbre_pair(seed, 6.0), compose_references(seed, 6.0)
+        assert draw_instruments(references) == draw_instruments(pair)
+        assert draw_instruments(references)["bass"] == draw_instruments(compose(seed, 6.0))["bass"]
+        lines = [part.notes for part in (*pair.parts, *references.parts)]
+        assert lines[0] == lines[1] != lines[2] != lines[3]
+        assert references.seed == pair.seed and references.duration == pair.duration

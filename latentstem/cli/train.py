@@ -62,3 +62,15 @@ def train_bassnet(context: typer.Context) -> None:
     with library_errors():
         folder = train(settings)
     print(f"{folder}: trained weights; try them: latentstem bassnet MIX --weights {shlex.quote(str(folder))}")
+
+
+@train_app.command("style-encoder", context_settings=_ALL_WORDS, add_help_option=False)
+def train_style_encoder(context: typer.Context) -> None:
+    """Train the encoder of the sound of a recording; --help lists the options."""
+    require_extras("train style-encoder", "training", "latentstem.training.style_encoder")
+    from latentstem.training.engine.arguments import parse_settings
+    from latentstem.training.style_encoder import StyleEncoderTraining, train
+
+    settings = parse_settings(StyleEncoderTraining, context.args, prog="latentstem train style-encoder")
+    with library_errors():
+        print(f"{train(settings)}: trained weights")

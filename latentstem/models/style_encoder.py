@@ -13,8 +13,8 @@ from latentstem.nn.pooling import AttentiveStatisticsPooling
 class StyleEncoder(ModelMixin, ConfigMixin):
     """Encode how recordings sound, for a denoiser that takes the code as a global condition.
 
-    The code is kept from telling notes by what it is trained on, see `latentstem.data.compose.compose_references`: references
-    with other notes than the stem, in short pieces out of order, and by being small and noisy. Mean and deviation over
+    The code is kept from telling notes by its training (`latentstem.training.style_encoder`), in which one instrument
+    plays different notes and different instruments play the same, in short pieces out of order. Mean and deviation over
     time are pooled with learned weights: two instruments of one mean differ in their attack.
 
     Args:

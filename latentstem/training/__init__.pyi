@@ -16,6 +16,7 @@ from latentstem.training.latents import LatentTrack as LatentTrack
 from latentstem.training.latents import cache_latents as cache_latents
 from latentstem.training.lora import add_lora as add_lora
 from latentstem.training.lora import save_lora as save_lora
+from latentstem.training.style_encoder import StyleEncoderTraining as StyleEncoderTraining
 from latentstem.training.unet import UNetTraining as UNetTraining
 from latentstem.training.unet_validation import UNetValidation as UNetValidation
 from latentstem.training.unet_validation import prediction_errors as prediction_errors

@@ -140,9 +140,27 @@ class StyleGrounding:
         return denoised + self.strength * change.unsqueeze(-1)
 
 
-@torch.no_grad()
 def _active_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     """Return the mean of each item's normalized latents over its active frames, `(batch, channels)`."""
+    latents, active = encode_reference(audio, autoencoder)
+    weights = (active / active.sum(-1, keepdim=True)).unsqueeze(1)
+    return (latents * weights).sum(-1)
+
+
+@torch.no_grad()
+def encode_reference(audio: Tensor, autoencoder: Any) -> tuple[Tensor, Tensor]:
+    """Encode style references at the reference loudness, and find the frames in which something sounds.
+
+    Args:
+        audio: `(batch, channels, samples)` in [-1, 1], at the autoencoder's rate, number of channels and device.
+        autoencoder: Autoencoder to encode with, an `AutoencoderSpectral` or what `latentstem.models.as_codec` takes.
+
+    Returns:
+        Normalized latents `(batch, latent_channels, frames)`, and the active frames, bool `(batch, frames)`.
+
+    Raises:
+        ValueError: A reference is silent.
+    """
     if (active_rms(audio) <= SILENCE_RMS).any():
         raise ValueError("the style reference is silent; give one in which the instrument plays")
     audio = normalize_level(audio)
@@ -153,5 +171,4 @@ def _active_mean(audio: Tensor, autoencoder: Any) -> Tensor:
     power = padded.unflatten(-1, (frames, hop)).square().mean(dim=(1, 3))
     # Rests hold nothing of the sound.
     active = power >= power.amax(-1, keepdim=True) * 10 ** (-ACTIVITY_RANGE_DB / 10)
-    weights = (active / active.sum(-1, keepdim=True)).unsqueeze(1).to(latents.device)
-    return (latents * weights).sum(-1)
+    return latents, active.to(latents.device)

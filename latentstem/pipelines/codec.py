@@ -11,7 +11,7 @@ from torch import Tensor
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.level import reference_gain
 from latentstem.audio.validation import prepare_audio
-from latentstem.guidance.style_grounding import StyleGrounding
+from latentstem.guidance.style_grounding import StyleGrounding, encode_reference
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
 from latentstem.pipelines.boundaries import Boundary, LoopBoundary
@@ -131,6 +131,32 @@ class StemCodecPipeline(DiffusionPipeline):
         if style_latents.ndim == 1:
             return [StyleGrounding(style_latents, **options)]
         return [StyleGrounding.from_latents(style_latents, **options)]
+
+    def encode_style_code(self, style: Tensor | None, style_latents: Tensor | None) -> dict[str, Tensor]:
+        """Encode how a style reference sounds, for a net that takes the code as a condition.
+
+        Args:
+            style: References `(batch, channels, samples)`, whose codes are averaged.
+            style_latents: Normalized latents of a reference in place of audio, `(latent_channels, frames)` or `(batch,
+                latent_channels, frames)`; a mean has no code.
+
+        Returns:
+            The code `(1, code_dim)` under "style"; empty without a reference or a style encoder.
+
+        Raises:
+            ValueError: A reference is silent.
+        """
+        encoder = getattr(self, "style_encoder", None)
+        if encoder is None or (style is None and (style_latents is None or style_latents.ndim == 1)):
+            return {}
+        if style is not None:
+            latents, sounding = encode_reference(style, self.autoencoder)
+        else:
+            assert style_latents is not None
+            latents, sounding = style_latents.reshape(-1, *style_latents.shape[-2:]).to(self._execution_device), None
+        with torch.no_grad():
+            codes: Tensor = encoder(latents.to(encoder.dtype), sounding)
+        return {"style": codes.float().mean(0, keepdim=True)}
 
     def _style_space(self) -> StyleSpace:
         space = StyleSpace.from_config(as_codec(self.autoencoder).config)

@@ -15,6 +15,7 @@ from latentstem.guidance.inpainting import InpaintRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec
 from latentstem.models.contrastive import ContrastiveStemModel
+from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
 from latentstem.pipelines.batching import count_samples, expand_conditions, match_init_stem
@@ -48,6 +49,8 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         reranker: Scores how well stems fit mixes, to keep the best of several; None cannot rank. Never evaluate stems
             with the reranker that chose them.
         target: Name of the stem that the net was trained on, e.g. "bass"; files of its stems are named after it.
+        style_encoder: Encoder of the sound of a style reference, for a net with a global condition "style"; None leaves
+            the style to grounding.
         judge: Deprecated name of `reranker`, under which version 0.1.0 saved it.
 
     Raises:
@@ -80,8 +83,8 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         True
     """
 
-    model_cpu_offload_seq = "autoencoder->unet->reranker"
-    _optional_components = ["reranker", "judge"]
+    model_cpu_offload_seq = "autoencoder->style_encoder->unet->reranker"
+    _optional_components = ["reranker", "style_encoder", "judge"]
     _renamed_components = {"judge": "reranker"}
     _callback_tensor_inputs = ["latents", "denoised", "mix_latents"]
 
@@ -94,12 +97,20 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         trained_schedule: dict | None = None,
         reranker: ContrastiveStemModel | None = None,
         target: str = "bass",
+        style_encoder: StyleEncoder | None = None,
         judge: ContrastiveStemModel | None = None,
     ):
         super().__init__()
         check_target(target)
         reranker = self._resolve_renamed("judge", judge, reranker)
-        self.register_modules(autoencoder=autoencoder, unet=unet, scheduler=scheduler, guider=guider, reranker=reranker)
+        self.register_modules(
+            autoencoder=autoencoder,
+            unet=unet,
+            scheduler=scheduler,
+            guider=guider,
+            reranker=reranker,
+            style_encoder=style_encoder,
+        )
         self.register_to_config(
             trained_schedule=upgrade_schedule(trained_schedule or schedule_of(scheduler)), target=target
         )
@@ -200,8 +211,9 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             sampling_rate: Sampling rate of `mix`, `style` and `init_stem` in Hz; must be the model's, nothing is
                 resampled.
             style: Recording whose average sound the stems take on, of any length, shaped as `mix` may be. Several in a
-                batch are averaged.
-            style_strength: How far the average sound moves to the reference: 0 ignores it, 1 reaches it.
+                batch are averaged. A style encoder, if there is one, gives the net its code besides, under the
+                condition "style".
+            style_strength: How far the average sound moves to the reference: 0 leaves it to the net, 1 reaches it.
             num_inference_steps: Number of denoising steps.
             guidance_scale: How strongly the stem follows the mix; 1 is without guidance. None takes the saved guider's.
             guidance_rescale: Fraction of the added spread that guidance takes back, 0 to 1. None takes the saved
@@ -304,7 +316,11 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
                 hooks.append(InpaintRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
             init_latents = init_latents if start.strength < 1 else None
 
-        all_conditions = {**({} if mix_latents is None else {"mix": mix_latents}), **(conditions or {})}
+        all_conditions = {
+            **({} if mix_latents is None else {"mix": mix_latents}),
+            **self.encode_style_code(style, style_latents),
+            **(conditions or {}),
+        }
         net_conditions = expand_conditions(all_conditions, len(gain), num_waveforms_per_prompt, self._execution_device)
         mix_latents = net_conditions.get("mix")
         gain = gain.repeat_interleave(num_waveforms_per_prompt)

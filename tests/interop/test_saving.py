@@ -67,7 +67,8 @@ def test_a_fresh_process_makes_the_same_bits(saved, imports):
 def test_the_saved_folder_names_the_package_and_passes_the_check_of_the_hub(saved):
     _, folder, _ = saved
     index = json.loads((folder / "model_index.json").read_text())
-    libraries = {name: value[0] for name, value in index.items() if isinstance(value, list)}
+    assert index["style_encoder"] == [None, None]
+    libraries = {name: value[0] for name, value in index.items() if isinstance(value, list) and value[0]}
     assert libraries == dict.fromkeys(("autoencoder", "unet", "scheduler", "guider", "reranker"), "latentstem")
     files = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
     custom, folders = _get_custom_components_and_folders(str(folder), index, files)

@@ -73,7 +73,7 @@ def test_the_saved_folder_names_the_package_and_passes_the_check_of_the_hub(save
     files = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
     custom, folders = _get_custom_components_and_folders(str(folder), index, files)
     assert custom == {}
-    assert sorted(folders) == sorted(libraries)
+    assert sorted(folders) == sorted([*libraries, "style_encoder"])
 
 
 def test_every_component_saves_and_loads_alone(saved, tmp_path):

@@ -18,6 +18,7 @@ ADAPTER_FILE = "pytorch_lora_weights.safetensors"
 """File in the folder of a published adapter."""
 DEFAULT_TARGET = "bass"
 """Target of weights that were saved before they named it."""
+_COMMANDS = {"StemAccompanimentPipeline": "accompany", "BassNetPipeline": "bassnet"}
 Adapter = Annotated[
     Path | None,
     typer.Option(
@@ -76,6 +77,12 @@ def _load(pipeline: Any, folder: Path) -> Any:
 
     if not (folder / "model_index.json").is_file():
         raise UsageError(f"{folder}: holds no model_index.json; expected a folder saved by save_pretrained")
+    try:
+        kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name")
+    except (OSError, ValueError, AttributeError):
+        kind = None  # loading the folder reports what is wrong with it
+    if kind in _COMMANDS and kind != pipeline.__name__:
+        raise UsageError(f"{folder}: holds a {kind}; these are weights for `latentstem {_COMMANDS[kind]}`")
     logging.set_verbosity(CRITICAL)  # errors are reported below, in one line
     logging.disable_progress_bar()
     try:

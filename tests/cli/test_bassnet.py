@@ -70,6 +70,7 @@ def test_the_control_changes_the_line(weights, mix):
         (["--like", "none.wav"], "no such file"),
         (["--max-duration", "1"], "mix.wav"),
         (["--weights", "tuba"], "no weights named 'tuba'"),
+        (["--weights", "bass-gm"], "weights for `latentstem accompany`"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(weights, mix, capsys, words, told):

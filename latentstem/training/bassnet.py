@@ -41,6 +41,8 @@ class BassNetTraining(RunOptions):
             go to `spectrograms/` in the output folder.
         submixes: Number of mixes of each track: the whole accompaniment, and random parts of it at random gains.
         model: Keyword arguments of `BassNetModel` that differ from the defaults, as a JSON object.
+        init_from: Folder of a published pipeline to start from, whose net and windows are taken in place of `model`,
+            `compressed` and `expanded`.
         compressed: Steps of 10 ms of a window in each resolution, an even number.
         expanded: Steps of 10 ms that a window spans: `compressed` times a power of two.
         plain_reconstruction: Whether each window is decoded with its own control, as the paper does for comparison;
@@ -70,6 +72,7 @@ class BassNetTraining(RunOptions):
     spectrograms: Path | None = None
     submixes: int = 1
     model: dict[str, Any] | None = None
+    init_from: Path | None = None
     compressed: int = 40
     expanded: int = 40
     plain_reconstruction: bool = False
@@ -115,8 +118,13 @@ def train(settings: BassNetTraining) -> Path:
         ValueError: If windows or batches cannot be of the given sizes, or the output folder holds another net's state.
     """
     set_seed(settings.seed)
-    windows = MultiResolutionWindows(settings.compressed, settings.expanded)
-    model = BassNetModel(resolutions=windows.channels, steps=windows.compressed, **(settings.model or {})).train()
+    if settings.init_from is None:
+        windows = MultiResolutionWindows(settings.compressed, settings.expanded)
+        model = BassNetModel(resolutions=windows.channels, steps=windows.compressed, **(settings.model or {}))
+    else:
+        start: Any = BassNetPipeline.from_pretrained(settings.init_from)
+        windows, model = start.windows, start.model
+    model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
     run = TrainingRun.of(model, [optimizer], settings)
     set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own

@@ -152,6 +152,19 @@ def test_a_training_publishes_a_pipeline_and_resumes(stems, tmp_path):
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 3
 
 
+def test_a_training_goes_on_from_published_weights(stems, tmp_path):
+    settings = BassNetTraining(
+        stems, tmp_path / "first", steps=2, validations=1, batch_size=2, mixed_precision="no", learning_rate=0.0,
+        model={"channels": 8, "blocks": 1, "control_blocks": 0, "patch_size": [4, 12]}, compressed=8, expanded=16,
+    )  # fmt: skip
+    first = BassNetPipeline.from_pretrained(train(settings))
+    settings = dataclasses.replace(settings, output=tmp_path / "second", init_from=tmp_path / "first" / "pipeline")
+    second = BassNetPipeline.from_pretrained(train(dataclasses.replace(settings, model=None, compressed=40)))
+    assert second.windows == first.windows
+    for name, weight in first.model.named_parameters():
+        torch.testing.assert_close(second.model.get_parameter(name), weight)
+
+
 def test_patience_ends_a_training_that_does_not_improve(stems, tmp_path):
     settings = BassNetTraining(
         stems, tmp_path, validation=stems, steps=30, validations=30, batch_size=2, mixed_precision="no", patience=2,

@@ -19,7 +19,7 @@ from latentstem.data.corpus import ANNOTATION, read_annotation
 from latentstem.data.stems.folder import StemFolder, StemTrack
 from latentstem.data.stems.submix import TrackSubmixes
 from latentstem.models.bassnet_input import BASSNET_RATE, STEPS_PER_SECOND, bassnet_spectrogram
-from latentstem.training.bassnet_targets import BassTargets, bass_targets, pitch_probabilities
+from latentstem.training.bassnet_targets import BassTargets, bass_targets, pitch_probabilities, widen_onsets
 
 CACHE_VERSION = 1
 """Part of a cache's key, to be raised whenever equal files give other spectrograms or targets than before."""
@@ -125,7 +125,8 @@ def _analyse(track: StemTrack, root: Path, target: str, audio: Tensor) -> dict[s
 def _read(name: str, file: Path) -> BassNetTrack:
     values = load_file(file)
     bass, *_ = spectrograms = values["spectrograms"]
-    targets = BassTargets(values["f0"].long(), values["onset"].float(), values["level"].float())
+    onset = widen_onsets(values["onset"].float())
+    targets = BassTargets(values["f0"].long(), onset, values["level"].float())
     return BassNetTrack(name, spectrograms[1:], bass, targets)
 
 

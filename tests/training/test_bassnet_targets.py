@@ -14,6 +14,7 @@ from latentstem.training.bassnet_targets import (
     bass_targets,
     note_bins,
     onset_targets,
+    widen_onsets,
     pitch_bins,
     pitch_probabilities,
 )
@@ -118,3 +119,12 @@ def test_the_number_of_steps_may_be_given(steps):
 def test_audio_of_several_channels_is_refused():
     with pytest.raises(ValueError, match=r"\(2, 100\); expected \(samples,\)"):
         bass_targets(torch.zeros(2, 100), RATE)
+
+
+@given(st.lists(st.integers(0, 29), max_size=5))
+def test_widened_onsets_are_the_nearest_onset_s_share(places):
+    onset = torch.zeros(30)
+    onset[places] = 1.0
+    shares = {0: 1.0, 1: 0.5, 2: 0.25}
+    distances = [min((abs(step - place) for place in places), default=9) for step in range(30)]
+    assert widen_onsets(onset).tolist() == [shares.get(distance, 0.0) for distance in distances]

@@ -14,9 +14,9 @@ from latentstem.training.bassnet_targets import (
     bass_targets,
     note_bins,
     onset_targets,
-    widen_onsets,
     pitch_bins,
     pitch_probabilities,
+    widen_onsets,
 )
 
 RATE = 16_000

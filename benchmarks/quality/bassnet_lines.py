@@ -13,7 +13,7 @@ trained on.
 - Sketch: a line, sonified, is the stem that the denoiser starts from; share of the frames in which the stem's pitch is
   the line's, by strength.
 
-Run it as `python -m benchmarks.quality.bassnet_lines`.
+Run it as `python -m benchmarks.quality.bassnet_lines --weights runs/bassnet/pipeline`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,6 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-import latentstem
 from benchmarks.common import freedoom
 from benchmarks.common.generation import load_pipeline
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
@@ -57,7 +56,7 @@ ROWS = {
 
 
 def main(
-    weights: Annotated[str, typer.Option(help="Name of shipped weights of BassNet, or their folder.")] = "bassnet-gm",
+    weights: Annotated[Path, typer.Option(help="Folder of weights of BassNet.")],
     denoiser: Annotated[
         Path | None, typer.Option(help="Folder of a pipeline for the sketches; the shipped one.")
     ] = None,
@@ -67,8 +66,7 @@ def main(
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    folder = weights if Path(weights).is_dir() else latentstem.pretrained_path(weights)
-    pipe: Any = BassNetPipeline.from_pretrained(folder)
+    pipe: Any = BassNetPipeline.from_pretrained(weights)
     sets = {"composed": unseen_songs(0, songs, duration, cache)}
     try:
         excerpts, _ = freedoom.freedoom_songs(duration=duration)
@@ -84,7 +82,7 @@ def main(
     kept = measure_sketches(pipe, load_pipeline(denoiser, "cpu"), sets["composed"][:sketches]) if sketches else {}
     for strength, figure in kept.items():
         print(f"pitch of the line kept at strength {strength}: {format_interval(figure)}")
-    settings = {"weights": Path(folder).name, "songs": songs, "duration": duration, "grid": AXIS, "sketches": sketches}
+    settings = {"weights": weights.name, "songs": songs, "duration": duration, "grid": AXIS, "sketches": sketches}
     report = {"sets": figures, "relative_pitch": relative, "sketches": kept}
     write_report("bassnet_lines", settings, report, _picture(relative), results)
 

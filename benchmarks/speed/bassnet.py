@@ -3,7 +3,8 @@
 Every length has a process of its own, whose peak memory counts; the smallest of several times counts. The weights are
 loaded before the clock starts.
 
-Run it as `python -m benchmarks.speed.bassnet`, on a machine that does nothing else: five minutes of two cores.
+Run it as `python -m benchmarks.speed.bassnet --weights runs/bassnet/pipeline`, on a machine that does nothing else:
+five minutes of two cores.
 """
 
 import json
@@ -22,7 +23,6 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-import latentstem
 from benchmarks.common.report import RESULTS, print_table, write_report
 from latentstem import BassNetPipeline
 from latentstem.pipelines import generate_line_file, write_line_audio, write_line_midi
@@ -32,16 +32,15 @@ RATE = 44100
 
 
 def main(
-    weights: Annotated[str, typer.Option(help="Name of shipped weights of BassNet, or their folder.")] = "bassnet-gm",
+    weights: Annotated[Path, typer.Option(help="Folder of weights of BassNet.")],
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each length.")] = 3,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    folder = weights if Path(weights).is_dir() else latentstem.pretrained_path(weights)
     figures: dict[str, Any] = {}
     for length in LENGTHS:
         runs = [
-            _run(folder, length, threads)
+            _run(str(weights), length, threads)
             for _ in track(range(1 if length > 1000 else rounds), description=f"{length} s")
         ]
         seconds = min(run["seconds"] for run in runs)
@@ -52,7 +51,7 @@ def main(
         for length, own in figures.items()
     ]
     print_table("BassNet, from file to file", ["seconds of music", "seconds", "times real time", "MiB"], rows, "")
-    settings = {"weights": Path(folder).name, "rounds": rounds, "threads": threads}
+    settings = {"weights": weights.name, "rounds": rounds, "threads": threads}
     write_report("bassnet_speed", settings, figures, _picture(figures), results)
 
 

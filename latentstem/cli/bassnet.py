@@ -21,6 +21,10 @@ def bassnet(
         Path,
         typer.Argument(metavar="MIX", help="The mix: wav, flac, mp3 or ogg, one or two channels, any rate."),
     ],
+    weights: Annotated[
+        Path,
+        typer.Option(metavar="FOLDER", help="Folder of weights from `latentstem train bassnet`; none are shipped."),
+    ],
     control: Annotated[
         str | None,
         typer.Option(
@@ -69,9 +73,6 @@ def bassnet(
         bool,
         typer.Option("--json", help="Print one JSON document about the line, for scripts.", rich_help_panel=FILES),
     ] = False,
-    weights: Annotated[
-        str, typer.Option(help="Name of shipped weights, or folder of saved ones.", rich_help_panel=EXPERT)
-    ] = "bassnet-gm",
     device: Annotated[
         str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=EXPERT)
     ] = "auto",
@@ -82,7 +83,7 @@ def bassnet(
 ) -> None:
     """Write a bass line that fits MIX, played by a plain synthesizer.
 
-    latentstem bassnet mix.wav --control 0.3,-1 --midi
+    latentstem bassnet mix.wav --weights runs/bassnet/pipeline --control 0.3,-1 --midi
     writes bassline.wav and bassline.mid. Take the line on: latentstem accompany mix.wav --init bassline.wav
     """
     require_extras("bassnet", "audio", "latentstem.audio.io")
@@ -113,7 +114,7 @@ def bassnet(
 
     console = Console(stderr=True)
     with console.status("loading the weights"):
-        pipe = load_bassnet(weights).to(choose_device(device))
+        pipe = load_bassnet(str(weights)).to(choose_device(device))
     with library_errors(), console.status("listening to the mix"):
         if like is not None:
             points = infer_control_file(pipe, mix, like, max_duration)

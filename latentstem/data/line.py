@@ -80,14 +80,15 @@ class PitchLine:
         """Length in seconds."""
         return len(self) * HOP
 
-    def notes(self, threshold: float = 0.3, silence: float = -40.0, jump: float = 0.7) -> list[BentNote]:
+    def notes(self, threshold: float | None = None, silence: float = -40.0, jump: float = 0.7) -> list[BentNote]:
         """Divide the line into notes.
 
         A note begins at a peak of the onsets, where sound begins after silence, and where the pitch jumps; it ends with
         the next one, or where the sound ends.
 
         Args:
-            threshold: Least onset probability of a note's beginning.
+            threshold: Least onset probability of a note's beginning; None takes the highest peaks, as many as the
+                probabilities add up to: of uncertain onsets each may be improbable.
             silence: Level in dB below the loudest frame, under which a frame is silent.
             jump: Semitones by which the pitch has to change for at least three frames to be another note.
 
@@ -132,12 +133,16 @@ class PitchLine:
         return BentNote(Note(round(first * HOP, 4), round(end * HOP, 4), nearest, velocity), bends)
 
 
-def _peaks(onset: np.ndarray, threshold: float) -> np.ndarray:
-    """Frames that are the greatest of their neighbourhood and reach a threshold; of equal ones the first."""
+def _peaks(onset: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Frames that are the greatest of their neighbourhood and reach a threshold, or the expected number of them."""
     padded = np.pad(onset, _SHORTEST, constant_values=-np.inf)
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _SHORTEST + 1)
     earlier = around[:, :_SHORTEST].max(1)
-    return (onset >= threshold) & (onset == around.max(1)) & (onset > earlier)
+    peaks = (onset > 0) & (onset == around.max(1)) & (onset > earlier)  # of equal neighbours the first
+    if threshold is None:
+        highest = np.sort(onset[peaks])[::-1][: round(onset.sum())]
+        threshold = highest[-1] if len(highest) else np.inf
+    return peaks & (onset >= threshold)
 
 
 def _median_filter(values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ BASSNET_RATE = 16_000
 """Sampling rate in Hz of the audio that BassNet sees."""
 STEPS_PER_SECOND = 100
 """Steps of BassNet's spectrograms and descriptors a second."""
+ONSET_SHAPE = (0.25, 0.5, 1.0, 0.5, 0.25)
+"""What an onset is in the targets of the steps around it: a net cannot know it to 10 ms."""
 
 # Natural logarithms of magnitudes at the reference loudness; about the mean and deviation of mixes and basses together.
 _MEAN, _DEVIATION = -3.5, 2.0

@@ -15,7 +15,7 @@ from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.audio.validation import prepare_audio
 from latentstem.data.line import HOP, LOWEST_LEVEL, PitchLine
 from latentstem.models.bassnet import BassNetDecoderOutput, BassNetModel
-from latentstem.models.bassnet_input import BASSNET_RATE, bassnet_spectrogram, scale_spectrum
+from latentstem.models.bassnet_input import BASSNET_RATE, ONSET_SHAPE, bassnet_spectrogram, scale_spectrum
 from latentstem.pipelines.errors import ArgumentError
 
 _WINDOWS = 16  # that are generated at once: more cost memory and save no time
@@ -276,7 +276,8 @@ def _line(features: Tensor) -> PitchLine:
     around = pitch.gather(0, torch.stack([likeliest - 1, likeliest, likeliest + 1]))
     position = likeliest + (around[2] - around[0]) / around.sum(0).clamp(min=1e-9)
     frequency = ConstantQ().lowest * 2 ** (position.numpy().astype(float) / ConstantQ().bins_per_octave)
-    return PitchLine(frequency, (1 - level.astype(float)) * LOWEST_LEVEL, onset.astype(float))
+    # Each onset was spread over some steps: what is left is the probability of a beginning in this one.
+    return PitchLine(frequency, (1 - level.astype(float)) * LOWEST_LEVEL, onset.astype(float) / sum(ONSET_SHAPE))
 
 
 def join_lines(lines: Sequence[PitchLine]) -> PitchLine:

@@ -18,7 +18,7 @@ from latentstem.audio.pitch import yin
 from latentstem.audio.resampling import resample
 from latentstem.data.score import Note
 from latentstem.evaluation.rhythm import onset_times
-from latentstem.models.bassnet_input import BASSNET_RATE, STEPS_PER_SECOND
+from latentstem.models.bassnet_input import BASSNET_RATE, ONSET_SHAPE, STEPS_PER_SECOND
 
 NO_PITCH = -1
 """Bin of a step that has no pitch."""
@@ -27,7 +27,6 @@ _HOP = BASSNET_RATE // STEPS_PER_SECOND
 _PITCH_WINDOW = 1024  # two periods and a half of the lowest E
 _LEVEL_WINDOW = 640  # 40 ms: so long that the level does not follow the periods of the lowest notes
 _RANGE_DB = 80.0
-_ONSET_SHAPE = (0.25, 0.5, 1.0, 0.5, 0.25)
 
 
 @dataclass(frozen=True)
@@ -180,9 +179,9 @@ def widen_onsets(onset: Tensor) -> Tensor:
         >>> widen_onsets(torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0])).tolist()
         [0.0, 0.25, 0.5, 1.0, 0.5]
     """
-    reach = len(_ONSET_SHAPE) // 2
-    around = F.pad(onset, (reach, reach)).unfold(0, len(_ONSET_SHAPE), 1)
-    return (around * torch.tensor(_ONSET_SHAPE)).amax(dim=-1)
+    reach = len(ONSET_SHAPE) // 2
+    around = F.pad(onset, (reach, reach)).unfold(0, len(ONSET_SHAPE), 1)
+    return (around * torch.tensor(ONSET_SHAPE)).amax(dim=-1)
 
 
 def _levels(audio: Tensor) -> Tensor:

@@ -80,3 +80,15 @@ def test_silence_has_no_notes():
 def test_what_is_no_line_is_refused(values):
     with pytest.raises(ValueError, match="expected"):
         PitchLine(*values)
+
+
+@given(st.lists(st.floats(0.02, 0.3), min_size=1, max_size=12))
+def test_uncertain_onsets_give_as_many_notes_as_they_add_up_to(chances):
+    onset = np.zeros(30 * len(chances))
+    onset[15::30] = chances
+    line = PitchLine(np.full(len(onset), 55.0), np.full(len(onset), -10.0), onset)
+    starts = [round(bent.note.start * 100) for bent in line.notes()]
+    expected = round(sum(chances))
+    least = sorted(chances)[::-1][expected - 1] if expected else 1.0
+    # The first note begins with the sound.
+    assert starts == [0, *(15 + 30 * place for place, chance in enumerate(chances) if chance >= least)]

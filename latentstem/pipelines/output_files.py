@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ from latentstem.audio.temporary import TemporaryAudio
 from latentstem.pipelines.init_stem import KeptRegions
 from latentstem.pipelines.input_files import EncodedMix, LoadedInitStem
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+if TYPE_CHECKING:
+    from latentstem.pipelines.bassnet_files import LineOfFile
 
 
 def write_stem_file(
@@ -110,12 +114,14 @@ def _restore(kept: KeptRegions, generated: TemporaryAudio, stem: TemporaryAudio)
 
 
 @contextmanager
-def add_to_mix(mix: EncodedMix, stem: TemporaryAudio, folder: Path) -> Iterator[dict[str, TemporaryAudio]]:
+def add_to_mix(
+    mix: "EncodedMix | LineOfFile", stem: TemporaryAudio, folder: Path
+) -> Iterator[dict[str, TemporaryAudio]]:
     """Add a stem to its mix, in temporary files.
 
     Args:
         mix: Mix that the stem accompanies.
-        stem: Stem from `decode_stem`.
+        stem: Stem from `decode_stem`, or line from `play_line`.
         folder: Folder of the temporary files.
 
     Yields:

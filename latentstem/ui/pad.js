@@ -41,7 +41,9 @@ function show() {
 function send(delay) {
   clearTimeout(timer);
   timer = setTimeout(() => {
-    props.value = JSON.stringify({ points: state.points });
+    const value = JSON.stringify({ points: state.points });
+    if (value === props.value) return;
+    props.value = value;
     trigger("input");
   }, delay);
 }

@@ -20,7 +20,7 @@ STYLE = (files("latentstem.ui") / "pad.css").read_text(encoding="utf-8")
 ROLL_STYLE = (files("latentstem.ui") / "piano_roll.css").read_text(encoding="utf-8")
 
 _WELCOME = "Drop a mix, and shape its bass line on the pad."
-_ORIGIN = '{"points": [[0, 0]]}'
+_ORIGIN = '{"points":[[0,0]]}'
 # The circles are those of the standard normal prior, which the controls of basses follow.
 _PAD = """
 <section aria-label="Control">

@@ -14,7 +14,7 @@ from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.pipelines.bassnet_files import MeasuredMix
 from latentstem.ui.generator import check_sounding
 
-_PIECE = 2000  # steps that are read at once
+_PIECE = 800  # steps that are read at once
 _COLUMNS = 1200
 _RANGE = 3.5  # of the spectrogram's unit of 17 dB
 

@@ -4,13 +4,17 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections import abc
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from latentstem.data.line import PitchLine
+from latentstem.data.score import Note
 from latentstem.pipelines.bassnet import BassNetPipeline, ControlPath, join_lines
 from latentstem.ui.background import Stopped, in_background
 from latentstem.ui.generator import Generator, Queued
@@ -21,6 +25,7 @@ REACH = 3.0
 """Greatest magnitude of the pad's two numbers."""
 
 _MOST_POINTS = 1000
+_SHOW_SECONDS = 1.0  # between two looks at a line that is generated
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ class LineProgress:
 
 
 LineEvent = Queued | LineProgress | LineResult
-"""Progress or result of a request: a line without its files, and then the same with them."""
+"""Progress or result of a request: a line, of a long mix first its beginning, and at last with its files."""
 
 
 class LineMaker:
@@ -152,7 +157,9 @@ class LineMaker:
             raise ValueError(f"got a BassNet with a control of {size} numbers; expected 2, those of the pad")
         self.pipe, self.generator = pipe, generator
 
-    def make(self, request: LineRequest, desk: Desk, stop: threading.Event | None = None) -> Iterator[LineEvent]:
+    def make(
+        self, request: LineRequest, desk: Desk, stop: threading.Event | None = None
+    ) -> abc.Generator[LineEvent, None, None]:
         """Make the line of a request.
 
         Args:
@@ -161,7 +168,7 @@ class LineMaker:
             stop: Event that ends the work soon, but not before the mix is analysed; so does closing the iterator.
 
         Yields:
-            Progress, the line as soon as its notes are known, and the line with its files.
+            Progress, the line as far as its notes are known, and at last the line with its files.
 
         Raises:
             ValueError: The caller can mend the mix; the message is one line.
@@ -175,20 +182,34 @@ class LineMaker:
                 desk.mix = KeptMix.analyse(
                     self.pipe, desk.path, desk.folder, self.generator.max_duration, check=desk.check
                 )
-            mix, pieces, steps = desk.mix, [], 0
-            emit(LineProgress("Generating the line"))
-            for piece in self.pipe.decode_stream(mix.spectrograms(), request.control(mix.seconds)):
-                pieces.append(piece)
-                steps += len(piece)
-                emit(LineProgress("Generating the line", steps / mix.steps))
-            line = join_lines(pieces)
-            result = LineResult([bent.note for bent in line.notes()], mix, desk.files)
+            result, line = self._generate(request, desk, emit)
             emit(result)
             folder = Path(tempfile.mkdtemp(dir=desk.folder, prefix="line-"))
             try:
-                files = write_line(mix, line, folder, check=partial(emit, LineProgress("Playing the line", 1.0)))
+                files = write_line(result.mix, line, folder, check=partial(emit, LineProgress("Playing the line", 1.0)))
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
             desk.keep(folder, files)
             emit(replace(result, files=files, finished=True))
+
+    def _generate(
+        self, request: LineRequest, desk: Desk, emit: Callable[[LineEvent], None]
+    ) -> tuple[LineResult, PitchLine]:
+        """Generate the line of an analysed mix, and show its beginning now and then."""
+        assert desk.mix is not None
+        mix, pieces, steps, shown = desk.mix, [], 0, time.perf_counter()
+        emit(LineProgress("Generating the line"))
+        for piece in self.pipe.decode_stream(mix.spectrograms(), request.control(mix.seconds)):
+            pieces.append(piece)
+            steps += len(piece)
+            emit(LineProgress("Generating the line", steps / mix.steps))
+            if steps < mix.steps and time.perf_counter() - shown > _SHOW_SECONDS:
+                emit(LineResult(_notes(join_lines(pieces)), mix, desk.files))
+                shown = time.perf_counter()
+        line = join_lines(pieces)
+        return LineResult(_notes(line), mix, desk.files), line
+
+
+def _notes(line: PitchLine) -> list[Note]:
+    return [bent.note for bent in line.notes()]

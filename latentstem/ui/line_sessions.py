@@ -8,13 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 from latentstem.ui.generator import Queued
-from latentstem.ui.line_maker import Desk, LineEvent, LineMaker, LineRequest
-from latentstem.ui.line_results import LineResult, line_html
+from latentstem.ui.line_maker import Desk, LineEvent, LineMaker, LineProgress, LineRequest
+from latentstem.ui.line_results import line_html
 from latentstem.ui.status import bar_html, error_html, explain, message_html
 from latentstem.ui.visitor_files import VisitorFiles
 
-LineUpdate = tuple[str, str | None]
-"""Status of the pad as HTML, and the line as HTML if there is a new one."""
+LineUpdate = tuple[str | None, str | None]
+"""Status of the pad and the line, as HTML; None for what stays."""
 
 
 class LineSessions:
@@ -48,7 +48,7 @@ class LineSessions:
         if new:
             yield message_html("Listening to the mix"), ""
         try:
-            with closing(maker.make(request, desk, stop)) as events:  # type: ignore[type-var]
+            with closing(maker.make(request, desk, stop)) as events:
                 for event in events:
                     if stop.is_set():
                         return
@@ -90,8 +90,8 @@ class LineSessions:
 def _update(event: LineEvent) -> LineUpdate:
     if isinstance(event, Queued):
         return message_html("Waiting for another run to end"), None
-    if not isinstance(event, LineResult):
+    if isinstance(event, LineProgress):
         return bar_html(event.text, event.fraction), None
-    if not event.finished:
-        return bar_html("Playing the line", 1.0), line_html(event)
-    return message_html(f"A line of {event.mix.seconds:.1f} s"), line_html(event)
+    if event.finished:
+        return message_html(f"A line of {event.mix.seconds:.1f} s"), line_html(event)
+    return None, line_html(event)

@@ -92,8 +92,8 @@ def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
             yield {status: error_html(str(error))}
             return
         with closing(lines.run(maker, line_request, visitor)) as updates:
-            for html, made in updates:
-                yield {status: html} if made is None else {status: html, line: made}
+            for update in updates:
+                yield {part: html for part, html in zip((status, line), update, strict=True) if html is not None}
 
     def leave(request: gr.Request) -> None:
         lines.end(visitor_of(request))

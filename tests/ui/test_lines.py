@@ -79,6 +79,16 @@ def test_notes_are_shown_before_their_sound_and_the_last_sound_until_then(maker,
     assert late.finished and late.notes == early.notes and early.files == first.files
 
 
+def test_of_a_long_mix_the_beginning_is_shown_first(maker, tmp_path, desk, monkeypatch):
+    monkeypatch.setattr("latentstem.ui.line_maker._SHOW_SECONDS", 0.0)
+    write_audio(tmp_path / "long.wav", 0.1 * torch.randn(1, 160_000), 16_000)
+    desk.path = tmp_path / "long.wav"
+    lines = [event for event in maker.make(LineRequest(desk.path, POINT), desk) if isinstance(event, LineResult)]
+    shown = [[(note.start, note.pitch) for note in line.notes] for line in lines]
+    assert len(shown[0]) < len(shown[-2]) == len(shown[-1]) and lines[0].notes[-1].end < 8.1
+    assert shown[0][:20] == shown[-1][:20]
+
+
 def test_files_of_lines_before_the_last_two_are_removed(maker, mix, desk):
     made = [last(maker.make(LineRequest(mix, ((float(x), 0.0),)), desk)) for x in range(3)]
     assert [result.files.stem.exists() for result in made] == [False, True, True]
@@ -171,13 +181,3 @@ def test_a_control_of_another_size_than_the_pads_is_refused(maker):
     model = BassNetModel(steps=10, channels=8, blocks=2, control_blocks=1, control_dim=3)
     with pytest.raises(ValueError, match="control of 3 numbers"):
         LineMaker(BassNetPipeline(model), maker.generator)
-
-
-def test_the_page_has_tabs_only_with_a_bassnet(maker, bassnet, tmp_path):
-    gradio = pytest.importorskip("gradio")
-    from latentstem.ui.page import build_page
-    from latentstem.ui.sessions import Sessions
-
-    for given, tabs in ((None, []), (bassnet, ["Stem", "Bass line"])):
-        page = build_page(maker.generator, Sessions(tmp_path), given)
-        assert [block.label for block in page.blocks.values() if isinstance(block, gradio.Tab)] == tabs

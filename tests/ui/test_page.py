@@ -139,6 +139,11 @@ def test_sampling_shows_what_it_becomes_and_can_be_cancelled(page):
     generated(page)  # the model is free again
 
 
+def test_without_a_bassnet_there_are_no_tabs(page):
+    page.get_by_role("button", name="Generate").wait_for()
+    assert page.get_by_role("tab").count() == 0 and page.locator("#pad").count() == 0
+
+
 def answer(request):
     """The status with which the server answers."""
     try:

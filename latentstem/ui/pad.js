@@ -1,6 +1,6 @@
 // Runs once, with `element`, `props` and `trigger` from the page. The value is the control as JSON.
 const REACH = 3;
-const APART = 0.1; // least distance of a drawn path's points, which are spread evenly over the mix
+const APART = 0.1; // distance of a drawn path's points: spread evenly over the mix, they make its time its length
 const MOST = 1000;
 const HELP = {
   point: "Drag the point, or move it with the arrow keys (with Shift in large steps).",
@@ -68,9 +68,12 @@ function place(event) {
 }
 
 function extend() {
-  const [x, y] = state.points.at(-1);
-  const far = Math.hypot(state.at[0] - x, state.at[1] - y) >= APART;
-  if (state.mode === "path" && far && state.points.length < MOST) state.points.push(state.at);
+  const last = state.points.at(-1);
+  const way = [0, 1].map((axis) => state.at[axis] - last[axis]);
+  const count = Math.floor(Math.hypot(...way) / APART);
+  for (let step = 1; step <= count && state.points.length < MOST; step++) {
+    state.points.push(last.map((number, axis) => limit(number + (way[axis] * step) / count)));
+  }
 }
 
 field.addEventListener("pointerdown", (event) => {
@@ -86,9 +89,9 @@ field.addEventListener("pointerdown", (event) => {
 field.addEventListener("pointermove", (event) => {
   if (event.pointerId !== drawing) return;
   place(event);
-  extend();
+  if (state.mode === "path") extend();
+  else send(150);
   show();
-  if (state.mode === "point") send(150);
 });
 
 ["pointerup", "pointercancel"].forEach((name) =>

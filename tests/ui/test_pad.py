@@ -190,12 +190,22 @@ def test_what_is_heard_goes_on_with_the_new_line(pad):
     pad.wait_for_function(f"{sound}.currentTime > 0.2 && !{sound}.paused || {sound}.ended")
 
 
-def test_a_narrow_page_shows_all_of_it(pad):
+def test_a_narrow_page_shows_all_of_it_and_is_used_by_touch(pad, bassnet, mix):
     pad.set_viewport_size({"width": 390, "height": 844})
     assert pad.evaluate("document.documentElement.scrollWidth") == 390
     for part in ("#pad .field", "#line .picture", "#line .hint"):
         box = pad.locator(part).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+    pad.locator("#pad .field").scroll_into_view_if_needed()
+    finger, before = pad.context.new_cdp_session(pad), roll(pad)
+    for kind, point in (("touchStart", (0.0, 0.0)), ("touchMove", (1.0, 1.5)), ("touchMove", (1.5, 2.0))):
+        x, y = field_position(pad, *point)
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    notes = moved(pad, before)
+    assert handle(pad) == pytest.approx((1.5, 2.0), abs=0.05)
+    assert same_notes(bassnet, mix, handle(pad), notes) > 0.95
 
 
 def test_a_silent_mix_is_refused_and_another_one_taken(pad, mix, tmp_path):

@@ -77,7 +77,7 @@ def read_points(text: str) -> tuple[tuple[float, float], ...]:
 
 
 @dataclass
-class Desk:
+class MixSession:
     """What one visitor works on: a mix, and the newest lines for it.
 
     Attributes:
@@ -90,7 +90,7 @@ class Desk:
         stop: Set when the newest request is no longer wanted.
 
     Example:
-        >>> Desk(Path("/tmp/pad"), Path("mix.wav")).ended.is_set()
+        >>> MixSession(Path("/tmp/pad"), Path("mix.wav")).ended.is_set()
         False
     """
 
@@ -103,7 +103,7 @@ class Desk:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raise `Stopped` when the desk is no longer used."""
+        """Raise `Stopped` when the session is no longer used."""
         if self.ended.is_set():
             raise Stopped
 
@@ -149,7 +149,7 @@ class LineMaker:
     Example:
         >>> maker = LineMaker(pipe, generator)  # doctest: +SKIP
         >>> request = LineRequest(Path("mix.wav"), ((0.3, -1.0),))
-        >>> *_, line = maker.make(request, Desk(Path("/tmp/pad"), request.mix))  # doctest: +SKIP
+        >>> *_, line = maker.make(request, MixSession(Path("/tmp/pad"), request.mix))  # doctest: +SKIP
     """
 
     def __init__(self, pipe: BassNetPipeline, generator: Generator):
@@ -158,13 +158,13 @@ class LineMaker:
         self.pipe, self.generator = pipe, generator
 
     def make(
-        self, request: LineRequest, desk: Desk, stop: threading.Event | None = None
+        self, request: LineRequest, session: MixSession, stop: threading.Event | None = None
     ) -> abc.Generator[LineEvent, None, None]:
         """Make the line of a request.
 
         Args:
             request: Mix and control.
-            desk: Desk of the visitor, whose mix is analysed if it is not yet.
+            session: Work of the visitor, whose mix is analysed if it is not yet.
             stop: Event that ends the work soon, but not before the mix is analysed; so does closing the iterator.
 
         Yields:
@@ -173,42 +173,42 @@ class LineMaker:
         Raises:
             ValueError: The caller can mend the mix; the message is one line.
         """
-        return in_background(partial(self._work, request, desk), stop)
+        return in_background(partial(self._work, request, session), stop)
 
-    def _work(self, request: LineRequest, desk: Desk, emit: Callable[[LineEvent], None]) -> None:
+    def _work(self, request: LineRequest, session: MixSession, emit: Callable[[LineEvent], None]) -> None:
         with self.generator.turn(partial(emit, Queued())):
-            if desk.mix is None:
+            if session.mix is None:
                 emit(LineProgress("Listening to the mix"))
-                desk.mix = KeptMix.analyse(
-                    self.pipe, desk.path, desk.folder, self.generator.max_duration, check=desk.check
+                session.mix = KeptMix.analyse(
+                    self.pipe, session.path, session.folder, self.generator.max_duration, check=session.check
                 )
-            result, line = self._generate(request, desk, emit)
+            result, line = self._generate(request, session, emit)
             emit(result)
-            folder = Path(tempfile.mkdtemp(dir=desk.folder, prefix="line-"))
+            folder = Path(tempfile.mkdtemp(dir=session.folder, prefix="line-"))
             try:
                 files = write_line(result.mix, line, folder, check=partial(emit, LineProgress("Playing the line", 1.0)))
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
-            desk.keep(folder, files)
+            session.keep(folder, files)
             emit(replace(result, files=files, finished=True))
 
     def _generate(
-        self, request: LineRequest, desk: Desk, emit: Callable[[LineEvent], None]
+        self, request: LineRequest, session: MixSession, emit: Callable[[LineEvent], None]
     ) -> tuple[LineResult, PitchLine]:
         """Generate the line of an analysed mix, and show its beginning now and then."""
-        assert desk.mix is not None
-        mix, pieces, steps, shown = desk.mix, [], 0, time.perf_counter()
+        assert session.mix is not None
+        mix, pieces, steps, shown = session.mix, [], 0, time.perf_counter()
         emit(LineProgress("Generating the line"))
         for piece in self.pipe.decode_stream(mix.spectrograms(), request.control(mix.seconds)):
             pieces.append(piece)
             steps += len(piece)
             emit(LineProgress("Generating the line", steps / mix.steps))
             if steps < mix.steps and time.perf_counter() - shown > _SHOW_SECONDS:
-                emit(LineResult(_notes(join_lines(pieces)), mix, desk.files))
+                emit(LineResult(_notes(join_lines(pieces)), mix, session.files))
                 shown = time.perf_counter()
         line = join_lines(pieces)
-        return LineResult(_notes(line), mix, desk.files), line
+        return LineResult(_notes(line), mix, session.files), line
 
 
 def _notes(line: PitchLine) -> list[Note]:

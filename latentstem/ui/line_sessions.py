@@ -1,4 +1,4 @@
-"""The desks of the visitors of the pad, and the updates of the page while a line is made."""
+"""The sessions of the visitors of the pad, and the updates of the page while a line is made."""
 
 import shutil
 import tempfile
@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from latentstem.ui.generator import Queued
-from latentstem.ui.line_maker import Desk, LineEvent, LineMaker, LineProgress, LineRequest
+from latentstem.ui.line_maker import LineEvent, LineMaker, LineProgress, LineRequest, MixSession
 from latentstem.ui.line_results import line_html
 from latentstem.ui.status import bar_html, error_html, explain, message_html
 from latentstem.ui.visitor_files import VisitorFiles
@@ -18,19 +18,19 @@ LineUpdate = tuple[str | None, str | None]
 
 
 class LineSessions:
-    """The desk of each visitor, by Gradio's name of the session, which is one opened page.
+    """The mix of each visitor and the lines for it, by Gradio's name of the session, which is one opened page.
 
     Args:
-        files: Owners of the files, in whose folders the desks' lie.
+        files: Owners of the files, in whose folders those of the mixes lie.
 
     Example:
         >>> lines = LineSessions(VisitorFiles(Path("/tmp/stems")))
-        >>> lines.end("nobody")  # without a desk there is nothing to end
+        >>> lines.end("nobody")  # without a mix there is nothing to end
     """
 
     def __init__(self, files: VisitorFiles):
         self.files = files
-        self._desks: dict[str, Desk] = {}
+        self._sessions: dict[str, MixSession] = {}
         self._lock = threading.Lock()
 
     def run(self, maker: LineMaker, request: LineRequest, visitor: str) -> abc.Generator[LineUpdate, None, None]:
@@ -44,11 +44,11 @@ class LineSessions:
         Yields:
             Updates of the page, until the visitor makes another request. Errors are shown and not raised.
         """
-        desk, stop, new = self._take_over(request.mix, visitor)
+        session, stop, new = self._take_over(request.mix, visitor)
         if new:
             yield message_html("Listening to the mix"), ""
         try:
-            with closing(maker.make(request, desk, stop)) as events:
+            with closing(maker.make(request, session, stop)) as events:
                 for event in events:
                     if stop.is_set():
                         return
@@ -58,33 +58,33 @@ class LineSessions:
                 yield error_html(explain(error, [request.mix])), ""
 
     def end(self, visitor: str) -> None:
-        """End a visitor's desk and remove its files.
+        """End a visitor's session and remove its files.
 
         Args:
             visitor: Session of the visitor.
         """
-        if desk := self._desks.pop(visitor, None):
-            desk.ended.set()
-            desk.stop.set()
-            shutil.rmtree(desk.folder, ignore_errors=True)
+        if session := self._sessions.pop(visitor, None):
+            session.ended.set()
+            session.stop.set()
+            shutil.rmtree(session.folder, ignore_errors=True)
 
     def end_all(self) -> None:
-        """End the desks of all visitors and remove their files."""
-        for visitor in list(self._desks):
+        """End the sessions of all visitors and remove their files."""
+        for visitor in list(self._sessions):
             self.end(visitor)
 
-    def _take_over(self, mix: Path, visitor: str) -> tuple[Desk, threading.Event, bool]:
-        """Stop a visitor's request, and return the desk and the stop of the next one, and whether the desk is new."""
+    def _take_over(self, mix: Path, visitor: str) -> tuple[MixSession, threading.Event, bool]:
+        """Stop a visitor's request; return the session and the stop of the next one, and whether the session is new."""
         with self._lock:
-            desk = self._desks.get(visitor)
-            new = desk is None or desk.path != mix
-            if desk is None or new:
+            session = self._sessions.get(visitor)
+            new = session is None or session.path != mix
+            if session is None or new:
                 self.end(visitor)
-                desk = Desk(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor), prefix="pad-")), mix)
-                self._desks[visitor] = desk
-            desk.stop.set()
-            desk.stop = threading.Event()
-            return desk, desk.stop, new
+                session = MixSession(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor), prefix="pad-")), mix)
+                self._sessions[visitor] = session
+            session.stop.set()
+            session.stop = threading.Event()
+            return session, session.stop, new
 
 
 def _update(event: LineEvent) -> LineUpdate:

@@ -52,7 +52,7 @@ def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
 
     Args:
         maker: Maker of the lines.
-        lines: Desks of the visitors.
+        lines: Sessions of the visitors.
         page: Page of the tab.
 
     Example:

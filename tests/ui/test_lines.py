@@ -10,7 +10,7 @@ from latentstem import AudioError, BassNetModel, BassNetPipeline, write_audio
 from latentstem.pipelines import ControlPath
 from latentstem.pipelines.bassnet_files import generate_line_file
 from latentstem.ui.generator import Generator, Queued, check_sounding
-from latentstem.ui.line_maker import Desk, LineMaker, LineRequest, read_points
+from latentstem.ui.line_maker import LineMaker, LineRequest, MixSession, read_points
 from latentstem.ui.line_results import LineResult, line_html
 from latentstem.ui.line_sessions import LineSessions
 from latentstem.ui.visitor_files import VisitorFiles
@@ -31,10 +31,10 @@ def mix(tmp_path):
 
 
 @pytest.fixture
-def desk(tmp_path, mix):
-    folder = tmp_path / "desk"
+def session(tmp_path, mix):
+    folder = tmp_path / "session"
     folder.mkdir()
-    return Desk(folder, mix)
+    return MixSession(folder, mix)
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def last(events):
 
 
 @pytest.mark.parametrize("points", [POINT, ((0.0, 0.0), (2.0, 2.0), (-3.0, 1.0))])
-def test_the_roll_holds_the_notes_of_the_line(maker, bassnet, mix, desk, points):
-    result = last(maker.make(LineRequest(mix, points), desk))
+def test_the_roll_holds_the_notes_of_the_line(maker, bassnet, mix, session, points):
+    result = last(maker.make(LineRequest(mix, points), session))
     control = points[0] if len(points) == 1 else ControlPath(np.linspace(0, 2, len(points)), points)
     expected = [bent.note for bent in generate_line_file(bassnet, mix, control).line.notes()]
     assert [(note.start, note.pitch) for note in result.notes] == [(note.start, note.pitch) for note in expected]
@@ -63,41 +63,41 @@ def test_the_roll_holds_the_notes_of_the_line(maker, bassnet, mix, desk, points)
     )
 
 
-def test_a_moved_point_only_decodes(maker, bassnet, mix, desk, monkeypatch):
-    first = last(maker.make(LineRequest(mix, POINT), desk))
+def test_a_moved_point_only_decodes(maker, bassnet, mix, session, monkeypatch):
+    first = last(maker.make(LineRequest(mix, POINT), session))
     monkeypatch.setattr(bassnet, "analyse_stream", None)
-    second = last(maker.make(LineRequest(mix, ((-2.0, 2.0),)), desk))
+    second = last(maker.make(LineRequest(mix, ((-2.0, 2.0),)), session))
     assert second.notes != first.notes
     assert second.files.mix == first.files.mix and second.files.stem.read_bytes() != first.files.stem.read_bytes()
 
 
-def test_notes_are_shown_before_their_sound_and_the_last_sound_until_then(maker, mix, desk):
-    first = last(maker.make(LineRequest(mix, POINT), desk))
-    events = maker.make(LineRequest(mix, ((-2.0, 2.0),)), desk)
+def test_notes_are_shown_before_their_sound_and_the_last_sound_until_then(maker, mix, session):
+    first = last(maker.make(LineRequest(mix, POINT), session))
+    events = maker.make(LineRequest(mix, ((-2.0, 2.0),)), session)
     early, late = [event for event in events if isinstance(event, LineResult)]
     assert not early.finished
     assert late.finished and late.notes == early.notes and early.files == first.files
 
 
-def test_of_a_long_mix_the_beginning_is_shown_first(maker, tmp_path, desk, monkeypatch):
+def test_of_a_long_mix_the_beginning_is_shown_first(maker, tmp_path, session, monkeypatch):
     monkeypatch.setattr("latentstem.ui.line_maker._SHOW_SECONDS", 0.0)
     write_audio(tmp_path / "long.wav", 0.1 * torch.randn(1, 160_000), 16_000)
-    desk.path = tmp_path / "long.wav"
-    lines = [event for event in maker.make(LineRequest(desk.path, POINT), desk) if isinstance(event, LineResult)]
+    session.path = tmp_path / "long.wav"
+    lines = [event for event in maker.make(LineRequest(session.path, POINT), session) if isinstance(event, LineResult)]
     shown = [[(note.start, note.pitch) for note in line.notes] for line in lines]
     assert len(shown[0]) < len(shown[-2]) == len(shown[-1]) and lines[0].notes[-1].end < 8.1
     assert shown[0][:20] == shown[-1][:20]
 
 
-def test_files_of_lines_before_the_last_two_are_removed(maker, mix, desk):
-    made = [last(maker.make(LineRequest(mix, ((float(x), 0.0),)), desk)) for x in range(3)]
+def test_files_of_lines_before_the_last_two_are_removed(maker, mix, session):
+    made = [last(maker.make(LineRequest(mix, ((float(x), 0.0),)), session)) for x in range(3)]
     assert [result.files.stem.exists() for result in made] == [False, True, True]
-    assert len([path for path in desk.folder.iterdir() if path.is_dir()]) == 2
+    assert len([path for path in session.folder.iterdir() if path.is_dir()]) == 2
 
 
-def test_a_line_waits_for_the_stem_that_is_generated(maker, mix, desk):
+def test_a_line_waits_for_the_stem_that_is_generated(maker, mix, session):
     with maker.generator.turn(lambda: None):
-        events = maker.make(LineRequest(mix, POINT), desk)
+        events = maker.make(LineRequest(mix, POINT), session)
         assert [next(events) for _ in range(2)] == [Queued()] * 2
     assert last(events)
 

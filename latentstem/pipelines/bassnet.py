@@ -150,7 +150,6 @@ class BassNetPipeline(DiffusionPipeline):
             lines.append(join_lines(list(parts)))
         return BassNetPipelineOutput(lines, controls) if return_dict else (lines, controls)
 
-    @torch.no_grad()
     def stream(self, blocks: Iterable[Tensor], gain: float, control: Control | None = None) -> Iterator[PitchLine]:
         """Generate the line of one mix that comes in blocks, at an amount of memory that does not grow.
 
@@ -165,10 +164,40 @@ class BassNetPipeline(DiffusionPipeline):
         Raises:
             ValueError: The control is none of this net.
         """
+        yield from self.decode_stream(self.analyse_stream(blocks, gain), control)
+
+    @torch.no_grad()
+    def analyse_stream(self, blocks: Iterable[Tensor], gain: float) -> Iterator[Tensor]:
+        """Analyse one mix that comes in blocks: the half of `stream` that no control changes.
+
+        Args:
+            blocks: The mix, as `stream` takes it.
+            gain: Factor, as `stream` takes it.
+
+        Yields:
+            The spectrogram that `bassnet_spectrogram` gives, piece after piece, `(bins, steps)`.
+        """
         pieces = ConstantQ(BASSNET_RATE, BASSNET_RATE // 100).stream(
             (block.to(self._execution_device) * gain for block in blocks), tile_frames=_WINDOWS * self.windows.hop
         )
-        yield from self._generate(map(scale_spectrum, pieces), self._path(control))
+        yield from map(scale_spectrum, pieces)
+
+    @torch.no_grad()
+    def decode_stream(self, spectrograms: Iterable[Tensor], control: Control | None = None) -> Iterator[PitchLine]:
+        """Generate the line of one mix from what `analyse_stream` gives.
+
+        Args:
+            spectrograms: The spectrogram of the mix, `(bins, steps)` float each, of any numbers of steps but 0.
+            control: Point or path of the control; None is the origin.
+
+        Yields:
+            The line, as `stream` does.
+
+        Raises:
+            ValueError: The control is none of this net.
+        """
+        path = self._path(control)
+        yield from self._generate((piece.to(self._execution_device) for piece in spectrograms), path)
 
     @torch.no_grad()
     def infer_control(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,60 @@ from latentstem.pipelines.bassnet import BassNetPipeline, Control, join_lines
 from latentstem.pipelines.output_files import write_temporary_audio
 
 _PIECE = 1000  # steps of a line that are played at once
+
+
+@dataclass(frozen=True)
+class MeasuredMix:
+    """A mix in a file, once read from end to end.
+
+    Attributes:
+        reader: Reader of the file.
+        samples: Length in samples, at its own rate.
+        gain: Factor that brings it to the reference loudness.
+
+    Raises:
+        latentstem.AudioError: The file cannot be used, see `AudioReader`.
+        ValueError: It is stereo and its channels cancel.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from latentstem import BassNetModel, write_audio
+        >>> pipe = BassNetPipeline(BassNetModel(steps=10, channels=8, blocks=2, control_blocks=1).eval())
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_audio(f"{folder}/mix.wav", 0.1 * torch.randn(1, 44100), 44100)
+        ...     mix = MeasuredMix.read(f"{folder}/mix.wav")
+        ...     spectrogram = list(mix.spectrograms(pipe))
+        >>> made = mix.line(join_lines(list(pipe.decode_stream(spectrogram, (0.3, -1.0)))))
+        >>> mix.samples, made.line.duration
+        (44100, 1.0)
+    """
+
+    reader: AudioReader
+    samples: int
+    gain: float
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], max_duration: float = MAX_DURATION) -> "MeasuredMix":
+        """Read a mix of one or two channels at any rate, of at most `max_duration` seconds."""
+        reader = AudioReader(path, max_duration)
+        sides, mono, samples = ActiveLevelMeter(), ActiveLevelMeter(), 0
+        for block in reader:
+            sides.update(block[None])
+            mono.update(match_channels(block, 1, str(reader.path))[None])
+            samples += block.shape[1]
+        if reader.channels > 1:
+            check_not_cancelled(str(reader.path), sides.rms, mono.rms)
+        return cls(reader, samples, float(mono.gain))
+
+    def spectrograms(self, pipe: BassNetPipeline) -> Iterator[Tensor]:
+        """Analyse it for a pipeline, piece after piece, see `BassNetPipeline.analyse_stream`."""
+        mono = (match_channels(block, 1, str(self.reader.path)) for block in self.reader)
+        blocks = resample_blocks(mono, self.reader.sampling_rate, pipe.sampling_rate)
+        return pipe.analyse_stream((block[0] for block in blocks), self.gain)
+
+    def line(self, line: PitchLine) -> "LineOfFile":
+        """Return a line as one for this mix."""
+        return LineOfFile(line, self.reader, self.samples, self.gain)
 
 
 @dataclass(frozen=True)
@@ -62,11 +117,8 @@ def generate_line_file(
         latentstem.AudioError: The file cannot be used, see `AudioReader`.
         ValueError: It is stereo and its channels cancel, or the control is none of this net.
     """
-    reader = AudioReader(path, max_duration)
-    level, samples = _measure(reader)
-    blocks = (block[0] for block in resample_blocks(_mono(reader), reader.sampling_rate, pipe.sampling_rate))
-    line = join_lines(list(pipe.stream(blocks, level, control)))
-    return LineOfFile(line, reader, samples, level)
+    mix = MeasuredMix.read(path, max_duration)
+    return mix.line(join_lines(list(pipe.decode_stream(mix.spectrograms(pipe), control))))
 
 
 def infer_control_file(
@@ -118,13 +170,29 @@ def write_line_audio(
     Raises:
         latentstem.audio.AudioFileError: The file cannot be written.
     """
-    player, rate = synthesizer or LineSynthesizer(SAMPLING_RATE), made.reader.sampling_rate
+    with play_line(made, Path(path).parent, synthesizer) as played:
+        write_temporary_audio(played, path, made.reader.sampling_rate, bits)
+
+
+@contextmanager
+def play_line(made: LineOfFile, folder: Path, synthesizer: LineSynthesizer | None = None) -> Iterator[TemporaryAudio]:
+    """Play a line to a temporary file, at the mix's rate and length.
+
+    Args:
+        made: The line and its mix.
+        folder: Folder of the temporary file.
+        synthesizer: Synthesizer that plays; None is one with its defaults.
+
+    Yields:
+        The sound at the level that fits the mix, which may exceed [-1, 1]; removed afterwards.
+    """
+    player = synthesizer or LineSynthesizer(SAMPLING_RATE)
     player.reset()
     sound = (torch.from_numpy(player(piece))[None] / made.gain for piece in _pieces(made.line))
-    with TemporaryAudio(Path(path).parent, 1) as played:
-        for block in resample_blocks(sound, player.sampling_rate, rate, made.samples):
+    with TemporaryAudio(folder, 1) as played:
+        for block in resample_blocks(sound, player.sampling_rate, made.reader.sampling_rate, made.samples):
             played.append(block)
-        write_temporary_audio(played, path, rate, bits)
+        yield played
 
 
 def write_line_midi(line: PitchLine, path: str | os.PathLike[str], tempo: float = 120.0) -> None:
@@ -146,19 +214,3 @@ def write_line_midi(line: PitchLine, path: str | os.PathLike[str], tempo: float 
 def _pieces(line: PitchLine) -> Iterator[PitchLine]:
     for first in range(0, len(line), _PIECE):
         yield PitchLine(*(getattr(line, name)[first : first + _PIECE] for name in ("frequency", "level", "onset")))
-
-
-def _mono(reader: AudioReader) -> Iterator[Tensor]:
-    return (match_channels(block, 1, str(reader.path)) for block in reader)
-
-
-def _measure(reader: AudioReader) -> tuple[float, int]:
-    """Gain to the reference loudness, and length in samples; refuses channels that cancel."""
-    sides, mono, samples = ActiveLevelMeter(), ActiveLevelMeter(), 0
-    for block in reader:
-        sides.update(block[None])
-        mono.update(match_channels(block, 1, str(reader.path))[None])
-        samples += block.shape[1]
-    if reader.channels > 1:
-        check_not_cancelled(str(reader.path), sides.rms, mono.rms)
-    return float(mono.gain), samples

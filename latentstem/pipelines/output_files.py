@@ -7,19 +7,27 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 import latentstem
 from latentstem.audio.formats import Bits
-from latentstem.audio.io import AudioWriter
+from latentstem.audio.io import AudioReader, AudioWriter
 from latentstem.audio.loops import resample_periodic
 from latentstem.audio.resampling import resample_blocks, resampled_length
 from latentstem.audio.temporary import TemporaryAudio
 from latentstem.pipelines.init_stem import KeptRegions
 from latentstem.pipelines.input_files import EncodedMix, LoadedInitStem
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+
+
+class _FromFile(Protocol):
+    """A mix, or something made for one, that knows the mix's file."""
+
+    @property
+    def reader(self) -> AudioReader: ...
 
 
 def write_stem_file(
@@ -110,12 +118,12 @@ def _restore(kept: KeptRegions, generated: TemporaryAudio, stem: TemporaryAudio)
 
 
 @contextmanager
-def add_to_mix(mix: EncodedMix, stem: TemporaryAudio, folder: Path) -> Iterator[dict[str, TemporaryAudio]]:
+def add_to_mix(mix: _FromFile, stem: TemporaryAudio, folder: Path) -> Iterator[dict[str, TemporaryAudio]]:
     """Add a stem to its mix, in temporary files.
 
     Args:
-        mix: Mix that the stem accompanies.
-        stem: Stem from `decode_stem`.
+        mix: Mix that the stem accompanies, such as an `EncodedMix` or a `LineOfFile`.
+        stem: Stem from `decode_stem`, or line from `play_line`.
         folder: Folder of the temporary files.
 
     Yields:

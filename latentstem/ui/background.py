@@ -1,7 +1,7 @@
 """Run a function in a thread, stream its results, and cancel it when the consumer stops."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
@@ -18,7 +18,7 @@ class Stopped(Exception):
 
 def in_background(
     work: Callable[[Callable[[Item], None]], None], stop: threading.Event | None = None
-) -> Iterator[Item]:
+) -> Generator[Item, None, None]:
     """Run a function in a thread and yield what it emits, while it goes on.
 
     Closing the iterator, or setting `stop`, makes the next `emit` raise `Stopped`; the iterator ends when the work has

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -140,10 +141,22 @@ class Generator:
         """
         return in_background(partial(self._work, request, folder), stop)
 
-    def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event], None]) -> None:
+    @contextmanager
+    def turn(self, wait: Callable[[], None]) -> Iterator[None]:
+        """Hold the right to compute, which one request has at a time.
+
+        Args:
+            wait: Called again and again until the turn has come; an error that it raises gives up.
+        """
         while not self._lock.acquire(timeout=0.2):
-            emit(Queued())
+            wait()
         try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event], None]) -> None:
+        with self.turn(partial(emit, Queued())):
             steps = request.quality.apply_to(self.pipe)
             emit(Sampling(0, request.count, 0, steps))
             for path in filter(None, (request.mix, request.style)):
@@ -165,8 +178,6 @@ class Generator:
                     callback_on_step_end_tensor_inputs=["denoised"],
                 )
                 emit(write_result(self.pipe, mix, candidate.latents, seed, folder))
-        finally:
-            self._lock.release()
 
     def _read_style(self, path: Path) -> Tensor:
         audio, rate = read_audio(path, self.max_duration)

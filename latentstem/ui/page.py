@@ -9,8 +9,12 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.pipelines.quality import Quality
+from latentstem.ui.components import recording, visitor_of
 from latentstem.ui.generator import GenerationRequest, Generator
+from latentstem.ui.line_maker import LineMaker
+from latentstem.ui.pad import build_pad
 from latentstem.ui.player import SCRIPT, STYLE, player_html
 from latentstem.ui.sessions import Sessions
 from latentstem.ui.status import error_html, message_html
@@ -24,87 +28,94 @@ _MOST_TAKES = 8
 _GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
 
 
-def build_page(generator: Generator, sessions: Sessions) -> gr.Blocks:
+def build_page(generator: Generator, sessions: Sessions, bassnet: BassNetPipeline | None = None) -> gr.Blocks:
     """Build the page.
 
     Args:
         generator: Generator of the stems.
         sessions: Runs and files of the visitors.
+        bassnet: Pipeline of the pad, on its device; without it the page has no tabs.
 
     Returns:
         The page, to be mounted or launched with `THEME` and `CSS`.
 
+    Raises:
+        ValueError: The control of the BassNet has not two dimensions.
+
     Example:
         >>> build_page(generator, Sessions(Path("/tmp/stems"))).launch(theme=THEME, css=CSS)  # doctest: +SKIP
     """
-    guidance_scale = float(generator.pipe.guider.guidance_scale)
     with gr.Blocks(title="latentstem", analytics_enabled=False) as page:
         gr.HTML(_HEADING)
-        with gr.Row():
-            with gr.Column(scale=2, min_width=320):
-                mix = _recording("Mix", "mix")
-                with gr.Accordion("Style (optional)", open=False):
-                    style = _recording("A recording whose sound the bass takes on", "style")
-                    strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
-                quality = gr.Radio(list(Quality), value=Quality.STANDARD, label="Quality", info="8, 16 or 64 steps")
-                count = gr.Slider(1, _MOST_TAKES, 2, step=1, label="Takes")
-                with gr.Row():
-                    seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=_GREATEST_SEED)
-                    guidance = gr.Slider(1, max(10, guidance_scale), guidance_scale, step=0.5, label="Guidance")
-                with gr.Row():
-                    generate = gr.Button("Generate", variant="primary")
-                    cancel = gr.Button("Cancel", variant="stop", interactive=False)
-            with gr.Column(scale=3, min_width=320):
-                status = gr.HTML(message_html(_WELCOME), elem_id="status")
-                player = gr.HTML("", elem_id="player", css_template=STYLE, js_on_load=SCRIPT, apply_default_css=False)
-
-        def set_running(running: bool) -> dict[Any, Any]:
-            return {generate: gr.update(interactive=not running), cancel: gr.update(interactive=running)}
-
-        def run_request(
-            mix_file: str | None,
-            style_file: str | None,
-            quality_name: str,
-            take_count: int,
-            first_seed: int,
-            style_strength: float,
-            scale: float,
-            request: gr.Request,
-        ) -> Iterator[dict[Any, Any]]:
-            if mix_file is None:
-                yield {status: error_html("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")}
-                return
-            style_path = None if style_file is None else Path(style_file)
-            quality = Quality(quality_name)
-            generation_request = GenerationRequest(
-                Path(mix_file), style_path, quality, take_count, first_seed, style_strength, scale
-            )
-            yield {status: message_html("Encoding the mix"), player: "", **set_running(True)}
-            with closing(sessions.run(generator, generation_request, _visitor(request))) as updates:
-                for html, takes in updates:
-                    yield {status: html} if takes is None else {status: html, player: player_html(takes)}
-
-        def stop(request: gr.Request) -> dict[Any, Any]:
-            sessions.stop(_visitor(request))
-            return {cancel: gr.update(interactive=False)}
-
-        def leave(request: gr.Request) -> None:
-            sessions.end(_visitor(request))
-
-        # Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
-        quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-        inputs = [mix, style, quality, count, seed, strength, guidance]
-        run = generate.click(run_request, inputs, [status, player, generate, cancel], **quietly)
-        # Generate stays off until the run is over: an earlier click would be lost.
-        run.then(lambda: set_running(False), None, [generate, cancel], **quietly)
-        cancel.click(stop, None, [cancel], **quietly)
-        page.unload(leave)
+        if bassnet is None:
+            _build_stems(generator, sessions, page)
+        else:
+            with gr.Tabs():
+                with gr.Tab("Stem"):
+                    _build_stems(generator, sessions, page)
+                with gr.Tab("Bass line"):
+                    build_pad(LineMaker(bassnet, generator), sessions.lines, page)
     return page
 
 
-def _visitor(request: gr.Request) -> str:
-    return request.session_hash or ""  # only calls from outside the page have none
+def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> None:
+    guidance_scale = float(generator.pipe.guider.guidance_scale)
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            mix = recording("Mix", "mix")
+            with gr.Accordion("Style (optional)", open=False):
+                style = recording("A recording whose sound the bass takes on", "style")
+                strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
+            quality = gr.Radio(list(Quality), value=Quality.STANDARD, label="Quality", info="8, 16 or 64 steps")
+            count = gr.Slider(1, _MOST_TAKES, 2, step=1, label="Takes")
+            with gr.Row():
+                seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=_GREATEST_SEED)
+                guidance = gr.Slider(1, max(10, guidance_scale), guidance_scale, step=0.5, label="Guidance")
+            with gr.Row():
+                generate = gr.Button("Generate", variant="primary")
+                cancel = gr.Button("Cancel", variant="stop", interactive=False)
+        with gr.Column(scale=3, min_width=320):
+            status = gr.HTML(message_html(_WELCOME), elem_id="status")
+            player = gr.HTML("", elem_id="player", css_template=STYLE, js_on_load=SCRIPT, apply_default_css=False)
 
+    def set_running(running: bool) -> dict[Any, Any]:
+        return {generate: gr.update(interactive=not running), cancel: gr.update(interactive=running)}
 
-def _recording(label: str, name: str) -> gr.Audio:
-    return gr.Audio(label=label, sources=["upload"], type="filepath", editable=False, buttons=[], elem_id=name)
+    def run_request(
+        mix_file: str | None,
+        style_file: str | None,
+        quality_name: str,
+        take_count: int,
+        first_seed: int,
+        style_strength: float,
+        scale: float,
+        request: gr.Request,
+    ) -> Iterator[dict[Any, Any]]:
+        if mix_file is None:
+            yield {status: error_html("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")}
+            return
+        style_path = None if style_file is None else Path(style_file)
+        quality = Quality(quality_name)
+        generation_request = GenerationRequest(
+            Path(mix_file), style_path, quality, take_count, first_seed, style_strength, scale
+        )
+        yield {status: message_html("Encoding the mix"), player: "", **set_running(True)}
+        with closing(sessions.run(generator, generation_request, visitor_of(request))) as updates:
+            for html, takes in updates:
+                yield {status: html} if takes is None else {status: html, player: player_html(takes)}
+
+    def stop(request: gr.Request) -> dict[Any, Any]:
+        sessions.stop(visitor_of(request))
+        return {cancel: gr.update(interactive=False)}
+
+    def leave(request: gr.Request) -> None:
+        sessions.end(visitor_of(request))
+
+    # Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
+    quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+    inputs = [mix, style, quality, count, seed, strength, guidance]
+    run = generate.click(run_request, inputs, [status, player, generate, cancel], **quietly)
+    # Generate stays off until the run is over: an earlier click would be lost.
+    run.then(lambda: set_running(False), None, [generate, cancel], **quietly)
+    cancel.click(stop, None, [cancel], **quietly)
+    page.unload(leave)

@@ -1,6 +1,7 @@
 // Runs once, with `element` and `watch` from the page. The HTML in `element` changes under it whenever a take is finished.
 const state = { take: 0, view: "both" };
 let heard = null;
+let lasting = { seconds: 0, playing: false };
 
 const wanted = () =>
   state.view === "mix"
@@ -32,6 +33,7 @@ function show() {
 
 function place() {
   if (!heard || !heard.duration) return;
+  lasting = { seconds: heard.currentTime, playing: !heard.paused };
   const share = heard.currentTime / heard.duration;
   element.querySelector(".clock").textContent = `${clock(heard.currentTime)} / ${clock(heard.duration)}`;
   element.querySelectorAll(".playhead").forEach((line) => (line.style.left = `${100 * share}%`));
@@ -61,9 +63,12 @@ function switchTo(take, view) {
   place();
 }
 
+// The promise is broken when another file comes before the first sound.
+const start = () => heard.play().catch(() => {});
+
 function toggle() {
   if (!heard) return;
-  if (heard.paused) heard.play();
+  if (heard.paused) start();
   else heard.pause();
 }
 
@@ -100,13 +105,27 @@ element.addEventListener("keydown", (event) => {
 
 // Media events do not bubble, but they can be caught on their way down.
 ["play", "pause", "ended"].forEach((name) => element.addEventListener(name, () => (show(), follow()), true));
-element.addEventListener("loadedmetadata", place, true);
+
+// Another file in the same element, such as the next line of a mix, begins at 0 and is still: it goes on where the last
+// one was.
+element.addEventListener(
+  "loadedmetadata",
+  (event) => {
+    if (event.target === heard && lasting.seconds > 0 && heard.currentTime === 0) {
+      heard.currentTime = Math.min(lasting.seconds, heard.duration);
+      if (lasting.playing) start();
+    }
+    place();
+  },
+  true,
+);
 
 function refresh() {
   const number = element.querySelectorAll(".take").length;
   if (number === 0) {
     if (heard) heard.pause();
     heard = null;
+    lasting = { seconds: 0, playing: false };
     state.take = 0;
     return;
   }

@@ -3,7 +3,7 @@
 `player.js` adds the behaviour and `player.css` the looks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -38,35 +38,92 @@ def player_html(takes: Sequence[Result]) -> str:
     if not takes:
         return ""
     best = _best(takes)
-    views = "".join(f'<button type="button" data-view="{view}">{label}</button>' for view, label in _VIEWS.items())
     cards = "".join(_card(index, take, index == best) for index, take in enumerate(takes))
     return f"""
 <section class="takes" aria-label="Takes">
-  <div class="transport">
-    <button type="button" class="play" aria-label="Play">▶</button>
-    <span class="clock">{_clock(0)} / {_clock(takes[0].seconds)}</span>
-    <span class="views" role="group" aria-label="Track">{views}</span>
-  </div>
-  {_audio("mix", takes[0].mix)}
+  {transport_html(_VIEWS, takes[0].seconds)}
+  {audio_html("mix", takes[0].mix.file)}
   {cards}
 </section>"""
+
+
+def transport_html(views: Mapping[str, str], seconds: float) -> str:
+    """Return the buttons that `player.js` needs, and the clock.
+
+    Args:
+        views: Label of each view, by the name that the recordings have as `data-view`.
+        seconds: Length of the recordings in seconds.
+
+    Example:
+        >>> "0:00 / 1:15" in transport_html({"mix": "Mix"}, 75.0)
+        True
+    """
+    buttons = "".join(f'<button type="button" data-view="{view}">{label}</button>' for view, label in views.items())
+    return f"""<div class="transport">
+    <button type="button" class="play" aria-label="Play">▶</button>
+    <span class="clock">{_clock(0)} / {_clock(seconds)}</span>
+    <span class="views" role="group" aria-label="Track">{buttons}</span>
+  </div>"""
+
+
+def audio_html(view: str, file: Path) -> str:
+    """Return a recording of a view.
+
+    Args:
+        view: Name of the view.
+        file: File of the recording.
+
+    Example:
+        >>> audio_html("mix", Path("/tmp/mix.wav"))
+        '<audio data-view="mix" src="/gradio_api/file=/tmp/mix.wav" preload="auto"></audio>'
+    """
+    return f'<audio data-view="{view}" src="{file_url(file)}" preload="auto"></audio>'
+
+
+def download_html(file: Path, label: str) -> str:
+    """Return a link that downloads a file.
+
+    Args:
+        file: The file.
+        label: What it holds.
+
+    Example:
+        >>> download_html(Path("/tmp/a.mid"), "MIDI")
+        '<a href="/gradio_api/file=/tmp/a.mid" download="a.mid" title="a.mid">⬇ MIDI</a>'
+    """
+    name = escape(file.name)
+    return f'<a href="{file_url(file)}" download="{name}" title="{name}">⬇ {label}</a>'
+
+
+def file_url(path: Path) -> str:
+    """Return the address at which the server hands out a file to its owner, escaped for HTML.
+
+    Args:
+        path: Absolute path of the file.
+
+    Example:
+        >>> file_url(Path("/tmp/a b.wav"))
+        '/gradio_api/file=/tmp/a%20b.wav'
+    """
+    return escape(f"/gradio_api/file={quote(path.as_posix())}")
 
 
 def _card(index: int, take: Result, best: bool) -> str:
     fit = "" if take.score is None else f'<span title="Score of the reranker">fit {take.score:.2f}</span>'
     badge = '<span class="badge">fits best</span>' if best else ""
     pictures = "".join(
-        f'<img data-view="{view}" src="{_url(sound.picture)}" alt="Spectrogram, {_VIEWS[view].lower()}">'
+        f'<img data-view="{view}" src="{file_url(sound.picture)}" alt="Spectrogram, {_VIEWS[view].lower()}">'
         for view, sound in _sounds(take)
     )
     waveforms = "".join(f'<path data-view="{view}" d="{_outline(sound.outline)}"/>' for view, sound in _sounds(take))
-    audios = "".join(_audio(view, sound) for view, sound in _sounds(take) if view != "mix")
+    audios = "".join(audio_html(view, sound.file) for view, sound in _sounds(take) if view != "mix")
+    downloads = download_html(take.stem.file, "stem, WAV") + download_html(take.both.file, "with mix, WAV")
     return f"""
 <article class="take" data-take="{index}" aria-label="Take {index + 1}">
   <header>
     <button type="button" class="pick">{index + 1}</button>
     <span>seed {take.seed}</span>{fit}{badge}
-    <span class="downloads">{_download(take.stem, "stem")}{_download(take.both, "with mix")}</span>
+    <span class="downloads">{downloads}</span>
   </header>
   <div class="picture" tabindex="0" role="slider" aria-label="Position in take {index + 1}" aria-valuemin="0"
     aria-valuemax="{take.seconds:.1f}" aria-valuenow="0">
@@ -87,25 +144,12 @@ def _sounds(take: Result) -> list[tuple[str, Sound]]:
     return [("both", take.both), ("stem", take.stem), ("mix", take.mix)]
 
 
-def _audio(view: str, sound: Sound) -> str:
-    return f'<audio data-view="{view}" src="{_url(sound.file)}" preload="auto"></audio>'
-
-
-def _download(sound: Sound, label: str) -> str:
-    name = escape(sound.file.name)
-    return f'<a href="{_url(sound.file)}" download="{name}" title="{name}">⬇ {label}, WAV</a>'
-
-
 def _outline(outline: np.ndarray) -> str:
     """An SVG path along the greatest samples and back along the least; SVG's y points down."""
     lows, highs = outline
     forth = [f"{x} {-high:.3f}" for x, high in enumerate(highs)]
     back = [f"{x} {-low:.3f}" for x, low in reversed(list(enumerate(lows)))]
     return f"M{'L'.join(forth + back)}Z"
-
-
-def _url(path: Path) -> str:
-    return escape(f"/gradio_api/file={quote(path.as_posix())}")
 
 
 def _clock(seconds: float) -> str:

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
+from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.access import AccessControl, App, Message, Receive, Send
 from latentstem.ui.generator import Generator
@@ -58,16 +59,20 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def create_app(generator: Generator, sessions: Sessions, host: str) -> FastAPI:
+def create_app(generator: Generator, sessions: Sessions, host: str, bassnet: BassNetPipeline | None = None) -> FastAPI:
     """Build the ASGI app of the page and its files.
 
     Args:
         generator: Generator of the stems.
         sessions: Runs of the visitors; only files in their folder are served, to each visitor their own.
         host: Address that the server listens on.
+        bassnet: Pipeline of the pad, on its device; without it the page has no pad.
 
     Returns:
         The app.
+
+    Raises:
+        ValueError: The control of the BassNet has not two dimensions.
 
     Example:
         >>> app = create_app(generator, Sessions(Path("/tmp/stems")), "127.0.0.1")  # doctest: +SKIP
@@ -78,7 +83,7 @@ def create_app(generator: Generator, sessions: Sessions, host: str) -> FastAPI:
     from latentstem.ui.page import CSS, THEME, build_page
 
     app = FastAPI(openapi_url=None)
-    page = build_page(generator, sessions)
+    page = build_page(generator, sessions, bassnet)
     page.has_launched = True  # Gradio checks the paths of file arguments only on a page that was launched, not mounted
     gradio.mount_gradio_app(
         app,
@@ -126,7 +131,13 @@ def listen(host: str, port: int) -> socket.socket:
         raise ValueError(f"cannot listen on {host}, port {port} ({error.strerror}); choose another") from error
 
 
-def serve(pipe: StemAccompanimentPipeline, listener: socket.socket, max_duration: float, open_browser: bool) -> None:
+def serve(
+    pipe: StemAccompanimentPipeline,
+    listener: socket.socket,
+    max_duration: float,
+    open_browser: bool,
+    bassnet: BassNetPipeline | None = None,
+) -> None:
     """Serve the page until it is interrupted.
 
     Args:
@@ -134,6 +145,10 @@ def serve(pipe: StemAccompanimentPipeline, listener: socket.socket, max_duration
         listener: Listening socket from `listen`.
         max_duration: Longest file that is read, in seconds.
         open_browser: Whether to open the page in a browser of this machine.
+        bassnet: Pipeline of the pad, on its device; without it the page has no pad.
+
+    Raises:
+        ValueError: The control of the BassNet has not two dimensions.
 
     Example:
         >>> with listen("127.0.0.1", 7860) as listener:  # doctest: +SKIP
@@ -143,7 +158,7 @@ def serve(pipe: StemAccompanimentPipeline, listener: socket.socket, max_duration
     with tempfile.TemporaryDirectory(prefix="latentstem-ui-", ignore_cleanup_errors=True) as name:
         # Resolved: Gradio compares real paths with it, and the temporary folder may be reached by a link.
         sessions = Sessions(Path(name).resolve())
-        app = create_app(Generator(pipe, max_duration), sessions, host)
+        app = create_app(Generator(pipe, max_duration), sessions, host, bassnet)
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         print(f"{url}: the page; Ctrl-C ends it", flush=True)
         if open_browser:

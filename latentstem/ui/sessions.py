@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentstem.ui.generator import GenerationRequest, Generator, Queued
+from latentstem.ui.line_sessions import LineSessions
 from latentstem.ui.results import Result
 from latentstem.ui.status import error_html, explain, finished_text, message_html, progress_html
 from latentstem.ui.visitor_files import VisitorFiles
@@ -31,6 +32,7 @@ class Sessions:
 
     Attributes:
         files: Owners of the files in the folder.
+        lines: What the visitors do with the pad.
 
     Example:
         >>> sessions = Sessions(Path("/tmp/stems"))
@@ -44,6 +46,7 @@ class Sessions:
     def __init__(self, folder: Path):
         self.folder = folder
         self.files = VisitorFiles(folder)
+        self.lines = LineSessions(self.files)
         self._runs: dict[str, _Run] = {}
 
     def run(self, generator: Generator, request: GenerationRequest, visitor: str) -> abc.Generator[Update, None, None]:
@@ -102,6 +105,7 @@ class Sessions:
             shutil.rmtree(run.folder, ignore_errors=True)
 
     def end_all(self) -> None:
-        """End the runs of all visitors and remove their files."""
+        """End the runs of all visitors, those of the pad too, and remove their files."""
+        self.lines.end_all()
         for visitor in list(self._runs):
             self.end(visitor)

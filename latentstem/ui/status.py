@@ -37,6 +37,20 @@ def error_html(text: str) -> str:
     return f'<p class="message error" role="alert">{escape(text)}</p>'
 
 
+def bar_html(text: str, fraction: float) -> str:
+    """Return a status line with a progress bar.
+
+    Args:
+        text: Plain text of the line.
+        fraction: How much is done, from 0 to 1.
+
+    Example:
+        >>> bar_html("Encoding", 0.5)
+        '<p class="message" role="status">Encoding</p><progress value="0.5000" max="1">Encoding</progress>'
+    """
+    return f'{message_html(text)}<progress value="{fraction:.4f}" max="1">{escape(text)}</progress>'
+
+
 def progress_html(event: Sampling, preview: bytes | None) -> str:
     """Return the progress bar and the preview of the stem.
 
@@ -58,10 +72,7 @@ def progress_html(event: Sampling, preview: bytes | None) -> str:
     if preview is not None:
         data = b64encode(preview).decode()
         picture = f'<img class="preview" src="data:image/png;base64,{data}" alt="Spectrogram of the stem so far">'
-    return (
-        f'<p class="message" role="status">{text}</p><progress value="{event.fraction:.4f}" max="1">{text}</progress>'
-        f"{picture}"
-    )
+    return bar_html(text, event.fraction) + picture
 
 
 def finished_text(takes: Sequence[Result], seconds: float) -> str:

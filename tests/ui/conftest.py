@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from latentstem import write_audio
+from latentstem import BassNetModel, BassNetPipeline, write_audio
 
 SECRET = b"the private key of the user"
 API = "/gradio_api"
+ARGUMENTS = """--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync
+    --no-first-run --disable-quic --autoplay-policy=no-user-gesture-required""".split()
 
 # The page as the command line serves it; before that it tells every address that Gradio answers.
 SERVER = """
@@ -195,3 +197,41 @@ def scene(build_pipeline, tmp_path_factory, elsewhere):
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """The page, opened; at the end every request was to the server, and the console holds no error."""
+    context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    asked, wrong = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(server[0])
+    yield page
+    context.close()
+    wrong = [text for text in wrong if "Waveform load error" not in text]  # a browser has its own say on broken files
+    elsewhere = [url for url in asked if not url.startswith((server[0], "data:", "blob:"))]
+    assert asked and elsewhere == []
+    assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def bassnet():
+    """A small BassNet of random weights, whose line the control changes."""
+    torch.manual_seed(0)
+    model = BassNetModel(resolutions=2, steps=10, channels=8, blocks=2, control_blocks=1)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(layer.bias)
+    return BassNetPipeline(model.eval())

@@ -18,8 +18,6 @@ from latentstem.cli import main
 from latentstem.pipelines.quality import Quality
 
 MIX = Path(latentstem.__file__).parents[1] / "examples" / "audio" / "mix-1.flac"
-ARGUMENTS = """--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync
-    --no-first-run --disable-quic --autoplay-policy=no-user-gesture-required""".split()
 
 
 def left_by_the_page(folder):
@@ -45,33 +43,6 @@ def server(tmp_path_factory):
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0
     assert left_by_the_page(folder) == []
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser, server):
-    """The page, opened; at the end every request was to the server, and the console holds no error."""
-    context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    asked, wrong = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(server[0])
-    yield page
-    context.close()
-    wrong = [text for text in wrong if "Waveform load error" not in text]  # a browser has its own say on broken files
-    elsewhere = [url for url in asked if not url.startswith((server[0], "data:", "blob:"))]
-    assert asked and elsewhere == []
-    assert wrong == []
 
 
 def upload(page, name, path):
@@ -166,6 +137,11 @@ def test_sampling_shows_what_it_becomes_and_can_be_cancelled(page):
     page.locator("#status", has_text="Cancelled").wait_for(timeout=20_000)
     choose(page, "fast")
     generated(page)  # the model is free again
+
+
+def test_without_a_bassnet_there_are_no_tabs(page):
+    page.get_by_role("button", name="Generate").wait_for()
+    assert page.get_by_role("tab").count() == 0 and page.locator("#pad").count() == 0
 
 
 def answer(request):

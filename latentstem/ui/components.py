@@ -1,0 +1,30 @@
+"""What both tabs of the page use."""
+
+import gradio as gr
+
+
+def recording(label: str, name: str) -> gr.Audio:
+    """Return a field that takes the file of a recording.
+
+    Args:
+        label: Label of the field.
+        name: Its id in the page.
+
+    Example:
+        >>> recording("Mix", "mix").elem_id
+        'mix'
+    """
+    return gr.Audio(label=label, sources=["upload"], type="filepath", editable=False, buttons=[], elem_id=name)
+
+
+def visitor_of(request: gr.Request) -> str:
+    """Return the session of a call; only calls from outside the page have none.
+
+    Args:
+        request: The call.
+
+    Example:
+        >>> visitor_of(gr.Request(session_hash="abc"))
+        'abc'
+    """
+    return request.session_hash or ""

@@ -1,0 +1,105 @@
+"""The tab with BassNet's pad: layout and event handlers; `pad.js` adds the behaviour and `pad.css` the looks."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from latentstem.ui.components import recording, visitor_of
+from latentstem.ui.line_maker import LineMaker, LineRequest, read_points
+from latentstem.ui.line_sessions import LineSessions
+from latentstem.ui.player import SCRIPT as PLAYER_SCRIPT
+from latentstem.ui.player import STYLE as PLAYER_STYLE
+from latentstem.ui.status import error_html, message_html
+
+SCRIPT = (files("latentstem.ui") / "pad.js").read_text(encoding="utf-8")
+STYLE = (files("latentstem.ui") / "pad.css").read_text(encoding="utf-8")
+ROLL_STYLE = (files("latentstem.ui") / "piano_roll.css").read_text(encoding="utf-8")
+
+_WELCOME = "Drop a mix, and shape its bass line on the pad."
+_ORIGIN = '{"points":[[0,0]]}'
+# The circles are those of the standard normal prior, which the controls of basses follow.
+_PAD = """
+<section aria-label="Control">
+  <div class="modes" role="group" aria-label="Shape of the control">
+    <button type="button" data-mode="point" aria-pressed="true">Point</button>
+    <button type="button" data-mode="path" aria-pressed="false">Path over the mix</button>
+  </div>
+  <div class="field" tabindex="0" role="application" aria-label="Pad: x and y from -3 to 3"
+    aria-describedby="pad-help">
+    <svg viewBox="-3 -3 6 6" aria-hidden="true">
+      <path class="axes" d="M-3 0H3M0 -3V3"/>
+      <circle class="prior" r="1"/><circle class="prior" r="2"/>
+      <polyline class="path" points=""/>
+      <circle class="start" r="0.12"/><circle class="handle" r="0.16"/>
+    </svg>
+  </div>
+  <div class="numbers">
+    <label>x <input type="number" name="x" min="-3" max="3" step="0.1" value="0"></label>
+    <label>y <input type="number" name="y" min="-3" max="3" step="0.1" value="0"></label>
+  </div>
+  <p class="help" id="pad-help"></p>
+  <p class="said" role="status"></p>
+</section>
+"""
+
+
+def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
+    """Build the pad, in the tab that is open.
+
+    Args:
+        maker: Maker of the lines.
+        lines: Sessions of the visitors.
+        page: Page of the tab.
+
+    Example:
+        >>> with gr.Tab("Bass line"):  # doctest: +SKIP
+        ...     build_pad(maker, lines, page)
+    """
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            mix = recording("Mix", "line-mix")
+            pad = gr.HTML(
+                _ORIGIN,
+                html_template=_PAD,
+                css_template=STYLE,
+                js_on_load=SCRIPT,
+                apply_default_css=False,
+                elem_id="pad",
+            )
+        with gr.Column(scale=3, min_width=320):
+            status = gr.HTML(message_html(_WELCOME), elem_id="line-status")
+            line = gr.HTML(
+                "",
+                css_template=PLAYER_STYLE + ROLL_STYLE,
+                js_on_load=PLAYER_SCRIPT,
+                apply_default_css=False,
+                elem_id="line",
+            )
+
+    def make(mix_file: str | None, control: str, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        visitor = visitor_of(request)
+        if mix_file is None:
+            lines.end(visitor)
+            yield {status: message_html(_WELCOME), line: ""}
+            return
+        try:
+            line_request = LineRequest(Path(mix_file), read_points(control))
+        except ValueError as error:
+            yield {status: error_html(str(error))}
+            return
+        with closing(lines.run(maker, line_request, visitor)) as updates:
+            for update in updates:
+                yield {part: html for part, html in zip((status, line), update, strict=True) if html is not None}
+
+    def leave(request: gr.Request) -> None:
+        lines.end(visitor_of(request))
+
+    # A request stops the one before, so it must not wait for that one in Gradio's queue.
+    quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+    for event in (mix.change, pad.input):
+        event(make, [mix, pad], [status, line], trigger_mode="multiple", **quietly)
+    page.unload(leave)

@@ -16,7 +16,7 @@ ROOT = Path(latentstem.__file__).parents[1]
 # A room may import from rooms of its own level and of those above it in this list; `docs/pages/architecture.md` has the
 # same as a picture.
 LEVELS = [
-    {"nn", "audio", "losses", "_diffusers", "_exports"},
+    {"nn", "audio", "losses", "conditioning", "_diffusers", "_exports"},
     {"models", "schedulers"},
     {"sampling"},
     {"guidance"},
@@ -40,7 +40,7 @@ APART = [
     ("latentstem.training.unet_validation", _SCHEDULE),
 ]
 
-PLAIN = ("nn", "audio", "losses")
+PLAIN = ("nn", "audio", "losses", "conditioning")
 WITH_FILES = {"latentstem.audio.io", "latentstem.audio.resampling"}  # need the `audio` extra
 HEAVY = {"diffusers", "transformers", "torchaudio", "soundfile", "soxr", "librosa", "matplotlib"}
 
@@ -130,7 +130,7 @@ def test_what_must_stay_apart(module, other):
 
 def test_the_plain_torch_rooms_load_nothing_else():
     plain = sorted(name for name in modules() if room_of(name) in PLAIN and name not in WITH_FILES)
-    assert {"latentstem.nn", "latentstem.losses", "latentstem.audio"} <= set(plain)
+    assert {f"latentstem.{room}" for room in PLAIN} <= set(plain)
     code = f"import sys, {', '.join(plain)}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     loaded = set(run_fresh(code).split())
     assert "torch" in loaded and not loaded & HEAVY

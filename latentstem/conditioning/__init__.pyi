@@ -1,0 +1,11 @@
+from latentstem.conditioning.beats import BeatGrid as BeatGrid
+from latentstem.conditioning.chords import ChordChart as ChordChart
+from latentstem.conditioning.chords import TimedChord as TimedChord
+from latentstem.conditioning.curves import DENSITY as DENSITY
+from latentstem.conditioning.curves import LEVEL as LEVEL
+from latentstem.conditioning.curves import REGISTER as REGISTER
+from latentstem.conditioning.curves import Curve as Curve
+from latentstem.conditioning.curves import CurveScale as CurveScale
+from latentstem.conditioning.curves import density_curve as density_curve
+from latentstem.conditioning.curves import level_curve as level_curve
+from latentstem.conditioning.curves import register_curve as register_curve

@@ -144,8 +144,8 @@ ROOT_OF_0_1_0 = """
 
 
 def test_the_rooms_that_users_import_from_have_a_stub():
-    rooms = "audio conditioning data data.compose data.render data.render.engines data.stems evaluation guidance losses models"
-    rooms = [*rooms.split(), "nn", "pipelines", "plotting", "sampling", "schedulers", "training"]
+    rooms = "audio conditioning data data.compose data.render data.render.engines data.stems evaluation guidance losses"
+    rooms = [*rooms.split(), "models", "nn", "pipelines", "plotting", "sampling", "schedulers", "training"]
     assert ["latentstem", *(f"latentstem.{room}" for room in rooms)] == ROOMS
 
 

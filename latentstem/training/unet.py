@@ -19,9 +19,8 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.utils.data import IterableDataset
 
-from latentstem.data.stems.folder import StemFolder
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
-from latentstem.models.codec import Codec, as_codec, load_codec
+from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
 from latentstem.training.engine.arguments import parse_settings
@@ -32,6 +31,8 @@ from latentstem.training.latents import LatentBank, LatentOptions, LatentTrack, 
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.pipeline import build_pipeline
 from latentstem.training.schedules import training_scheduler
+from latentstem.training.song_conditions import song_conditions
+from latentstem.training.unet_conditions import condition_channels, draw_dropped, with_conditions
 from latentstem.training.unet_validation import UNetValidation
 
 EMBEDDINGS = ("time_embedding", "position_biases")
@@ -50,13 +51,15 @@ class UNetTraining(LatentOptions):
             trained weights.
         validation: Folder of annotated tracks (with `song.json`) to validate on; without it nothing is validated.
         model: Keyword arguments of `StemUNet1DModel` that differ from the defaults, as a JSON object.
-        init_from: Folder of a published U-Net to start from.
+        init_from: Folder of a published U-Net to start from; controls that it lacks are added.
+        controls: Names of controls to train on beside the mix, read from the `song.json` of each track: beat, chords,
+            density, register, level. The level is measured in the audio.
         lora_rank: Rank of the LoRA adapters to train beside the frozen U-Net of `init_from`; 0 trains the U-Net.
         prediction_type: Prediction of the net: "v_prediction", "epsilon" or "sample" on the cosine schedule, or
             "flow_prediction" of flow matching (deblending).
         mix_dropout: Probability that the mix of an item is replaced by its null vector.
         condition_dropout: Probability that another condition of an item is replaced by its null vector, drawn for each
-            condition separately.
+            condition separately; with equal probability over a part of the time.
         mix_noise: Greatest standard deviation of the noise added to the mix latents, whose own is about one; without it
             the net recognizes each song by its mix and reproduces what it remembers.
         noise_emphasis: Exponent by which the density of timesteps grows with their noise; 0 draws all alike. What the
@@ -80,6 +83,7 @@ class UNetTraining(LatentOptions):
     ema_decay: float = 0.9995
     model: dict[str, Any] | None = None
     init_from: Path | None = None
+    controls: tuple[str, ...] = ()
     lora_rank: int = 0
     prediction_type: str = "v_prediction"
     mix_dropout: float = 0.1
@@ -148,16 +152,18 @@ def train(
             its layers.
         scheduler: Scheduler to train for in place of the one of `settings.prediction_type`: any that
             `latentstem.sampling.objectives` can read.
-        conditions: Functions that make further conditions besides the mix, by name. A net that is built here takes
-            those of `(channels, frames)` as control conditions and those of `(channels,)` as global conditions.
+        conditions: Functions that make further conditions besides the mix and `settings.controls`, by name. A net that
+            is built here, or the net of `settings.init_from`, takes those of `(channels, frames)` as control conditions
+            and those of `(channels,)` as global conditions.
 
     Returns:
         Folder of the published pipeline, with the moving average of the U-Net that validated best; with `lora_rank`
         the folder of the published adapter, for `StemUNet1DModel.load_lora_adapter`.
 
     Raises:
-        ValueError: If the autoencoder has no latent statistics, there is no trained net for an adapter, or the output
-            folder holds the state of another net.
+        ValueError: If the autoencoder has no latent statistics, there is no trained net for an adapter, or it lacks
+            conditions, a control is unknown or a track lacks its annotation, or the output folder holds the state of
+            another net.
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
     """
     if settings.lora_rank and settings.init_from is None:
@@ -171,15 +177,12 @@ def train(
         raise ValueError(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
         )
-    if model is not None:
-        model = model.train()
-    elif settings.init_from is not None:
-        model = StemUNet1DModel.from_pretrained(settings.init_from).train()
-    else:
-        kinds = condition_channels(conditions or {}, settings.data, settings.target, as_codec(autoencoder))
-        model = StemUNet1DModel(
-            latent_channels=as_codec(autoencoder).latent_channels, **{**kinds, **(settings.model or {})}
-        )
+    codec = as_codec(autoencoder)
+    conditions = {**song_conditions(settings.controls, settings.target, codec), **(conditions or {})}
+    if model is None:
+        kinds = condition_channels(conditions, settings.data, settings.target, codec)
+        model = _initial_model(settings, codec.latent_channels, kinds)
+    model.train()
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
     scheduler = training_scheduler(settings.prediction_type) if scheduler is None else scheduler
@@ -220,6 +223,20 @@ def train(
     return target
 
 
+def _initial_model(settings: UNetTraining, latent_channels: int, kinds: dict[str, dict[str, int]]) -> StemUNet1DModel:
+    """Make a new net, or continue a published one, with the conditions of the training."""
+    if settings.init_from is None:
+        return StemUNet1DModel(latent_channels=latent_channels, **{**kinds, **(settings.model or {})})
+    published: Any = StemUNet1DModel.from_pretrained(settings.init_from)
+    model = with_conditions(published, kinds)
+    if settings.lora_rank and model is not published:
+        raise ValueError(
+            f"{settings.init_from} lacks some of the conditions {kinds}, and an adapter holds no layers for new ones; "
+            "train the net with them first (lora_rank=0), or leave them out"
+        )
+    return model
+
+
 def denoising_loss(
     run: TrainingRun, objective: Objective, stem: Tensor, conditions: Mapping[str, Tensor], settings: UNetTraining
 ) -> Tensor:
@@ -238,41 +255,12 @@ def denoising_loss(
     batch = stem.shape[0]
     noise = torch.randn_like(stem)
     timesteps = objective.draw_timesteps(batch, settings.noise_emphasis).to(stem.device)
-    dropped = {
-        name: torch.rand(batch, device=stem.device)
-        < (settings.mix_dropout if name == "mix" else settings.condition_dropout)
-        for name in conditions
-    }
+    dropped = draw_dropped(conditions, settings.mix_dropout, settings.condition_dropout)
     with run.accelerator.autocast():
         (predicted,) = run.model(
             objective.add_noise(stem, noise, timesteps), timesteps, conditions, dropped, return_dict=False
         )
     return mse_loss(predicted.float(), objective.target(stem, noise, timesteps))
-
-
-def condition_channels(
-    conditions: Mapping[str, TrackCondition], data: Path, target: str, codec: Codec
-) -> dict[str, dict[str, int]]:
-    """Find the channels of conditions, for the config of a net that takes them.
-
-    Args:
-        conditions: Functions that make the conditions, by name.
-        data: Folder of tracks, the first of which is tried.
-        target: Name of the stem.
-        codec: Codec on whose latent frames the conditions lie.
-
-    Returns:
-        The arguments `control_conditions` and `global_conditions` of `StemUNet1DModel`.
-    """
-    if not conditions:
-        return {}
-    track = StemFolder(data, target).tracks[0]
-    frames = -(-track.length(codec.sampling_rate) // codec.hop_length)
-    values = {name: condition(track, frames) for name, condition in conditions.items()}
-    return {
-        "control_conditions": {name: len(value) for name, value in values.items() if value.ndim == 2},
-        "global_conditions": {name: len(value) for name, value in values.items() if value.ndim == 1},
-    }
 
 
 if __name__ == "__main__":

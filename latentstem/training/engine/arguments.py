@@ -99,7 +99,7 @@ def _json_object(word: str) -> dict[str, Any]:
 def _format_default(value: Any, required: bool) -> str:
     if required:
         return " Required."
-    if value is MISSING or value is None or value is False:
+    if value is MISSING or value is None or value is False or value == ():
         return ""
     return f" Default: {' '.join(map(str, value)) if isinstance(value, tuple) else value}."
 

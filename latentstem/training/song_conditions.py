@@ -1,0 +1,97 @@
+"""Controls of a target, read from the annotations of the band corpus, for the training of a denoiser."""
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+
+from torch import Tensor
+
+from latentstem.audio.level import normalize_level
+from latentstem.conditioning import BeatGrid, ChordChart, TimedChord, density_curve, level_curve, register_curve
+from latentstem.data.corpus import ANNOTATION, read_annotation
+from latentstem.data.score import Note, Song
+from latentstem.data.stems.track import StemTrack
+from latentstem.models.codec import Codec
+from latentstem.training.latents import TrackCondition
+
+
+def song_conditions(names: Sequence[str], target: str, codec: Codec) -> dict[str, TrackCondition]:
+    """Make the functions that compute controls of a track for a training on cached latents.
+
+    Args:
+        names: Names of controls: "beat", "chords", "density", "register", "level". All but the level are read from the
+            `song.json` in the folder of the track.
+        target: Name of the stem whose density, register and level are computed.
+        codec: Codec on whose latent frames the controls lie.
+
+    Returns:
+        Functions by name, in the order of `names`; they raise a `ValueError` for a track without an annotation.
+
+    Raises:
+        ValueError: A name is unknown.
+
+    Example:
+        >>> from latentstem import AutoencoderSpectral
+        >>> codec = AutoencoderSpectral(latent_channels=4, channels=8, latent_hidden_channels=8, carriers=0)
+        >>> conditions = song_conditions(["beat", "chords"], "bass", codec)
+        >>> conditions["beat"](track, 320).shape  # doctest: +SKIP
+        torch.Size([4, 320])
+    """
+    unknown = [name for name in names if name not in _CONTROLS]
+    if unknown:
+        raise ValueError(f"got the controls {', '.join(unknown)}, expected some of: {', '.join(_CONTROLS)}")
+    return {name: partial(_CONTROLS[name], target=target, codec=codec) for name in names}
+
+
+def _beat(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
+    song = _song(track)
+    return BeatGrid.from_times(song.beats, song.bars).phases(frames, _rate(codec))
+
+
+def _chords(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
+    chords = (TimedChord(chord.start, chord.end, chord.bass, chord.pitch_classes) for chord in _song(track).chords)
+    return ChordChart(tuple(chords)).features(frames, _rate(codec))
+
+
+def _density(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
+    return density_curve([note.start for note in _notes(track, target)], frames, _rate(codec))
+
+
+def _register(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
+    notes = _notes(track, target)
+    starts, ends, pitches = ([getattr(note, name) for note in notes] for name in ("start", "end", "pitch"))
+    return register_curve(starts, ends, pitches, frames, _rate(codec))
+
+
+def _level(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
+    # At the level at which the stem is encoded.
+    audio = normalize_level(track.read(target, 0, None, codec.audio_channels, codec.sampling_rate)[None])
+    return level_curve(audio[0], codec.sampling_rate, frames, _rate(codec))
+
+
+_CONTROLS = {"beat": _beat, "chords": _chords, "density": _density, "register": _register, "level": _level}
+
+
+def _rate(codec: Codec) -> float:
+    """Latent frames a second."""
+    return codec.sampling_rate / codec.hop_length
+
+
+def _notes(track: StemTrack, target: str) -> tuple[Note, ...]:
+    return _song(track).part(target).notes
+
+
+def _song(track: StemTrack) -> Song:
+    folder = next(iter(track.files.values()))[0].parent
+    try:
+        return _read_once(folder)
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"{folder} has no {ANNOTATION} to read controls from; train on annotated songs, as `latentstem corpus` "
+            "writes them, or without these controls"
+        ) from error
+
+
+@lru_cache(maxsize=1)  # the controls of a track are computed one after the other
+def _read_once(folder: Path) -> Song:
+    return read_annotation(folder)

@@ -8,15 +8,15 @@ from rich.console import Console
 
 from latentstem.audio.formats import Bits
 from latentstem.cli.batch import make_each
+from latentstem.cli.controls import Bpm, Chords, Density, Downbeat, Register, check_controls, read_controls
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline, target_name
 from latentstem.cli.outputs import check_outputs, is_batch, plan_jobs
-from latentstem.cli.report import Report
+from latentstem.cli.report import Report, describe_settings
 from latentstem.cli.stderr import quiet_decoders
 
 if TYPE_CHECKING:
     from latentstem.pipelines.init_stem import Ranges
-    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 
 RESULT, STYLE, STEERING, EDIT, FILES, EXPERT = "Result", "Style", "Steering", "Edit", "Files", "Expert"
@@ -102,6 +102,11 @@ def accompany(
             rich_help_panel=STEERING,
         ),
     ] = None,
+    bpm: Bpm = None,
+    downbeat: Downbeat = 0.0,
+    chords: Chords = None,
+    density: Density = None,
+    register: Register = None,
     # Edit
     init: Annotated[
         Path | None,
@@ -227,6 +232,7 @@ def accompany(
     batch = is_batch(mixes, output)
     ranges = [_parse_range(text) for text in keep] if keep else None
     _check_options(context.params, ranges, batch)
+    controls = read_controls(context.params)
     jobs = plan_jobs(mixes, output, format, keep_best or count, midi, preview, target_name(weights))
     check_outputs(jobs, filter(None, (style, init)), bits, batch)
     chosen_device = choose_device(device)
@@ -242,6 +248,7 @@ def accompany(
         pipe = load_pipeline(weights, adapter).to(chosen_device)
     if keep_best is not None and pipe.reranker is None:
         raise UsageError(f"--keep-best needs a reranker, and the weights {weights} have none; leave it out")
+    check_controls(controls, pipe, weights)
     progress = console.is_terminal and not batch
     pipe.set_progress_bar_config(disable=not progress)
     quality_steps = Quality(quality).apply_to(pipe)
@@ -256,10 +263,12 @@ def accompany(
     }
     init_stem = None if init is None else (init, strength, ranges)
     with Report(as_json, count) as report:
-        report.settings = _describe_settings(context.params, pipe, call)
+        report.settings = describe_settings(context.params, pipe, call)
         seeds = range(seed, seed + count)
         progress_console = console if progress else None
-        maker = StemMaker(pipe, call, seeds, keep_best, init_stem, bits, tempo, max_duration, report, progress_console)
+        maker = StemMaker(
+            pipe, call, controls, seeds, keep_best, init_stem, bits, tempo, max_duration, report, progress_console
+        )
         if batch:
             make_each(jobs, maker.make, report, console, overwrite)
         else:
@@ -295,17 +304,3 @@ def _parse_range(text: str) -> tuple[float, float | None]:
     except ValueError:
         pass
     raise UsageError(f"--keep is {text!r}; expected START:END in seconds, e.g. 0:8, :8 or 12:")
-
-
-def _describe_settings(
-    options: dict[str, Any], pipe: "StemAccompanimentPipeline", call: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the options, with the values that were used where they were left open."""
-    guider = {name: pipe.guider.config.get(name) for name in ("guidance_scale", "guidance_rescale")}
-    return {
-        **{name: value for name, value in options.items() if name != "as_json"},
-        "device": str(pipe.device),
-        "scheduler": type(pipe.scheduler).__name__,
-        "steps": call["num_inference_steps"],
-        **{name: call[name] if call[name] is not None else own for name, own in guider.items()},
-    }

@@ -6,11 +6,14 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import latentstem
 from latentstem.cli.errors import CommandError, one_line
 from latentstem.cli.outputs import Job, StemFiles
+
+if TYPE_CHECKING:
+    from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,26 @@ class Report:
     def _line(self, path: Path, text: str) -> None:
         if not self.as_json:
             print(f"{path}: {text}", flush=True)
+
+
+def describe_settings(
+    options: dict[str, Any], pipe: "StemAccompanimentPipeline", call: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the options, with the values that were used where they were left open.
+
+    Args:
+        options: All options by name.
+        pipe: Pipeline that generates the stems.
+        call: Arguments of its call.
+    """
+    guider = {name: pipe.guider.config.get(name) for name in ("guidance_scale", "guidance_rescale")}
+    return {
+        **{name: value for name, value in options.items() if name != "as_json"},
+        "device": str(pipe.device),
+        "scheduler": type(pipe.scheduler).__name__,
+        "steps": call["num_inference_steps"],
+        **{name: call[name] if call[name] is not None else own for name, own in guider.items()},
+    }
 
 
 def _format_rank(rank: int) -> str:

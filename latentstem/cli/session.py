@@ -16,6 +16,7 @@ from latentstem.cli.outputs import Job, StemFiles
 from latentstem.cli.report import GeneratedStem, Report
 from latentstem.cli.signals import stop_if_interrupted
 from latentstem.cli.stderr import quiet_decoders
+from latentstem.conditioning import Controls
 from latentstem.pipelines.init_stem import Ranges
 from latentstem.pipelines.input_files import EncodedMix, LoadedInitStem, encode_mix_file, read_init_stem_file
 from latentstem.pipelines.output_files import add_to_mix, decode_stem, file_tags, write_temporary_audio
@@ -30,6 +31,7 @@ class StemMaker:
     Attributes:
         pipe: Pipeline that generates the stems.
         call: Arguments of the pipeline's call for every mix; `loop` says whether a mix is one turn of a loop.
+        controls: Controls of the stems, computed for each mix.
         seeds: Seeds of the candidates.
         keep_best: Number of candidates to keep by their scores; None keeps all.
         init: Stem to start from, with its strength and the ranges to keep; None starts from noise.
@@ -42,6 +44,7 @@ class StemMaker:
 
     pipe: StemAccompanimentPipeline
     call: dict[str, Any]
+    controls: Controls
     seeds: Sequence[int]
     keep_best: int | None
     init: tuple[Path, float | None, Ranges | None] | None
@@ -93,7 +96,9 @@ class StemMaker:
         return read_init_stem_file(self.pipe, path, mix, strength, keep, self.max_duration)
 
     def _choose(self, mix: EncodedMix, init: LoadedInitStem | None) -> Iterable[Candidate]:
-        options = {**self.call, **({} if init is None else init.options)}
+        rate = self.pipe.sampling_rate / self.pipe.hop_length
+        conditions = self.controls.conditions(mix.latents.shape[-1], rate)
+        options = {**self.call, "conditions": conditions, **({} if init is None else init.options)}
         drawn = draw_candidates(self.pipe, _until_interrupted(self.seeds), mix.latents, **options)
         return drawn if self.keep_best is None else best_candidates(self.pipe, mix.latents, drawn, self.keep_best)
 

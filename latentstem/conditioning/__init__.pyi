@@ -1,6 +1,7 @@
 from latentstem.conditioning.beats import BeatGrid as BeatGrid
 from latentstem.conditioning.chords import ChordChart as ChordChart
 from latentstem.conditioning.chords import TimedChord as TimedChord
+from latentstem.conditioning.controls import Controls as Controls
 from latentstem.conditioning.curves import DENSITY as DENSITY
 from latentstem.conditioning.curves import LEVEL as LEVEL
 from latentstem.conditioning.curves import REGISTER as REGISTER

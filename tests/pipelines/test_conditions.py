@@ -72,6 +72,22 @@ def test_each_condition_has_its_own_weight(pipe, mix, conditions):
     torch.testing.assert_close(seen, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("left_out", [["chords"], ["style"], ["style", "chords"]])
+def test_a_condition_that_is_not_given_is_its_learned_null(pipe, mix, conditions, left_out):
+    """Whatever other value is dropped in its place; so a stem may be steered by any subset of the controls."""
+    mix_latents, _ = pipe.encode_mix(mix[None])
+    noise = torch.randn(1, 4, FRAMES)
+    given = {name: value for name, value in conditions.items() if name not in left_out}
+    seen = run(pipe, mix, conditions=given, latents=noise, num_inference_steps=1, guidance_scale=1.0)
+    a, b = pipe.scheduler.alphas_cumprod[1023].sqrt(), (1 - pipe.scheduler.alphas_cumprod[1023]).sqrt()
+    masks = {name: torch.tensor([True]) for name in left_out}
+    with torch.no_grad():
+        velocity = pipe.unet(noise, 1023, {"mix": mix_latents, **conditions}, masks).sample
+    torch.testing.assert_close(seen, a * noise - b * velocity, atol=1e-4, rtol=1e-4)
+    whole = run(pipe, mix, conditions=conditions, latents=noise, num_inference_steps=1, guidance_scale=1.0)
+    assert not torch.allclose(seen, whole, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("scales", "evaluations"),
     [

@@ -1,0 +1,82 @@
+"""Controls as users give them, and the conditions that a pipeline takes for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from latentstem.conditioning.beats import BeatGrid
+from latentstem.conditioning.chords import ChordChart
+from latentstem.conditioning.curves import DENSITY, LEVEL, REGISTER, Curve
+
+Value = float | Sequence[tuple[float, float]]
+"""One value for the whole song, or points (seconds, value) with straight lines between them."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What a stem is steered by; what is left out is left to the net.
+
+    Attributes:
+        bpm: Beats a minute.
+        downbeat: Time in seconds of any downbeat; the first bar of `chords` begins there.
+        beats_per_bar: Number of beats in a bar.
+        chords: Chord chart, as `ChordChart.parse` reads it.
+        density: Notes a second.
+        register: Mean MIDI pitch.
+        level: Level in dB over the active level of the whole stem.
+
+    Raises:
+        ValueError: A value cannot be read or is out of range.
+
+    Example:
+        >>> controls = Controls(bpm=100.0, chords="| C | Am7 F |", density=[(0.0, 1.0), (8.0, 4.0)])
+        >>> conditions = controls.conditions(frames=86, frames_per_second=44100 / 4096)
+        >>> {name: tuple(value.shape) for name, value in conditions.items()}
+        {'beat': (1, 4, 86), 'chords': (1, 25, 86), 'density': (1, 2, 86)}
+    """
+
+    bpm: float | None = None
+    downbeat: float = 0.0
+    beats_per_bar: int = 4
+    chords: str | None = None
+    density: Value | None = None
+    register: Value | None = None
+    level: Value | None = None
+
+    def __post_init__(self) -> None:
+        if self.bpm is None and self.downbeat:
+            raise ValueError(f"got a downbeat at {self.downbeat:g} s without a tempo; give bpm too")
+        self.conditions(1, 1.0)  # refuses what cannot be read
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the controls that are given."""
+        return list(self.conditions(1, 1.0))
+
+    def conditions(self, frames: int, frames_per_second: float) -> dict[str, Tensor]:
+        """Compute the conditions for a pipeline's call.
+
+        Args:
+            frames: Number of latent frames of the mix.
+            frames_per_second: Rate of the latent frames, `pipe.sampling_rate / pipe.hop_length`.
+
+        Returns:
+            `(1, channels, frames)` by name, for the controls that are given.
+        """
+        features = {}
+        if self.bpm is not None:
+            grid = BeatGrid.from_tempo(self.bpm, frames / frames_per_second, self.downbeat, self.beats_per_bar)
+            features["beat"] = grid.phases(frames, frames_per_second)
+        if self.chords is not None:
+            chart = ChordChart.parse(self.chords, self.bpm, self.beats_per_bar, self.downbeat)
+            features["chords"] = chart.features(frames, frames_per_second)
+        for name, value, scale in (
+            ("density", self.density, DENSITY),
+            ("register", self.register, REGISTER),
+            ("level", self.level, LEVEL),
+        ):
+            if value is not None:
+                curve = Curve.constant(value) if isinstance(value, int | float) else Curve.points(value)
+                features[name] = curve.features(frames, frames_per_second, scale)
+        return {name: value[None] for name, value in features.items()}

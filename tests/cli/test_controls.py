@@ -1,0 +1,106 @@
+"""`latentstem accompany` with musical controls: what the pipeline makes of them, or one line that refuses them."""
+
+import json
+
+import pytest
+import torch
+
+from latentstem import StemAccompanimentPipeline, StemUNet1DModel, read_audio, write_audio
+from latentstem.conditioning import Controls
+from latentstem.training import with_conditions
+
+CHANNELS = {"beat": 4, "chords": 25, "density": 2, "register": 2}
+
+
+@pytest.fixture(scope="module")
+def controlled(weights, tmp_path_factory):
+    """Weights whose net has controls, and whose output depends on them."""
+    pipe = StemAccompanimentPipeline.from_pretrained(weights)
+    torch.manual_seed(0)
+    unet: StemUNet1DModel = with_conditions(pipe.unet, {"control_conditions": CHANNELS})
+    for parameter in unet.parameters():
+        if parameter.count_nonzero() == 0:
+            torch.nn.init.normal_(parameter, std=0.3)
+    pipe.register_modules(unet=unet)
+    folder = tmp_path_factory.mktemp("controlled")
+    pipe.save_pretrained(folder)
+    return folder
+
+
+CHART = "| C | Am7 F |\n| % | N |\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (("--bpm", 100, "--downbeat", 0.25, "--chords", CHART), {"bpm": 100.0, "downbeat": 0.25, "chords": CHART}),
+        (("--bpm", 90, "--chords", "chart.txt"), {"bpm": 90.0, "chords": CHART}),
+        (("--chords", "C:0 F#m7b5:0.4"), {"chords": "C:0 F#m7b5:0.4"}),
+        (("--density", 6, "--register", 45), {"density": 6.0, "register": 45.0}),
+        ((), {}),
+    ],
+)
+def test_the_stem_is_what_the_pipeline_makes_of_the_controls(
+    accompany, controlled, tmp_path, monkeypatch, words, given
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chart.txt").write_text(CHART)
+    write_audio("model-rate.wav", torch.rand(1, 40_000) - 0.5, 44100)
+    code, _, err = accompany(*words, mix=tmp_path / "model-rate.wav", weights=controlled)
+    assert code == 0, err
+    pipe = StemAccompanimentPipeline.from_pretrained(controlled)
+    pipe.set_progress_bar_config(disable=True)
+    audio = read_audio("model-rate.wav")[0]
+    call = {"sampling_rate": 44100, "num_inference_steps": 2}
+    frames = -(-40_000 // 4096)
+    made, plain = (
+        pipe(audio, conditions=conditions, generator=torch.Generator().manual_seed(0), **call).audios[0]
+        for conditions in (Controls(**given).conditions(frames, 44100 / 4096), None)
+    )
+    torch.testing.assert_close(read_audio("bass.wav")[0], made, rtol=0, atol=2**-22)
+    assert torch.allclose(made, plain, atol=1e-4) == (not given)
+
+
+def test_the_report_has_the_controls_and_every_mix_its_own_frames(controlled, tmp_path, capfd):
+    from latentstem.cli import main
+
+    for name, samples in (("one", 9000), ("two", 30_000)):
+        write_audio(tmp_path / f"{name}.wav", torch.rand(1, samples) - 0.5, 44100)
+    words = ["accompany", tmp_path / "one.wav", tmp_path / "two.wav", "-o", tmp_path / "stems", "--weights", controlled]
+    words += ["--steps", 2, "--device", "cpu", "--density", 2, "--bpm", 120, "--json"]
+    assert main([str(word) for word in words]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert len(report["stems"]) == 2 and not report["failed"]
+    assert (report["settings"]["bpm"], report["settings"]["density"], report["settings"]["chords"]) == (
+        120.0,
+        2.0,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--density", 3), "have no control density (they have: none); leave the option out"),
+        (("--bpm", 100, "--register", 40), "have no control beat, register"),
+        (("--chords", "| C |"), "without a tempo; give bpm"),
+        (("--chords", "C:0 Hm:1"), "cannot read the chord 'Hm'"),
+        (("--chords", "no-such-file.txt"), "cannot read 'no-such-file.txt'"),
+        (("--chords", "x" * 5000), "cannot read 'xxx"),
+        (("--downbeat", 1), "without a tempo"),
+        (("--bpm", "nan"), "--bpm"),
+        (("--bpm", 0), "--bpm"),
+        (("--density", -1), "--density"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_code_2(accompany, tmp_path, is_one_error, words, message):
+    before = sorted(tmp_path.iterdir())
+    code, out, err = accompany(*words)
+    assert code == 2 and out == [] and is_one_error(err), err
+    assert message in err[0]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_chart_that_is_no_text_is_refused(accompany, controlled, mix, is_one_error):
+    code, _, err = accompany("--chords", mix, weights=controlled)
+    assert code == 2 and is_one_error(err) and "is no text of chords" in err[0]

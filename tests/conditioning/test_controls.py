@@ -1,0 +1,53 @@
+"""Controls as users give them: what is left out is left out, and what is given is what the parts compute."""
+
+import pytest
+import torch
+
+from latentstem.conditioning import DENSITY, LEVEL, REGISTER, BeatGrid, ChordChart, Controls, Curve
+
+RATE = 44100 / 4096
+
+
+def test_what_is_given_is_computed_for_the_frames_and_nothing_else():
+    assert Controls().conditions(9, RATE) == {} and Controls().names == []
+    controls = Controls(
+        bpm=90,
+        downbeat=0.4,
+        beats_per_bar=3,
+        chords="| C | F/A Dm |",
+        density=3,
+        register=[(0.0, 30), (5.0, 50)],
+        level=-6.0,
+    )
+    conditions = controls.conditions(100, RATE)
+    assert controls.names == list(conditions) == ["beat", "chords", "density", "register", "level"]
+    expected = {
+        "beat": BeatGrid.from_times(
+            [0.4 + beat * 2 / 3 for beat in range(40)], [0.4 + 2 * bar for bar in range(13)]
+        ).phases(100, RATE),
+        "chords": ChordChart.parse("C:0.4 F/A:2.4 Dm:3.4 N:4.4").features(100, RATE),
+        "density": DENSITY.features(torch.full((100,), 3.0).numpy()),
+        "register": Curve((0.0, 5.0), (30.0, 50.0)).features(100, RATE, REGISTER),
+        "level": LEVEL.features(torch.full((100,), -6.0).numpy()),
+    }
+    for name, value in expected.items():
+        torch.testing.assert_close(conditions[name], value[None], atol=1e-4, rtol=0)
+    for name, value in controls.conditions(160, RATE).items():
+        torch.testing.assert_close(value[..., :100], conditions[name], atol=1e-5, rtol=0)
+    assert Controls(chords="C:0 F:2").names == ["chords"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"downbeat": 1.0}, "got a downbeat at 1 s without a tempo"),
+        ({"bpm": 0}, "got 0 beats a minute"),
+        ({"chords": "| C |"}, "without a tempo"),
+        ({"chords": "Hm:0"}, "cannot read the chord 'Hm'"),
+        ({"density": float("nan")}, "expected finite numbers"),
+        ({"register": []}, "expected finite numbers"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_at_once(given, message):
+    with pytest.raises(ValueError, match=message):
+        Controls(**given)

@@ -16,8 +16,8 @@ from latentstem.training.latents import LatentTrack as LatentTrack
 from latentstem.training.latents import cache_latents as cache_latents
 from latentstem.training.lora import add_lora as add_lora
 from latentstem.training.lora import save_lora as save_lora
+from latentstem.training.song_conditions import annotated_controls as annotated_controls
 from latentstem.training.style_encoder import StyleEncoderTraining as StyleEncoderTraining
-from latentstem.training.song_conditions import song_conditions as song_conditions
 from latentstem.training.unet import UNetTraining as UNetTraining
 from latentstem.training.unet_conditions import condition_channels as condition_channels
 from latentstem.training.unet_conditions import draw_dropped as draw_dropped

@@ -15,7 +15,7 @@ from latentstem.models.codec import Codec
 from latentstem.training.latents import TrackCondition
 
 
-def song_conditions(names: Sequence[str], target: str, codec: Codec) -> dict[str, TrackCondition]:
+def annotated_controls(names: Sequence[str], target: str, codec: Codec) -> dict[str, TrackCondition]:
     """Make the functions that compute controls of a track for a training on cached latents.
 
     Args:
@@ -33,7 +33,7 @@ def song_conditions(names: Sequence[str], target: str, codec: Codec) -> dict[str
     Example:
         >>> from latentstem import AutoencoderSpectral
         >>> codec = AutoencoderSpectral(latent_channels=4, channels=8, latent_hidden_channels=8, carriers=0)
-        >>> conditions = song_conditions(["beat", "chords"], "bass", codec)
+        >>> conditions = annotated_controls(["beat", "chords"], "bass", codec)
         >>> conditions["beat"](track, 320).shape  # doctest: +SKIP
         torch.Size([4, 320])
     """

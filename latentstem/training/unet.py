@@ -31,7 +31,7 @@ from latentstem.training.latents import LatentBank, LatentOptions, LatentTrack, 
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.pipeline import build_pipeline
 from latentstem.training.schedules import training_scheduler
-from latentstem.training.song_conditions import song_conditions
+from latentstem.training.song_conditions import annotated_controls
 from latentstem.training.unet_conditions import condition_channels, draw_dropped, with_conditions
 from latentstem.training.unet_validation import UNetValidation
 
@@ -178,7 +178,7 @@ def train(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
         )
     codec = as_codec(autoencoder)
-    conditions = {**song_conditions(settings.controls, settings.target, codec), **(conditions or {})}
+    conditions = {**annotated_controls(settings.controls, settings.target, codec), **(conditions or {})}
     if model is None:
         kinds = condition_channels(conditions, settings.data, settings.target, codec)
         model = _initial_model(settings, codec.latent_channels, kinds)

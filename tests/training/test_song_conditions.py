@@ -13,7 +13,7 @@ from latentstem import AutoencoderSpectral, StemAccompanimentPipeline, StemUNet1
 from latentstem.data.compose.composer import compose
 from latentstem.data.corpus import read_annotation
 from latentstem.data.stems.folder import StemFolder
-from latentstem.training import draw_dropped, song_conditions, with_conditions
+from latentstem.training import annotated_controls, draw_dropped, with_conditions
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.unet import UNetTraining, train
 
@@ -71,7 +71,7 @@ def trained_net(**kinds) -> StemUNet1DModel:
 
 def test_controls_say_what_the_song_says(songs, autoencoder):
     codec = AutoencoderSpectral.from_pretrained(autoencoder)
-    conditions = song_conditions(NAMES, "bass", codec)
+    conditions = annotated_controls(NAMES, "bass", codec)
     for track in StemFolder(songs).tracks:
         song = read_annotation(songs / track.name)
         values = {name: condition(track, FRAMES).numpy() for name, condition in conditions.items()}
@@ -110,12 +110,12 @@ def test_controls_without_an_annotation_are_refused_but_the_level(songs, autoenc
     for stem in ("bass", "chords1"):
         (bare / f"{stem}.wav").symlink_to(songs / "song 0" / f"{stem}.wav")
     (track,) = StemFolder(tmp_path / "bare").tracks
-    conditions = song_conditions(NAMES, "bass", codec)
+    conditions = annotated_controls(NAMES, "bass", codec)
     assert conditions["level"](track, 10)[1].all()
     with pytest.raises(ValueError, match=r"one has no song\.json to read controls from"):
         conditions["density"](track, 10)
     with pytest.raises(ValueError, match="got the controls tempo, expected some of: beat, chords"):
-        song_conditions(["beat", "tempo"], "bass", codec)
+        annotated_controls(["beat", "tempo"], "bass", codec)
 
 
 def test_each_control_is_dropped_by_itself_whole_or_over_one_part():

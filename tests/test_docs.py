@@ -145,6 +145,12 @@ def tiny_clap(folder):
     transformers.ClapFeatureExtractor(max_length_s=1, truncation="rand_trunc").save_pretrained(folder)
 
 
+def tiny_bassnet(folder):
+    """A BassNet of random weights where a page loads one that the reader has trained."""
+    model = latentstem.BassNetModel(steps=10, channels=8, blocks=2, control_blocks=1)
+    latentstem.BassNetPipeline(model.eval()).save_pretrained(folder)
+
+
 @pytest.mark.parametrize("name", list(MARKDOWN))
 def test_every_fence_is_a_block_that_the_tests_see(name):
     text = MARKDOWN[name].read_text()
@@ -158,6 +164,8 @@ def test_the_python_of_a_page_runs(name, workplace, quick):
     """Its blocks one after the other in one namespace; scripts among them write what they say."""
     if name.endswith("evaluation.md"):
         tiny_clap("laion/clap-htsat-unfused")
+    if name.endswith("bassnet.md"):
+        tiny_bassnet("runs/bassnet/pipeline")
     namespace = {"__name__": "__main__", **given(name)}
     for block in blocks(MARKDOWN[name]):
         if block.language == "python":
@@ -170,7 +178,7 @@ def test_every_script_for_tutorials_is_on_a_page():
     for script in included:
         assert (ROOT / script).is_file(), script
     names = ("bass_accompaniment", "ground_in_your_bass", "swap_solver_and_guider", "one_part", "train_on_your_stems")
-    assert included == {f"examples/{name}.py" for name in (*names, "evaluate_a_bass")}
+    assert included == {f"examples/{name}.py" for name in (*names, "evaluate_a_bass", "line_to_stem")}
 
 
 def make_inputs(words):
@@ -204,7 +212,7 @@ def test_every_command_line_works(words, workplace, quick, monkeypatch):
     words = [os.path.expandvars(word) for word in words]
     words = [part for word in words for part in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
     if words[0] == "train":
-        for net in ("autoencoder", "unet", "contrastive"):
+        for net in ("autoencoder", "unet", "contrastive", "bassnet", "style_encoder"):
             monkeypatch.setattr(f"latentstem.training.{net}.train", lambda settings: settings.output)
         assert main(words) == 0
     elif words[0] in ("accompany", "data") or words[-1] in ("--help", "--version"):

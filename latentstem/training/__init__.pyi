@@ -17,6 +17,7 @@ from latentstem.training.latents import cache_latents as cache_latents
 from latentstem.training.lora import add_lora as add_lora
 from latentstem.training.lora import save_lora as save_lora
 from latentstem.training.song_conditions import annotated_controls as annotated_controls
+from latentstem.training.style_conditions import style_condition as style_condition
 from latentstem.training.style_encoder import StyleEncoderTraining as StyleEncoderTraining
 from latentstem.training.unet import UNetTraining as UNetTraining
 from latentstem.training.unet_conditions import condition_channels as condition_channels

@@ -189,7 +189,7 @@ def cache_latents(
         target: Name of the stem.
         autoencoder: Any codec that `latentstem.models.as_codec` takes. The tracks are read at the sampling rate and in
             the channels of the codec, and the weights of its encoder are part of the key of the cache.
-        cache: Folder of the cache, created if absent.
+        cache: Folder of the cache, created if absent; latents of several folders of tracks may lie in it.
         submixes: Number of sub-mixes per track.
         seed: Seed of the sub-mixes.
         production: Probability that `latentstem.data.render.random_effects.apply_random_effects` is applied to a
@@ -202,7 +202,8 @@ def cache_latents(
     """
     codec = as_codec(autoencoder)
     channels, rate = codec.audio_channels, codec.sampling_rate
-    words = (SUBMIX_VERSION, target, submixes, seed, production, rate, channels, codec.hop_length)
+    # Tracks of one name in two folders are two tracks.
+    words = (root.resolve(), SUBMIX_VERSION, target, submixes, seed, production, rate, channels, codec.hop_length)
     key = hashlib.sha256(" ".join(map(str, words)).encode())
     for name, weight in autoencoder.state_dict().items():
         # Latents do not depend on the decoder, which may be trained further.

@@ -3,12 +3,17 @@
 from typing import Any
 
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
+from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 
 def build_pipeline(
-    unet: StemUNet1DModel, autoencoder: Any, scheduler: Any, target: str = "bass"
+    unet: StemUNet1DModel,
+    autoencoder: Any,
+    scheduler: Any,
+    target: str = "bass",
+    style_encoder: StyleEncoder | None = None,
 ) -> StemAccompanimentPipeline:
     """Put a trained denoiser into a pipeline with the default guidance.
 
@@ -17,6 +22,7 @@ def build_pipeline(
         autoencoder: The codec on whose latents the denoiser was trained.
         scheduler: The scheduler with whose noise levels the denoiser was trained.
         target: Name of the stem that the denoiser generates.
+        style_encoder: Encoder with whose codes the denoiser was trained; None for one without such a condition.
 
     Returns:
         The pipeline.
@@ -24,4 +30,5 @@ def build_pipeline(
     Example:
         >>> build_pipeline(unet, autoencoder, scheduler).save_pretrained("pipeline")  # doctest: +SKIP
     """
-    return StemAccompanimentPipeline(autoencoder, unet, scheduler, RescaledClassifierFreeGuidance(), target=target)
+    guider = RescaledClassifierFreeGuidance()
+    return StemAccompanimentPipeline(autoencoder, unet, scheduler, guider, target=target, style_encoder=style_encoder)

@@ -21,6 +21,7 @@ from torch.utils.data import IterableDataset
 
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec, load_codec
+from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
 from latentstem.training.engine.arguments import parse_settings
@@ -32,6 +33,7 @@ from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.pipeline import build_pipeline
 from latentstem.training.schedules import training_scheduler
 from latentstem.training.song_conditions import annotated_controls
+from latentstem.training.style_conditions import style_condition
 from latentstem.training.unet_conditions import condition_channels, draw_dropped, with_conditions
 from latentstem.training.unet_validation import UNetValidation
 
@@ -54,6 +56,12 @@ class UNetTraining(LatentOptions):
         init_from: Folder of a published U-Net to start from; controls that it lacks are added.
         controls: Names of controls to train on beside the mix, read from the `song.json` of each track: beat, chords,
             density, register, level. The level is measured in the audio.
+        style_encoder: Folder of a trained style encoder, whose codes of the references the net learns to follow as the
+            condition "style"; without it style is left to grounding.
+        style_references: Folder of references for the tracks of `data`, as `compose_references` makes them, or `data`
+            itself.
+        validation_references: Folder of references for the tracks of `validation`.
+        code_noise: Standard deviation of the noise added to the codes, which are about as large as normal draws.
         lora_rank: Rank of the LoRA adapters to train beside the frozen U-Net of `init_from`; 0 trains the U-Net.
         prediction_type: Prediction of the net: "v_prediction", "epsilon" or "sample" on the cosine schedule, or
             "flow_prediction" of flow matching (deblending).
@@ -84,6 +92,10 @@ class UNetTraining(LatentOptions):
     model: dict[str, Any] | None = None
     init_from: Path | None = None
     controls: tuple[str, ...] = ()
+    style_encoder: Path | None = None
+    style_references: Path | None = None
+    validation_references: Path | None = None
+    code_noise: float = 0.1
     lora_rank: int = 0
     prediction_type: str = "v_prediction"
     mix_dropout: float = 0.1
@@ -178,7 +190,12 @@ def train(
             f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
         )
     codec = as_codec(autoencoder)
-    conditions = {**annotated_controls(settings.controls, settings.target, codec), **(conditions or {})}
+    encoder = None if settings.style_encoder is None else StyleEncoder.from_pretrained(settings.style_encoder)
+    conditions = {
+        **annotated_controls(settings.controls, settings.target, codec),
+        **_style_conditions(settings, encoder, autoencoder),
+        **(conditions or {}),
+    }
     if model is None:
         kinds = condition_channels(conditions, settings.data, settings.target, codec)
         model = _initial_model(settings, codec.latent_channels, kinds)
@@ -207,7 +224,8 @@ def train(
         if settings.lora_rank:
             save_lora(averaged, folder)
         else:
-            build_pipeline(averaged, autoencoder, scheduler, settings.target).save_pretrained(folder)
+            pipe = build_pipeline(averaged, autoencoder, scheduler, settings.target, encoder)
+            pipe.save_pretrained(folder)
 
     target = settings.output / ("adapter" if settings.lora_rank else "pipeline")
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
@@ -215,12 +233,28 @@ def train(
         stem, values = next(batches)
         deviation = settings.mix_noise * torch.rand(len(stem), 1, 1, device=stem.device)
         values["mix"] = values["mix"] + deviation * torch.randn_like(values["mix"])
+        if encoder is not None:
+            values["style"] = values["style"] + settings.code_noise * torch.randn_like(values["style"])
         loss = denoising_loss(run, objective, stem, values, settings)
         run.update(loss)
         run.report(bar, {"loss": loss})
         run.checkpoint(validate, "prediction_error", publish, target)
     bar.close()
     return target
+
+
+def _style_conditions(settings: UNetTraining, encoder: Any, autoencoder: Any) -> dict[str, TrackCondition]:
+    """The codes of the references, if there is an encoder."""
+    if encoder is None:
+        return {}
+    if settings.style_references is None or (settings.validation is None) != (settings.validation_references is None):
+        raise ValueError(
+            "got a style_encoder without the references of all tracks; give style_references, and with validation also "
+            "validation_references"
+        )
+    folders = [folder for folder in (settings.style_references, settings.validation_references) if folder is not None]
+    cache = (settings.latents or settings.output / "latents") / "references"
+    return {"style": style_condition(encoder, folders, settings.target, autoencoder, cache, settings.workers)}
 
 
 def _initial_model(settings: UNetTraining, latent_channels: int, kinds: dict[str, dict[str, int]]) -> StemUNet1DModel:

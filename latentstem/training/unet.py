@@ -57,7 +57,7 @@ class UNetTraining(LatentOptions):
         controls: Names of controls to train on beside the mix, read from the `song.json` of each track: beat, chords,
             density, register, level. The level is measured in the audio.
         style_encoder: Folder of a trained style encoder, whose codes of the references the net learns to follow as the
-            condition "style"; without it style is left to grounding.
+            condition "style"; without it the net has no such condition.
         style_references: Folder of references for the tracks of `data`, as `compose_references` makes them, or `data`
             itself.
         validation_references: Folder of references for the tracks of `validation`.

@@ -11,6 +11,7 @@ from latentstem.cli.batch import make_each
 from latentstem.cli.controls import Bpm, Chords, Density, Downbeat, Register, check_controls, read_controls
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline, target_name
+from latentstem.cli.options import EXPERT, FILES, Device, MaxDuration, Tempo
 from latentstem.cli.outputs import check_outputs, is_batch, plan_jobs
 from latentstem.cli.report import Report, describe_settings
 from latentstem.cli.stderr import quiet_decoders
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from latentstem.pipelines.init_stem import Ranges
 
 
-RESULT, STYLE, STEERING, EDIT, FILES, EXPERT = "Result", "Style", "Steering", "Edit", "Files", "Expert"
+RESULT, STYLE, STEERING, EDIT = "Result", "Style", "Steering", "Edit"
 
 
 def accompany(
@@ -170,16 +171,7 @@ def accompany(
             rich_help_panel=FILES,
         ),
     ] = False,
-    tempo: Annotated[
-        float,
-        typer.Option(
-            min=4.0,
-            max=1000.0,
-            callback=finite,
-            help="Tempo of OUT.mid in beats per minute, that of your project. The times are right at any tempo.",
-            rich_help_panel=FILES,
-        ),
-    ] = 120.0,
+    tempo: Tempo = 120.0,
     preview: Annotated[
         bool,
         typer.Option(
@@ -207,13 +199,8 @@ def accompany(
         int | None,
         typer.Option(min=1, help="Number of denoising steps. Default: that of --quality.", rich_help_panel=EXPERT),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=EXPERT)
-    ] = "auto",
-    max_duration: Annotated[
-        float,
-        typer.Option(callback=finite, help="Longest file that is read, in seconds.", rich_help_panel=EXPERT),
-    ] = 10800.0,
+    device: Device = "auto",
+    max_duration: MaxDuration = 10800.0,
 ) -> None:
     """Write a stem that fits MIX, at the mix's own sampling rate and length.
 

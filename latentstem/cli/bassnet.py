@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
+from latentstem.cli.errors import UsageError, library_errors, require_extras
 from latentstem.cli.loading import choose_device, load_bassnet
+from latentstem.cli.options import FILES, Device, MaxDuration, Tempo
 
 if TYPE_CHECKING:
     from latentstem.pipelines.bassnet import ControlPath
 
-RESULT, STEERING, FILES, EXPERT = "Result", "Steering", "Files", "Expert"
+STEERING = "Steering"
 
 
 def bassnet(
@@ -59,27 +60,13 @@ def bassnet(
         bool,
         typer.Option("--midi", help="Also write the notes, with pitch bends, to OUT.mid.", rich_help_panel=FILES),
     ] = False,
-    tempo: Annotated[
-        float,
-        typer.Option(
-            min=4.0,
-            max=1000.0,
-            callback=finite,
-            help="Tempo of OUT.mid in beats per minute, that of your project. The times are right at any tempo.",
-            rich_help_panel=FILES,
-        ),
-    ] = 120.0,
+    tempo: Tempo = 120.0,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON document about the line, for scripts.", rich_help_panel=FILES),
     ] = False,
-    device: Annotated[
-        str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=EXPERT)
-    ] = "auto",
-    max_duration: Annotated[
-        float,
-        typer.Option(callback=finite, help="Longest file that is read, in seconds.", rich_help_panel=EXPERT),
-    ] = 10800.0,
+    device: Device = "auto",
+    max_duration: MaxDuration = 10800.0,
 ) -> None:
     """Write a bass line that fits MIX, played by a plain synthesizer.
 

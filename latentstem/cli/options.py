@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+from latentstem.cli.errors import finite
+
+FILES, EXPERT = "Files", "Expert"
+
+Tempo = Annotated[
+    float,
+    typer.Option(
+        min=4.0,
+        max=1000.0,
+        callback=finite,
+        help="Tempo of OUT.mid in beats per minute, that of your project. The times are right at any tempo.",
+        rich_help_panel=FILES,
+    ),
+]
+"""Option of the commands that write MIDI."""
+Device = Annotated[
+    str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=EXPERT)
+]
+"""Option of the commands that compute."""
+MaxDuration = Annotated[
+    float, typer.Option(callback=finite, help="Longest file that is read, in seconds.", rich_help_panel=EXPERT)
+]
+"""Option of the commands that read audio."""

@@ -9,6 +9,8 @@ BASSNET_RATE = 16_000
 """Sampling rate in Hz of the audio that BassNet sees."""
 STEPS_PER_SECOND = 100
 """Steps of BassNet's spectrograms and descriptors a second."""
+BASSNET_TRANSFORM = ConstantQ(BASSNET_RATE, BASSNET_RATE // STEPS_PER_SECOND)
+"""Transform of BassNet's spectrograms: 36 bins an octave from 27.5 Hz on."""
 ONSET_SHAPE = (0.25, 0.5, 1.0, 0.5, 0.25)
 """What an onset is in the targets of the steps around it: a net cannot know it to 10 ms."""
 
@@ -38,8 +40,7 @@ def bassnet_spectrogram(audio: Tensor) -> Tensor:
     """
     if audio.ndim != 2:
         raise ValueError(f"got audio of shape {tuple(audio.shape)}; expected (batch, samples): one channel each")
-    spectrum = ConstantQ(BASSNET_RATE, BASSNET_RATE // STEPS_PER_SECOND)(normalize_level(audio.float()[:, None])[:, 0])
-    return scale_spectrum(spectrum)
+    return scale_spectrum(BASSNET_TRANSFORM(normalize_level(audio.float()[:, None])[:, 0]))
 
 
 def scale_spectrum(coefficients: Tensor) -> Tensor:

@@ -10,12 +10,17 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.audio.cqt import ConstantQ
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.audio.validation import prepare_audio
 from latentstem.data.line import HOP, LOWEST_LEVEL, PitchLine
 from latentstem.models.bassnet import BassNetDecoderOutput, BassNetModel
-from latentstem.models.bassnet_input import BASSNET_RATE, ONSET_SHAPE, bassnet_spectrogram, scale_spectrum
+from latentstem.models.bassnet_input import (
+    BASSNET_RATE,
+    BASSNET_TRANSFORM,
+    ONSET_SHAPE,
+    bassnet_spectrogram,
+    scale_spectrum,
+)
 from latentstem.pipelines.errors import ArgumentError
 
 _WINDOWS = 16  # that are generated at once: more cost memory and save no time
@@ -140,7 +145,7 @@ class BassNetPipeline(DiffusionPipeline):
         if like is not None:
             controls = self.infer_control(mix, like, sampling_rate)
         else:
-            steps = -(-mixes.shape[-1] * 100 // BASSNET_RATE)
+            steps = -(-mixes.shape[-1] // BASSNET_TRANSFORM.hop_length)
             path = self._path(control)
             controls = path(0, self.windows.count(steps))[None].expand(len(mixes), -1, -1)
         lines = []
@@ -177,7 +182,7 @@ class BassNetPipeline(DiffusionPipeline):
         Yields:
             The spectrogram that `bassnet_spectrogram` gives, piece after piece, `(bins, steps)`.
         """
-        pieces = ConstantQ(BASSNET_RATE, BASSNET_RATE // 100).stream(
+        pieces = BASSNET_TRANSFORM.stream(
             (block.to(self._execution_device) * gain for block in blocks), tile_frames=_WINDOWS * self.windows.hop
         )
         yield from map(scale_spectrum, pieces)
@@ -304,7 +309,8 @@ def _line(features: Tensor) -> PitchLine:
     likeliest = pitch.argmax(0).clamp(1, len(pitch) - 2)
     around = pitch.gather(0, torch.stack([likeliest - 1, likeliest, likeliest + 1]))
     position = likeliest + (around[2] - around[0]) / around.sum(0).clamp(min=1e-9)
-    frequency = ConstantQ().lowest * 2 ** (position.numpy().astype(float) / ConstantQ().bins_per_octave)
+    octaves = position.numpy().astype(float) / BASSNET_TRANSFORM.bins_per_octave
+    frequency = BASSNET_TRANSFORM.lowest * 2**octaves
     # Each onset was spread over some steps: what is left is the probability of a beginning in this one.
     return PitchLine(frequency, (1 - level.astype(float)) * LOWEST_LEVEL, onset.astype(float) / sum(ONSET_SHAPE))
 

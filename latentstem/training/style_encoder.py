@@ -226,11 +226,9 @@ def cache_styles(pairs: Path, references: Path, autoencoder: Any, cache: Path, w
     folders = [
         {
             track.name: _instruments(track)
-            for track in cache_latents(
-                folder, PAIRED_PART, autoencoder, cache / name, submixes=1, seed=0, workers=workers
-            )
+            for track in cache_latents(folder, PAIRED_PART, autoencoder, cache, submixes=1, seed=0, workers=workers)
         }
-        for name, folder in (("pairs", pairs), ("references", references))
+        for folder in (pairs, references)
     ]
     shared = [name for name in folders[0] if name in folders[1]]
     return [StyleTrack(name, folders[0][name], folders[1][name]) for name in shared]

@@ -253,7 +253,7 @@ def _style_conditions(settings: UNetTraining, encoder: Any, autoencoder: Any) ->
             "validation_references"
         )
     folders = [folder for folder in (settings.style_references, settings.validation_references) if folder is not None]
-    cache = (settings.latents or settings.output / "latents") / "references"
+    cache = settings.latents or settings.output / "latents"
     return {"style": style_condition(encoder, folders, settings.target, autoencoder, cache, settings.workers)}
 
 

@@ -77,16 +77,21 @@ def with_conditions(unet: StemUNet1DModel, kinds: Mapping[str, Mapping[str, int]
     return extended.train(unet.training)
 
 
-def draw_dropped(conditions: Mapping[str, Tensor], mix_dropout: float, condition_dropout: float) -> dict[str, Tensor]:
-    """Draw which conditions a net is trained without, each by itself.
+def draw_dropped(
+    conditions: Mapping[str, Tensor], mix_dropout: float, condition_dropout: float, controls_dropout: float = 0.0
+) -> dict[str, Tensor]:
+    """Draw which conditions a net is trained without.
 
-    The mix is dropped for all of an item. Another condition is too, and besides, if it has frames, with equal
-    probability over a part of the time, from one random moment to another.
+    The mix is dropped for all of an item. Another condition is too, by itself, and besides, if it has frames, with
+    equal probability over a part of the time, from one random moment to another. Controls, the conditions with frames
+    besides the mix, are also dropped all at once: by themselves, five of them are hardly ever absent together, which is
+    how a net is used that is given a mix and nothing else.
 
     Args:
         conditions: Conditions by name, `(batch, channels, frames)` or `(batch, channels)`.
         mix_dropout: Probability for the mix.
         condition_dropout: Probability for each other condition.
+        controls_dropout: Probability that all controls of an item are dropped.
 
     Returns:
         Masks by name, true where dropped: `(batch,)`, or `(batch, 1, frames)` of conditions with frames.
@@ -97,12 +102,14 @@ def draw_dropped(conditions: Mapping[str, Tensor], mix_dropout: float, condition
         {'mix': (2,), 'beat': (2, 1, 9), 'tempo': (2,)}
     """
     dropped = {}
+    first = next(iter(conditions.values()))
+    alone = torch.rand(len(first), device=first.device) < controls_dropout
     for name, value in conditions.items():
         probability = mix_dropout if name == "mix" else condition_dropout
         dropped[name] = torch.rand(len(value), device=value.device) < probability
         if value.ndim == 3 and name != "mix":
             parts = _draw_parts(len(value), value.shape[-1], probability, value.device)
-            dropped[name] = dropped[name][:, None, None] | parts[:, None]
+            dropped[name] = (alone | dropped[name])[:, None, None] | parts[:, None]
     return dropped
 
 

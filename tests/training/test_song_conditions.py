@@ -141,6 +141,17 @@ def test_each_control_is_dropped_by_itself_whole_or_over_one_part():
     assert not any(mask.any() for mask in nothing.values())
 
 
+def test_controls_are_dropped_together_and_neither_the_mix_nor_global_conditions_with_them():
+    torch.manual_seed(0)
+    batch, frames = 20_000, 8
+    shapes = {"mix": (batch, 4, frames), "beat": (batch, 4, frames), "chords": (batch, 25, frames), "tempo": (batch, 1)}
+    dropped = draw_dropped({name: torch.empty(shape) for name, shape in shapes.items()}, 0.0, 0.0, 0.4)
+    assert not dropped["mix"].any() and not dropped["tempo"].any()
+    assert torch.equal(dropped["beat"], dropped["chords"])
+    assert dropped["beat"].all(dim=2).float().mean() == pytest.approx(0.4, abs=0.02)
+    assert torch.equal(dropped["beat"].all(dim=2), dropped["beat"].any(dim=2))
+
+
 @pytest.mark.parametrize(
     "kinds", [{"control_conditions": {"beat": 4, "density": 2}, "global_conditions": {"style": 3}}]
 )

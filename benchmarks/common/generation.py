@@ -1,6 +1,6 @@
 """The pipeline under test: loaded once, and run on the mixes of unseen songs in batches, one seed a song."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ def generate(
     batch: int,
     description: str,
     seed: int = 0,
+    conditions: Mapping[str, torch.Tensor] | None = None,
     **call: Any,
 ) -> np.ndarray:
     """Generate one stem a song, always from the same noise, so that two calls differ by their settings alone.
@@ -49,6 +50,7 @@ def generate(
         batch: Songs at once.
         description: Text of the progress bar.
         seed: Seed of the noise, combined with that of each song.
+        conditions: Conditions besides the mix by name, `(songs, channels, frames)` or `(songs, channels)`.
         **call: Further arguments of the pipeline.
 
     Returns:
@@ -59,8 +61,13 @@ def generate(
     for first in track(range(0, len(songs), batch), description=description):
         members = songs[first : first + batch]
         mixes = torch.from_numpy(np.stack([song.mix for song in members]))[:, None]
+        given = {name: values[first : first + batch] for name, values in (conditions or {}).items()}
         seeds = [torch.Generator().manual_seed(song.song.seed + 1_000_003 * seed) for song in members]
-        generated.append(np.asarray(pipe(mixes, sampling_rate=SAMPLING_RATE, generator=seeds, **call).audios))
+        generated.append(
+            np.asarray(
+                pipe(mixes, sampling_rate=SAMPLING_RATE, generator=seeds, conditions=given or None, **call).audios
+            )
+        )
     stems = np.concatenate(generated)
     return stems if call["output_type"] == "latent" else stems.mean(axis=1)
 

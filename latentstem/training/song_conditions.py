@@ -43,14 +43,29 @@ def annotated_controls(names: Sequence[str], target: str, codec: Codec) -> dict[
     return {name: partial(_CONTROLS[name], target=target, codec=codec) for name in names}
 
 
+def chart_of(song: Song) -> ChordChart:
+    """Return the chords of a song as a chart, from which the control is computed.
+
+    Args:
+        song: Annotated song.
+
+    Example:
+        >>> from latentstem.data.compose import compose
+        >>> song = compose(0, 10.0)
+        >>> len(chart_of(song).chords) == len(song.chords)
+        True
+    """
+    chords = (TimedChord(chord.start, chord.end, chord.bass, chord.pitch_classes) for chord in song.chords)
+    return ChordChart(tuple(chords))
+
+
 def _beat(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
     song = _song(track)
     return BeatGrid.from_times(song.beats, song.bars).phases(frames, _rate(codec))
 
 
 def _chords(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
-    chords = (TimedChord(chord.start, chord.end, chord.bass, chord.pitch_classes) for chord in _song(track).chords)
-    return ChordChart(tuple(chords)).features(frames, _rate(codec))
+    return chart_of(_song(track)).features(frames, _rate(codec))
 
 
 def _density(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:

@@ -1,0 +1,214 @@
+"""Does a bass do as it is told? Beat grid, chord chart, density and register, each given to the denoiser by itself.
+
+The grid is given with mixes without drums, of which the beat is hard to hear. The chart is given with drums alone,
+where it is all that is known of the harmony, and with whole mixes: the true one, and one a tritone away, which the mix
+contradicts. Density and register are asked for in steps. Songs are unseen, and so is their soundfont. What a control
+costs is seen in the scores that it is not about.
+
+Run it as `python -m benchmarks.quality.steering --weights FOLDER`; `--songs 4` is a quick look.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import scipy.stats
+import torch
+import typer
+from matplotlib.figure import Figure
+
+from benchmarks.common.generation import generate, load_pipeline, weights_folder
+from benchmarks.common.plotting import plot_songs
+from benchmarks.common.processes import Each, processes
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
+from benchmarks.common.scores import analyze
+from benchmarks.common.songs import DEFAULT_CACHE, TARGET, RenderedSong, sub_mix, unseen_songs
+from latentstem import StemAccompanimentPipeline
+from latentstem.conditioning import BeatGrid, Controls
+from latentstem.data.score import Chord, Song
+from latentstem.evaluation import beat_f1, chord_share, median_pitch, onset_f1
+from latentstem.evaluation.scores import StemAnalysis, written_onsets
+from latentstem.training.song_conditions import chart_of
+
+TRITONE = 6
+"""Semitones from the true chords to those that contradict the mix."""
+EMPHASIS = 3.0
+"""Weight of the chart in the guidance in the last of its cases."""
+DENSITIES, REGISTERS = (1.0, 2.0, 3.5, 5.0), (31.0, 36.0, 41.0, 46.0)
+"""Notes a second, and mean MIDI pitches, that are asked for."""
+METRICS = {
+    "beat_f1": "beat F1",
+    "chord_share": "chord share",
+    "given_share": "share of the given chords",
+    "onset_f1": "onset F1",
+    "density": "notes a second",
+    "register": "median MIDI pitch",
+}
+"""Key of each metric to its label."""
+TRUE = "true bass"
+Figures = dict[str, list[float]]
+"""Key of each of `METRICS` to one value a song."""
+
+
+def main(
+    weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
+    songs: Annotated[int, typer.Option(min=2, help="Number of songs.")] = 24,
+    duration: Annotated[float, typer.Option(min=4.0, help="Seconds of each song.")] = 20.0,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 16,
+    batch: Annotated[int, typer.Option(min=1, help="Songs at once.")] = 8,
+    device: str = "cpu",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that analyze.")] = 2,
+    cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    pipe = load_pipeline(weights, device)
+    missing = {"beat", "chords", "density", "register"} - set(pipe.unet.condition_channels)
+    if missing:
+        raise typer.BadParameter(
+            f"these weights have no {', '.join(sorted(missing))} to be steered by", param_hint="weights"
+        )
+    tested = unseen_songs(0, songs, duration, cache)
+    with processes(workers) as each:
+        scores = measure(pipe, tested, each, cache, batch=batch, steps=steps)
+    figures = {
+        "cases": {case: {metric: interval(values) for metric, values in of.items()} for case, of in scores.items()},
+        "spearman": {
+            metric: spearman(scores, values, metric)
+            for metric, values in (("density", DENSITIES), ("register", REGISTERS))
+        },
+    }
+    rows = [
+        [case, *(format_interval(of[metric], digits=2) for metric in METRICS)] for case, of in figures["cases"].items()
+    ]
+    print_table("Basses that are steered", ["given", *METRICS.values()], rows)
+    print(f"Spearman's correlation of what was asked and what was played: {figures['spearman']}")
+    settings = {
+        "weights": weights_folder(weights).name,
+        "songs": songs,
+        "duration": duration,
+        "num_inference_steps": steps,
+    }
+    write_report("steering", settings, figures, _picture(scores), results)
+
+
+def measure(
+    pipe: StemAccompanimentPipeline, songs: Sequence[RenderedSong], each: Each, cache: Path, batch: int, steps: int
+) -> dict[str, Figures]:
+    """Generate and score the basses of every case.
+
+    Args:
+        pipe: Pipeline with the controls.
+        songs: Rendered songs of one length.
+        each: Function that applies another to every song, see `processes`.
+        cache: Folder of rendered sub-mixes.
+        batch: Songs at once.
+        steps: Denoising steps.
+
+    Returns:
+        Figures by case.
+    """
+    rate = pipe.sampling_rate / pipe.hop_length
+    frames = -(-songs[0].mix.shape[-1] // pipe.hop_length)
+
+    def condition(of: Callable[[Song], torch.Tensor]) -> torch.Tensor:
+        return torch.stack([of(song.song) for song in songs])
+
+    def grid(song: Song) -> torch.Tensor:
+        return BeatGrid.from_times(song.beats, song.bars).phases(frames, rate)
+
+    def controlled(controls: Controls) -> dict[str, torch.Tensor]:
+        conditions = controls.conditions(frames, rate)
+        return {name: value.expand(len(songs), -1, -1) for name, value in conditions.items()}
+
+    chart = condition(lambda song: chart_of(song).features(frames, rate))
+    far = condition(lambda song: chart_of(replace(song, chords=transposed(song))).features(frames, rate))
+    without_drums = [
+        sub_mix(song, [part.name for part in song.song.others(TARGET) if not part.is_drum], cache) for song in songs
+    ]
+    drums = [sub_mix(song, [part.name for part in song.song.others(TARGET) if part.is_drum], cache) for song in songs]
+    cases = {
+        "mix": (songs, {}, {}),
+        "no drums": (without_drums, {}, {}),
+        "no drums, grid": (without_drums, {"beat": condition(grid)}, {}),
+        "drums": (drums, {}, {}),
+        "drums, chart": (drums, {"chords": chart}, {}),
+        "mix, chart": (songs, {"chords": chart}, {}),
+        "mix, chart a tritone away": (songs, {"chords": far}, {}),
+        "the same, emphasized": (songs, {"chords": far}, {"condition_scales": {"chords": EMPHASIS}}),
+        **{case_of("density", value): (songs, controlled(Controls(density=value)), {}) for value in DENSITIES},
+        **{case_of("register", value): (songs, controlled(Controls(register=value)), {}) for value in REGISTERS},
+    }
+    figures = {}
+    for case, (mixes, conditions, call) in cases.items():
+        stems = list(generate(pipe, mixes, batch, case, conditions=conditions, num_inference_steps=steps, **call))
+        far_asked = "chords" in conditions and conditions["chords"] is far
+        figures[case] = score(each(analyze, f"analyzing: {case}", stems), [song.song for song in songs], far_asked)
+    true = each(analyze, f"analyzing: {TRUE}", [song.stem for song in songs])
+    return figures | {TRUE: score(true, [song.song for song in songs], False)}
+
+
+def score(analyses: Sequence[StemAnalysis], songs: Sequence[Song], far: bool) -> Figures:
+    """Score basses against their songs, and against the chart that was given, a tritone away or not."""
+    figures: Figures = {metric: [] for metric in METRICS}
+    for bass, song in zip(analyses, songs, strict=True):
+        register = median_pitch(bass.pitch)
+        values = {
+            "beat_f1": beat_f1(np.array(song.beats), bass.beats),
+            "chord_share": chord_share(bass.pitch, song.chords),
+            "given_share": chord_share(bass.pitch, transposed(song) if far else song.chords),
+            "onset_f1": onset_f1(written_onsets(song.part(TARGET)), bass.onsets),
+            "density": len(bass.onsets) / song.duration,
+            "register": 0.0 if np.isnan(register) else register,
+        }
+        for metric, value in values.items():
+            figures[metric].append(float(value))
+    return figures
+
+
+def transposed(song: Song) -> tuple[Chord, ...]:
+    """Return the chords of a song a tritone away."""
+    return tuple(
+        replace(
+            chord,
+            root=(chord.root + TRITONE) % 12,
+            bass=(chord.bass + TRITONE) % 12,
+            pitch_classes=tuple((tone + TRITONE) % 12 for tone in chord.pitch_classes),
+        )
+        for chord in song.chords
+    )
+
+
+def case_of(control: str, value: float) -> str:
+    """Return the name of the case in which a value is asked for."""
+    return f"{control} {value:g}"
+
+
+def spearman(scores: Mapping[str, Figures], values: Sequence[float], metric: str) -> float:
+    """Correlate the ranks of what was asked with those of what was played, over all songs."""
+    asked = [value for value in values for _ in scores[case_of(metric, value)][metric]]
+    played = [each for value in values for each in scores[case_of(metric, value)][metric]]
+    # The correlation of ranks, ties sharing theirs.
+    return float(np.corrcoef(scipy.stats.rankdata(asked), scipy.stats.rankdata(played))[0, 1])
+
+
+def _picture(scores: Mapping[str, Figures]) -> Figure:
+    picture = Figure(figsize=(15, 8), layout="constrained")
+    panels = {
+        "beat_f1": ("no drums", "no drums, grid", TRUE),
+        "chord_share": ("drums", "drums, chart", "mix", "mix, chart", TRUE),
+        "given_share": ("mix, chart", "mix, chart a tritone away", "the same, emphasized"),
+        "density": tuple(case_of("density", value) for value in DENSITIES),
+        "register": tuple(case_of("register", value) for value in REGISTERS),
+        "onset_f1": ("mix", "no drums, grid", "mix, chart", case_of("density", 2.0), case_of("register", 36.0), TRUE),
+    }
+    for axis, (metric, cases) in zip(picture.subplots(2, 3).flat, panels.items(), strict=True):
+        plot_songs(axis, {case: scores[case][metric] for case in cases})
+        axis.tick_params(axis="x", labelsize=7)
+        axis.set_title(METRICS[metric])
+    return picture
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -2,11 +2,12 @@
 
     python -m latentstem.recipes.bass_gm --output runs/bass-gm
 
-Renders the corpus on all cores; trains the autoencoder, then its decoder alone; fits the style space; trains the
-denoiser on the latents, and the reranker that chooses among generated stems; publishes all of it. Needs the `training`
-extra, FluidSynth and its soundfonts, and uses a GPU if there is one. The same command resumes an interrupted run:
-finished trainings are not repeated, and an unfinished one continues from its last good state and ends with the weights
-of an uninterrupted run. Where the time goes, and the command line for a large machine: `docs/pages/training.md`.
+Renders the corpus on all cores; trains the autoencoder, then its decoder alone; fits the style space; trains the style
+encoder, the denoiser on latents, codes of styles and controls, and the reranker that chooses among generated stems;
+publishes all of it. Needs the `training` extra, FluidSynth and its soundfonts, and uses a GPU if there is one. The same
+command resumes an interrupted run: finished trainings are not repeated, and an unfinished one continues from its last
+good state and ends with the weights of an uninterrupted run. Where the time goes, and the command line for a large
+machine: `docs/pages/training.md`.
 """
 
 import functools
@@ -20,10 +21,20 @@ from rich.console import Console
 from rich.table import Table
 
 from latentstem import AutoencoderSpectral
-from latentstem.data.compose.timbre_pairs import compose_timbre_pair
+from latentstem.data.compose.composer import compose
+from latentstem.data.compose.timbre_pairs import compose_references, compose_timbre_pair
 from latentstem.data.corpus import write_corpus
 from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
-from latentstem.recipes.bass_gm_options import AUTOENCODER, SEED, SHORT, TRAININGS, Recipe, format_command, timbre_pairs
+from latentstem.recipes.bass_gm_options import (
+    AUTOENCODER,
+    SEED,
+    SHORT,
+    TRAININGS,
+    Recipe,
+    format_command,
+    references,
+    timbre_pairs,
+)
 from latentstem.recipes.bass_gm_report import compare_losses, format_card
 from latentstem.training.autoencoder import AutoencoderTraining
 from latentstem.training.autoencoder import train as train_autoencoder
@@ -32,12 +43,18 @@ from latentstem.training.contrastive import train as train_reranker
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.options import RunOptions
 from latentstem.training.publish import Publication, publish
+from latentstem.training.style_encoder import StyleEncoderTraining
+from latentstem.training.style_encoder import train as train_style_encoder
 from latentstem.training.style_space import StyleFit, fit
 from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
 
 TRAIN: dict[str, Callable[[Any], Path]] = dict(
-    zip(TRAININGS, (train_autoencoder, train_autoencoder, train_unet, train_reranker), strict=True)
+    zip(
+        TRAININGS,
+        (train_autoencoder, train_autoencoder, train_style_encoder, train_unet, train_reranker),
+        strict=True,
+    )
 )
 
 
@@ -57,7 +74,7 @@ def main(recipe: Recipe) -> None:
     _render_corpus(recipe)
     trainings = training_settings(recipe)
     for training, settings in trainings.items():
-        if training == "unet":
+        if training == "style_encoder":
             _fit_style_space(recipe)
         _train_once(settings, TRAIN[training])
     losses = compare_losses(recipe)
@@ -89,19 +106,28 @@ def _claim_output(output: Path, command: str) -> None:
 
 
 def _render_corpus(recipe: Recipe) -> None:
-    """Render the songs, and the timbre pairs of their targets, that are not there yet."""
-    compose_pair = functools.partial(compose_timbre_pair, target=recipe.target)
-    for folder, seeds, duration in (
-        (recipe.train, TRAIN_SEEDS[: recipe.songs], recipe.duration),
-        (recipe.validation, VALIDATION_SEEDS[: recipe.validation_songs], min(20.0, recipe.duration)),
+    """Render what is not there yet: songs, timbre pairs of their targets, and other notes on the same instruments."""
+    of_target = {"target": recipe.target}
+    compose_pair = functools.partial(compose_timbre_pair, **of_target)
+    compose_other = functools.partial(compose_references, **of_target)
+    duration, short = recipe.duration, min(10.0, recipe.duration)
+    songs, others = TRAIN_SEEDS[: recipe.songs], TRAIN_SEEDS[recipe.songs : recipe.songs + recipe.styles]
+    validation, instruments = VALIDATION_SEEDS[: recipe.validation_songs], recipe.instruments
+    for folder, seeds, seconds, composer in (
+        (recipe.train, songs, duration, compose),
+        (timbre_pairs(recipe.train), songs, duration, compose_pair),
+        (references(recipe.train), songs, short, compose_other),
+        (recipe.validation, validation, min(20.0, duration), compose),
+        (timbre_pairs(recipe.validation), validation, min(20.0, duration), compose_pair),
+        (references(recipe.validation), validation, short, compose_other),
+        (timbre_pairs(instruments), others, short, compose_pair),
+        (references(instruments), others, short, compose_other),
     ):
-        options = {"duration": duration, "workers": recipe.render_workers}
-        write_corpus(folder, seeds, **options)
-        write_corpus(timbre_pairs(folder), seeds, **options, compose=compose_pair)
+        write_corpus(folder, seeds, duration=seconds, workers=recipe.render_workers, compose=composer)
 
 
 def training_settings(recipe: Recipe) -> dict[str, RunOptions]:
-    """Return the settings of the four trainings.
+    """Return the settings of the five trainings.
 
     Args:
         recipe: Options of the recipe.
@@ -127,6 +153,7 @@ def training_settings(recipe: Recipe) -> dict[str, RunOptions]:
         }
 
     model = AUTOENCODER if recipe.autoencoder is None else recipe.autoencoder
+    latents = recipe.output / "latents"
     crops = {
         "batch_size": recipe.batch_size,
         "crop_frames": recipe.crop_frames,
@@ -146,9 +173,27 @@ def training_settings(recipe: Recipe) -> dict[str, RunOptions]:
             init_from=recipe.trained("autoencoder"),
             decoder_only=True,
         ),
+        "style_encoder": StyleEncoderTraining(
+            **{
+                **common("style_encoder"),
+                "data": timbre_pairs(recipe.instruments),
+                "validation": timbre_pairs(recipe.validation),
+            },
+            references=references(recipe.instruments),
+            validation_references=references(recipe.validation),
+            autoencoder=recipe.trained("decoder"),
+            latents=latents,
+        ),
         "unet": UNetTraining(
             **common("unet"),
             autoencoder=recipe.trained("decoder"),
+            latents=latents,
+            controls=recipe.controls,
+            style_encoder=recipe.trained("style_encoder"),
+            style_references=references(recipe.train),
+            validation_references=references(recipe.validation),
+            condition_dropout=0.25,
+            controls_dropout=0.4,
             batch_frames=recipe.batch_frames,
             submixes=recipe.submixes,
             mix_noise=recipe.mix_noise,
@@ -157,7 +202,7 @@ def training_settings(recipe: Recipe) -> dict[str, RunOptions]:
         "reranker": ContrastiveTraining(
             **common("reranker"),
             autoencoder=recipe.trained("decoder"),
-            latents=recipe.output / "unet" / "latents",  # the sub-mixes of the denoiser, drawn by an equal seed
+            latents=latents,  # the sub-mixes of the denoiser, drawn by an equal seed
             submixes=recipe.submixes,
             crop_frames=recipe.reranker_frames,
             model={"channels": 160, **(recipe.reranker or {})},

@@ -6,8 +6,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-TRAININGS: tuple[str, ...] = ("autoencoder", "decoder", "unet", "reranker")
+TRAININGS: tuple[str, ...] = ("autoencoder", "decoder", "style_encoder", "unet", "reranker")
 """Names of the trainings in order, each that of a folder in the output folder."""
+PUBLISHED = {
+    "autoencoder": "autoencoder",
+    "decoder": "autoencoder",
+    "style_encoder": "style_encoder",
+    "unet": "pipeline",
+    "reranker": "reranker",
+}
+"""Folder of the trained weights in the folder of each training."""
+CONTROLS = ("beat", "chords", "density", "register", "level")
+"""Controls of a stem with pitches."""
 AUTOENCODER: dict[str, Any] = {"noise_bands": 96, "quiet_magnitudes": True, "levels_per_octave": 12}
 """Keyword arguments of `AutoencoderSpectral` with which it knows the quiet overtones that tell instruments apart."""
 SEED = 0
@@ -15,7 +25,8 @@ SHORT: dict[str, Any] = {
     "songs": 8,
     "duration": 4.0,
     "validation_songs": 3,
-    "steps": (40, 24, 80, 40),
+    "styles": 6,
+    "steps": (40, 24, 30, 80, 40),
     "minutes": None,
     "mixed_precision": "no",
     "validations": 1,
@@ -45,8 +56,10 @@ class Recipe:
         songs: Number of songs to train on.
         duration: Length of a song in seconds.
         validation_songs: Number of songs to validate on, of seeds that are never trained on.
-        steps: Optimiser steps of the four trainings: autoencoder, decoder alone, denoiser, reranker.
-        minutes: Minutes of the four trainings in place of steps; the result then depends on the speed of the machine.
+        styles: Number of timbre pairs to train the style encoder on, whose instruments play in none of the songs: the
+            denoiser is then trained on codes like those of a recording that a user brings.
+        steps: Optimiser steps of the five trainings: autoencoder, decoder alone, style encoder, denoiser, reranker.
+        minutes: Minutes of the five trainings in place of steps; the result then depends on the speed of the machine.
         batch_size: Crops per step of the autoencoder and the decoder.
         crop_frames: Latent frames per crop of the autoencoder and the decoder.
         adversarial_after: Fraction of the decoder's training after which the adversarial term joins; 1 leaves it out.
@@ -86,8 +99,9 @@ class Recipe:
     songs: int = 2000
     duration: float = 20.0
     validation_songs: int = 24
-    steps: tuple[int, int, int, int] = (3000, 1200, 12000, 1000)
-    minutes: tuple[float, float, float, float] | None = None
+    styles: int = 1000
+    steps: tuple[int, int, int, int, int] = (3000, 1200, 1000, 12000, 1000)
+    minutes: tuple[float, float, float, float, float] | None = None
     batch_size: int = 8
     crop_frames: int = 24
     adversarial_after: float = 0.1
@@ -117,13 +131,23 @@ class Recipe:
         return self.output / "validation"
 
     @property
+    def instruments(self) -> Path:
+        """Folder after which those of the style encoder's timbre pairs and references are named."""
+        return self.output / "styles"
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Names of the controls that the denoiser is trained on: drums play no chords and have no register."""
+        return ("beat", "density", "level") if self.target == "drums" else CONTROLS
+
+    @property
     def weights(self) -> Path:
         """Folder of the published weights."""
         return self.output / f"{self.target}-gm"
 
     def trained(self, training: str) -> Path:
         """Return the folder of the weights of one of the `TRAININGS`."""
-        return self.output / training / {"unet": "pipeline", "reranker": "reranker"}.get(training, "autoencoder")
+        return self.output / training / PUBLISHED[training]
 
 
 def timbre_pairs(songs: Path) -> Path:
@@ -138,6 +162,18 @@ def timbre_pairs(songs: Path) -> Path:
     return songs.with_name(f"{songs.name}-timbre-pairs")
 
 
+def references(songs: Path) -> Path:
+    """Return the folder of style references of the songs in a folder.
+
+    Args:
+        songs: Folder of songs.
+
+    Returns:
+        Folder of other notes on the instruments of their targets.
+    """
+    return songs.with_name(f"{songs.name}-references")
+
+
 def format_command(recipe: Recipe) -> str:
     """Write the command line of a recipe, with the name of the output folder in place of its path.
 
@@ -148,8 +184,8 @@ def format_command(recipe: Recipe) -> str:
         The command with all options that differ from their defaults.
 
     Example:
-        >>> format_command(Recipe(Path("/home/me/runs/mine"), songs=100, steps=(9, 9, 90, 9)))
-        'python -m latentstem.recipes.bass_gm --output runs/mine --songs 100 --steps 9 9 90 9'
+        >>> format_command(Recipe(Path("/home/me/runs/mine"), songs=100, steps=(9, 9, 9, 90, 9)))
+        'python -m latentstem.recipes.bass_gm --output runs/mine --songs 100 --steps 9 9 9 90 9'
     """
     words = ["python", "-m", "latentstem.recipes.bass_gm", "--output", f"runs/{recipe.output.name}"]
     for field in fields(recipe)[1:]:

@@ -38,7 +38,7 @@ def compare_losses(recipe: Recipe) -> list[dict[str, Any]]:
         recipe.validation,
         recipe.target,
         pipe.autoencoder,
-        recipe.output / "unet" / "latents" / "validation",
+        recipe.output / "latents" / "validation",
         submixes=1,
         seed=0,
     )

@@ -62,7 +62,7 @@ def test_the_short_recipe_teaches_the_denoiser_its_songs_and_their_mixes(short_r
     short = replace(Recipe(short_recipe), **SHORT)
     settings = bass_gm.training_settings(short)["unet"]
     codec = latentstem.AutoencoderSpectral.from_pretrained(settings.autoencoder)
-    options = settings.latents or settings.output / "latents", settings.submixes, settings.seed, settings.production
+    options = settings.latents, settings.submixes, settings.seed, settings.production
     tracks = cache_latents(settings.data, settings.target, codec, *options)
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(short.trained("unet"))
     torch.manual_seed(0)

@@ -6,12 +6,14 @@ from dataclasses import replace
 from latentstem.data.compose.composer import compose
 from latentstem.data.compose.programs import BASSES, FAMILIES, KITS, LEADS, VOICES
 from latentstem.data.rng import SeededRandom
-from latentstem.data.score import Part, Song
+from latentstem.data.score import Note, Part, Song
 
 PAIRED_PART = "twin"
 """Name of the second part of a pair: the key of the song's JSON form and the name of the stem's file."""
 REFERENCE_SEEDS = 2**32
 """Least seed of the songs that references take their notes from."""
+SONGS_TO_TRY = 100
+"""Songs that are looked through for a part that not every song has."""
 
 
 def compose_timbre_pair(seed: int, duration: float = 30.0, target: str = "bass") -> Song:
@@ -57,8 +59,8 @@ def compose_references(seed: int, duration: float = 30.0, target: str = "bass") 
         target: Name of the part.
 
     Returns:
-        The pair of this seed, whose parts have the notes of the same part of two other songs; they are empty where
-        these have no such part.
+        The pair of this seed, whose parts have the notes of the same part of two other songs; they are empty if none
+        of 100 songs has such a part.
 
     Raises:
         ValueError: If `duration` is not positive.
@@ -71,15 +73,21 @@ def compose_references(seed: int, duration: float = 30.0, target: str = "bass") 
         False
     """
     pair = compose_timbre_pair(seed, duration, target)
-    parts = []
-    for part in pair.parts:
+    rng = SeededRandom(seed)
+    streams = [rng.child(f"reference of {part.name}") for part in pair.parts]
+    notes = [_notes_elsewhere(target, stream, duration) for stream in streams]
+    parts = tuple(replace(part, notes=own) for part, own in zip(pair.parts, notes, strict=True))
+    return replace(pair, parts=parts)
+
+
+def _notes_elsewhere(target: str, rng: SeededRandom, duration: float) -> tuple[Note, ...]:
+    """Return the notes of a part of another song, the first of some that has it."""
+    for _ in range(SONGS_TO_TRY):
         # Far from all seeds in use: no reference is a stem of any corpus.
-        other = compose(
-            REFERENCE_SEEDS + SeededRandom(seed).child(f"reference of {part.name}").integer(2**30), duration
-        )
-        notes = other.part(target).notes if target in other.names else ()
-        parts.append(replace(part, notes=notes))
-    return replace(pair, parts=tuple(parts))
+        song = compose(REFERENCE_SEEDS + rng.integer(2**30), duration)
+        if target in song.names and song.part(target).notes:
+            return song.part(target).notes
+    return ()
 
 
 def _other_programs(part: Part) -> dict[int, float]:

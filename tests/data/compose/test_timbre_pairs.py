@@ -48,3 +48,9 @@ def test_references_have_the_instruments_of_the_pair_and_notes_of_other_songs():
         lines = [part.notes for part in (*pair.parts, *references.parts)]
         assert lines[0] == lines[1] != lines[2] != lines[3]
         assert references.seed == pair.seed and references.duration == pair.duration
+
+
+def test_references_of_a_part_that_few_songs_have_are_looked_for():
+    for seed in range(4):
+        references = compose_references(seed, 6.0, target="voice")
+        assert all(part.notes for part in references.parts)

@@ -137,7 +137,8 @@ class ClapCondition:
             raise ValueError(f"got {text!r}, expected a description or several, none empty; leave the condition out")
         if self.tokenizer is None:
             raise ValueError("this ClapCondition has no tokenizer to read words; load one with from_pretrained")
-        limit = self.model.config.text_config.max_position_embeddings - 2  # positions of RoBERTa begin after padding
+        config: Any = self.model.config
+        limit = config.text_config.max_position_embeddings - 2  # positions of RoBERTa begin after padding
         tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
         tokens = tokens.to(self.model.device)
         features: Any = self.model.get_text_features(tokens["input_ids"], attention_mask=tokens["attention_mask"])

@@ -192,7 +192,7 @@ class EncodecCodec(ModelMixin, ConfigMixin):
         size = self.settings.hidden_size
         variances, vectors = torch.linalg.eigh(covariance[:size, :size])  # in ascending order
         spread = torch.cat([variances.flip(0)[:channels], covariance.diagonal()[size:]]).clamp(min=1e-12).sqrt()
-        fitted = type(self)(
+        fitted: Any = type(self)(
             self.config["encodec"],
             latents_mean=[0.0] * channels + mean[size:].tolist(),
             latents_std=spread.tolist(),
@@ -201,7 +201,7 @@ class EncodecCodec(ModelMixin, ConfigMixin):
         )
         components = {"pca_mean": mean[:size, None], "pca_components": vectors.T.flip(0)[:channels]}
         fitted.load_state_dict({**self.state_dict(), **components})
-        return fitted.to(self.device, self.dtype).eval()
+        return fitted.to(device=self.device, dtype=self.dtype).eval()
 
     @property
     def sampling_rate(self) -> int:

@@ -20,7 +20,7 @@ from latentstem import (
 
 def main() -> None:
     torch.manual_seed(0)
-    # Trained: EncodecModel.from_pretrained("facebook/encodec_24khz").
+    # Trained: EncodecCodec.from_transformers("facebook/encodec_24khz"), or from a folder; it says if nothing is there.
     codec = EncodecCodec.wrap(EncodecModel(EncodecConfig(num_filters=4, hidden_size=16)))
     unet = StemUNet1DModel(latent_channels=codec.latent_channels, block_out_channels=(32, 32, 32)).eval()
     pipe = StemAccompanimentPipeline(codec, unet, CosineDDIMScheduler(), RescaledClassifierFreeGuidance())

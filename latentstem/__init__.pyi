@@ -34,6 +34,7 @@ from latentstem.sampling.hooks import on_denoised as on_denoised
 from latentstem.sampling.objectives import Objective as Objective
 from latentstem.sampling.overlapping import OverlappingWindows as OverlappingWindows
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler as CosineDDIMScheduler
+from latentstem.schedulers.iadb import IADBScheduler as IADBScheduler
 
 __version__: str
 

@@ -74,7 +74,7 @@ def test_every_import_is_declared_where_its_room_is_installed():
             allowed.update(declared(EXTRA_OF[room], project))
         if path.parent == ROOT / "latentstem" / "audio" and path.name in AUDIO_EXTRA:
             allowed.update(declared("audio", project))
-        if path == ROOT / "latentstem" / "evaluation" / "clap.py":
+        if path.name in ("clap.py", "_transformers.py"):
             allowed.update(declared("clap", project))
         if path == ROOT / "latentstem" / "plotting" / "song.py":
             allowed.update(declared("data", project))
@@ -180,7 +180,7 @@ def test_a_room_exports_what_stands_in_it_and_the_stub_says_where(room):
 
 
 def test_the_root_exports_about_thirty_names_which_rooms_export_too():
-    assert 25 <= len(latentstem.__all__) <= 36
+    assert 25 <= len(latentstem.__all__) <= 40
     in_rooms = {name for room in ROOMS[1:] for name in importlib.import_module(room).__all__}
     assert set(latentstem.__all__) - in_rooms == {"__version__", "pretrained_path"}
 

@@ -1,4 +1,4 @@
-"""Musical controls at the rate of latent frames: beats, chords, and curves of density, register and level."""
+"""Musical controls at the rate of latent frames: beats, chords, curves of density, register and level; and CLAP."""
 
 from latentstem._exports import export_lazily
 

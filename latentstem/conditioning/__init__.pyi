@@ -1,6 +1,8 @@
 from latentstem.conditioning.beats import BeatGrid as BeatGrid
 from latentstem.conditioning.chords import ChordChart as ChordChart
 from latentstem.conditioning.chords import TimedChord as TimedChord
+from latentstem.conditioning.clap import ClapCondition as ClapCondition
+from latentstem.conditioning.clap import clap_audio_embeddings as clap_audio_embeddings
 from latentstem.conditioning.controls import Controls as Controls
 from latentstem.conditioning.curves import DENSITY as DENSITY
 from latentstem.conditioning.curves import LEVEL as LEVEL

@@ -151,12 +151,41 @@ class BeatGrid:
             `(4, frames)`: sine and cosine of the phase of the beat, and of the bar; the latter two are 0 where the
             length of a bar is not known.
         """
-        beat = _positions(self.beats, (np.arange(frames) + 0.5) / frames_per_second)
+        beat = self._beat_positions(frames, frames_per_second)
         rows = [np.sin(2 * np.pi * beat), np.cos(2 * np.pi * beat), np.zeros(frames), np.zeros(frames)]
         if len(self.downbeats) > 1:
             bar = _positions(self.downbeats, beat)
             rows[2:] = np.sin(2 * np.pi * bar), np.cos(2 * np.pi * bar)
         return torch.from_numpy(np.stack(rows)).float()
+
+    def sawtooth(self, frames: int, frames_per_second: float) -> Tensor:
+        """Compute the saw-tooth of the beat at the middle of each frame, the rhythm condition of LADMG.
+
+        It rises from 0 to 1 from each beat to the next, once more at the last tempo after the last beat, and is 0
+        outside. The authors' code (github.com/AlfredPichard/LADMG, branch `bpm_conditioning`) rounds beats down to
+        whole frames, 75 a second; here a beat may fall within a frame, so that slower frames still tell it exactly.
+
+        Args:
+            frames: Number of frames.
+            frames_per_second: Rate of the frames; frame k lasts from `k / frames_per_second` until the next.
+
+        Returns:
+            `(1, frames)`, in [0, 1).
+
+        Example:
+            >>> BeatGrid.from_times([0.5, 1.0, 2.0]).sawtooth(frames=14, frames_per_second=4.0)
+            tensor([[0.0000, 0.0000, 0.2500, 0.7500, 0.1250, 0.3750, 0.6250, 0.8750, 0.1250, 0.3750, 0.6250, 0.8750,
+                     0.0000, 0.0000]])
+        """
+        beat = self._beat_positions(frames, frames_per_second)
+        inside = (beat >= 0) & (beat < len(self.beats))
+        # Rounded to float32 first, or a phase just below 1 would become 1.
+        phase = torch.from_numpy(np.where(inside, beat % 1, 0)).float()
+        return (phase % 1)[None]
+
+    def _beat_positions(self, frames: int, frames_per_second: float) -> np.ndarray:
+        """Place the middles of frames among the beats, counted from the first."""
+        return _positions(self.beats, (np.arange(frames) + 0.5) / frames_per_second)
 
 
 def _positions(points: Sequence[float], values: np.ndarray) -> np.ndarray:

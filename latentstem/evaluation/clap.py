@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from latentstem.audio.resampling import resample
+from latentstem._transformers import load_pretrained
+from latentstem.conditioning.clap import clap_audio_embeddings
 
 if TYPE_CHECKING:
     from transformers import ClapFeatureExtractor, ClapModel
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 class ClapEmbedding:
     """Embedding of recordings by the audio encoder of a CLAP model.
 
-    Audio is cut into consecutive windows of the model's input length, ten seconds as a rule, and the embeddings of the
-    windows are averaged, weighted by their length. So all of the audio counts and the result is deterministic, where
-    the feature extractor alone would take a random excerpt of longer audio. The last window is padded by the
-    extractor's rule for short audio: usually by repeating it.
+    Audio is embedded as `latentstem.conditioning.clap.clap_audio_embeddings` says, in windows of the model's input
+    length, so that all of it counts and the result is deterministic.
 
     Args:
         model: A `transformers.ClapModel`; it is put into evaluation mode and stays on its device.
@@ -68,20 +67,10 @@ class ClapEmbedding:
             >>> embed(basses, sampling_rate=44100).shape  # doctest: +SKIP
             (24, 512)
         """
-        try:
-            from transformers import ClapFeatureExtractor, ClapModel
-        except ImportError as error:
-            raise ImportError(
-                f"ClapEmbedding needs transformers >=4.57, which cannot be imported ({error}); pip install transformers"
-            ) from error
-        options = {"use_safetensors": True, **options}
-        return cls(
-            ClapModel.from_pretrained(folder_or_name, **options),
-            ClapFeatureExtractor.from_pretrained(folder_or_name, **options),
-            batch_size,
-        )
+        options = {"local_files_only": False, **options}
+        model, extractor = load_pretrained(folder_or_name, "ClapModel", "ClapFeatureExtractor", extra="clap", **options)
+        return cls(model, extractor, batch_size)
 
-    @torch.no_grad()
     def __call__(self, audio: np.ndarray, sampling_rate: int) -> np.ndarray:
         """Embed recordings of one length.
 
@@ -107,21 +96,11 @@ class ClapEmbedding:
         if not np.isfinite(audio).all():
             bad = int(np.argmin(np.isfinite(audio).all(axis=1)))
             raise ValueError(f"got NaN or Inf, first in item {bad}; expected finite samples, export it again")
-        extractor = self.feature_extractor
-        audio = resample(torch.from_numpy(audio.astype(np.float32)), sampling_rate, extractor.sampling_rate).numpy()
-        parts = np.split(audio, range(extractor.nb_max_samples, audio.shape[1], extractor.nb_max_samples), axis=1)
-        windows = [window for part in parts for window in part]
-        batches = (windows[first : first + self.batch_size] for first in range(0, len(windows), self.batch_size))
-        embeddings = np.concatenate([self._embed(batch) for batch in batches]).reshape(len(parts), len(audio), -1)
-        return np.average(embeddings, axis=0, weights=[part.shape[1] for part in parts])
-
-    def _embed(self, windows: list[np.ndarray]) -> np.ndarray:
-        extractor = self.feature_extractor
-        features = extractor(windows, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_features"]
-        # No window is longer than the model's input. The extractor of a model with fusion marks one at random.
-        is_longer = torch.zeros(len(windows), 1, dtype=torch.bool)
-        output: Any = self.model.get_audio_features(
-            features.to(self.model.device, self.model.dtype), is_longer=is_longer.to(self.model.device)
+        embeddings = clap_audio_embeddings(
+            self.model,
+            self.feature_extractor,
+            torch.from_numpy(audio.astype(np.float32)),
+            sampling_rate,
+            self.batch_size,
         )
-        # transformers 4 returns the tensor itself, transformers 5 an output that holds it.
-        return getattr(output, "pooler_output", output).cpu().double().numpy()
+        return embeddings.numpy()

@@ -41,7 +41,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             `latentstem.Codec`).
         unet: Denoiser.
         scheduler: A `CosineDDIMScheduler`, any diffusers scheduler of one evaluation a step built from its config, or
-            another whose noise levels the net was trained on, flow matching among them.
+            another whose noise levels the net was trained on, flow matching and `IADBScheduler` among them.
         guider: Guidance, with its default scales.
         trained_schedule: Noise schedule that the net was trained on, as `latentstem.sampling.objectives.schedule_of`
             reads it from a scheduler. None takes it from `scheduler`. It is saved with the pipeline, and a scheduler
@@ -214,7 +214,8 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
                 batch are averaged. A style encoder, if there is one, gives the net its code besides, under the
                 condition "style".
             style_strength: How far the average sound moves to the reference: 0 leaves it to the net, 1 reaches it.
-            num_inference_steps: Number of denoising steps.
+            num_inference_steps: Number of denoising steps; some solvers of `IADBScheduler` evaluate the net more than
+                once a step.
             guidance_scale: How strongly the stem follows the mix; 1 is without guidance. None takes the saved guider's.
             guidance_rescale: Fraction of the added spread that guidance takes back, 0 to 1. None takes the saved
                 guider's.
@@ -259,7 +260,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             The stems and their sampling rate.
 
         Raises:
-            TypeError: Audio is not of floats, or the scheduler needs several evaluations a step.
+            TypeError: Audio is not of floats, or the scheduler is one that `denoised_coefficients` refuses.
             ValueError: The arguments cannot work; the message says what to do.
         """
         self.check_inputs(
@@ -306,7 +307,8 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         if init_stem is not None:
             init_stem = match_init_stem(init_stem, num_samples, None if mix_latents is None else len(gain))
             start = InitStem.prepare(init_stem, self.sampling_rate, strength, keep)
-            begin = first_step(start.strength, num_inference_steps)
+            # Solvers of several evaluations a step list each in `timesteps`.
+            begin = first_step(start.strength, num_inference_steps) * getattr(self.scheduler, "order", 1)
             if begin and hasattr(self.scheduler, "set_begin_index"):
                 self.scheduler.set_begin_index(begin)
             kept, gain = start.kept, start.gain(gain)

@@ -1,4 +1,4 @@
-"""Clean sample `x0 = A * x_t + B * output`, with scalars A and B, for every scheduler of one evaluation a step.
+"""Clean sample `x0 = A * x_t + B * output`, with scalars A and B, for every evaluation of the net by a scheduler.
 
 With `x_t = a * x0 + b * noise`, and for what each net predicts:
 
@@ -61,7 +61,8 @@ class NoiseLevel(NamedTuple):
 class HasRates(Protocol):
     """Protocol of a scheduler of your own, which then serves training, guidance, hooks and checks.
 
-    Its config says `prediction_type`: `"epsilon"`, `"v_prediction"`, `"sample"` or `"flow_prediction"`.
+    Its config says `prediction_type`: `"epsilon"`, `"v_prediction"`, `"sample"` or `"flow_prediction"`, and without one
+    it is the last. Timesteps are then real numbers from 0 to `num_train_timesteps`, else integers below it.
     """
 
     def signal_and_noise_rates(self, timestep: int | float | Tensor) -> tuple[Any, Any]:

@@ -230,6 +230,4 @@ def check_schedule(scheduler: Any, trained: Mapping[str, Any]) -> None:
 
 def _is_continuous(scheduler: Any) -> bool:
     """Return whether timesteps are noise rates times `num_train_timesteps`, whole or not, as in flow matching."""
-    return not hasattr(scheduler, "signal_and_noise_rates") and (
-        scheduler.config.get("use_flow_sigmas", False) or prediction_type(scheduler) == "flow_prediction"
-    )
+    return scheduler.config.get("use_flow_sigmas", False) or prediction_type(scheduler) == "flow_prediction"

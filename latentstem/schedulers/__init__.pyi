@@ -1,2 +1,4 @@
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler as CosineDDIMScheduler
 from latentstem.schedulers.cosine_ddim import CosineDDIMSchedulerOutput as CosineDDIMSchedulerOutput
+from latentstem.schedulers.iadb import IADBScheduler as IADBScheduler
+from latentstem.schedulers.iadb import IADBSchedulerOutput as IADBSchedulerOutput

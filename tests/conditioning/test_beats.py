@@ -1,5 +1,7 @@
 """Beat grids: phases by an independent formula, whatever the jitter; grids from tempo, times and clicks."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,6 +52,46 @@ def test_jitter_is_followed_and_the_length_asked_for_changes_nothing(gaps, first
             assert distance(turns(phases[2, frame].item(), phases[3, frame].item()), (index + expected) / bar) < 1e-4
         else:
             assert phases[2:, frame].tolist() == [0.0, 0.0]
+
+
+def ladmg_sawtooth(beats, frames, rate):
+    """As LADMG does it: beats rounded down to frames, and a rise of whole frames from each to the next."""
+    starts = np.floor(np.array(beats) * rate).astype(int)
+    starts = [*starts, 2 * starts[-1] - starts[-2]]
+    signal = np.zeros(frames)
+    for start, end in itertools.pairwise(starts):
+        rise = np.linspace(0, 1, end - start)
+        signal[start:end] = rise[: max(0, frames - start)]
+    return signal
+
+
+@given(gaps=st.lists(st.floats(0.3, 1.2), min_size=1, max_size=20), first=st.floats(0, 2), more=st.floats(0, 3))
+def test_the_saw_tooth_is_that_of_ladmg_but_for_its_rounding(gaps, first, more):
+    rate = 75.0
+    beats = (first + np.concatenate([[0.0], np.cumsum(gaps)])).tolist()
+    frames = int((beats[-1] + gaps[-1] + more) * rate) + 2
+    ours = BeatGrid.from_times(beats).sawtooth(frames, rate)
+    assert ours.shape == (1, frames) and ours.min() >= 0 and ours.max() < 1
+    theirs = ladmg_sawtooth(beats, frames, rate)
+    # A beat moved by up to a frame, the length of an interval changed by up to another: two frames of the fastest rise.
+    bound = 2.5 / (0.3 * rate)
+    seconds = (np.arange(frames) + 0.5) / rate
+    near = np.abs(seconds[:, None] - [*beats, beats[-1] + gaps[-1]]).min(axis=1) < 2.5 / rate  # of a fall from 1 to 0
+    assert np.abs(ours[0].numpy() - theirs)[~near].max(initial=0) < bound
+
+
+@given(bpm=st.floats(40, 220), downbeat=st.floats(-5, 5), frames=st.integers(1, 300))
+def test_the_saw_tooth_of_a_tempo_is_the_phase_of_its_sine_and_cosine(bpm, downbeat, frames):
+    grid = BeatGrid.from_tempo(bpm, frames / RATE, downbeat)
+    sawtooth = grid.sawtooth(frames, RATE)[0].numpy()
+    assert distance(sawtooth, turns(*grid.phases(frames, RATE)[:2].numpy())).max() < 1e-4
+    assert sawtooth.max() < 1
+
+
+def test_the_saw_tooth_is_silent_where_no_beat_is():
+    sawtooth = BeatGrid.from_times([1.0, 1.5, 2.5]).sawtooth(frames=50, frames_per_second=10.0)[0]
+    assert sawtooth[:10].eq(0).all() and sawtooth[10:35].gt(0).all() and sawtooth[35:].eq(0).all()
+    assert sawtooth[25:35].tolist() == pytest.approx(np.arange(0.05, 1, 0.1))
 
 
 def test_a_bar_is_divided_by_its_beats_also_where_their_number_changes():

@@ -1,8 +1,9 @@
-"""Tables 1 to 3 and figures 5 and 6 of BassNet (Grachten, Lattner and Deruty 2020), on its artificial data sets.
+"""Tables 1 to 3 and figures 5 to 7 of BassNet (Grachten, Lattner and Deruty 2020), on its artificial data sets.
 
 In each data set the bass follows the mix by one of a few patterns, which the net is never told. Nets of several window
 sizes are trained on each; then a quadratic discriminant analysis, fitted on the controls of training windows, names the
-pattern of validation windows from two numbers. Without cross-reconstruction it should not be able to.
+pattern of validation windows from two numbers. Without cross-reconstruction it should not be able to, and the two
+numbers should move with every note of a song.
 
 The nets are narrower than the paper's (`MODEL`), the data sets smaller and the trainings minutes long; sizes, patterns
 and the analysis are the paper's. A window has the pattern of the measure that its middle lies in.
@@ -12,6 +13,7 @@ is finished is not run again; `--datasets A1 --sizes 40/40` runs a part, and the
 """
 
 import functools
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from benchmarks.common.report import RESULTS, print_table, write_report
@@ -28,6 +30,7 @@ from latentstem import BassNetPipeline
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.data.compose.bassnet_sets import compose_artificial
 from latentstem.data.corpus import read_annotation, write_corpus
+from latentstem.data.stems.folder import StemFolder
 from latentstem.training.bassnet import BassNetTraining, train, validation_places
 from latentstem.training.bassnet_windows import BassNetTrack, cache_spectrograms, compress_windows
 
@@ -39,6 +42,7 @@ MODEL: dict[str, Any] = {"channels": 32, "control_blocks": 1}
 PATCH_STEPS = {10: 5, 20: 5, 40: 8}
 PATCH_BINS = 3
 PLOTTED = 400
+TARGET = "bass"
 PAPER = {
     "10/10": (0.999, 0.996, 0.515, 0.982),
     "20/20": (1.000, 0.998, 0.999, 0.985),
@@ -75,8 +79,13 @@ def main(
     report = _collect(output, seeds)
     _print(report)
     settings = {"songs": songs, "minutes": minutes, "model": MODEL, "patch_steps": PATCH_STEPS}
-    points = {name: figures.pop("points") for name, figures in report.items()}
-    picture = draw_controls(points, report)
+    points, trajectories = (
+        {name: figures.pop(key) for name, figures in report.items()} for key in ("points", "trajectory")
+    )
+    picture = Figure(figsize=(17, 18), layout="constrained")
+    above, below = picture.subfigures(2, 1)
+    draw_controls(above, points, report)
+    draw_trajectories(below, trajectories)
     write_report("bassnet_patterns", settings, {"trainings": report, "paper": PAPER}, picture, results)
 
 
@@ -119,19 +128,20 @@ def analyse(pipeline: Path, data: Path, validation: Path, cache: Path) -> dict[s
 
     Returns:
         Share of the windows whose pattern is named right, and of those that lie within one measure; the errors of the
-        net at its best validation; and the controls and patterns of some windows.
+        net at its best validation; the controls and patterns of some windows; and those of a song over time.
     """
     pipe: Any = BassNetPipeline.from_pretrained(pipeline)
     windows = pipe.windows
     means, patterns, inside = zip(
         *(
-            _controls(pipe, folder, validation_places(cache_spectrograms(folder, "bass", cache), windows, count))
+            _controls(pipe, folder, validation_places(cache_spectrograms(folder, TARGET, cache), windows, count))
             for folder, count in ((data, 2000), (validation, 1000))
         ),
         strict=True,
     )
     analysis = QuadraticDiscriminantAnalysis(reg_param=1e-4).fit(means[0], patterns[0])
     right = analysis.predict(means[1]) == patterns[1]
+    path = trajectory(pipe, validation)
     history = [json.loads(line) for line in (pipeline.parent / "history.jsonl").read_text().splitlines()]
     best = min(history, key=lambda record: record["validation_loss"])
     return {
@@ -139,8 +149,37 @@ def analyse(pipeline: Path, data: Path, validation: Path, cache: Path) -> dict[s
         "accuracy_within_measures": float(right[inside[1]].mean()) if inside[1].any() else None,
         "errors": {name: best[name] for name in ("f0", "level", "onset", "divergence")},
         "steps": best["step"],
+        "restlessness": restlessness(np.array(path["means"])),
+        "trajectory": path,
         "points": {"means": means[1][:PLOTTED].round(4).tolist(), "patterns": patterns[1][:PLOTTED].tolist()},
     }
+
+
+def trajectory(pipe: Any, root: Path) -> dict[str, Any]:
+    """Infer the control of the first song of a folder over time, and tell when its pattern changes."""
+    rate = pipe.sampling_rate
+    track = StemFolder(root, TARGET, channels=1, sampling_rate=rate).tracks[0]
+    mix, bass = (
+        sum(track.read(name, 0, None, 1, rate) for name in names)
+        for names in ([name for name in track.files if name != TARGET], [TARGET])
+    )
+    means = pipe.infer_control(mix, bass, rate)[0].numpy()
+    sections = read_annotation(root / track.name).sections
+    changes = [after.start for before, after in itertools.pairwise(sections) if before.bass_style != after.bass_style]
+    return {"times": pipe.window_times(len(means)).tolist(), "means": means.round(4).tolist(), "changes": changes}
+
+
+def restlessness(means: np.ndarray) -> float:
+    """Compare how far a control moves from window to window with how far it moves at all.
+
+    Args:
+        means: Controls of successive windows, `(windows, 2)`.
+
+    Returns:
+        Mean distance of neighbours over that of any two windows: 1 for controls in random order, near 0 for slow ones.
+    """
+    far = np.linalg.norm(means[:, None] - means[None], axis=-1).mean()
+    return float(np.linalg.norm(np.diff(means, axis=0), axis=-1).mean() / max(far, 1e-9))
 
 
 @torch.no_grad()
@@ -177,7 +216,7 @@ def _collect(output: Path, seeds: Sequence[int]) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    header = ["training", "accuracy", "within measures", "paper", *ERRORS.values(), "steps"]
+    header = ["training", "accuracy", "within measures", "paper", *ERRORS.values(), "restless", "steps"]
     rows = []
     for name, figures in report.items():
         dataset, size = name.split(" ", 1)
@@ -185,23 +224,20 @@ def _print(report: dict[str, Any]) -> None:
         within = figures["accuracy_within_measures"]
         errors = [f"{figures['errors'][error]:.3f}" for error in ERRORS]
         accuracies = [f"{figures['accuracy']:.3f}", "-" if within is None else f"{within:.3f}", f"{paper:.3f}"]
-        rows.append([name, *accuracies, *errors, str(figures["steps"])])
+        rows.append([name, *accuracies, *errors, f"{figures['restlessness']:.2f}", str(figures["steps"])])
     print_table("Patterns named from two numbers", header, rows, caption="data set, window size in 10 ms, seed")
 
 
-def draw_controls(points: dict[str, Any], report: dict[str, Any]) -> Figure:
+def draw_controls(figure: SubFigure, points: dict[str, Any], report: dict[str, Any]) -> None:
     """Draw the controls of validation windows over the regions of the analysis: figures 5 and 6 of the paper.
 
     Args:
+        figure: Figure to draw on, a row a data set.
         points: Controls and patterns of windows by training.
         report: Figures by training.
-
-    Returns:
-        The picture, a row a data set.
     """
     rows = [dataset for dataset in DATASETS if any(name.startswith(dataset) for name in points)]
     columns = [size for size in (*SIZES, PLAIN) if any(f" {size} 0" in name for name in points)]
-    figure = Figure(figsize=(2.4 * len(columns), 2.5 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for row, dataset in enumerate(rows):
         for column, size in enumerate(columns):
@@ -213,7 +249,27 @@ def draw_controls(points: dict[str, Any], report: dict[str, Any]) -> Figure:
             means, patterns = np.array(points[name]["means"]), np.array(points[name]["patterns"])
             _draw_regions(axis, means, patterns)
             axis.set_title(f"{dataset}, {size}: {report[name]['accuracy']:.2f}", fontsize=9)
-    return figure
+
+
+def draw_trajectories(figure: SubFigure, trajectories: dict[str, Any]) -> None:
+    """Draw both numbers of the control over a song, with and without cross-reconstruction: figure 7 of the paper.
+
+    Args:
+        figure: Figure to draw on, a row a data set.
+        trajectories: Results of `trajectory` by training.
+    """
+    sizes = ("40/40", PLAIN)
+    rows = [dataset for dataset in DATASETS if any(f"{dataset} {size} 0" in trajectories for size in sizes)]
+    for row, axes in zip(rows, figure.subplots(len(rows) or 1, 2, squeeze=False, sharex=True), strict=False):
+        for axis, size in zip(axes, sizes, strict=True):
+            own = trajectories.get(f"{row} {size} 0")
+            if own is None:
+                axis.axis("off")
+                continue
+            axis.plot(own["times"], own["means"], linewidth=0.9)
+            for change in own["changes"]:
+                axis.axvline(change, color="grey", linewidth=0.8, linestyle=":")
+            axis.set_title(f"{row}, {size}: the control over a song, seconds", fontsize=9)
 
 
 def _draw_regions(axis: Any, means: np.ndarray, patterns: np.ndarray) -> None:

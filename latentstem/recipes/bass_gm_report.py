@@ -146,6 +146,9 @@ def format_card(recipe: Recipe, command: str, losses: list[dict[str, Any]], seed
         .format(
             autoencoder=f"{pipe.autoencoder.num_parameters() / 1e6:.1f}",
             denoiser=f"{pipe.unet.num_parameters() / 1e6:.1f}",
+            style_encoder=f"{pipe.style_encoder.num_parameters() / 1e6:.1f}",
+            controls=", ".join(recipe.controls),
+            styles=recipe.styles,
             reranker=f"{reranker.num_parameters() / 1e6:.1f}",
             songs=recipe.songs,
             duration=f"{recipe.duration:g}",

@@ -77,7 +77,8 @@ class UNetValidation:
 
         Returns:
             `chord_share`, or `onset_f1` where the target is drums, and, if there are two tracks or more,
-            `prediction_error` and `prediction_error_swapped`, both at `HIGH_NOISE`.
+            `prediction_error` and `prediction_error_swapped`, both at `HIGH_NOISE`; with conditions besides the mix
+            also `prediction_error_alone`.
         """
         pipeline = build_pipeline(unet, self.autoencoder, self.scheduler, self.target)
         mixes, stems = accompany(pipeline, self.tracks, self.target, latents=self.latents[: len(self.tracks)])
@@ -93,6 +94,8 @@ class UNetValidation:
             errors = prediction_errors(unet, self.scheduler, self.latents, HIGH_NOISE)
             metrics["prediction_error"] = float(errors["mix"].mean())
             metrics["prediction_error_swapped"] = float(errors["swapped"].mean())
+            if "alone" in errors:
+                metrics["prediction_error_alone"] = float(errors["alone"].mean())
         return {name: round(value, 4) for name, value in metrics.items()}
 
 
@@ -105,6 +108,8 @@ def prediction_errors(
     frames: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Compute the mean squared error of the prediction with the mix, without it, and with the mix of another track.
+
+    Nets that take more than the mix are also measured with the mix alone, which is how most people use them.
 
     The noise is a function of the order and the length of the tracks alone, so that nets, conditions and piece lengths
     are compared on equal draws. The mix is the first sub-mix, the whole accompaniment; the swapped mix is that of the
@@ -119,7 +124,8 @@ def prediction_errors(
             the tracks whole.
 
     Returns:
-        Errors `(timesteps, tracks)` under "mix", "none" and "swapped".
+        Errors `(timesteps, tracks)` under "mix", "none" and "swapped", and under "alone" if the tracks have other
+        conditions.
 
     Raises:
         ValueError: If there are fewer than two tracks, or they are shorter than a piece.
@@ -158,6 +164,8 @@ def prediction_errors(
         "none": others,
         "swapped": others | {"mix": pieces(mixes.roll(-1, dims=0))},
     }
+    if others:
+        conditions["alone"] = {"mix": pieces(mixes)}
     objective = Objective(scheduler)
     errors: dict[str, list[np.ndarray]] = {name: [] for name in conditions}
     generator = torch.Generator().manual_seed(0)

@@ -68,6 +68,25 @@ def test_a_net_that_is_conditioned_on_the_mix_is_told_from_one_that_ignores_it()
     assert conditioned["mix"].max() < 1e-4 < 0.5 < conditioned["none"].min() < conditioned["swapped"].mean()
 
 
+def test_a_net_is_measured_alone_with_its_mix_where_it_is_given_more():
+    class Steered(Unconditioned):
+        def __call__(self, noisy, timesteps, conditions, return_dict):
+            super().__call__(noisy, timesteps, conditions, return_dict)
+            return (noisy * (0.5 if "beat" in conditions else 0.25),)
+
+    def measure(net, songs):
+        return prediction_errors(net, CosineDDIMScheduler(), songs, TIMESTEPS)
+
+    songs = tracks()
+    steered = [
+        LatentTrack(song.name, song.stem, song.frames | {"beat": torch.zeros(1, 1, song.stem.shape[-1])})
+        for song in songs
+    ]
+    errors, unsteered = measure(Steered(), steered), measure(Steered(), songs)
+    assert np.array_equal(errors["alone"], unsteered["mix"]) and not np.array_equal(errors["alone"], errors["mix"])
+    assert "alone" not in unsteered
+
+
 def test_the_swapped_mix_is_the_next_tracks():
     net, songs = Unconditioned(), tracks()
     prediction_errors(net, CosineDDIMScheduler(), songs, [500])

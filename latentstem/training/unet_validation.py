@@ -196,7 +196,8 @@ def accompany(
         target: Name of the stem to generate, which is left out of the mix.
         seconds: Length of the beginning in seconds.
         num_inference_steps: Number of steps of the sampler.
-        latents: Latents of these tracks, whose conditions besides the mix the stems are generated under.
+        latents: Latents of these tracks, whose conditions besides the mix the stems are generated under, at most for
+            the length of the shortest.
 
     Returns:
         Mixes and stems, `(tracks, channels, samples)` each, on the CPU.
@@ -205,7 +206,10 @@ def accompany(
         >>> mixes, stems = accompany(pipeline, StemFolder("songs").tracks, "bass")  # doctest: +SKIP
     """
     rate, channels = pipeline.sampling_rate, pipeline.audio_channels
-    mixes = torch.stack([_read_mix(track, target, int(seconds * rate), channels, rate) for track in tracks])
+    samples = int(seconds * rate)
+    if latents:  # conditions last as long as the shortest track
+        samples = min(samples, min(track.stem.shape[-1] for track in latents) * pipeline.hop_length)
+    mixes = torch.stack([_read_mix(track, target, samples, channels, rate) for track in tracks])
     frames = -(-mixes.shape[-1] // pipeline.hop_length)
     pipeline.set_progress_bar_config(disable=True)
     (stems,) = pipeline(

@@ -131,7 +131,7 @@ def test_stems_are_generated_under_the_conditions_of_their_tracks(tmp_path):
             pass
 
         def __call__(self, mixes, conditions, **options):
-            self.conditions = conditions
+            self.mixes, self.conditions = mixes, conditions
             return (torch.zeros(len(mixes), 1, 9),)
 
     for song in ("a", "b"):
@@ -150,5 +150,8 @@ def test_stems_are_generated_under_the_conditions_of_their_tracks(tmp_path):
     torch.testing.assert_close(pipeline.conditions["tempo"], torch.tensor([[0.3], [0.7]]))
     # Half a second reaches into the sixth frame.
     torch.testing.assert_close(pipeline.conditions["density"][1], latents[1].frames["density"][0, :, :6])
+    accompany(pipeline, StemFolder(tmp_path).tracks, "bass", seconds=12.0, latents=latents)
+    assert pipeline.conditions["density"].shape == (2, 2, 11)  # no longer than the songs
+    assert pipeline.mixes.shape == (2, 1, 11 * 4096)
     accompany(pipeline, StemFolder(tmp_path).tracks, "bass", seconds=0.5)
     assert pipeline.conditions is None

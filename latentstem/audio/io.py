@@ -44,6 +44,7 @@ class AudioReader:
     Attributes:
         sampling_rate: Sampling rate in Hz.
         channels: Number of channels, 1 or 2.
+        duration: Length in seconds by the header; of some mp3 files an estimate.
         tags: Metadata of the file by name: title, artist, album, date, genre, tracknumber, comment, copyright, license
             and software, as far as the file has them.
 
@@ -77,6 +78,7 @@ class AudioReader:
             _check_header(self.path, file, max_duration)
             self.sampling_rate: int = file.samplerate
             self.channels: int = file.channels
+            self.duration: float = file.frames / file.samplerate
             self.tags: dict[str, str] = {name: text for name, text in file.copy_metadata().items() if text}
 
     def __iter__(self) -> Iterator[Tensor]:

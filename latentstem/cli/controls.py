@@ -16,9 +16,7 @@ _PANEL = "Controls (of weights that know them)"
 
 Bpm = Annotated[
     float | None,
-    typer.Option(
-        min=4.0, max=1000.0, callback=finite, help="Tempo of MIX in beats per minute.", rich_help_panel=_PANEL
-    ),
+    typer.Option(help="Tempo of MIX in beats per minute, 4 to 1000.", rich_help_panel=_PANEL),
 ]
 Downbeat = Annotated[
     float,
@@ -34,11 +32,11 @@ Chords = Annotated[
 ]
 Density = Annotated[
     float | None,
-    typer.Option(min=0.0, callback=finite, help="Notes per second of the stem.", rich_help_panel=_PANEL),
+    typer.Option(help="Notes per second of the stem.", rich_help_panel=_PANEL),
 ]
 Register = Annotated[
     float | None,
-    typer.Option(min=0.0, max=127.0, callback=finite, help="Mean MIDI pitch of the stem.", rich_help_panel=_PANEL),
+    typer.Option(help="Mean MIDI pitch of the stem, 0 to 127.", rich_help_panel=_PANEL),
 ]
 
 
@@ -49,7 +47,7 @@ def read_controls(options: dict[str, Any]) -> "Controls":
         options: All options by name.
 
     Raises:
-        UsageError: A chart or its file cannot be read, or there is no tempo for it.
+        UsageError: A number is out of range, a chart or its file cannot be read, or there is no tempo for it.
     """
     from latentstem.conditioning import Controls
 
@@ -71,7 +69,9 @@ def check_controls(controls: "Controls", pipe: "StemAccompanimentPipeline", weig
     Raises:
         UsageError: The net does not know one of them.
     """
-    known = pipe.unet.config.get("control_conditions") or {}
+    from latentstem.pipelines.controls import known_controls
+
+    known = known_controls(pipe)
     unknown = [name for name in controls.names if name not in known]
     if unknown:
         raise UsageError(

@@ -69,6 +69,7 @@ class BeatGrid:
         if not (math.isfinite(downbeat) and math.isfinite(duration) and duration >= 0):
             raise ValueError(f"got a downbeat at {downbeat} s in {duration} s; expected finite times")
         bar = 60.0 / bpm * beats_per_bar
+        downbeat = math.fmod(downbeat, bar)
         first, end = math.floor(-downbeat / bar), math.ceil((duration - downbeat) / bar)
         numbers = np.arange(first * beats_per_bar, max(end, first + 1) * beats_per_bar + 1)
         beats = downbeat + numbers * (60.0 / bpm)

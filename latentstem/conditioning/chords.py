@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -65,6 +65,7 @@ class TimedChord:
         end: End in seconds; infinite for a chord that goes on.
         bass: Pitch class of the lowest tone, 0 is C: the root, or the tone after the slash.
         pitch_classes: Pitch classes of all tones, with the lowest one among them.
+        symbol: Chord symbol that it was read from; empty for other chords. It does not count for equality.
 
     Example:
         >>> TimedChord(0.0, 2.0, bass=4, pitch_classes=(0, 4, 7)).bass  # C/E
@@ -75,6 +76,7 @@ class TimedChord:
     end: float
     bass: int
     pitch_classes: tuple[int, ...]
+    symbol: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, symbol: str, start: float, end: float) -> "TimedChord":
@@ -104,7 +106,7 @@ class TimedChord:
         root = _pitch_class(note)
         tones = tuple((root + interval) % 12 for interval in intervals)
         bass = _pitch_class(below) if below else root
-        return cls(start, end, bass, tones if bass in tones else (*tones, bass))
+        return cls(start, end, bass, tones if bass in tones else (*tones, bass), symbol)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Controls as users give them, and the conditions that a pipeline takes for them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,12 +19,12 @@ class Controls:
     """What a stem is steered by; what is left out is left to the net.
 
     Attributes:
-        bpm: Beats a minute.
+        bpm: Beats a minute, from 4 to 1000.
         downbeat: Time in seconds of any downbeat; the first bar of `chords` begins there.
         beats_per_bar: Number of beats in a bar.
         chords: Chord chart, as `ChordChart.parse` reads it.
-        density: Notes a second.
-        register: Mean MIDI pitch.
+        density: Notes a second, 0 or more.
+        register: Mean MIDI pitch, from 0 to 127.
         level: Level in dB over the active level of the whole stem.
 
     Raises:
@@ -47,12 +48,27 @@ class Controls:
     def __post_init__(self) -> None:
         if self.bpm is None and self.downbeat:
             raise ValueError(f"got a downbeat at {self.downbeat:g} s without a tempo; give bpm too")
+        _check_range(self.bpm, 4, 1000, "a tempo of {} beats a minute; expected 4 to 1000")
+        _check_range(self.density, 0, math.inf, "a density of {} notes a second; expected 0 or more")
+        _check_range(self.register, 0, 127, "a register of {}; expected a MIDI pitch from 0 to 127")
         self.conditions(1, 1.0)  # refuses what cannot be read
 
     @property
     def names(self) -> list[str]:
         """Names of the controls that are given."""
         return list(self.conditions(1, 1.0))
+
+    def beat_grid(self, duration: float) -> BeatGrid | None:
+        """Return the beats of as many seconds; None without a tempo."""
+        if self.bpm is None:
+            return None
+        return BeatGrid.from_tempo(self.bpm, duration, self.downbeat, self.beats_per_bar)
+
+    def chord_chart(self) -> ChordChart | None:
+        """Return the chords; None without a chart."""
+        if self.chords is None:
+            return None
+        return ChordChart.parse(self.chords, self.bpm, self.beats_per_bar, self.downbeat)
 
     def conditions(self, frames: int, frames_per_second: float) -> dict[str, Tensor]:
         """Compute the conditions for a pipeline's call.
@@ -65,11 +81,9 @@ class Controls:
             `(1, channels, frames)` by name, for the controls that are given.
         """
         features = {}
-        if self.bpm is not None:
-            grid = BeatGrid.from_tempo(self.bpm, frames / frames_per_second, self.downbeat, self.beats_per_bar)
+        if (grid := self.beat_grid(frames / frames_per_second)) is not None:
             features["beat"] = grid.phases(frames, frames_per_second)
-        if self.chords is not None:
-            chart = ChordChart.parse(self.chords, self.bpm, self.beats_per_bar, self.downbeat)
+        if (chart := self.chord_chart()) is not None:
             features["chords"] = chart.features(frames, frames_per_second)
         for name, value, scale in (
             ("density", self.density, DENSITY),
@@ -80,3 +94,11 @@ class Controls:
                 curve = Curve.constant(value) if isinstance(value, int | float) else Curve.points(value)
                 features[name] = curve.features(frames, frames_per_second, scale)
         return {name: value[None] for name, value in features.items()}
+
+
+def _check_range(value: Value | None, least: float, greatest: float, message: str) -> None:
+    """Refuse numbers outside a range; `message` has {} for the number."""
+    points = () if value is None else [(0.0, value)] if isinstance(value, int | float) else value
+    for _, number in points:
+        if not least <= number <= greatest:
+            raise ValueError(f"got {message.format(f'{number:g}')}")

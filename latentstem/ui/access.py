@@ -30,7 +30,7 @@ _PARTS_OF_THE_PAGE = ("/assets/", "/static/")
 _FILE, _HEARTBEAT, _JOIN, _UPLOAD = (f"/gradio_api/{name}" for name in ("file=", "heartbeat/", "queue/join", "upload"))
 _DATA, _UPLOAD_PROGRESS = "/gradio_api/queue/data", "/gradio_api/upload_progress"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes
-_LONGEST_CALL = 1 << 20  # bytes; the page's own take less than 2000
+_LONGEST_CALL = 1 << 20  # bytes; the page's own take less than 2000 and the chart of chords
 
 
 class Refused(Exception):

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from torch import Tensor
 from latentstem.audio.io import AudioContentError, AudioReader, read_audio
 from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter
 from latentstem.audio.resampling import resample
+from latentstem.conditioning.controls import Controls
+from latentstem.pipelines.controls import control_conditions
 from latentstem.pipelines.input_files import encode_mix_file
 from latentstem.pipelines.quality import Quality
 from latentstem.pipelines.reranking import draw_candidates
@@ -34,6 +36,7 @@ class GenerationRequest:
         seed: Seed of the first stem; further stems count up from it.
         style_strength: How far the sound moves to that of the style, from 0 to 1.
         guidance_scale: How strongly the stem follows the mix; None takes that of the weights.
+        controls: Musical controls of the stems; what is left out is left to the net.
 
     Example:
         >>> GenerationRequest(Path("mix.wav"), count=3, seed=5).seeds
@@ -47,6 +50,7 @@ class GenerationRequest:
     seed: int = 0
     style_strength: float = 1.0
     guidance_scale: float | None = None
+    controls: Controls = field(default_factory=Controls)
 
     @property
     def seeds(self) -> range:
@@ -163,6 +167,7 @@ class Generator:
                 check_sounding(path, self.max_duration)
             style = None if request.style is None else self._read_style(request.style)
             mix = encode_mix_file(self.pipe, request.mix, self.max_duration)
+            conditions = control_conditions(self.pipe, request.controls, mix)
             for take, seed in enumerate(request.seeds):
                 (candidate,) = draw_candidates(
                     self.pipe,
@@ -172,12 +177,13 @@ class Generator:
                     style_strength=request.style_strength,
                     num_inference_steps=steps,
                     guidance_scale=request.guidance_scale,
+                    conditions=conditions,
                     callback_on_step_end=_report_steps(
                         Sampling(take, request.count, 0, steps), LivePreview(self.pipe, mix), emit
                     ),
                     callback_on_step_end_tensor_inputs=["denoised"],
                 )
-                emit(write_result(self.pipe, mix, candidate.latents, seed, folder))
+                emit(write_result(self.pipe, mix, candidate.latents, seed, request.controls, folder))
 
     def _read_style(self, path: Path) -> Tensor:
         audio, rate = read_audio(path, self.max_duration)

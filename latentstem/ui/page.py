@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.themes import Base
 
 from latentstem.pipelines.bassnet import BassNetPipeline
+from latentstem.pipelines.controls import known_controls
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.components import recording, visitor_of
 from latentstem.ui.generator import GenerationRequest, Generator
@@ -17,7 +18,8 @@ from latentstem.ui.line_maker import LineMaker
 from latentstem.ui.pad import build_pad
 from latentstem.ui.player import SCRIPT, STYLE, player_html
 from latentstem.ui.sessions import Sessions
-from latentstem.ui.status import error_html, message_html
+from latentstem.ui.status import error_html, explain, message_html
+from latentstem.ui.steering_section import build_steering
 
 THEME = Base(primary_hue="violet", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono="monospace")
 CSS = (files("latentstem.ui") / "page.css").read_text(encoding="utf-8")
@@ -66,6 +68,7 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
             with gr.Accordion("Style (optional)", open=False):
                 style = recording("A recording whose sound the bass takes on", "style")
                 strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
+            steering = build_steering(known_controls(generator.pipe), mix, generator.max_duration)
             quality = gr.Radio(list(Quality), value=Quality.STANDARD, label="Quality", info="8, 16 or 64 steps")
             count = gr.Slider(1, _MOST_TAKES, 2, step=1, label="Takes")
             with gr.Row():
@@ -82,6 +85,7 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
         return {generate: gr.update(interactive=not running), cancel: gr.update(interactive=running)}
 
     def run_request(
+        request: gr.Request,
         mix_file: str | None,
         style_file: str | None,
         quality_name: str,
@@ -89,15 +93,20 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
         first_seed: int,
         style_strength: float,
         scale: float,
-        request: gr.Request,
+        *steering_values: Any,
     ) -> Iterator[dict[Any, Any]]:
         if mix_file is None:
             yield {status: error_html("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")}
             return
+        try:
+            controls = steering.read(steering_values)
+        except ValueError as error:
+            yield {status: error_html(explain(error, []))}
+            return
         style_path = None if style_file is None else Path(style_file)
         quality = Quality(quality_name)
         generation_request = GenerationRequest(
-            Path(mix_file), style_path, quality, take_count, first_seed, style_strength, scale
+            Path(mix_file), style_path, quality, take_count, first_seed, style_strength, scale, controls
         )
         yield {status: message_html("Encoding the mix"), player: "", **set_running(True)}
         with closing(sessions.run(generator, generation_request, visitor_of(request))) as updates:
@@ -113,7 +122,7 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
 
     # Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
     quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-    inputs = [mix, style, quality, count, seed, strength, guidance]
+    inputs = [mix, style, quality, count, seed, strength, guidance, *steering.components.values()]
     run = generate.click(run_request, inputs, [status, player, generate, cancel], **quietly)
     # Generate stays off until the run is over: an earlier click would be lost.
     run.then(lambda: set_running(False), None, [generate, cancel], **quietly)

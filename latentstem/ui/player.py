@@ -3,7 +3,7 @@
 `player.js` adds the behaviour and `player.css` the looks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -11,11 +11,13 @@ from urllib.parse import quote
 
 import numpy as np
 
+from latentstem.conditioning.controls import Controls
 from latentstem.ui.results import Result, Sound
 
 SCRIPT = (files("latentstem.ui") / "player.js").read_text(encoding="utf-8")
 STYLE = (files("latentstem.ui") / "player.css").read_text(encoding="utf-8")
 
+_LONGEST_CONTROL = 60  # characters of a chart that a take shows
 _VIEWS = {"both": "Mix + stem", "stem": "Stem", "mix": "Mix"}
 
 
@@ -61,7 +63,7 @@ def transport_html(views: Mapping[str, str], seconds: float) -> str:
     buttons = "".join(f'<button type="button" data-view="{view}">{label}</button>' for view, label in views.items())
     return f"""<div class="transport">
     <button type="button" class="play" aria-label="Play">▶</button>
-    <span class="clock">{_clock(0)} / {_clock(seconds)}</span>
+    <span class="clock">{clock(0)} / {clock(seconds)}</span>
     <span class="views" role="group" aria-label="Track">{buttons}</span>
   </div>"""
 
@@ -95,6 +97,19 @@ def download_html(file: Path, label: str) -> str:
     return f'<a href="{file_url(file)}" download="{name}" title="{name}">⬇ {label}</a>'
 
 
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds.
+
+    Args:
+        seconds: Time in seconds.
+
+    Example:
+        >>> clock(75.9)
+        '1:15'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
 def file_url(path: Path) -> str:
     """Return the address at which the server hands out a file to its owner, escaped for HTML.
 
@@ -111,6 +126,7 @@ def file_url(path: Path) -> str:
 def _card(index: int, take: Result, best: bool) -> str:
     fit = "" if take.score is None else f'<span title="Score of the reranker">fit {take.score:.2f}</span>'
     badge = '<span class="badge">fits best</span>' if best else ""
+    controls = "".join(_control(text) for text in _given(take.controls))
     pictures = "".join(
         f'<img data-view="{view}" src="{file_url(sound.picture)}" alt="Spectrogram, {_VIEWS[view].lower()}">'
         for view, sound in _sounds(take)
@@ -122,7 +138,7 @@ def _card(index: int, take: Result, best: bool) -> str:
 <article class="take" data-take="{index}" aria-label="Take {index + 1}">
   <header>
     <button type="button" class="pick">{index + 1}</button>
-    <span>seed {take.seed}</span>{fit}{badge}
+    <span>seed {take.seed}</span>{controls}{fit}{badge}
     <span class="downloads">{downloads}</span>
   </header>
   <div class="picture" tabindex="0" role="slider" aria-label="Position in take {index + 1}" aria-valuemin="0"
@@ -132,6 +148,23 @@ def _card(index: int, take: Result, best: bool) -> str:
   </div>
   {audios}
 </article>"""
+
+
+def _given(controls: Controls) -> Iterator[str]:
+    """Yield a few words on each control that is given."""
+    if controls.bpm is not None:
+        yield f"{controls.bpm:g} bpm, downbeat {controls.downbeat:g} s"
+    if controls.chords is not None:
+        yield f"chords {' '.join(controls.chords.split())}"
+    if controls.density is not None:
+        yield f"{controls.density:g} notes a second"
+    if controls.register is not None:
+        yield f"pitch {controls.register:g}"
+
+
+def _control(text: str) -> str:
+    shown = text if len(text) <= _LONGEST_CONTROL else f"{text[:_LONGEST_CONTROL]}…"
+    return f'<span title="{escape(text)}">{escape(shown)}</span>'
 
 
 def _best(takes: Sequence[Result]) -> int | None:
@@ -150,7 +183,3 @@ def _outline(outline: np.ndarray) -> str:
     forth = [f"{x} {-high:.3f}" for x, high in enumerate(highs)]
     back = [f"{x} {-low:.3f}" for x, low in reversed(list(enumerate(lows)))]
     return f"M{'L'.join(forth + back)}Z"
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

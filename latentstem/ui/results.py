@@ -1,11 +1,12 @@
 """A finished stem with the files, pictures and score that the page shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
+from latentstem.conditioning.controls import Controls
 from latentstem.pipelines.input_files import EncodedMix
 from latentstem.pipelines.output_files import add_to_mix, decode_stem, file_tags, write_temporary_audio
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
@@ -42,6 +43,7 @@ class Result:
         mix: Mix that the stem accompanies.
         stem: Stem alone.
         both: Mix with the stem in it.
+        controls: Controls that the stem was generated with.
 
     Example:
         >>> sound = Sound(Path("bass.wav"), Path("bass.png"), np.zeros((2, 600)))
@@ -55,9 +57,12 @@ class Result:
     mix: Sound
     stem: Sound
     both: Sound
+    controls: Controls = field(default_factory=Controls)
 
 
-def write_result(pipe: StemAccompanimentPipeline, mix: EncodedMix, latents: Tensor, seed: int, folder: Path) -> Result:
+def write_result(
+    pipe: StemAccompanimentPipeline, mix: EncodedMix, latents: Tensor, seed: int, controls: Controls, folder: Path
+) -> Result:
     """Decode a stem, and write its audio and pictures.
 
     Args:
@@ -65,6 +70,7 @@ def write_result(pipe: StemAccompanimentPipeline, mix: EncodedMix, latents: Tens
         mix: Mix that the stem accompanies.
         latents: Normalized latents `(1, latent_channels, frames)`.
         seed: Seed of the stem's noise, part of the files' names.
+        controls: Controls that the stem was generated with.
         folder: Folder of the files. The first take writes the mix there for the others.
 
     Returns:
@@ -92,4 +98,4 @@ def write_result(pipe: StemAccompanimentPipeline, mix: EncodedMix, latents: Tens
                 picture.write_bytes(spectrogram_png(audio, rate))
             sounds[name] = Sound(files[name], picture, waveform_outline(audio))
     score = None if pipe.reranker is None else pipe.score(mix.latents, latents).item()
-    return Result(seed, mix.samples / rate, score, **sounds)
+    return Result(seed, mix.samples / rate, score, **sounds, controls=controls)

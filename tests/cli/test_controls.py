@@ -5,25 +5,17 @@ import json
 import pytest
 import torch
 
-from latentstem import StemAccompanimentPipeline, StemUNet1DModel, read_audio, write_audio
+from latentstem import StemAccompanimentPipeline, read_audio, write_audio
 from latentstem.conditioning import Controls
-from latentstem.training import with_conditions
 
 CHANNELS = {"beat": 4, "chords": 25, "density": 2, "register": 2}
 
 
 @pytest.fixture(scope="module")
-def controlled(weights, tmp_path_factory):
+def controlled(build_pipeline, tmp_path_factory):
     """Weights whose net has controls, and whose output depends on them."""
-    pipe = StemAccompanimentPipeline.from_pretrained(weights)
-    torch.manual_seed(0)
-    unet: StemUNet1DModel = with_conditions(pipe.unet, {"control_conditions": CHANNELS})
-    for parameter in unet.parameters():
-        if parameter.count_nonzero() == 0:
-            torch.nn.init.normal_(parameter, std=0.3)
-    pipe.register_modules(unet=unet)
     folder = tmp_path_factory.mktemp("controlled")
-    pipe.save_pretrained(folder)
+    build_pipeline(carriers=8, controls=CHANNELS).save_pretrained(folder)
     return folder
 
 
@@ -88,9 +80,11 @@ def test_the_report_has_the_controls_and_every_mix_its_own_frames(controlled, tm
         (("--chords", "no-such-file.txt"), "cannot read 'no-such-file.txt'"),
         (("--chords", "x" * 5000), "cannot read 'xxx"),
         (("--downbeat", 1), "without a tempo"),
-        (("--bpm", "nan"), "--bpm"),
-        (("--bpm", 0), "--bpm"),
-        (("--density", -1), "--density"),
+        (("--bpm", "nan"), "got a tempo of nan beats a minute; expected 4 to 1000"),
+        (("--bpm", 0), "got a tempo of 0 beats a minute"),
+        (("--bpm", "fast"), "--bpm"),
+        (("--density", -1), "got a density of -1 notes a second"),
+        (("--register", 128), "got a register of 128; expected a MIDI pitch"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_exit_code_2(accompany, tmp_path, is_one_error, words, message):

@@ -31,6 +31,17 @@ def test_a_tempo_is_a_phase_that_grows_evenly(bpm, downbeat, bar, frames):
     np.testing.assert_allclose(phases[0] ** 2 + phases[1] ** 2, 1.0, atol=1e-5)
 
 
+@given(bars=st.integers(-10_000, 10_000))
+def test_a_grid_does_not_depend_on_which_downbeat_is_named(bars):
+    grid, named = (BeatGrid.from_tempo(96.0, 20.0, downbeat) for downbeat in (0.4, 0.4 + 2.5 * bars))
+    phases, others = grid.phases(200, RATE), named.phases(200, RATE)
+    assert (phases - others).abs().max() < 1e-4
+
+
+def test_no_finite_downbeat_is_too_far():
+    assert len(BeatGrid.from_tempo(120.0, 10.0, 1e300).beats) < 30
+
+
 @given(
     gaps=st.lists(st.floats(0.2, 1.5), min_size=3, max_size=30),
     first=st.floats(0, 2),

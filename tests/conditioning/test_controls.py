@@ -41,10 +41,16 @@ def test_what_is_given_is_computed_for_the_frames_and_nothing_else():
     ("given", "message"),
     [
         ({"downbeat": 1.0}, "got a downbeat at 1 s without a tempo"),
-        ({"bpm": 0}, "got 0 beats a minute"),
+        ({"bpm": 3.9}, "got a tempo of 3.9 beats a minute; expected 4 to 1000"),
+        ({"bpm": 1e9}, "got a tempo of 1e\\+09 beats"),
+        ({"bpm": float("nan")}, "got a tempo of nan"),
+        ({"bpm": 100, "downbeat": float("inf")}, "finite"),
         ({"chords": "| C |"}, "without a tempo"),
         ({"chords": "Hm:0"}, "cannot read the chord 'Hm'"),
-        ({"density": float("nan")}, "expected finite numbers"),
+        ({"density": float("nan")}, "got a density of nan notes a second"),
+        ({"density": float("inf")}, "expected finite numbers"),
+        ({"density": [(0.0, 3.0), (1.0, -0.5)]}, "got a density of -0.5"),
+        ({"register": 127.5}, "got a register of 127.5; expected a MIDI pitch from 0 to 127"),
         ({"register": []}, "expected finite numbers"),
     ],
 )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import urllib.parse
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,29 @@ def create_and_tell(*args):
 server.create_app = create_and_tell
 sys.exit(main(sys.argv[1:]))
 """
+
+
+@contextmanager
+def serve_page(folder, *words):
+    """The page of `latentstem ui`, with more words, and its temporary folder within this one; yields its address."""
+    command = [sys.executable, "-m", "latentstem", "ui", "--port", "0", "--no-open", "--device", "cpu"]
+    with subprocess.Popen(
+        [*command, *map(str, words)], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
+    ) as process:
+        try:
+            url = process.stdout.readline().partition(": ")[0]
+            assert url.startswith("http://127.0.0.1:")
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    assert not list(folder.glob("latentstem-ui-*"))
+
+
+@pytest.fixture(scope="session")
+def serve():
+    pytest.importorskip("gradio")
+    return serve_page
 
 
 class Visitor:

@@ -1,9 +1,5 @@
 """BassNet's pad in a real browser: a point and a path become lines that are seen, heard and downloaded."""
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,25 +24,13 @@ def mix(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, build_pipeline, bassnet):
+def server(tmp_path_factory, build_pipeline, bassnet, serve):
     """The page's address, and the folder in which its temporary one lies."""
-    pytest.importorskip("gradio")
     folder = tmp_path_factory.mktemp("temporary")
     build_pipeline(carriers=8).save_pretrained(folder / "torch-stem")
     bassnet.save_pretrained(folder / "torch-bassnet")
-    words = [sys.executable, "-m", "latentstem", "ui", "--port", "0", "--no-open", "--device", "cpu"]
-    words += ["--weights", str(folder / "torch-stem"), "--bassnet", str(folder / "torch-bassnet")]
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
-    ) as process:
-        try:
-            url = process.stdout.readline().partition(": ")[0]
-            assert url.startswith("http://127.0.0.1:")
-            yield url, folder
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
-    assert not list(folder.glob("latentstem-ui-*"))
+    with serve(folder, "--weights", folder / "torch-stem", "--bassnet", folder / "torch-bassnet") as url:
+        yield url, folder
 
 
 @pytest.fixture

@@ -1,9 +1,5 @@
 """The page in a real browser: from an uploaded mix to a bass that plays and can be kept, and nothing from elsewhere."""
 
-import os
-import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -26,22 +22,11 @@ def left_by_the_page(folder):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory, serve):
     """The page's address, and the folder in which its temporary one lies."""
-    pytest.importorskip("gradio")
     folder = tmp_path_factory.mktemp("temporary")
-    words = [sys.executable, "-m", "latentstem", "ui", "--port", "0", "--no-open", "--device", "cpu"]
-    words += ["--max-duration", "60"]
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
-    ) as process:
-        try:
-            url = process.stdout.readline().partition(": ")[0]
-            assert url.startswith("http://127.0.0.1:")
-            yield url, folder
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+    with serve(folder, "--max-duration", 60) as url:
+        yield url, folder
     assert left_by_the_page(folder) == []
 
 
@@ -137,6 +122,11 @@ def test_sampling_shows_what_it_becomes_and_can_be_cancelled(page):
     page.locator("#status", has_text="Cancelled").wait_for(timeout=20_000)
     choose(page, "fast")
     generated(page)  # the model is free again
+
+
+def test_a_net_without_controls_is_not_steered(page):
+    page.get_by_role("button", name="Style").wait_for()
+    assert page.get_by_role("button", name="Steering").count() == 0
 
 
 def test_without_a_bassnet_there_are_no_tabs(page):

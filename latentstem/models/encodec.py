@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import check_finite, check_tensors
 from latentstem.models.codec import CodecDecoderOutput, CodecEncoderOutput
+from latentstem.models.config_bounds import check_encodec, check_statistics
 
 if TYPE_CHECKING:
     from transformers import EncodecModel
@@ -33,7 +35,8 @@ class EncodecCodec(ModelMixin, ConfigMixin):
 
     Raises:
         ImportError: The package transformers is not installed.
-        ValueError: The settings are of a model that normalizes audio or cuts it into chunks, as the one at 48 kHz.
+        ValueError: The settings are of a model that normalizes audio or cuts it into chunks, as the one at 48 kHz; or
+            one is out of bounds, or the statistics do not fit the latents.
 
     Example:
         >>> import tempfile, torch
@@ -64,12 +67,17 @@ class EncodecCodec(ModelMixin, ConfigMixin):
             raise ImportError(
                 f'EncodecCodec needs transformers, which is not there ({error}); pip install "latentstem[encodec]"'
             ) from error
-        settings = EncodecConfig(**(encodec or {}))
+        try:
+            settings = EncodecConfig(**(encodec or {}))
+        except Exception as error:  # transformers checks types by an exception of its own
+            raise ValueError(f"got settings that EncodecConfig refuses: {' '.join(str(error).split())}") from error
         if settings.normalize or settings.chunk_length_s is not None:
             raise ValueError(
                 f"got an EnCodec with normalize={settings.normalize}, chunk_length_s={settings.chunk_length_s}, which "
                 "works chunk by chunk, each at a level of its own; expected one that takes audio whole, as at 24 kHz"
             )
+        check_encodec(settings)
+        check_statistics(self.config, settings.hidden_size)
         net = EncodecModel(settings)
         self.encoder, self.decoder, self.settings = net.encoder, net.decoder, settings
 
@@ -119,14 +127,27 @@ class EncodecCodec(ModelMixin, ConfigMixin):
     @apply_forward_hook
     def encode(self, audio: Tensor) -> CodecEncoderOutput:
         """Encode `(batch, audio_channels, samples)`; the last frame is filled up with zeros."""
-        audio = pad(audio, (0, -audio.shape[-1] % self.hop_length))
-        return CodecEncoderOutput(latents=self.encoder(audio.to(self.dtype)))
+        _check_shape("audio", audio, self.audio_channels)
+        latents = self.encoder(pad(audio, (0, -audio.shape[-1] % self.hop_length)).to(self.dtype))
+        check_finite("the encoding", latents, {"audio": audio})
+        return CodecEncoderOutput(latents=latents)
 
     @apply_forward_hook
     def decode(self, latents: Tensor) -> CodecDecoderOutput:
         """Decode `(batch, latent_channels, frames)` to `(batch, audio_channels, frames * hop_length)`."""
-        return CodecDecoderOutput(sample=self.decoder(latents))
+        _check_shape("latents", latents, self.latent_channels)
+        sample = self.decoder(latents)
+        check_finite("the decoded audio", sample, {"latents": latents})
+        return CodecDecoderOutput(sample=sample)
 
     def forward(self, audio: Tensor) -> CodecDecoderOutput:
         """Encode and decode `(batch, audio_channels, samples)`, filled up with zeros to whole frames."""
         return self.decode(self.encode(audio).latents.to(self.dtype))
+
+
+def _check_shape(name: str, value: Tensor, channels: int) -> None:
+    check_tensors(**{name: value})
+    if value.ndim != 3 or value.shape[1] != channels or not value.shape[2]:
+        raise ValueError(
+            f"got {name} of shape {tuple(value.shape)}; expected (batch, {channels}, length), a length of at least 1"
+        )

@@ -46,6 +46,25 @@ def storage(path: str | os.PathLike[str], bits: Bits | None = None) -> str:
     return subtypes[bits]
 
 
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no file of this system can have, whether there is one or not.
+
+    Args:
+        path: Path of a file to read or to write.
+
+    Raises:
+        AudioFileError: The path is longer than the system takes, holds a zero byte, or leads through a folder that must
+            not be looked into.
+    """
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise AudioFileError(f"{path}: is no path of a file ({reason}); choose another name or folder") from error
+
+
 def check_writable(path: str | os.PathLike[str], bits: Bits | None = None) -> None:
     """Raise now, before work that takes long, where `write_audio` would refuse a path later.
 
@@ -63,6 +82,7 @@ def check_writable(path: str | os.PathLike[str], bits: Bits | None = None) -> No
     """
     path = Path(path)
     storage(path, bits)
+    check_path(path)
     if path.is_dir():
         raise AudioFileError(f"{path}: is a folder; name a file in it")
     if not path.parent.is_dir():

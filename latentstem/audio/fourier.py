@@ -10,7 +10,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def _check(window_length: int, hop_length: int) -> int:
+def check_window(window_length: int, hop_length: int) -> int:
+    """Refuse a window that does not fit the hop.
+
+    Args:
+        window_length: Length of the window in samples.
+        hop_length: Distance of neighbouring frames in samples.
+
+    Returns:
+        Number of zeros that `stft` adds on each side of a signal.
+
+    Raises:
+        ValueError: The window is shorter than two hops, or the difference between them is odd.
+    """
     if hop_length < 1 or window_length < 2 * hop_length or (window_length - hop_length) % 2:
         raise ValueError(
             f"got window_length={window_length}, hop_length={hop_length}; expected a window of at least two hops "
@@ -44,7 +56,7 @@ def stft(audio: Tensor, window_length: int, hop_length: int) -> Tensor:
         >>> stft(torch.zeros(1, 4096), window_length=2048, hop_length=512).shape
         torch.Size([1, 1025, 8])
     """
-    padding = _check(window_length, hop_length)
+    padding = check_window(window_length, hop_length)
     samples = audio.shape[-1]
     if samples == 0 or samples % hop_length:
         raise ValueError(f"got {samples} samples; expected a positive multiple of the hop of {hop_length}: zero-pad it")
@@ -74,7 +86,7 @@ def istft(spectrum: Tensor, window_length: int, hop_length: int) -> Tensor:
         >>> bool(torch.allclose(istft(stft(audio, 2048, 512), 2048, 512), audio, atol=1e-5))
         True
     """
-    padding = _check(window_length, hop_length)
+    padding = check_window(window_length, hop_length)
     *batch, bins, frames = spectrum.shape
     if bins != window_length // 2 + 1:
         raise ValueError(f"got {bins} bins; expected {window_length // 2 + 1} for a window of {window_length}")

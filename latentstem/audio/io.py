@@ -7,6 +7,7 @@ what was expected and what to do.
 
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +19,12 @@ import torch
 from torch import Tensor
 
 from latentstem.audio.errors import AudioContentError, AudioFileError, AudioLengthError
-from latentstem.audio.formats import Bits, check_writable, storage
-
-MAX_DURATION = 3 * 3600.0
-"""Longest file that `read_audio` takes unless told otherwise, in seconds."""
+from latentstem.audio.formats import Bits, check_path, check_writable, storage
+from latentstem.audio.limits import LOUDEST, MAX_DURATION, MAX_SAMPLING_RATE
 
 _BLOCK_FRAMES = 1 << 18
 # Three hours at 384 kHz would be 33 GB: a file may hold as many values as stereo of the longest duration at 48 kHz.
 _VALUES_PER_SECOND = 2 * 48_000
-_MAX_SAMPLING_RATE = 768_000
 _UNKNOWN_FRAMES = 2**62  # libsndfile reports the greatest 63-bit number where a header gives no length
 _LONGEST_TAG = 2000  # characters; of a wav libsndfile reads no longer ones, nor those after them
 
@@ -51,7 +49,7 @@ class AudioReader:
     Raises:
         AudioFileError: There is no such file, it is not audio, or, while reading, it ends before its header says.
         AudioLengthError: The file is longer, by its header, than `max_duration`.
-        AudioContentError: More than two channels, or, while reading, no samples, NaN or Inf.
+        AudioContentError: More than two channels, or, while reading, no samples, NaN, Inf or samples over 1e12.
 
     Example:
         >>> import tempfile, torch
@@ -68,6 +66,7 @@ class AudioReader:
         self.path = Path(path)
         if not max_duration > 0:
             raise ValueError(f"max_duration is {max_duration}; expected a positive number of seconds")
+        check_path(self.path)
         if not self.path.exists():
             raise AudioFileError(f"{path}: no such file; check the path")
         if self.path.is_dir():
@@ -86,11 +85,14 @@ class AudioReader:
         frames = 0
         with self._open() as file:
             while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
-                finite = np.isfinite(block).all(axis=1)
-                if not finite.all():
-                    bad = (frames + int(np.argmin(finite))) / self.sampling_rate
+                usable = (np.abs(block) <= LOUDEST).all(axis=1)
+                if not usable.all():
+                    first = int(np.argmin(usable))
+                    peak = np.abs(block[first]).max()
+                    found = f"reaches {peak:.3g}" if np.isfinite(peak) else "holds NaN or Inf"
                     raise AudioContentError(
-                        f"{self.path}: holds NaN or Inf, first at {bad:.3f} s; expected finite samples, export it again"
+                        f"{self.path}: {found}, first at {(frames + first) / self.sampling_rate:.3f} s; expected "
+                        "finite samples in [-1, 1], export it again"
                     )
                 frames += len(block)
                 yield torch.from_numpy(np.ascontiguousarray(block.T))
@@ -101,7 +103,7 @@ class AudioReader:
     @contextmanager
     def _open(self) -> Iterator[soundfile.SoundFile]:
         try:
-            with soundfile.SoundFile(self.path) as file:
+            with soundfile.SoundFile(os.fsencode(self.path)) as file:  # a name need not be UTF-8
                 yield file
         except soundfile.LibsndfileError as error:
             raise AudioFileError(
@@ -127,7 +129,7 @@ def read_audio(path: str | os.PathLike[str], max_duration: float = MAX_DURATION)
     Raises:
         AudioFileError: There is no such file, it is not audio, or it ends before its header says.
         AudioLengthError: The file is longer, by its header, than `max_duration`.
-        AudioContentError: No samples, NaN or Inf, or more than two channels.
+        AudioContentError: No samples, NaN, Inf or samples over 1e12, or more than two channels.
 
     Example:
         >>> import tempfile, torch
@@ -147,9 +149,9 @@ def _check_header(path: Path, file: soundfile.SoundFile, max_duration: float) ->
         raise AudioContentError(
             f"{path}: has {file.channels} channels, expected one or two; mix it down to stereo first"
         )
-    if not 0 < file.samplerate <= _MAX_SAMPLING_RATE:
+    if not 0 < file.samplerate <= MAX_SAMPLING_RATE:
         raise AudioContentError(
-            f"{path}: states a sampling rate of {file.samplerate} Hz, expected 1 to {_MAX_SAMPLING_RATE}; "
+            f"{path}: states a sampling rate of {file.samplerate} Hz, expected 1 to {MAX_SAMPLING_RATE}; "
             "export it again"
         )
     if file.frames > _UNKNOWN_FRAMES:
@@ -229,7 +231,7 @@ class AudioWriter:
         self._storage, self._tags = storage(self.path, bits), dict(tags or {})
         if channels not in (1, 2):
             raise AudioContentError(f"{path}: got {channels} channels to write, expected one or two")
-        self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part{self.path.suffix}")
+        self._partial = _partial_path(self.path)
         self._file: soundfile.SoundFile | None = None
         self._frames = 0
 
@@ -237,7 +239,9 @@ class AudioWriter:
         """Open the temporary file."""
         with self._refusals():
             try:
-                file = soundfile.SoundFile(self._partial, "w", self.sampling_rate, self.channels, self._storage)
+                file = soundfile.SoundFile(
+                    os.fsencode(self._partial), "w", self.sampling_rate, self.channels, self._storage
+                )
             except (OSError, soundfile.LibsndfileError):
                 self._partial.unlink(missing_ok=True)
                 raise
@@ -328,6 +332,12 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sampling_rate: int,
     with AudioWriter(path, sampling_rate, audio.shape[0], bits) as writer:
         for block in audio.split(_BLOCK_FRAMES, dim=1):
             writer.write(block)
+
+
+def _partial_path(path: Path) -> Path:
+    """Return the name of an unfinished file, which is no longer than a system takes where that of the file is not."""
+    name = zlib.crc32(os.fsencode(path.name))
+    return path.with_name(f".{path.stem[:40]}.{name:08x}.{os.getpid()}.part{path.suffix}")
 
 
 def _one_line(error: object) -> str:

@@ -6,6 +6,9 @@ the blocks within 40 dB of the loudest block only.
 
 import torch
 
+from latentstem.audio.errors import AudioContentError
+from latentstem.audio.limits import LOUDEST
+
 REFERENCE_RMS = 0.1
 """The level, -20 dB below full scale, at which the nets are given mixes and stems."""
 
@@ -24,6 +27,9 @@ def active_rms(audio: torch.Tensor) -> torch.Tensor:
 
     Returns:
         `(batch,)`, 0 where the audio is silent or empty.
+
+    Raises:
+        AudioContentError: The audio is not finite, or over 1e12.
 
     Example:
         >>> tone = torch.cat([torch.full((1, 1, 8192), 0.5), torch.zeros(1, 1, 81920)], dim=-1)
@@ -44,6 +50,9 @@ def reference_gain(audio: torch.Tensor) -> torch.Tensor:
     Returns:
         `(batch,)`, 1 where the audio is silent, that is at most 120 dB below full scale, or empty.
 
+    Raises:
+        AudioContentError: The audio is not finite, or over 1e12.
+
     Example:
         >>> reference_gain(torch.stack([torch.full((1, 8192), 0.5), torch.zeros(1, 8192)]))
         tensor([0.2000, 1.0000])
@@ -62,11 +71,14 @@ def normalize_level(audio: torch.Tensor) -> torch.Tensor:
     Returns:
         Each item times its `reference_gain`, in the shape of `audio`; silence stays silence.
 
+    Raises:
+        AudioContentError: The audio is not finite, or over 1e12.
+
     Example:
         >>> normalize_level(torch.stack([torch.full((1, 8192), 0.5), torch.zeros(1, 8192)])).amax(dim=(1, 2))
         tensor([0.1000, 0.0000])
     """
-    return audio * reference_gain(audio)[:, None, None].to(audio.dtype)
+    return (audio.float() * reference_gain(audio)[:, None, None]).to(audio.dtype)
 
 
 class ActiveLevelMeter:
@@ -87,8 +99,19 @@ class ActiveLevelMeter:
         self._rest: torch.Tensor | None = None  # squares of the samples after them, (batch, samples)
 
     def update(self, audio: torch.Tensor) -> None:
-        """Add the next piece, `(batch, channels, samples)`."""
+        """Add the next piece, `(batch, channels, samples)`.
+
+        Raises:
+            AudioContentError: The audio is not finite, or over 1e12.
+        """
+        if audio.ndim != 3:
+            raise AudioContentError(f"got audio of shape {tuple(audio.shape)}; expected (batch, channels, samples)")
         squares = audio.float().square().mean(dim=1)
+        if squares.numel() and not squares.max() <= LOUDEST**2:
+            raise AudioContentError(
+                f"the audio reaches {audio.abs().max().item():.3g}; expected finite samples in [-1, 1], or at most "
+                f"{LOUDEST:g}: scale it down"
+            )
         if self._rest is not None:
             squares = torch.cat([self._rest, squares], dim=-1)
         blocks = squares.shape[-1] // BLOCK

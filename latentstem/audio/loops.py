@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from latentstem._checks import check_finite, check_whole
+
 
 def circular_pad(sequence: Tensor, context: int) -> Tensor:
     """Pad one period of a loop with what comes before its beginning and after its end.
@@ -17,12 +19,17 @@ def circular_pad(sequence: Tensor, context: int) -> Tensor:
     Returns:
         `(..., length + 2 * context)`.
 
+    Raises:
+        ValueError: The period is empty, or the number of elements no whole number from 0.
+
     Example:
         >>> import torch
         >>> circular_pad(torch.arange(4), 2)
         tensor([2, 3, 0, 1, 2, 3, 0, 1])
     """
     length = sequence.shape[-1]
+    check_whole(1, 2**62, **{"length of the period": length})
+    check_whole(0, 2**31, context=context)
     return sequence[..., torch.arange(-context, length + context, device=sequence.device) % length]
 
 
@@ -37,6 +44,9 @@ def resample_periodic(audio: Tensor, num_samples: int) -> Tensor:
     Returns:
         `(..., num_samples)`, in the dtype of the audio. To more samples and back is the identity.
 
+    Raises:
+        ValueError: The period is empty, the number of samples no whole number from 1, or the audio not finite.
+
     Example:
         >>> import torch
         >>> period = torch.sin(2 * torch.pi * 3 * torch.arange(100) / 100)
@@ -46,7 +56,9 @@ def resample_periodic(audio: Tensor, num_samples: int) -> Tensor:
         True
     """
     samples = audio.shape[-1]
+    check_whole(1, 2**62, num_samples=num_samples, **{"length of the period": samples})
     if samples == num_samples:
+        check_finite("the period", audio, {"audio": audio})
         return audio
     # In double precision: a loop of a minute has millions of terms. On the CPU, because Apple's GPUs have none.
     series = torch.fft.rfft(audio.to("cpu", torch.float64))
@@ -55,7 +67,9 @@ def resample_periodic(audio: Tensor, num_samples: int) -> Tensor:
         series[..., min(samples, num_samples) // 2] *= 0.5 if num_samples > samples else 2.0
     terms = num_samples // 2 + 1
     series = F.pad(series, (0, max(0, terms - series.shape[-1])))[..., :terms]
-    return (torch.fft.irfft(series, n=num_samples) * (num_samples / samples)).to(audio)
+    resampled = (torch.fft.irfft(series, n=num_samples) * (num_samples / samples)).to(audio)
+    check_finite("the resampled period", resampled, {"audio": audio})
+    return resampled
 
 
 def crossfade_seam(turn: Tensor, beyond: Tensor) -> Tensor:
@@ -72,6 +86,9 @@ def crossfade_seam(turn: Tensor, beyond: Tensor) -> Tensor:
     Returns:
         The period, `(..., samples)`, whose first sample continues its last.
 
+    Raises:
+        ValueError: The period or its continuation is not finite.
+
     Example:
         >>> import torch
         >>> crossfade_seam(torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([1.0, 1.0]))
@@ -82,4 +99,6 @@ def crossfade_seam(turn: Tensor, beyond: Tensor) -> Tensor:
     angle = (torch.arange(fade, device=turn.device, dtype=turn.dtype) + 0.5) / fade * (math.pi / 2)
     correlation = F.cosine_similarity(fading_in, fading_out, dim=-1).clamp(min=-0.5).unsqueeze(-1)
     beginning = (angle.sin() * fading_in + angle.cos() * fading_out) / (1 + correlation * (2 * angle).sin()).sqrt()
-    return torch.cat([beginning, turn[..., fade:]], dim=-1)
+    faded = torch.cat([beginning, turn[..., fade:]], dim=-1)
+    check_finite("the period", faded, {"turn": turn, "beyond": beyond})
+    return faded

@@ -7,6 +7,11 @@ import soxr
 import torch
 from torch import Tensor
 
+from latentstem._checks import check_finite, check_tensors, check_whole
+from latentstem.audio.limits import MAX_SAMPLING_RATE
+
+_BLOCK = 1 << 20
+
 
 def resample(audio: Tensor, from_rate: int, to_rate: int, num_samples: int | None = None) -> Tensor:
     """Change the sampling rate, at a length that is known beforehand.
@@ -23,7 +28,7 @@ def resample(audio: Tensor, from_rate: int, to_rate: int, num_samples: int | Non
         length differs.
 
     Raises:
-        ValueError: A rate is not positive.
+        ValueError: A rate is no whole number from 1 to 768000, or the audio is not finite.
 
     Example:
         >>> import torch
@@ -33,7 +38,8 @@ def resample(audio: Tensor, from_rate: int, to_rate: int, num_samples: int | Non
         (torch.Size([2, 919]), torch.Size([2, 1000]))
     """
     if num_samples is None:
-        num_samples = resampled_length(audio.shape[-1], from_rate, to_rate)
+        num_samples = resampled_length(_checked(audio).shape[-1], from_rate, to_rate)
+    check_whole(0, 2**62, num_samples=num_samples)
     blocks = list(resample_blocks([audio], from_rate, to_rate, num_samples))
     return torch.cat(blocks, dim=1) if blocks else audio[:, :num_samples]
 
@@ -47,7 +53,7 @@ def resampled_length(samples: int, from_rate: int, to_rate: int) -> int:
         to_rate: Sampling rate after, in Hz.
 
     Raises:
-        ValueError: A rate is not positive.
+        ValueError: A rate is no whole number from 1 to 768000.
 
     Example:
         >>> resampled_length(1000, 48000, 44100)
@@ -72,7 +78,7 @@ def resample_blocks(
         Blocks `(channels, samples)` float32, on the CPU.
 
     Raises:
-        ValueError: A rate is not positive.
+        ValueError: A rate is no whole number from 1 to 768000, or the audio is not finite.
 
     Example:
         >>> import torch
@@ -83,12 +89,19 @@ def resample_blocks(
     _check_rates(from_rate, to_rate)
     taken = given = channels = 0
     stream = None
-    for block in blocks:
+    # A second of one sample becomes thousands: pieces are cut so that none comes out much longer than a block.
+    longest = max(1, _BLOCK * from_rate // to_rate)
+    pieces = (piece for block in blocks for piece in _checked(block).split(longest, dim=1))
+    for block in pieces:
         channels = block.shape[0]
         taken += block.shape[1]
         if from_rate != to_rate:
             stream = stream or soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32")
-            block = _from_frames(stream.resample_chunk(_to_frames(block)))
+            resampled = _from_frames(stream.resample_chunk(_to_frames(block)))
+            check_finite("the resampled audio", resampled, {"audio": block})
+            block = resampled
+        else:
+            check_finite("the audio", block, {"audio": block})
         if num_samples is not None:
             block = block[:, : num_samples - given]
         given += block.shape[1]
@@ -105,9 +118,15 @@ def resample_blocks(
         yield torch.zeros(channels, target - given)
 
 
+def _checked(block: Tensor) -> Tensor:
+    check_tensors(audio=block)
+    if block.ndim != 2:
+        raise ValueError(f"got audio of shape {tuple(block.shape)}; expected (channels, samples)")
+    return block
+
+
 def _check_rates(from_rate: int, to_rate: int) -> None:
-    if from_rate <= 0 or to_rate <= 0:
-        raise ValueError(f"sampling rates are {from_rate} and {to_rate} Hz; expected positive numbers")
+    check_whole(1, MAX_SAMPLING_RATE, from_rate=from_rate, to_rate=to_rate)
 
 
 def _to_frames(audio: Tensor) -> np.ndarray:

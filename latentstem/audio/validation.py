@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentstem._checks import is_number, short
 from latentstem.audio.level import active_rms
+from latentstem.audio.limits import LOUDEST
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +41,8 @@ def prepare_audio(
 
     Raises:
         TypeError: The audio is no array, or not of floating point.
-        ValueError: The audio is empty, of more than three dimensions or two channels, not finite, at another rate, mono
-            for a stereo model, or stereo whose channels cancel.
+        ValueError: The audio is empty, of more than three dimensions or two channels, not finite or over 1e12, at
+            another rate, mono for a stereo model, or stereo whose channels cancel.
 
     Example:
         >>> import torch
@@ -54,6 +56,8 @@ def prepare_audio(
         raise TypeError(f"{name} must be a tensor or array of floats in [-1, 1], got {kind}")
     if sampling_rate is None:
         raise ValueError(f"{name} came without its sampling_rate; pass it in Hz, e.g. sampling_rate=44100")
+    if not is_number(sampling_rate):
+        raise ValueError(f"{name} came with sampling_rate={short(sampling_rate)}; expected a number in Hz, e.g. 44100")
     if sampling_rate != expected_rate:
         raise ValueError(
             f"{name} is at {sampling_rate} Hz and the weights work at {expected_rate} Hz; resample it first, e.g. "
@@ -69,6 +73,10 @@ def prepare_audio(
     matched = match_channels(audio, expected_channels, name)
     if not torch.isfinite(audio).all():
         raise ValueError(f"{name} holds NaN or infinite samples; repair the audio first")
+    if (peak := audio.abs().max().item()) > LOUDEST:
+        raise ValueError(
+            f"{name} reaches {peak:.3g}; expected samples in [-1, 1], or at most {LOUDEST:g}: scale it down"
+        )
     if audio.shape[1] > expected_channels:
         check_not_cancelled(name, active_rms(audio), active_rms(matched))
     return matched

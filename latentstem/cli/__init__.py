@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     command = typer.main.get_command(app)
     try:
-        with interruptible(), _one_line_warnings():
+        with interruptible(), _one_line_warnings(), _any_names():
             code = command.main(args=arguments, prog_name="latentstem", standalone_mode=False) or 0
         return code if code != _TYPER_INTERRUPTED else _fail(_INTERRUPTED, code=1)
     except SystemExit as exit:  # the options of a training are read by argparse
@@ -82,6 +82,21 @@ def _one_line_warnings() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         yield
+
+
+@contextmanager
+def _any_names() -> Iterator[None]:
+    """Print names of files that are not UTF-8 with their bytes as escapes, in place of an error."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is None:  # not a text stream, or a program without a console
+        yield
+        return
+    before = sys.stdout.errors
+    reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        reconfigure(errors=before)
 
 
 def _print_version(requested: bool) -> None:

@@ -1,5 +1,6 @@
 """User-facing errors of the command line and their exit codes."""
 
+import errno
 import importlib
 import math
 import os
@@ -16,14 +17,18 @@ TRACEBACK = "LATENTSTEM_TRACEBACK"
 """Environment variable: set to anything, unexpected errors come with their traceback."""
 
 OPTIONS = {
+    "guidance_rescale": "--guidance-rescale",
+    "guidance_scale": "--guidance-scale",
     "init_stem": "--init",
     "keep": "--keep",
     "keep_best": "--keep-best",
     "loop": "--loop",
+    "num_inference_steps": "--steps",
     "num_waveforms_per_prompt": "--count",
     "strength": "--strength",
     "style": "--style",
     "style_space": "--style-space",
+    "style_strength": "--style-strength",
 }
 """Options by the arguments of the pipeline's call that they stand for."""
 
@@ -62,6 +67,8 @@ def explain(error: Exception) -> CommandError:
         raise error
     if isinstance(error, latentstem.AudioError):
         return UsageError(str(error))
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return UsageError(f"{error.filename!s:.60}...: is longer than a path may be; choose a shorter one")
     return CommandError(f"{type(error).__name__}: {error} (set {TRACEBACK}=1 to see where)")
 
 

@@ -81,7 +81,7 @@ def _load(pipeline: Any, folder: Path) -> Any:
         kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name")
     except (OSError, ValueError, AttributeError):
         kind = None  # loading the folder reports what is wrong with it
-    if kind in _COMMANDS and kind != pipeline.__name__:
+    if isinstance(kind, str) and kind in _COMMANDS and kind != pipeline.__name__:
         raise UsageError(f"{folder}: holds a {kind}; these are weights for `latentstem {_COMMANDS[kind]}`")
     logging.set_verbosity(CRITICAL)  # errors are reported below, in one line
     logging.disable_progress_bar()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentstem.audio.formats import SUFFIXES, Bits, check_writable, storage
+from latentstem.audio.formats import SUFFIXES, Bits, check_path, check_writable, storage
 from latentstem.cli.errors import UsageError
 
 
@@ -131,6 +131,7 @@ def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None
             else:
                 check_writable(files.stem, bits)
         for path in job.paths:
+            check_path(path)
             if path.resolve() in sources:
                 raise UsageError(f"{path}: is an input and would be overwritten; name another output with -o")
             other = mix_of.setdefault(path.resolve(), job.mix)

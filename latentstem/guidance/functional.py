@@ -8,6 +8,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from latentstem._checks import check_finite, check_number
+
+STRONGEST = 1000.0
+"""Greatest magnitude of a scale of guidance or style; far beyond it float32 overflows."""
+
 
 def classifier_free_guidance(cond: Tensor, uncond: Tensor, scale: float) -> Tensor:
     """Extrapolate from the unconditional prediction through the conditional one: `uncond + scale * (cond - uncond)`.
@@ -20,14 +25,19 @@ def classifier_free_guidance(cond: Tensor, uncond: Tensor, scale: float) -> Tens
     Returns:
         The guided prediction.
 
+    Raises:
+        ValueError: The scale is no number from -1000 to 1000; or a prediction is not finite, where no gradient is
+            recorded.
+
     Example:
         >>> import torch
         >>> classifier_free_guidance(torch.tensor([2.0]), torch.tensor([1.0]), scale=3.0)
         tensor([4.])
     """
-    if scale == 1:
-        return cond
-    return uncond + scale * (cond - uncond)
+    check_number(-STRONGEST, STRONGEST, scale=scale)
+    guided = cond if scale == 1 else uncond + scale * (cond - uncond)
+    check_finite("the guided prediction", guided, {"cond": cond, "uncond": uncond})
+    return guided
 
 
 def rescale_std(
@@ -53,16 +63,22 @@ def rescale_std(
     Returns:
         The rescaled prediction, in the dtype of `guided`.
 
+    Raises:
+        ValueError: The amount is no number from 0 to 1; or a prediction is not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> cond = torch.tensor([[[-1.0, 1.0]]])
         >>> rescale_std(4 * cond, cond, amount=1.0)
         tensor([[[-1.,  1.]]])
     """
+    check_number(0, 1, amount=amount)
     if dim is None:
         dim = range(1, guided.ndim)
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     target = cond.float().std(dims, correction=0, keepdim=True)
     spread = guided.float().std(dims, correction=0, keepdim=True)
     ratio = (target.clamp(min=eps) / spread.clamp(min=eps)) * amount + (1 - amount)
-    return (guided.float() * ratio).to(guided.dtype)
+    rescaled = (guided.float() * ratio).to(guided.dtype)
+    check_finite("the rescaled prediction", rescaled, {"guided": guided, "cond": cond})
+    return rescaled

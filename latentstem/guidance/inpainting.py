@@ -15,6 +15,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from latentstem._checks import check_finite
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
 
 
@@ -113,4 +114,6 @@ class InpaintRegions:
                 f"of {tuple(denoised.shape[-2:])}; encode audio as long as the stem with the pipeline's autoencoder"
             )
         known, mask = self.latents.to(denoised), self.mask.to(denoised)
-        return torch.where(mask > 0, mask * known + (1 - mask) * denoised, denoised)
+        filled = torch.where(mask > 0, mask * known + (1 - mask) * denoised, denoised)
+        check_finite("the sample with kept frames", filled, {"denoised": denoised})
+        return filled

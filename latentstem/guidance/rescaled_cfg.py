@@ -1,6 +1,5 @@
 """Classifier-free guidance with latent rescaling (w and phi of arXiv 2402.01412, figure 2), as a diffusers guider."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -8,7 +7,8 @@ from diffusers.guiders.guider_utils import BaseGuidance, GuiderOutput
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem.guidance.functional import classifier_free_guidance, rescale_std
+from latentstem._checks import check_finite, check_flags, check_number, short
+from latentstem.guidance.functional import STRONGEST, classifier_free_guidance, rescale_std
 
 
 class RescaledClassifierFreeGuidance(BaseGuidance):
@@ -36,7 +36,8 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         enabled: Whether to guide; False always returns the conditional prediction.
 
     Raises:
-        ValueError: A scale is not finite, the rescaling outside 0 to 1, the space unknown, or the window out of order.
+        ValueError: A scale is not between -1000 and 1000, the rescaling outside 0 to 1, the space unknown, or the
+            window out of order.
 
     Example:
         >>> import torch
@@ -62,16 +63,18 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         enabled: bool = True,
         condition_scales: Mapping[str, float] | None = None,
     ):
-        super().__init__(start, stop, enabled)
-        if not math.isfinite(guidance_scale):
-            raise ValueError(f"guidance_scale must be a finite number, got {guidance_scale}")
+        check_number(0, 1, start=start, stop=stop, guidance_rescale=guidance_rescale)
+        if not start <= stop or start == 1:
+            raise ValueError(f"got start={start} and stop={stop}; expected 0 <= start <= stop <= 1, and start below 1")
+        check_flags(enabled=enabled, per_channel=per_channel)
+        check_number(-STRONGEST, STRONGEST, guidance_scale=guidance_scale)
+        if not isinstance(condition_scales, Mapping | None):
+            raise ValueError(f"got condition_scales={short(condition_scales)}; expected numbers by names of conditions")
         for name, scale in (condition_scales or {}).items():
-            if not math.isfinite(scale):
-                raise ValueError(f"the scale of condition {name!r} must be a finite number, got {scale}")
-        if not 0 <= guidance_rescale <= 1:
-            raise ValueError(f"guidance_rescale must be 0 to 1, got {guidance_rescale}")
+            check_number(-STRONGEST, STRONGEST, **{f"condition_scales[{name!r}]": scale})
+        super().__init__(start, stop, enabled)
         if space not in ("denoised", "output"):
-            raise ValueError(f'space must be "denoised" or "output", got {space!r}')
+            raise ValueError(f'space must be "denoised" or "output", got {short(space)}')
         self.register_to_config(
             guidance_scale=guidance_scale,
             guidance_rescale=guidance_rescale,
@@ -151,8 +154,13 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
 
         Returns:
             Guided prediction `pred`, with `pred_cond` and `pred_uncond`.
+
+        Raises:
+            ValueError: A prediction is not finite, where no gradient is recorded.
         """
+        given = {"pred_cond": pred_cond, "pred_uncond": pred_uncond, **between}
         if self.num_conditions == 1 or (pred_uncond is None and not between):
+            check_finite("the prediction", pred_cond, given)
             return GuiderOutput(pred=pred_cond, pred_cond=pred_cond, pred_uncond=pred_uncond)
         scales = [scale for _, scale in self._steps or [(None, self.guidance_scale)]]
         predictions = [*between.values(), pred_cond]
@@ -163,6 +171,7 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         if self.guidance_rescale > 0:
             dim = -1 if self.per_channel else None
             pred = rescale_std(pred, pred_cond, self.guidance_rescale, dim)
+        check_finite("the guided prediction", pred, given)
         return GuiderOutput(pred=pred, pred_cond=pred_cond, pred_uncond=pred_uncond)
 
     @property

@@ -17,7 +17,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from latentstem._checks import check_finite, check_number, check_tensors
 from latentstem.audio.level import ACTIVITY_RANGE_DB, SILENCE_RMS, active_rms, normalize_level
+from latentstem.guidance.functional import STRONGEST
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.codec import as_codec, encode_audio
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
@@ -37,7 +39,8 @@ class StyleGrounding:
         space: Style space to which the correction is restricted; None moves the whole mean, as the paper does.
 
     Raises:
-        ValueError: The reference is not finite or has another number of dimensions, or the window is out of order.
+        ValueError: The reference is not finite or has another number of dimensions, the strength is no number from
+            -1000 to 1000, or the window is out of order.
 
     Example:
         >>> import torch
@@ -61,11 +64,13 @@ class StyleGrounding:
         noise: NoiseMode = "rederive",
         space: StyleSpace | None = None,
     ):
+        check_tensors(reference=reference)
         if reference.ndim not in (1, 2) or not torch.isfinite(reference).all():
             raise ValueError(
                 "reference must be a finite mean of shape (channels,) or (batch, channels), got "
                 f"{tuple(reference.shape)}; for latents or audio use from_latents or from_audio"
             )
+        check_number(-STRONGEST, STRONGEST, strength=strength)
         if not 0 <= start <= stop <= 1:
             raise ValueError(f"the window must satisfy 0 <= start <= stop <= 1, got {start} and {stop}")
         self.reference = reference
@@ -92,6 +97,13 @@ class StyleGrounding:
             torch.Size([8])
         """
         references = [latents] if isinstance(latents, Tensor) else list(latents)
+        for item in references:
+            check_tensors(latents=item)
+            if item.ndim not in (2, 3) or not item.numel():
+                raise ValueError(
+                    f"got latents of shape {tuple(item.shape)}; expected (channels, frames) or (batch, channels, "
+                    "frames)"
+                )
         means = [item.mean(-1).reshape(-1, item.shape[-2]) for item in references]
         return cls(torch.cat(means).mean(0), **options)
 
@@ -137,7 +149,9 @@ class StyleGrounding:
         change = reference - denoised.mean(-1)
         if self.space is not None:
             change = self.space.part(change)
-        return denoised + self.strength * change.unsqueeze(-1)
+        grounded = denoised + self.strength * change.unsqueeze(-1)
+        check_finite("the grounded sample", grounded, {"denoised": denoised})
+        return grounded
 
 
 def _active_mean(audio: Tensor, autoencoder: Any) -> Tensor:
@@ -161,6 +175,9 @@ def encode_reference(audio: Tensor, autoencoder: Any) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: A reference is silent.
     """
+    check_tensors(audio=audio)
+    if audio.ndim != 3 or not audio.numel():
+        raise ValueError(f"got a style reference of shape {tuple(audio.shape)}; expected (batch, channels, samples)")
     if (active_rms(audio) <= SILENCE_RMS).any():
         raise ValueError("the style reference is silent; give one in which the instrument plays")
     audio = normalize_level(audio)

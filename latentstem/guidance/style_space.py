@@ -13,6 +13,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from latentstem._checks import is_finite
+
 
 @dataclass(frozen=True)
 class StyleSpace:
@@ -23,6 +25,9 @@ class StyleSpace:
             instrument.
         directions: Matrix `(numbers, channels)`: adding row k to the latents raises coordinate k by one, and keeps the
             others, and all that is not style, likely. `readout @ directions.T` is the identity.
+
+    Raises:
+        ValueError: The matrices differ in shape, or are not finite.
 
     Example:
         >>> import torch
@@ -35,6 +40,14 @@ class StyleSpace:
 
     readout: Tensor
     directions: Tensor
+
+    def __post_init__(self):
+        shapes = [tuple(matrix.shape) for matrix in (self.readout, self.directions)]
+        if shapes[0] != shapes[1] or len(shapes[0]) != 2 or not all(map(is_finite, (self.readout, self.directions))):
+            raise ValueError(
+                f"got a readout of shape {shapes[0]} and directions of shape {shapes[1]}; expected two finite matrices "
+                "(numbers, channels)"
+            )
 
     @classmethod
     def fit(cls, means: Tensor, instruments: Sequence[Hashable], numbers: int = 8, ridge: float = 1e-3) -> Self:

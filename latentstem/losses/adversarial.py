@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from latentstem._checks import check_finite, entries
+
 
 def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """Compute the discriminator's loss: the mean of relu(1 - D(real)) and relu(1 + D(fake)), halved.
@@ -17,12 +19,17 @@ def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     Returns:
         A scalar, zero once every real score is above 1 and every fake one below -1.
 
+    Raises:
+        ValueError: Scores are not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> hinge_discriminator_loss(torch.tensor([2.0]), torch.tensor([-2.0]))
         tensor(0.)
     """
-    return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+    loss = 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+    check_finite("the loss", loss, {"real": real, "fake": fake})
+    return loss
 
 
 def hinge_generator_loss(fake: Tensor) -> Tensor:
@@ -34,12 +41,17 @@ def hinge_generator_loss(fake: Tensor) -> Tensor:
     Returns:
         A scalar.
 
+    Raises:
+        ValueError: Scores are not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> hinge_generator_loss(torch.tensor([0.5, 1.5]))
         tensor(-1.)
     """
-    return -fake.mean()
+    loss = -fake.mean()
+    check_finite("the loss", loss, {"fake": fake})
+    return loss
 
 
 def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
@@ -55,6 +67,9 @@ def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     Returns:
         A scalar, the mean over the layers.
 
+    Raises:
+        ValueError: Hidden states are not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> feature_matching([torch.zeros(2, 3)], [torch.ones(2, 3)])
@@ -64,7 +79,9 @@ def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
         (ours - theirs.detach()).abs().mean() / theirs.detach().abs().mean().clamp(min=1e-6)
         for ours, theirs in zip(fake, real, strict=True)
     ]
-    return torch.stack(distances).mean()
+    loss = torch.stack(distances).mean()
+    check_finite("the loss", loss, entries(fake=fake, real=real))
+    return loss
 
 
 def r1_penalty(score: Tensor, real: Tensor) -> Tensor:

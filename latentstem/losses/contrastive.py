@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from latentstem._checks import check_finite, check_number
+
 
 def supervised_contrastive(codes: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
     """Pull codes of equal labels together, and push others apart.
@@ -18,7 +20,8 @@ def supervised_contrastive(codes: Tensor, labels: Tensor, temperature: float = 0
         where none has one.
 
     Raises:
-        ValueError: There is not one label a code.
+        ValueError: There is not one label a code, or the temperature is not positive; or codes are not finite, where no
+            gradient is recorded.
 
     Example:
         >>> import torch
@@ -31,6 +34,7 @@ def supervised_contrastive(codes: Tensor, labels: Tensor, temperature: float = 0
             f"got codes of shape {tuple(codes.shape)} and labels of shape {tuple(labels.shape)}; expected (batch, "
             "dimensions) and (batch,)"
         )
+    check_number(1e-6, 1e6, temperature=temperature)
     directions = F.normalize(codes.float(), dim=-1)
     itself = torch.eye(len(codes), dtype=torch.bool, device=codes.device)
     cosines = (directions @ directions.T / temperature).masked_fill(itself, -torch.inf)
@@ -38,4 +42,6 @@ def supervised_contrastive(codes: Tensor, labels: Tensor, temperature: float = 0
     log_shares = cosines.log_softmax(dim=-1).masked_fill(~partners, 0.0)
     counts = partners.sum(dim=-1)
     losses = -log_shares.sum(dim=-1)[counts > 0] / counts[counts > 0]
-    return losses.mean() if len(losses) else codes.sum() * 0.0
+    loss = losses.mean() if len(losses) else codes.sum() * 0.0
+    check_finite("the loss", loss, {"codes": codes})
+    return loss

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentstem._checks import check_finite
 from latentstem.audio.fourier import stft
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.losses.spectral import log_frequency_bands
@@ -70,7 +71,7 @@ class BandEnergyDistance(nn.Module):
             A scalar.
 
         Raises:
-            ValueError: The shapes differ.
+            ValueError: The shapes differ; or audio or distance are not finite, where no gradient is recorded.
         """
         if estimate.shape != target.shape:
             raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")
@@ -80,7 +81,9 @@ class BandEnergyDistance(nn.Module):
             (self._levels(estimate, window) - self._levels(target, window)).abs().mean()
             for window in self.window_lengths
         ]
-        return torch.stack(distances).mean()
+        distance = torch.stack(distances).mean()
+        check_finite("the distance", distance, {"estimate": estimate, "target": target})
+        return distance
 
     def _levels(self, audio: Tensor, window: int) -> Tensor:
         """Half the logarithm of the power, `(batch, channels, spans, bands)`."""

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from latentstem._checks import check_finite
+
 
 def pitch_cross_entropy(logits: Tensor, frequency: Tensor, grid: Tensor) -> Tensor:
     """Compute the cross entropy between a softmax over a grid of pitches and the true pitch, over voiced frames.
@@ -21,7 +23,7 @@ def pitch_cross_entropy(logits: Tensor, frequency: Tensor, grid: Tensor) -> Tens
         A scalar, 0 where no frame counts.
 
     Raises:
-        ValueError: The shapes do not belong together.
+        ValueError: The shapes do not belong together; or a tensor is not finite, where no gradient is recorded.
 
     Example:
         >>> import torch
@@ -42,4 +44,6 @@ def pitch_cross_entropy(logits: Tensor, frequency: Tensor, grid: Tensor) -> Tens
     fraction = (inside.log2() - low) / (high - low)
     likelihood = F.log_softmax(logits.float(), -1).gather(-1, pair)
     taken = (likelihood * torch.stack([1 - fraction, fraction], -1)).sum(-1)
-    return -(taken * counted).sum() / counted.sum().clamp(min=1)
+    loss = -(taken * counted).sum() / counted.sum().clamp(min=1)
+    check_finite("the cross entropy", loss, {"logits": logits, "frequency": frequency, "grid": grid})
+    return loss

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from latentstem._checks import check_finite
 from latentstem.audio.fourier import stft
 from latentstem.audio.rate import SAMPLING_RATE
 
@@ -27,12 +28,17 @@ def log_magnitude_distance(estimate: Tensor, target: Tensor) -> Tensor:
     Returns:
         A scalar.
 
+    Raises:
+        ValueError: Magnitudes or distance are not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> log_magnitude_distance(torch.zeros(1, 3), torch.ones(1, 3))
         tensor(1.)
     """
-    return (estimate - target).abs().mean()
+    distance = (estimate - target).abs().mean()
+    check_finite("the distance", distance, {"estimate": estimate, "target": target})
+    return distance
 
 
 def log_frequency_bands(
@@ -112,7 +118,7 @@ class MultiScaleSpectralDistance(nn.Module):
             A scalar.
 
         Raises:
-            ValueError: The shapes differ.
+            ValueError: The shapes differ; or audio or distance are not finite, where no gradient is recorded.
         """
         if estimate.shape != target.shape:
             raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")
@@ -125,6 +131,7 @@ class MultiScaleSpectralDistance(nn.Module):
                 for audio in (estimate, target)
             )
             total = total + self._convergence(estimated, expected) + self._pooled(estimated, expected, window_length)
+        check_finite("the distance", total, {"estimate": estimate, "target": target})
         return total / len(self.window_lengths)
 
     def _magnitude(self, audio: Tensor, window_length: int) -> Tensor:

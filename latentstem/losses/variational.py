@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from latentstem._checks import check_finite
+
 
 def gaussian_kl(
     mean: Tensor, log_variance: Tensor, other_mean: Tensor | None = None, other_log_variance: Tensor | None = None
@@ -33,6 +35,9 @@ def gaussian_kl(
     Returns:
         Divergences in nats, `(...)`, float32.
 
+    Raises:
+        ValueError: Means, logarithms or divergences are not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> gaussian_kl(torch.tensor([1.0, 0.0]), torch.zeros(2))
@@ -42,7 +47,11 @@ def gaussian_kl(
     other_mean = torch.zeros_like(mean) if other_mean is None else other_mean.float()
     other_log_variance = torch.zeros_like(mean) if other_log_variance is None else other_log_variance.float()
     squares = (log_variance - other_log_variance).exp() + (mean - other_mean).square() * (-other_log_variance).exp()
-    return 0.5 * (other_log_variance - log_variance + squares - 1).sum(-1)
+    divergence = 0.5 * (other_log_variance - log_variance + squares - 1).sum(-1)
+    inputs = {"mean": mean, "log_variance": log_variance}
+    others = {"other_mean": other_mean, "other_log_variance": other_log_variance}
+    check_finite("the divergence", divergence, inputs | others)
+    return divergence
 
 
 def sample_gaussian(mean: Tensor, log_variance: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -56,13 +65,18 @@ def sample_gaussian(mean: Tensor, log_variance: Tensor, generator: torch.Generat
     Returns:
         A sample each, in the shape of `mean`.
 
+    Raises:
+        ValueError: Means, logarithms or samples are not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> sample_gaussian(torch.zeros(3, 2), torch.zeros(3, 2), torch.Generator().manual_seed(0)).shape
         torch.Size([3, 2])
     """
     noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-    return mean + (0.5 * log_variance).exp() * noise
+    sample = mean + (0.5 * log_variance).exp() * noise
+    check_finite("the sample", sample, {"mean": mean, "log_variance": log_variance})
+    return sample
 
 
 def reconstruction_errors(output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -80,7 +94,8 @@ def reconstruction_errors(output: Mapping[str, Tensor], target: Mapping[str, Ten
         what has a pitch, and the binary cross entropies of onset and level, averaged over all steps.
 
     Raises:
-        ValueError: The target has no known entry, or a shape differs from that of the output.
+        ValueError: The target has no known entry, or a shape differs from that of the output; or an entry is not
+            finite, where no gradient is recorded.
 
     Example:
         >>> import torch
@@ -90,6 +105,8 @@ def reconstruction_errors(output: Mapping[str, Tensor], target: Mapping[str, Ten
         {'f0': 5.58, 'onset': 0.69}
     """
     errors = {name: compare(output, target, name) for name, compare in _COMPARISONS.items() if name in target}
+    for name, error in errors.items():
+        check_finite(f"the error of {name}", error, {"output": output[name], "target": target[name]})
     if not errors:
         raise ValueError(f"got a target of {list(target)}; expected at least one of {', '.join(_COMPARISONS)}")
     return errors

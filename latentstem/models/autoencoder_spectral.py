@@ -18,8 +18,10 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import check_tensors
 from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.audio.tiling import tile_stream, whole_frames
+from latentstem.models.config_bounds import check_autoencoder
 from latentstem.models.spectral_decoder import SpectralDecoder
 from latentstem.models.spectral_encoder import SpectralEncoder
 from latentstem.models.spectral_scale import log_spectrogram
@@ -95,7 +97,8 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
             `latentstem.StyleSpace`.
 
     Raises:
-        ValueError: The channels are neither 1 nor 2, or the hop of the STFT does not divide the latents' hop.
+        ValueError: A number is out of bounds, the hop of the STFT does not divide the latents' hop, or statistics or
+            style space are not finite or do not fit the latents.
 
     Example:
         >>> import torch
@@ -139,6 +142,7 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         super().__init__()
         if audio_channels not in (1, 2):
             raise ValueError(f"got audio_channels={audio_channels}; expected 1 (mono) or 2 (stereo)")
+        check_autoencoder(self.config)
         if hop_length % stft_hop_length:
             raise ValueError(f"got stft_hop_length={stft_hop_length}; expected a divisor of hop_length={hop_length}")
         self._build_encoder()
@@ -196,8 +200,9 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
             Latents `(batch, latent_channels, ceil(samples / hop_length))`.
 
         Raises:
-            ValueError: The shape is not as above.
+            ValueError: The shape is not as above, or audio or latents are not finite.
         """
+        check_tensors(audio=audio)
         channels = self.config["audio_channels"]
         if audio.ndim != 3 or audio.shape[1] != channels or audio.shape[2] == 0:
             raise ValueError(
@@ -228,8 +233,10 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
             Audio `(batch, audio_channels, num_samples)`; not limited to [-1, 1].
 
         Raises:
-            ValueError: The shape is not as above, or `num_samples` is more than the latents hold.
+            ValueError: The shape is not as above, `num_samples` is more than the latents hold, or latents or audio are
+                not finite.
         """
+        check_tensors(latents=latents)
         channels = self.config["latent_channels"]
         if latents.ndim != 3 or latents.shape[1] != channels or latents.shape[2] == 0:
             raise ValueError(

@@ -21,7 +21,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import check_finite, check_tensors
 from latentstem.losses.variational import sample_gaussian
+from latentstem.models.config_bounds import check_bassnet
 from latentstem.nn.dilated import DilatedResidualStack2D, covering_dilations
 from latentstem.nn.gating import GatedAutoencoder
 
@@ -138,8 +140,8 @@ class BassNetModel(ModelMixin, ConfigMixin):
         descriptor_kernel_size: Number of positions in time that this head sees at once, odd.
 
     Raises:
-        ValueError: A patch does not divide the window, the control has more blocks than the others, or there is not one
-            dilation a block.
+        ValueError: A number is out of bounds, a patch does not divide the window, the control has more blocks than the
+            others, or there is not one dilation a block.
 
     Example:
         >>> import torch
@@ -173,6 +175,7 @@ class BassNetModel(ModelMixin, ConfigMixin):
         descriptor_kernel_size: int = 5,
     ):
         super().__init__()
+        check_bassnet(self.config)
         if steps % patch_size[0] or bins % patch_size[1]:
             raise ValueError(
                 f"got patch_size={tuple(patch_size)}; expected divisors of steps={steps} and of bins={bins}"
@@ -217,7 +220,7 @@ class BassNetModel(ModelMixin, ConfigMixin):
             Mean and log variance of the control.
 
         Raises:
-            ValueError: The shapes are not as above.
+            ValueError: The shapes are not as above, or windows or results are not finite.
         """
         self._check(mix=mix, bass=bass)
         mean, log_variance = self._encode(self.gated.x_encoder(self._patches(mix)), bass)
@@ -240,9 +243,10 @@ class BassNetModel(ModelMixin, ConfigMixin):
             Spectrogram of the bass, and the logits of its descriptors.
 
         Raises:
-            ValueError: The shapes are not as above.
+            ValueError: The shapes are not as above, or windows or results are not finite.
         """
         self._check(mix=mix)
+        check_tensors(control=control)
         dimensions = self.config["control_dim"]
         if control.shape != (len(mix), dimensions):
             raise ValueError(
@@ -275,7 +279,7 @@ class BassNetModel(ModelMixin, ConfigMixin):
             Distributions of the controls, as `encode` returns them, and the basses, as `decode` does.
 
         Raises:
-            ValueError: The shapes are not as above.
+            ValueError: The shapes are not as above, or windows or results are not finite.
 
         Example:
             >>> import torch
@@ -301,11 +305,14 @@ class BassNetModel(ModelMixin, ConfigMixin):
         return BassNetOutput(mean, log_variance, *decoded)
 
     def _encode(self, factors: Tensor, bass: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.gated.relate(factors, self._patches(bass)).chunk(2, dim=-1)
+        relation = self.gated.relate(factors, self._patches(bass))
+        check_finite("the control", relation, {"factors of the mix": factors, "bass": bass})
+        mean, log_variance = relation.chunk(2, dim=-1)
         return mean, log_variance
 
     def _decode(self, factors: Tensor, control: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         patches = self.gated.apply_relation(factors, control)
+        check_finite("the bass", patches, {"factors of the mix": factors, "control": control})
         steps, bins = self.config["patch_size"]
         spectrogram = rearrange(patches, "b (k p q) t f -> b k (t p) (f q)", p=steps, q=bins)
         onset, level = (
@@ -319,6 +326,7 @@ class BassNetModel(ModelMixin, ConfigMixin):
         return patches.contiguous(memory_format=torch.channels_last)
 
     def _check(self, **windows: Tensor) -> None:
+        check_tensors(**windows)
         sizes = tuple(self.config[name] for name in ("resolutions", "steps", "bins"))
         batch = len(windows["mix"])
         for name, window in windows.items():

@@ -304,7 +304,8 @@ def load_codec(folder: str | os.PathLike[str]) -> Any:
     file = Path(folder) / ModelMixin.config_name
     if not file.is_file():
         raise ValueError(f"{folder} holds no {file.name}; expected a folder saved by an autoencoder's save_pretrained")
-    name = json.loads(file.read_text()).get("_class_name") or ""
+    config = json.loads(file.read_text(encoding="utf-8"))
+    name = str(config.get("_class_name") or "") if isinstance(config, dict) else ""
     model: Any = getattr(latentstem.models, name, None) or getattr(diffusers, name, None)
     if not (isinstance(model, type) and issubclass(model, ModelMixin)):
         raise ValueError(f"{file} is of {name or 'no class'!r}, expected a model of latentstem or diffusers")

@@ -16,6 +16,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import check_finite, check_tensors
+from latentstem.models.config_bounds import check_contrastive
 from latentstem.nn.convnext import ConvNeXtBlock1D
 
 
@@ -49,6 +51,9 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
         embedding_channels: Width of an embedding.
         layers: Number of blocks of each stage; from one stage to the next the rate is halved.
 
+    Raises:
+        ValueError: A number is out of bounds.
+
     Example:
         >>> import torch
         >>> model = ContrastiveStemModel(latent_channels=8, channels=16, embedding_channels=4).eval()
@@ -66,6 +71,7 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
         layers: tuple[int, ...] = (2, 2, 2),
     ):
         super().__init__()
+        check_contrastive(self.config)
         self.mix_encoder = _Encoder(latent_channels, channels, embedding_channels, tuple(layers))
         self.stem_encoder = _Encoder(latent_channels, channels, embedding_channels, tuple(layers))
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
@@ -98,9 +104,9 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
             Embeddings of unit length, `(mixes, moments, embedding_channels)`; a moment is four frames by default.
 
         Raises:
-            ValueError: The latents have another shape.
+            ValueError: The latents have another shape, or latents or embeddings are not finite.
         """
-        return self.mix_encoder(self._checked(latents))
+        return self._embed(self.mix_encoder, latents)
 
     def embed_stem(self, latents: Tensor) -> Tensor:
         """Embed stems.
@@ -112,9 +118,9 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
             Embeddings of unit length, `(stems, moments, embedding_channels)`.
 
         Raises:
-            ValueError: The latents have another shape.
+            ValueError: The latents have another shape, or latents or embeddings are not finite.
         """
-        return self.stem_encoder(self._checked(latents))
+        return self._embed(self.stem_encoder, latents)
 
     def compare(self, mixes: Tensor, stems: Tensor) -> Tensor:
         """Compare each mix with each stem, from embeddings of equal length.
@@ -127,7 +133,7 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
             Logits `(mixes, stems)`, float32: the mean over time of the cosines, over the temperature.
 
         Raises:
-            ValueError: The lengths differ.
+            ValueError: The lengths differ, or embeddings are not finite.
         """
         if mixes.shape[1] != stems.shape[1]:
             raise ValueError(
@@ -135,14 +141,19 @@ class ContrastiveStemModel(ModelMixin, ConfigMixin):
             )
         # A sum over minutes, in which stems that are nearly equal differ by little: half precision has too few digits.
         scale = self.log_scale.float().exp().clamp(max=100.0)
-        return scale * torch.einsum("mtd, ntd -> mn", mixes.float(), stems.float()) / mixes.shape[1]
+        scores = scale * torch.einsum("mtd, ntd -> mn", mixes.float(), stems.float()) / mixes.shape[1]
+        check_finite("the score", scores, {"mixes": mixes, "stems": stems})
+        return scores
 
     def forward(self, mixes: Tensor, stems: Tensor) -> Tensor:
         """Return logits `(mixes, stems)` of latents `(mixes or stems, latent_channels, frames)`."""
         return self.compare(self.embed_mix(mixes), self.embed_stem(stems))
 
-    def _checked(self, latents: Tensor) -> Tensor:
+    def _embed(self, encoder: _Encoder, latents: Tensor) -> Tensor:
+        check_tensors(latents=latents)
         channels = self.config["latent_channels"]
-        if latents.ndim != 3 or latents.shape[1] != channels:
+        if latents.ndim != 3 or latents.shape[1] != channels or not latents.shape[2]:
             raise ValueError(f"got latents of shape {tuple(latents.shape)}; expected (batch, {channels}, frames)")
-        return latents
+        embeddings = encoder(latents)
+        check_finite("the embedding", embeddings, {"latents": latents})
+        return embeddings

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.fourier import stft
+from latentstem.models.config_bounds import check_discriminator
 
 
 class _ResidualDown(nn.Module):
@@ -41,6 +42,9 @@ class SpectralDiscriminator(ModelMixin, ConfigMixin):
         channels: Width of the first layer; each further one is twice as wide, up to four times this width.
         layers: Number of residual layers, each halving time.
 
+    Raises:
+        ValueError: A number is out of bounds, or the window does not fit the hop.
+
     Shape:
         `(batch, audio_channels, samples)` to scores `(batch, frames)`, frames = samples / hop / 2**layers.
 
@@ -60,6 +64,7 @@ class SpectralDiscriminator(ModelMixin, ConfigMixin):
         layers: int = 3,
     ):
         super().__init__()
+        check_discriminator(self.config)
         widths = [channels * min(2**i, 4) for i in range(layers + 1)]
         self.entry = nn.Conv1d(audio_channels * (window_length // 2 + 1), channels, 1)
         self.blocks = nn.ModuleList(_ResidualDown(a, b) for a, b in itertools.pairwise(widths))

@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import check_finite, check_tensors
 from latentstem._transformers import load_pretrained
 from latentstem.models.codec import CodecDecoderOutput, CodecEncoderOutput
+from latentstem.models.config_bounds import check_encodec, check_statistics
 from latentstem.models.encodec_chunks import Chunks
 
 if TYPE_CHECKING:
@@ -49,8 +51,8 @@ class EncodecCodec(ModelMixin, ConfigMixin):
 
     Raises:
         ImportError: The package transformers is not installed.
-        ValueError: A chunk of the model is not a whole number of frames, it has no such bandwidth, or there are fewer
-            latent channels than `pca_channels`.
+        ValueError: A chunk of the model is not a whole number of frames, it has no such bandwidth, there are fewer
+            latent channels than `pca_channels`, a setting is out of bounds, or the statistics do not fit the latents.
 
     Example:
         >>> import tempfile, torch
@@ -87,7 +89,11 @@ class EncodecCodec(ModelMixin, ConfigMixin):
             raise ImportError(
                 f'EncodecCodec needs transformers, which is not there ({error}); pip install "latentstem[encodec]"'
             ) from error
-        settings = EncodecConfig(**(encodec or {}))
+        try:
+            settings = EncodecConfig(**(encodec or {}))
+        except Exception as error:  # transformers checks types by an exception of its own
+            raise ValueError(f"got settings that EncodecConfig refuses: {' '.join(str(error).split())}") from error
+        check_encodec(settings)
         self.chunks = Chunks.of(settings)
         net = EncodecModel(settings)
         self.encoder, self.decoder, self.settings = net.encoder, net.decoder, settings
@@ -106,6 +112,7 @@ class EncodecCodec(ModelMixin, ConfigMixin):
                 raise ValueError(f"got pca_channels={pca_channels}, expected 1 to {settings.hidden_size}")
             self.register_buffer("pca_mean", torch.zeros(settings.hidden_size, 1))
             self.register_buffer("pca_components", torch.eye(pca_channels, settings.hidden_size))
+        check_statistics(self.config, self.latent_channels)
 
     @classmethod
     def from_transformers(
@@ -226,18 +233,24 @@ class EncodecCodec(ModelMixin, ConfigMixin):
     @apply_forward_hook
     def encode(self, audio: Tensor) -> CodecEncoderOutput:
         """Encode `(batch, audio_channels, samples)`; the last frame is filled up with zeros."""
-        audio = pad(audio, (0, -audio.shape[-1] % self.hop_length))
-        chunks = self.chunks.split(audio.to(self.dtype), self.hop_length)
-        return CodecEncoderOutput(latents=self.chunks.join_frames([self._encode_chunk(chunk) for chunk in chunks]))
+        _check_shape("audio", audio, self.audio_channels)
+        padded = pad(audio, (0, -audio.shape[-1] % self.hop_length))
+        chunks = self.chunks.split(padded.to(self.dtype), self.hop_length)
+        latents = self.chunks.join_frames([self._encode_chunk(chunk) for chunk in chunks])
+        check_finite("the encoding", latents, {"audio": audio})
+        return CodecEncoderOutput(latents=latents)
 
     @apply_forward_hook
     def decode(self, latents: Tensor) -> CodecDecoderOutput:
         """Decode `(batch, latent_channels, frames)` to `(batch, audio_channels, frames * hop_length)`."""
+        _check_shape("latents", latents, self.latent_channels)
         own = self.chunks.own_frames(latents.shape[-1])
         audio = [
             self._decode_chunk(chunk, frames) for chunk, frames in zip(self.chunks.split(latents), own, strict=True)
         ]
-        return CodecDecoderOutput(sample=self.chunks.cross_fade(audio, self.hop_length))
+        sample = self.chunks.cross_fade(audio, self.hop_length)
+        check_finite("the decoded audio", sample, {"latents": latents})
+        return CodecDecoderOutput(sample=sample)
 
     def forward(self, audio: Tensor) -> CodecDecoderOutput:
         """Encode and decode `(batch, audio_channels, samples)`, filled up with zeros to whole frames."""
@@ -265,3 +278,11 @@ class EncodecCodec(ModelMixin, ConfigMixin):
         if self.config["pca_channels"] is not None:
             latents = self.pca_components.T @ latents + self.pca_mean
         return self.decoder(latents) * level
+
+
+def _check_shape(name: str, value: Tensor, channels: int) -> None:
+    check_tensors(**{name: value})
+    if value.ndim != 3 or value.shape[1] != channels or not value.shape[2]:
+        raise ValueError(
+            f"got {name} of shape {tuple(value.shape)}; expected (batch, {channels}, length), a length of at least 1"
+        )

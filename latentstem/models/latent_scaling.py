@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentstem._checks import check_finite
+
 
 def normalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
     """Bring an autoencoder's latents to zero mean and unit deviation in each channel.
@@ -17,6 +19,9 @@ def normalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
     Returns:
         Normalized latents, shaped like `latents`.
 
+    Raises:
+        ValueError: Latents are not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> config = {"latents_mean": [1.0], "latents_std": [2.0]}
@@ -24,7 +29,9 @@ def normalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
         tensor([[[2.]]])
     """
     mean, std = _statistics(latents, config)
-    return (latents - mean) / std
+    normalized = (latents - mean) / std
+    check_finite("the normalized latents", normalized, {"latents": latents})
+    return normalized
 
 
 def denormalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
@@ -37,6 +44,9 @@ def denormalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
     Returns:
         Latents to decode, shaped like `latents`.
 
+    Raises:
+        ValueError: Latents are not finite, where no gradient is recorded.
+
     Example:
         >>> import torch
         >>> config = {"latents_mean": [1.0], "latents_std": [2.0]}
@@ -44,7 +54,9 @@ def denormalize_latents(latents: Tensor, config: Mapping[str, Any]) -> Tensor:
         tensor([[[5.]]])
     """
     mean, std = _statistics(latents, config)
-    return latents * std + mean
+    scaled = latents * std + mean
+    check_finite("the latents", scaled, {"normalized latents": latents})
+    return scaled
 
 
 def _statistics(latents: Tensor, config: Mapping[str, Any]) -> tuple[Tensor, Tensor]:

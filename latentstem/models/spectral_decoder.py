@@ -9,6 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor, nn
 
+from latentstem._checks import check_finite
 from latentstem.audio.fourier import istft
 from latentstem.models.spectral_encoder import latent_blocks
 from latentstem.models.spectral_scale import log_spectrogram, to_log, to_magnitude, to_quiet_magnitude
@@ -118,4 +119,5 @@ class SpectralDecoder(ModelMixin, ConfigMixin):
             # The bins of the noise are random: what they are compared by is their level.
             parts, magnitude = parts + noise, (magnitude.square() + level.square()).sqrt()
         audio = istft(torch.complex(*parts), self.config["window_length"], self.config["stft_hop_length"])
+        check_finite("the decoded audio", audio, {"latents": latents})
         return audio, to_log(magnitude), pitch

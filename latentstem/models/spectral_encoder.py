@@ -8,6 +8,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from einops import rearrange
 from torch import Tensor, nn
 
+from latentstem._checks import check_finite
 from latentstem.audio.fourier import stft
 from latentstem.losses.spectral import log_frequency_bands
 from latentstem.models.spectral_scale import log_spectrogram
@@ -88,7 +89,9 @@ class SpectralEncoder(ModelMixin, ConfigMixin):
             hidden = hidden + self.encoder_low(self._low_bins(audio).to(self.dtype))
         for block in self.encoder_latent_blocks:
             hidden = block(hidden)
-        return self.encoder_out(self.encoder_norm(hidden)).transpose(1, 2).contiguous()
+        latents = self.encoder_out(self.encoder_norm(hidden)).transpose(1, 2).contiguous()
+        check_finite("the encoding", latents, {"audio": audio})
+        return latents
 
     def _levels(self, audio: Tensor) -> Tensor:
         """The levels of bands: 0 is 100 dB under full scale, 1 is 50 dB higher."""

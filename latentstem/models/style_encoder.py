@@ -6,6 +6,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import check_finite, check_tensors
+from latentstem.models.config_bounds import check_style_encoder
 from latentstem.nn.convnext import ConvNeXtBlock1D
 from latentstem.nn.pooling import AttentiveStatisticsPooling
 
@@ -23,6 +25,9 @@ class StyleEncoder(ModelMixin, ConfigMixin):
         code_dim: Number of dimensions of the code.
         layers: Number of blocks.
 
+    Raises:
+        ValueError: A number is out of bounds.
+
     Example:
         >>> import torch
         >>> encoder = StyleEncoder(latent_channels=8, channels=16, code_dim=4).eval()
@@ -33,6 +38,7 @@ class StyleEncoder(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, latent_channels: int = 64, channels: int = 128, code_dim: int = 16, layers: int = 3):
         super().__init__()
+        check_style_encoder(self.config)
         self.project_in = nn.Conv1d(latent_channels, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(ConvNeXtBlock1D(channels, 3, expansion=2) for _ in range(layers)))
         self.pooling = AttentiveStatisticsPooling(channels)
@@ -50,8 +56,9 @@ class StyleEncoder(ModelMixin, ConfigMixin):
             Codes, `(batch, code_dim)`, about as large as draws from a normal distribution.
 
         Raises:
-            ValueError: The shapes are not as above.
+            ValueError: The shapes are not as above, or latents or codes are not finite.
         """
+        check_tensors(latents=latents)
         channels = self.config["latent_channels"]
         if latents.ndim != 3 or latents.shape[1] != channels or not latents.shape[2]:
             raise ValueError(f"got latents of shape {tuple(latents.shape)}; expected (batch, {channels}, frames)")
@@ -61,4 +68,6 @@ class StyleEncoder(ModelMixin, ConfigMixin):
                 f"{tuple(latents.shape[::2])}"
             )
         hidden = self.blocks(self.project_in(latents).transpose(1, 2)).transpose(1, 2)
-        return self.project_out(self.norm(self.pooling(hidden, sounding)))
+        codes = self.project_out(self.norm(self.pooling(hidden, sounding)))
+        check_finite("the code", codes, {"latents": latents})
+        return codes

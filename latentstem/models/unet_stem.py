@@ -18,7 +18,9 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import nn
 
+from latentstem._checks import check_finite, check_tensors
 from latentstem._diffusers import RenamedWeights
+from latentstem.models.config_bounds import check_unet
 from latentstem.nn.attention import SelfAttention1D
 from latentstem.nn.conditioning import (
     Conditions,
@@ -139,8 +141,8 @@ class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin)
         control_channels: Width of the encoding of all control conditions that the blocks are given.
 
     Raises:
-        ValueError: Lists of resolutions differ in length, a width does not divide into heads, or a condition has two
-            kinds.
+        ValueError: A number is out of bounds, lists of resolutions differ in length, a width does not divide into
+            heads, or a condition has two kinds.
 
     Example:
         >>> unet = StemUNet1DModel(
@@ -179,6 +181,7 @@ class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin)
         control_channels: int = 64,
     ):
         super().__init__()
+        check_unet(self.config)
         if not len(block_out_channels) == len(layers_per_block) == len(attention_levels):
             raise ValueError(
                 f"got {len(block_out_channels)} widths in block_out_channels, {len(layers_per_block)} counts in "
@@ -258,8 +261,9 @@ class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin)
             Prediction, shaped like `sample`.
 
         Raises:
-            TypeError: The conditions have no names.
-            ValueError: Shapes do not fit together, or a condition is not among the net's.
+            TypeError: The conditions have no names, or a sample or a condition is no tensor of floats.
+            ValueError: Shapes do not fit together, or a condition is not among the net's; or, where no gradient is
+                recorded, a tensor or the prediction is not finite.
         """
         if isinstance(conditions, torch.Tensor):
             raise TypeError('conditions must be tensors by name, got a tensor; pass {"mix": mix_latents}')
@@ -292,6 +296,7 @@ class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin)
             hidden = self.skip_merges[level](torch.cat([hidden, skip], dim=1).transpose(1, 2)).transpose(1, 2)
             hidden = self._run(self.up_blocks[level], hidden, embedding, tables[level], controls[level])
         prediction = self.conv_out(nn.functional.silu(self.norm_out(hidden))).contiguous()
+        check_finite("the prediction", prediction, {"sample": sample, "timestep": timestep, **conditions})
 
         if not return_dict:
             return (prediction,)
@@ -323,6 +328,7 @@ class StemUNet1DModel(RenamedWeights, ModelMixin, ConfigMixin, PeftAdapterMixin)
     def _check_inputs(
         self, sample: torch.Tensor, timestep: int | float | torch.Tensor, conditions: Conditions, dropped: Dropped
     ) -> torch.Size:
+        check_tensors(sample=sample)
         channels = self.config["latent_channels"]
         if sample.ndim != 3 or sample.shape[1] != channels or sample.shape[2] < 1:
             raise ValueError(

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from latentstem._checks import check_tensors
 from latentstem.nn.resnet import Downsample1D
 
 Conditions = Mapping[str, Tensor]
@@ -216,6 +217,7 @@ def check_conditions(
     for name in [*conditions, *dropped]:
         if name not in shapes:
             raise ValueError(f"got a condition {name!r}, and the net takes: {', '.join(shapes) or 'none'}")
+    check_tensors(**{f"condition {name!r}": value for name, value in conditions.items()})
     for name, value in conditions.items():
         if value.shape != shapes[name]:
             hint = "; give it as many frames as the noisy latents have" if name in channels else ""

@@ -10,6 +10,7 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import check_flags, short
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.audio.validation import prepare_audio
 from latentstem.data.line import HOP, LOWEST_LEVEL, PitchLine
@@ -139,6 +140,7 @@ class BassNetPipeline(DiffusionPipeline):
             TypeError: Audio is not of floats.
             ValueError: The arguments cannot work; the message says what to do.
         """
+        check_flags(return_dict=return_dict)
         if control is not None and like is not None:
             raise ArgumentError("got both control and like; expected one of them")
         mixes = self._prepare(mix, sampling_rate, "mix")
@@ -251,9 +253,13 @@ class BassNetPipeline(DiffusionPipeline):
         if isinstance(control, ControlPath):
             path = control
         else:
-            point = np.zeros(size) if control is None else np.asarray(torch.as_tensor(control).cpu(), float)
+            message = "got {control} {value}; expected {size} finite numbers, or a ControlPath"
+            try:
+                point = np.zeros(size) if control is None else np.asarray(torch.as_tensor(control).cpu(), float)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise ArgumentError(message, value=short(control), size=size) from error
             if point.shape != (size,) or not np.isfinite(point).all():
-                raise ArgumentError(f"got control {control}; expected {size} finite numbers, or a ControlPath")
+                raise ArgumentError(message, value=short(control), size=size)
             path = ControlPath([0.0], point[None])
         if np.shape(path.points)[1] != size:
             raise ArgumentError(f"got a path of points of {np.shape(path.points)[1]} numbers; expected {size}")

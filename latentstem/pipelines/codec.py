@@ -9,6 +9,7 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import check_finite
 from latentstem.audio.level import reference_gain
 from latentstem.audio.validation import prepare_audio
 from latentstem.guidance.style_grounding import StyleGrounding, encode_reference
@@ -187,11 +188,15 @@ class StemCodecPipeline(DiffusionPipeline):
 
         Returns:
             Audio `(batch, channels, num_samples)`, float32.
+
+        Raises:
+            ValueError: Latents or audio are not finite.
         """
         boundary = boundary or self.boundary()
         length = boundary.padded_samples(latents.shape[-1], num_samples)
         audio = boundary.close(decode_audio(self.autoencoder, boundary.pad(latents), length), num_samples)
         audio = audio / gain.to(audio.device).reshape(-1, 1, 1)
+        check_finite("the stem", audio, {"latents": latents, "gain": gain})
         if kept is not None:
             return kept.restore(audio)
         return audio / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1.0)

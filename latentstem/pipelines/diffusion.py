@@ -261,8 +261,9 @@ class StemDiffusionPipeline(StemCodecPipeline):
             raise ValueError(f"got {count} stems for {mixes} mixes; pass as many for each, all of the first mix first")
         mix_latents, latents = (each.to(self._execution_device, self.reranker.dtype) for each in (mix_latents, latents))
         pairs = torch.arange(mixes).repeat_interleave(count // mixes), torch.arange(count)
-        scores = self.reranker(mix_latents, latents)[pairs]
-        return torch.where(scores.isnan(), -torch.inf, scores)
+        finite = latents.flatten(1).isfinite().all(-1)
+        scores = self.reranker(mix_latents, torch.where(finite[:, None, None], latents, 0.0))[pairs]
+        return torch.where(finite, scores, -torch.inf)
 
 
 def _pad(part: Tensor, frames: int, boundary: Boundary) -> Tensor:

@@ -4,18 +4,23 @@ Each function refuses what cannot work with an `ArgumentError` that says what wa
 The command line applies the same rules and shows its options' names.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from latentstem._checks import is_number, short
+from latentstem.audio.limits import MAX_DURATION
 from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import Ranges
 
+_LARGEST = 1e6  # of a value that a net is given: normalized latents have a deviation of 1
+_LATENT_SHAPES = {1: "(channels,)", 2: "(channels, frames)", 3: "(batch, channels, frames)"}
+
 
 def check_mix(mix: Any, mix_latents: Tensor | None, init_stem: Any, duration: float | None) -> None:
-    """Refuse no mix or two, and a duration that is not a positive number of seconds.
+    """Refuse no mix or two, and a duration that is no positive number of seconds, or over three hours.
 
     Args:
         mix: Audio of the mix, or None.
@@ -30,11 +35,12 @@ def check_mix(mix: Any, mix_latents: Tensor | None, init_stem: Any, duration: fl
         raise ArgumentError("got both {mix} and {mix_latents}; pass one of them")
     if mix is None and mix_latents is None and init_stem is None and duration is None:
         raise ArgumentError("got no mix; pass {mix}, or {duration} in seconds for a stem without a mix")
-    if duration is not None and (mix is not None or not (math.isfinite(duration) and duration > 0)):
+    if duration is not None and (mix is not None or not (is_number(duration) and 0 < duration <= MAX_DURATION)):
         raise ArgumentError(
-            "{duration} must be a positive number of seconds, and only without a mix (the stem is as long as the "
-            "mix), got {value}",
-            value=duration,
+            "{duration} must be a positive number of seconds, at most {limit:g}, and only without a mix (the stem is "
+            "as long as the mix), got {value}",
+            limit=MAX_DURATION,
+            value=short(duration),
         )
 
 
@@ -71,8 +77,8 @@ def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None,
         raise ArgumentError("got {keep} without {init_stem}; pass the stem whose ranges stay as {init_stem}")
     if init_stem is None and strength is not None:
         raise ArgumentError("got {strength} without {init_stem}; pass the stem to vary as {init_stem}")
-    if strength is not None and not 0 < strength <= 1:
-        raise ArgumentError("{strength} must be above 0 and at most 1, got {value}", value=strength)
+    if strength is not None and not (is_number(strength) and 0 < strength <= 1):
+        raise ArgumentError("{strength} must be above 0 and at most 1, got {value}", value=short(strength))
     if keep is None:
         return
     if loop:
@@ -80,14 +86,14 @@ def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None,
             "got {keep} for a loop, whose ranges have no beginning or end; vary it with {strength} instead, or leave "
             "out {loop}"
         )
-    if len(keep) == 0:
-        raise ArgumentError("{keep} is empty; pass pairs (start, end) in seconds, or leave it out")
+    if not isinstance(keep, Sequence) or len(keep) == 0:
+        raise ArgumentError("{keep} is empty or no list; pass pairs (start, end) in seconds, or leave it out")
     for pair in keep:
         if not _is_range(pair):
             raise ArgumentError(
                 "{keep} must hold pairs (start, end) of finite seconds, e.g. [(0.0, 8.0)], or with None for the end of "
-                "the stem, got {pair!r}",
-                pair=pair,
+                "the stem, got {pair}",
+                pair=short(pair),
             )
 
 
@@ -116,48 +122,171 @@ def check_keep_best(keep_best: int | None, num_waveforms_per_prompt: int, can_ra
         raise ArgumentError(
             "{keep_best} must be a whole number from 1 to {num_waveforms_per_prompt}, which is {limit}, got {value}",
             limit=num_waveforms_per_prompt,
-            value=keep_best,
+            value=short(keep_best),
         )
 
 
-def check_counts(**counts: Any) -> None:
+def check_counts(most: int, **counts: Any) -> None:
     """Refuse anything but whole numbers of at least 1.
 
     Args:
+        most: Greatest value that is taken.
         counts: Values by the names of the arguments.
 
     Raises:
         ArgumentError: A value is no such number.
     """
     for name, value in counts.items():
-        if not isinstance(value, int) or value < 1:
-            raise ArgumentError(f"{{{name}}} must be a whole number of at least 1, got {{value}}", value=value)
+        if not isinstance(value, int) or not 1 <= value <= most:
+            raise ArgumentError(
+                f"{{{name}}} must be a whole number of at least 1, and at most {most}, got {{value}}",
+                value=short(value),
+            )
 
 
-def check_finite(**numbers: float | None) -> None:
-    """Refuse NaN and Inf.
+def check_between(least: float, most: float, **numbers: Any) -> None:
+    """Refuse anything but numbers between two bounds, NaN among the rest.
 
     Args:
+        least: Least value that is taken.
+        most: Greatest value that is taken.
         numbers: Values by the names of the arguments; None is a value that the caller leaves open.
 
     Raises:
-        ArgumentError: A value is not finite.
+        ArgumentError: A value is no such number.
     """
     for name, value in numbers.items():
-        if value is not None and not math.isfinite(value):
-            raise ArgumentError(f"{{{name}}} must be a finite number, got {{value}}", value=value)
+        if value is not None and not (is_number(value) and least <= value <= most):
+            raise ArgumentError(
+                f"{{{name}}} must be a finite number from {least:g} to {most:g}, got {{value}}", value=short(value)
+            )
+
+
+def check_latents(channels: int, dimensions: Sequence[int], **latents: Any) -> None:
+    """Refuse latents of another kind or shape, and such that are not finite or far larger than any audio gives.
+
+    Args:
+        channels: Number of channels of the latents.
+        dimensions: Numbers of dimensions that are taken: 1 is a mean `(channels,)`, 2 and 3 end in `(channels,
+            frames)`.
+        latents: Tensors by the names of the arguments; None is left out.
+
+    Raises:
+        ArgumentError: A value is no such tensor.
+    """
+    for name, value in latents.items():
+        if value is None:
+            continue
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            kind = getattr(value, "dtype", type(value).__name__)
+            raise ArgumentError(f"{{{name}}} must be a tensor of floats, got {{kind}}", kind=kind)
+        axis = 0 if value.ndim == 1 else value.ndim - 2
+        if value.ndim not in dimensions or value.shape[axis] != channels or not value.numel():
+            shapes = ", ".join(_LATENT_SHAPES[count] for count in dimensions)
+            raise ArgumentError(
+                f"{{{name}}} must be of shape {shapes} with {channels} channels and at least one frame, got {{shape}}",
+                shape=tuple(value.shape),
+            )
+        _check_values(name, value)
+
+
+def check_conditions(conditions: Any) -> None:
+    """Refuse anything but tensors by name, and such that are not finite or far too large.
+
+    Args:
+        conditions: Conditions of the net, or None.
+
+    Raises:
+        ArgumentError: They are no mapping, or one of them is no such tensor.
+    """
+    if conditions is None:
+        return
+    if not isinstance(conditions, Mapping):
+        raise ArgumentError("{conditions} must be tensors by name, got {kind}", kind=type(conditions).__name__)
+    for name, value in conditions.items():
+        if not isinstance(value, Tensor) or value.is_complex() or value.ndim not in (2, 3) or not value.numel():
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ArgumentError(
+                "the condition {name!r} in {conditions} must be a tensor (mixes, channels) or (mixes, channels, "
+                "frames), got {got}",
+                name=name,
+                got=got,
+            )
+        _check_values("conditions", value)
+
+
+def check_noise(generator: Any) -> None:
+    """Refuse anything but a random generator, or a list of them.
+
+    Args:
+        generator: Generators of the noise, or None.
+
+    Raises:
+        ArgumentError: There is something else.
+    """
+    generators = generator if isinstance(generator, list | tuple) else [generator]
+    if generator is not None and not all(isinstance(each, torch.Generator) for each in generators):
+        raise ArgumentError(
+            "{generator} must be a torch.Generator, or a list of one for each stem, got {value}; e.g. "
+            "torch.Generator().manual_seed(0)",
+            value=short(generator),
+        )
+
+
+def check_functions(hooks: Any, callback: Callable[..., Any] | None) -> None:
+    """Refuse hooks and a callback that cannot be called.
+
+    Args:
+        hooks: Hooks on the clean sample.
+        callback: Function called at the end of each step, or None.
+
+    Raises:
+        ArgumentError: One of them cannot be called, or the hooks are no list.
+    """
+    if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
+        raise ArgumentError("{denoised_hooks} must be a list of functions, got {value}", value=short(hooks))
+    if callback is not None and not callable(callback):
+        raise ArgumentError("{callback_on_step_end} must be a function, got {value}", value=short(callback))
+
+
+def replaced_latents(changes: Any, latents: Tensor) -> Tensor:
+    """Return the latents that a callback leaves.
+
+    Args:
+        changes: What the callback returned.
+        latents: Latents before it.
+
+    Raises:
+        ArgumentError: It returned no dictionary, or latents of another shape.
+    """
+    if not isinstance(changes, Mapping):
+        raise ArgumentError(
+            '{callback_on_step_end} must return a dictionary, such as {{"latents": latents}}, got {value}',
+            value=short(changes),
+        )
+    replaced = changes.get("latents", latents)
+    if not isinstance(replaced, Tensor) or replaced.shape != latents.shape:
+        got = tuple(replaced.shape) if isinstance(replaced, Tensor) else type(replaced).__name__
+        raise ArgumentError(
+            "{callback_on_step_end} must return latents of shape {expected}, got {got}",
+            expected=tuple(latents.shape),
+            got=got,
+        )
+    return replaced
 
 
 def check_condition_scales(condition_scales: Mapping[str, float] | None, guider: Any) -> None:
-    """Refuse scales of single conditions for a guider that has one scale for all.
+    """Refuse scales of single conditions that are no numbers by name, or for a guider that has one scale for all.
 
     Args:
         condition_scales: Guidance scales by condition, or None.
         guider: Guider of the pipeline.
 
     Raises:
-        ArgumentError: The guider has no scales of single conditions.
+        ArgumentError: They are no mapping, or the guider has no scales of single conditions.
     """
+    if condition_scales is not None and not isinstance(condition_scales, Mapping):
+        raise ArgumentError("{condition_scales} must be numbers by name, got {value}", value=short(condition_scales))
     if condition_scales is not None and "condition_scales" not in guider.config:
         raise ArgumentError(
             "got {condition_scales}, and {kind} weighs all conditions together; use RescaledClassifierFreeGuidance, "
@@ -177,20 +306,27 @@ def check_output(output_type: str, callback_tensors: Sequence[str], known_tensor
     Raises:
         ArgumentError: A name is unknown.
     """
-    unknown = set(callback_tensors) - set(known_tensors)
-    if unknown:
+    if not isinstance(callback_tensors, list | tuple) or any(name not in known_tensors for name in callback_tensors):
         raise ArgumentError(
-            "{callback_on_step_end_tensor_inputs} must be among {known}, got {unknown}",
+            "{callback_on_step_end_tensor_inputs} must be a list of names among {known}, got {value}",
             known=list(known_tensors),
-            unknown=sorted(unknown),
+            value=short(callback_tensors),
         )
     if output_type not in ("pt", "np", "latent"):
-        raise ArgumentError('{output_type} must be "pt", "np" or "latent", got {value!r}', value=output_type)
+        raise ArgumentError('{output_type} must be "pt", "np" or "latent", got {value}', value=short(output_type))
+
+
+def _check_values(name: str, value: Tensor) -> None:
+    peak = value.detach().float().abs().max().item()
+    if not peak <= _LARGEST:
+        raise ArgumentError(
+            f"{{{name}}} reaches {{peak:.3g}}; expected finite numbers, up to {_LARGEST:g} in magnitude", peak=peak
+        )
 
 
 def _is_range(pair: Any) -> bool:
     try:
         start, end = pair
-        return math.isfinite(start) and (end is None or math.isfinite(end))
+        return is_number(start) and (end is None or is_number(end))
     except (TypeError, ValueError):
         return False

@@ -10,22 +10,28 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
+from latentstem._checks import MOST_TIMESTEPS, check_flags, is_finite
 from latentstem._diffusers import RenamedComponents
+from latentstem.guidance.functional import STRONGEST
 from latentstem.guidance.inpainting import InpaintRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec
+from latentstem.models.config_bounds import check_statistics
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
 from latentstem.pipelines.batching import count_samples, expand_conditions, match_init_stem
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgrade_schedule
+from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import InitStem, Ranges, first_step
 from latentstem.pipelines.output import StemPipelineOutput, check_target
 from latentstem.pipelines.reranking import rank_scores
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook
-from latentstem.sampling.objectives import check_schedule, schedule_of
+from latentstem.sampling.objectives import check_schedule, check_trained_schedule, schedule_of
+
+_MOST_STEMS = 1000  # that are sampled at once
 
 
 class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
@@ -55,7 +61,8 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
 
     Raises:
         TypeError: The trained schedule is not given and cannot be read from `scheduler`, or `autoencoder` is no codec.
-        ValueError: No file could be named after `target`.
+        ValueError: No file could be named after `target`, the trained schedule lacks an entry or has a wrong one, or
+            the statistics or the style space of `autoencoder` do not fit its latents.
 
     Example:
         >>> import torch
@@ -111,10 +118,10 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             reranker=reranker,
             style_encoder=style_encoder,
         )
-        self.register_to_config(
-            trained_schedule=upgrade_schedule(trained_schedule or schedule_of(scheduler)), target=target
-        )
+        trained = schedule_of(scheduler) if trained_schedule is None else check_trained_schedule(trained_schedule)
+        self.register_to_config(trained_schedule=upgrade_schedule(trained), target=target)
         codec = as_codec(autoencoder)
+        check_statistics(codec.config, codec.latent_channels)
         self.sampling_rate, self.audio_channels, self.hop_length = (
             codec.sampling_rate,
             codec.audio_channels,
@@ -149,6 +156,12 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         keep: Ranges | None = None,
         loop: bool = False,
         keep_best: int | None = None,
+        conditions: Mapping[str, Tensor] | None = None,
+        latents: Tensor | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        denoised_hooks: Sequence[DenoisedHook] = (),
+        callback_on_step_end: Callable[..., Any] | None = None,
+        return_dict: bool = True,
     ) -> None:
         """Refuse a call that cannot work, before anything is computed.
 
@@ -156,17 +169,22 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             ArgumentError: The arguments of the call do not go together, or one is out of range.
             ValueError: The scheduler has another noise schedule than the net was trained on.
         """
+        check_flags(loop=loop, style_space=style_space, return_dict=return_dict)
         input_checks.check_mix(mix, mix_latents, init_stem, duration)
         input_checks.check_style(style, style_latents, style_space)
         if style_space:
             self._style_space()
-        input_checks.check_counts(
-            num_inference_steps=num_inference_steps, num_waveforms_per_prompt=num_waveforms_per_prompt
-        )
-        input_checks.check_finite(
-            guidance_scale=guidance_scale, guidance_rescale=guidance_rescale, style_strength=style_strength
-        )
+        input_checks.check_counts(MOST_TIMESTEPS, num_inference_steps=num_inference_steps)
+        input_checks.check_counts(_MOST_STEMS, num_waveforms_per_prompt=num_waveforms_per_prompt)
+        input_checks.check_between(-STRONGEST, STRONGEST, guidance_scale=guidance_scale, style_strength=style_strength)
+        input_checks.check_between(0, 1, guidance_rescale=guidance_rescale)
         input_checks.check_condition_scales(condition_scales, self.guider)
+        channels = self.unet.config.latent_channels
+        input_checks.check_latents(channels, (3,), mix_latents=mix_latents, latents=latents)
+        input_checks.check_latents(channels, (1, 2, 3), style_latents=style_latents)
+        input_checks.check_conditions(conditions)
+        input_checks.check_noise(generator)
+        input_checks.check_functions(denoised_hooks, callback_on_step_end)
         input_checks.check_output(output_type, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs)
         input_checks.check_init_stem(init_stem, strength, keep, loop)
         has_mix = mix is not None or mix_latents is not None
@@ -283,6 +301,12 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             keep=keep,
             loop=loop,
             keep_best=keep_best,
+            conditions=conditions,
+            latents=latents,
+            generator=generator,
+            denoised_hooks=denoised_hooks,
+            callback_on_step_end=callback_on_step_end,
+            return_dict=return_dict,
         )
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         timesteps = self.scheduler.timesteps
@@ -345,7 +369,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
                 return sample
             tensors: dict[str, Any] = {"latents": sample, "denoised": denoised, "mix_latents": mix_latents}
             tensors = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-            return callback_on_step_end(self, index, timestep, tensors).get("latents", sample)
+            return input_checks.replaced_latents(callback_on_step_end(self, index, timestep, tensors), sample)
 
         sample = self.denoise(sample, net_conditions, guider, hooks, begin, boundary, generator, on_step)
 
@@ -357,6 +381,11 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             best = (first[:, None] + ranks).flatten()
             sample, gain, scores = sample[best], gain[best.to(gain.device)], scores[best]
 
+        if not is_finite(sample):
+            raise ArgumentError(
+                "the sampled latents are not finite; lower {guidance_scale}, {style_strength} or what is given, and "
+                "check the weights for NaN"
+            )
         audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain, kept, boundary)
         if output_type == "np":
             audios = audios.cpu().numpy()

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
+from latentstem._checks import check_finite, short
 from latentstem.sampling.denoised import denoised_coefficients, signal_and_noise_rates, step_position
 
 NoiseMode = Literal["rederive", "keep"]
@@ -107,7 +108,7 @@ def edit_denoised(
         Edited sample, and the edits by their treatment of the noise.
 
     Raises:
-        ValueError: `noise` is neither of the two.
+        ValueError: `noise` is neither of the two, or a hook returns something else than a finite sample of that shape.
     """
     edits: dict[str, Tensor | None] = {"rederive": None, "keep": None}
     if not hooks:
@@ -121,6 +122,13 @@ def edit_denoised(
             raise ValueError(f'noise must be "rederive" or "keep", got {mode!r}')
         # A copy, so that a hook which edits in place is not compared with its own result.
         edited = hook(denoised.clone(), step)
+        if not isinstance(edited, Tensor) or edited.shape != denoised.shape:
+            got = f"a tensor of shape {tuple(edited.shape)}" if isinstance(edited, Tensor) else short(edited)
+            raise ValueError(
+                f"the hook {type(hook).__name__} returned {got}; expected the clean sample, edited, of shape "
+                f"{tuple(denoised.shape)}"
+            )
+        check_finite("the edited sample", edited, {"denoised": denoised})
         before = edits[mode]
         edits[mode] = edited - denoised if before is None else before + (edited - denoised)
         denoised = edited

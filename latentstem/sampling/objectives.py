@@ -21,10 +21,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentstem._checks import MOST_TIMESTEPS, check_number, check_whole, entries, short
 from latentstem.sampling.denoised import noise_level, prediction_type, unknown_prediction_type
 
 COMPARED_TIMESTEPS = 17
 """Number of timesteps, evenly spaced over the schedule, at which two schedules are compared."""
+
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample", "flow_prediction")
+"""What a net may predict."""
 
 RATE_TOLERANCE = 5e-4
 """Greatest difference of rates between schedules that count as equal: solvers round their timesteps."""
@@ -186,6 +190,57 @@ def schedule_of(scheduler: Any) -> dict[str, Any]:
         "signal_rates": [round(rate, 6) for rate in signal.tolist()],
         "noise_rates": [round(rate, 6) for rate in noise.tolist()],
     }
+
+
+def check_trained_schedule(trained: Any) -> Mapping[str, Any]:
+    """Refuse a saved schedule that lacks an entry, or has one that no schedule has.
+
+    Args:
+        trained: Schedule as `schedule_of` returns it, or as version 0.1.0 saved it, with the `max_signal_rate` and
+            `min_signal_rate` of a cosine schedule in place of the lists.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: An entry is missing, unknown or out of bounds.
+
+    Example:
+        >>> check_trained_schedule({"num_train_timesteps": 1024})
+        Traceback (most recent call last):
+        ValueError: the trained schedule lacks prediction_type, signal_rates, noise_rates; ...
+    """
+    if not isinstance(trained, Mapping):
+        raise ValueError(f"got trained_schedule={short(trained)}; expected what schedule_of(scheduler) returns")
+    own = ("max_signal_rate", "min_signal_rate") if "max_signal_rate" in trained else ("signal_rates", "noise_rates")
+    names = ("num_train_timesteps", "prediction_type", *own)
+    missing, unknown = [name for name in names if name not in trained], sorted(map(str, set(trained) - set(names)))
+    if missing or unknown:
+        faults = ["lacks " + ", ".join(missing)] * bool(missing) + ["has unknown " + ", ".join(unknown)] * bool(unknown)
+        raise ValueError(
+            f"the trained schedule {' and '.join(faults)}; save the pipeline again, or give what "
+            "schedule_of(scheduler) returns"
+        )
+    check_whole(1, MOST_TIMESTEPS, num_train_timesteps=trained["num_train_timesteps"])
+    if trained["prediction_type"] not in PREDICTION_TYPES:
+        raise ValueError(
+            f"the trained schedule has prediction_type={short(trained['prediction_type'])}; expected one of "
+            f"{', '.join(PREDICTION_TYPES)}"
+        )
+    for name in own:
+        rates = trained[name]
+        if "max_signal_rate" not in trained and (
+            not isinstance(rates, list | tuple) or len(rates) != COMPARED_TIMESTEPS
+        ):
+            raise ValueError(
+                f"got {name}={short(rates)} in the trained schedule; expected {COMPARED_TIMESTEPS} numbers"
+            )
+        check_number(
+            0,
+            1 if "max_signal_rate" in trained else 1e6,
+            **(entries(**{name: rates}) if isinstance(rates, list | tuple) else {name: rates}),
+        )
+    return trained
 
 
 def check_schedule(scheduler: Any, trained: Mapping[str, Any]) -> None:

@@ -16,6 +16,16 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import (
+    MOST_TIMESTEPS,
+    check_finite,
+    check_list,
+    check_number,
+    check_tensors,
+    check_whole,
+    entries,
+    short,
+)
 
 
 @dataclass
@@ -47,6 +57,14 @@ def _signal_rates(betas: list[float]) -> tuple[float, float]:
     return float(f"{signal[0]:.12g}"), float(f"{signal[-1]:.12g}")
 
 
+def _of_one_shape(**tensors: Tensor) -> dict[str, Tensor]:
+    check_tensors(**tensors)
+    shapes = [tuple(value.shape) for value in tensors.values()]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"got {' and '.join(tensors)} of shapes {shapes[0]} and {shapes[1]}; expected equal ones")
+    return tensors
+
+
 class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
     """DDIM on a cosine schedule whose config diffusers' own schedulers read.
 
@@ -74,8 +92,8 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         min_signal_rate: Least signal rate.
 
     Raises:
-        ValueError: The rates are out of order, the prediction type is unknown, or a stored value differs from the
-            above.
+        ValueError: A number is out of bounds, the rates are out of order, the prediction type is unknown, or a stored
+            value differs from the above.
 
     Example:
         >>> import torch
@@ -104,20 +122,26 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         set_alpha_to_one: bool = True,
         timestep_spacing: str = "trailing",
     ):
+        check_whole(1, MOST_TIMESTEPS, num_train_timesteps=num_train_timesteps)
+        if trained_betas is not None:
+            check_list(MOST_TIMESTEPS, trained_betas=trained_betas)
+            check_number(-1, 1, **entries(trained_betas=trained_betas))
         rates = (0.999, 0.02) if trained_betas is None else _signal_rates(trained_betas)
         max_signal_rate = rates[0] if max_signal_rate is None else max_signal_rate
         min_signal_rate = rates[1] if min_signal_rate is None else min_signal_rate
+        check_number(0, 1, min_signal_rate=min_signal_rate, max_signal_rate=max_signal_rate)
         if not 0 < min_signal_rate < max_signal_rate < 1:
             raise ValueError(
                 "the signal rates must satisfy 0 < min_signal_rate < max_signal_rate < 1, "
                 f"got {min_signal_rate} and {max_signal_rate}"
             )
         if prediction_type not in ("v_prediction", "epsilon", "sample"):
-            raise ValueError(f"prediction_type must be v_prediction, epsilon or sample, got {prediction_type!r}")
+            raise ValueError(f"prediction_type must be v_prediction, epsilon or sample, got {short(prediction_type)}")
+        settings = [short(value) for value in (clip_sample, set_alpha_to_one, timestep_spacing)]
         if clip_sample or not set_alpha_to_one or timestep_spacing != "trailing":
             raise ValueError(
                 "CosineDDIMScheduler works with clip_sample=False, set_alpha_to_one=True and "
-                f"timestep_spacing='trailing', got {clip_sample}, {set_alpha_to_one} and {timestep_spacing!r}; "
+                f"timestep_spacing='trailing', got {', '.join(settings)}; "
                 "for other settings use diffusers' DDIMScheduler.from_config(scheduler.config, ...)"
             )
         betas = _betas(num_train_timesteps, max_signal_rate, min_signal_rate)
@@ -160,8 +184,7 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
             ValueError: The number of steps is out of range.
         """
         total = self.config["num_train_timesteps"]
-        if not 1 <= num_inference_steps <= total:
-            raise ValueError(f"num_inference_steps must be 1 to {total}, got {num_inference_steps}")
+        check_whole(1, total, num_inference_steps=num_inference_steps)
         steps_left = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64)
         timesteps = (steps_left * total / num_inference_steps).round().long() - 1
         visited = timesteps.tolist()
@@ -216,8 +239,10 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
             `prev_sample` and `pred_original_sample`.
 
         Raises:
-            ValueError: `timestep` is not one of those chosen with `set_timesteps`.
+            ValueError: `timestep` is not one of those chosen with `set_timesteps`, `eta` is out of range, or a tensor
+                is not finite.
         """
+        inputs = _of_one_shape(model_output=model_output, sample=sample)
         # 1. Clean sample and noise from the model output.
         signal, noise = self.signal_and_noise_rates(timestep)
         if self.config["prediction_type"] == "v_prediction":
@@ -229,7 +254,7 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         else:
             original = model_output
             predicted_noise = (sample - signal * model_output) / noise
-        return self._step(original, predicted_noise, timestep, eta, generator, return_dict)
+        return self._step(original, predicted_noise, timestep, eta, generator, return_dict, inputs)
 
     def step_from_denoised(
         self,
@@ -254,10 +279,13 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
             `prev_sample` and `pred_original_sample`.
 
         Raises:
-            ValueError: `timestep` is not one of those chosen with `set_timesteps`.
+            ValueError: `timestep` is not one of those chosen with `set_timesteps`, `eta` is out of range, or a tensor
+                is not finite.
         """
+        inputs = _of_one_shape(denoised=denoised, sample=sample)
         signal, noise = self.signal_and_noise_rates(timestep)
-        return self._step(denoised, (sample - signal * denoised) / noise, timestep, eta, generator, return_dict)
+        predicted_noise = (sample - signal * denoised) / noise
+        return self._step(denoised, predicted_noise, timestep, eta, generator, return_dict, inputs)
 
     def _step(
         self,
@@ -267,7 +295,9 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
         eta: float,
         generator: torch.Generator | list[torch.Generator] | None,
         return_dict: bool,
+        inputs: dict[str, Tensor],
     ) -> CosineDDIMSchedulerOutput | tuple[Tensor, Tensor]:
+        check_number(0, 1, eta=eta)
         # 2. Noise to be added (eq. 16), and the direction that points back to the noisy sample (eq. 12).
         alpha = self.alphas_cumprod[int(timestep)].item()
         alpha_previous = self.previous_signal_rate(timestep) ** 2
@@ -280,6 +310,8 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
             previous = previous + added * randn_tensor(
                 tuple(original.shape), generator=generator, device=original.device, dtype=original.dtype
             )
+        check_finite("the clean sample", original, inputs)
+        check_finite("the next sample", previous, inputs)
         if not return_dict:
             return previous, original
         return CosineDDIMSchedulerOutput(prev_sample=previous, pred_original_sample=original)
@@ -292,10 +324,19 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
 
         Returns:
             Signal rates and noise rates: numbers for a single timestep, else float32 tensors shaped like `timestep`.
+
+        Raises:
+            ValueError: A timestep is out of range; of several it is looked for on the CPU only.
         """
+        last = self.config["num_train_timesteps"] - 1
         if not isinstance(timestep, Tensor) or timestep.ndim == 0:
+            check_number(0, last, timestep=timestep.item() if isinstance(timestep, Tensor) else timestep)
             alpha = float(self.alphas_cumprod[int(timestep)])
             return math.sqrt(alpha), math.sqrt(1 - alpha)
+        if timestep.device.type == "cpu" and not ((timestep >= 0) & (timestep <= last)).all():
+            raise ValueError(
+                f"got timesteps from {timestep.min()} to {timestep.max()}; expected numbers from 0 to {last}"
+            )
         alpha = self.alphas_cumprod.to(timestep.device)[timestep.long()]
         return alpha.sqrt(), (1 - alpha).sqrt()
 
@@ -309,9 +350,14 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
 
         Returns:
             The noisy samples, in the dtype of `original_samples`.
+
+        Raises:
+            ValueError: A timestep is out of range, or samples or noise are not finite.
         """
         signal, noise_rate = self._rates_like(original_samples, timesteps)
-        return signal * original_samples + noise_rate * noise
+        noisy = signal * original_samples + noise_rate * noise
+        check_finite("the noisy sample", noisy, {"original_samples": original_samples, "noise": noise})
+        return noisy
 
     def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """Return the training target of a velocity net, `signal * noise - noise_rate * sample`.
@@ -323,9 +369,14 @@ class CosineDDIMScheduler(SchedulerMixin, ConfigMixin):
 
         Returns:
             Velocity, shaped like `sample`.
+
+        Raises:
+            ValueError: A timestep is out of range, or samples or noise are not finite.
         """
         signal, noise_rate = self._rates_like(sample, timesteps)
-        return signal * noise - noise_rate * sample
+        velocity = signal * noise - noise_rate * sample
+        check_finite("the velocity", velocity, {"sample": sample, "noise": noise})
+        return velocity
 
     def _rates_like(self, sample: Tensor, timesteps: Tensor) -> list[Tensor]:
         rates = self.signal_and_noise_rates(timesteps.to(sample.device))

@@ -185,7 +185,7 @@ def test_refuses_settings_it_would_not_follow(options, message):
 
 @pytest.mark.parametrize("steps", [0, -3, 1025])
 def test_refuses_counts_of_steps_out_of_range(steps):
-    with pytest.raises(ValueError, match=f"got {steps}"):
+    with pytest.raises(ValueError, match=f"num_inference_steps={steps}; expected a whole number from 1 to 1024"):
         CosineDDIMScheduler().set_timesteps(steps)
 
 

@@ -58,8 +58,10 @@ class _ConditionsWithNulls(nn.Module):
 
     def __init__(self, channels: Mapping[str, int]):
         super().__init__()
-        # Parameters of the module itself: offloading fetches what a module owns when its forward is called.
-        for name, count in channels.items():
+        # In alphabetical order, whatever the order of the dictionary: a saved config has its keys sorted, and the nets
+        # read the conditions one after the other. Parameters of the module itself: offloading fetches what a module
+        # owns when its forward is called.
+        for name, count in sorted(channels.items()):
             self.register_parameter(f"null_{name}", nn.Parameter(torch.randn(count)))
 
     @property
@@ -88,7 +90,7 @@ class FrameConditions(_ConditionsWithNulls):
         super().__init__(channels)
 
     def forward(self, sample: Tensor, conditions: Conditions, dropped: Dropped) -> Tensor:
-        """Append the conditions, or their nulls, in the order in which they were named."""
+        """Append the conditions, or their nulls, in the order of their names."""
         batch, _, frames = sample.shape
         values = [
             with_null(conditions.get(name), dropped.get(name), null.to(sample.dtype), (batch, len(null), frames))

@@ -229,3 +229,18 @@ def test_the_command_line_takes_the_controls(capsys):
         parse_settings(UNetTraining, ["--help"])
     printed = " ".join(capsys.readouterr().out.split())
     assert "The level is measured in the audio. --" in printed and "0 trains the U-Net. Default: 0." in printed
+
+
+@torch.no_grad()
+def test_a_saved_net_reads_its_controls_in_the_order_in_which_it_was_trained(tmp_path):
+    torch.manual_seed(0)
+    channels = {"register": 2, "beat": 4, "level": 2}
+    options = {"block_out_channels": (8,), "layers_per_block": (1,), "attention_levels": (False,)}
+    net = StemUNet1DModel(latent_channels=4, control_conditions=channels, **options).eval()
+    for parameter in net.parameters():  # control layers start at zero
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    net.save_pretrained(tmp_path)
+    loaded = StemUNet1DModel.from_pretrained(tmp_path).eval()
+    conditions = {name: torch.randn(2, count, 12) for name, count in channels.items()}
+    inputs = torch.randn(2, 4, 12), torch.tensor([100, 900]), {"mix": torch.randn(2, 4, 12)} | conditions
+    assert torch.equal(net(*inputs).sample, loaded(*inputs).sample)

@@ -44,7 +44,7 @@ def check_whole(least: int, most: int, **fields: Any) -> None:
         ValueError: got layers=1000000; expected a whole number from 1 to 256
     """
     for name, value in fields.items():
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= most:
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= most:  # type: ignore[operator]
             raise ValueError(f"got {name}={short(value)}; expected a whole number from {least} to {most}")
 
 
@@ -65,7 +65,7 @@ def check_number(least: float, most: float, **fields: Any) -> None:
         ValueError: got dropout=nan; expected a number from 0 to 1
     """
     for name, value in fields.items():
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value <= most:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value <= most:  # type: ignore[operator]
             raise ValueError(f"got {name}={short(value)}; expected a number from {least:g} to {most:g}")
 
 

@@ -69,7 +69,9 @@ def main(
         raise typer.BadParameter(
             f"these weights have no {', '.join(sorted(missing))} to be steered by", param_hint="weights"
         )
-    tested = unseen_songs(0, songs, duration, cache)
+    # Twice as many as needed: some songs have no drums, or nothing else.
+    divided = [song for song in unseen_songs(0, 2 * songs, duration, cache) if len(_kinds(song.song)) == 2]
+    tested = divided[:songs]
     with processes(workers) as each:
         scores = measure(pipe, tested, each, cache, batch=batch, steps=steps)
     figures = {
@@ -86,7 +88,7 @@ def main(
     print(f"Spearman's correlation of what was asked and what was played: {figures['spearman']}")
     settings = {
         "weights": weights_folder(weights).name,
-        "songs": songs,
+        "songs": len(tested),
         "duration": duration,
         "num_inference_steps": steps,
     }
@@ -147,6 +149,11 @@ def measure(
         figures[case] = score(each(analyze, f"analyzing: {case}", stems), [song.song for song in songs], far_asked)
     true = each(analyze, f"analyzing: {TRUE}", [song.stem for song in songs])
     return figures | {TRUE: score(true, [song.song for song in songs], False)}
+
+
+def _kinds(song: Song) -> set[bool]:
+    """Whether there are drums among the others than the target, and whether there is anything else."""
+    return {part.is_drum for part in song.others(TARGET)}
 
 
 def score(analyses: Sequence[StemAnalysis], songs: Sequence[Song], far: bool) -> Figures:

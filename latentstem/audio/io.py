@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -103,7 +103,8 @@ class AudioReader:
     @contextmanager
     def _open(self) -> Iterator[soundfile.SoundFile]:
         try:
-            with soundfile.SoundFile(os.fsencode(self.path)) as file:  # a name need not be UTF-8
+            name: Any = os.fsencode(self.path)  # need not be UTF-8
+            with soundfile.SoundFile(name) as file:
                 yield file
         except soundfile.LibsndfileError as error:
             raise AudioFileError(
@@ -238,10 +239,9 @@ class AudioWriter:
     def __enter__(self) -> Self:
         """Open the temporary file."""
         with self._refusals():
+            name: Any = os.fsencode(self._partial)
             try:
-                file = soundfile.SoundFile(
-                    os.fsencode(self._partial), "w", self.sampling_rate, self.channels, self._storage
-                )
+                file = soundfile.SoundFile(name, "w", self.sampling_rate, self.channels, self._storage)
             except (OSError, soundfile.LibsndfileError):
                 self._partial.unlink(missing_ok=True)
                 raise

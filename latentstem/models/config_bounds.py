@@ -164,7 +164,7 @@ def check_statistics(config: Config, channels: int) -> None:
         if config.get(name) is not None:
             _check_channels(name, config[name], channels)
             check_number(least, _LARGEST_STATISTIC, **entries(**{name: config[name]}))
-    space = {name: config.get(name) for name in ("style_readout", "style_directions")}
+    space: dict[str, Any] = {name: config.get(name) for name in ("style_readout", "style_directions")}
     if all(rows is None for rows in space.values()):
         return
     for name, rows in space.items():

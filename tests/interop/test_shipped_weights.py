@@ -1,10 +1,12 @@
 """The shipped weights make what they made when they were shipped, whatever has become of the code around them.
 
-`tests/saved/bass-gm-0.1.0.json` was written by the code of 0.1.0 that shipped them, with the net in float64, which no
-processor rounds otherwise. New weights come with a recording of their own.
+`tests/saved/NAME-VERSION.json` was written by the code that shipped the weights, with the nets in float64, which no
+processor rounds otherwise: `python -m tests.interop.test_shipped_weights NAME VERSION`. New weights come with a file of
+their own.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,29 +14,56 @@ import torch
 
 import latentstem
 from latentstem import StemAccompanimentPipeline
+from latentstem.conditioning import Controls
 
-RECORDED = json.loads((Path(__file__).parents[1] / "saved" / "bass-gm-0.1.0.json").read_text())
+SAVED = Path(__file__).parents[1] / "saved"
+WEIGHTS = {"bass-gm": "0.1.0", "bass": "0.2.0"}
+"""Name of the weights to the version that shipped them."""
 
 
-@pytest.fixture(scope="module")
-def pipe():
-    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+def made_with(pipe):
+    """Latents `(64, 32)` by name: without a style, with one, and, if the net has controls, with all of them."""
     pipe.set_progress_bar_config(disable=True)
+    place = torch.arange(64 * 32, dtype=torch.float64).reshape(1, 64, 32)
+    noise, mix_latents, reference = (1.4 * torch.sin(factor * place.square()).float() for factor in (1.0, 0.37, 0.71))
+    mean = 0.5 * torch.cos(torch.arange(64, dtype=torch.float64)).float()
+    calls = {"plain": {}, "styled": {"style_latents": mean}}
+    if pipe.unet.config.control_conditions:
+        controls = Controls(bpm=120.0, chords="C:0 Am7:1 F/A:2", density=2.0, register=36.0, level=3.0)
+        conditions = controls.conditions(32, pipe.sampling_rate / pipe.hop_length)
+        calls["steered"] = {"style_latents": reference, "conditions": conditions}
+    return {
+        name: pipe(
+            mix_latents=mix_latents,
+            latents=noise,
+            num_inference_steps=8,
+            sampling_rate=44100,
+            output_type="latent",
+            **call,
+        ).audios[0]
+        for name, call in calls.items()
+    }
+
+
+def load(name):
+    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path(name))
     pipe.unet.double()
+    if getattr(pipe, "style_encoder", None) is not None:
+        pipe.style_encoder.double()
     return pipe
 
 
-@pytest.mark.parametrize("name", ["plain", "styled"])
-def test_eight_guided_steps_end_where_they_ended(pipe, name):
-    place = torch.arange(64 * 32, dtype=torch.float64).reshape(1, 64, 32)
-    noise, mix_latents = (1.4 * torch.sin(factor * place.square()).float() for factor in (1.0, 0.37))
-    style = 0.5 * torch.cos(torch.arange(64, dtype=torch.float64)).float()
-    made = pipe(
-        mix_latents=mix_latents,
-        latents=noise,
-        style_latents=style if name == "styled" else None,
-        num_inference_steps=8,
-        sampling_rate=44100,
-        output_type="latent",
-    ).audios[0]
-    torch.testing.assert_close(made, torch.tensor(RECORDED[name]), atol=1e-5, rtol=0)
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_eight_guided_steps_end_where_they_ended(name):
+    recorded = json.loads((SAVED / f"{name}-{WEIGHTS[name]}.json").read_text())
+    made = made_with(load(name))
+    assert made.keys() == recorded.keys()
+    for call, latents in made.items():
+        torch.testing.assert_close(latents, torch.tensor(recorded[call]), atol=1e-5, rtol=0)
+
+
+if __name__ == "__main__":
+    _, shipped, version = sys.argv
+    rounded = {call: latents.double().mul(1e6).round().div(1e6) for call, latents in made_with(load(shipped)).items()}
+    text = json.dumps({call: latents.tolist() for call, latents in rounded.items()})
+    (SAVED / f"{shipped}-{version}.json").write_text(text)

@@ -184,7 +184,7 @@ def chords_shown(page, symbols):
 
 def test_a_visitor_steers_a_take(page, weights_without_register, mix, tmp_path):
     page.get_by_role("button", name="Steering: tempo, chords, how busy").click()
-    chords, strip = page.get_by_label("Chords"), page.locator("#chord-strip")
+    chords, strip = page.get_by_role("textbox", name="Chords"), page.locator("#chord-strip")
     chords.fill("| C | Am7 F |")
     strip.get_by_role("alert").filter(has_text="without a tempo; give bpm").wait_for()
     page.get_by_label("Tempo").check()

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 WIDEST = 16_384
 """Greatest width of a layer."""
@@ -161,7 +162,8 @@ def check_finite(what: str, result: Tensor, inputs: Mapping[str, Any]) -> None:
         Traceback (most recent call last):
         ValueError: the sum is not finite, with term up to 3e+38; lower what is given, and check the weights for NaN
     """
-    if torch.compiler.is_compiling() or result.requires_grad or result.is_meta:
+    fake = result.is_meta or isinstance(result, FakeTensor)  # without values
+    if torch.compiler.is_compiling() or result.requires_grad or fake:
         return
     tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
     for name, value in tensors.items():

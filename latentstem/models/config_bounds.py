@@ -269,7 +269,7 @@ def check_encodec(settings: Any) -> None:
     check_whole(0, MOST_LEVELS, **layers)
     check_whole(1, 63, **kernels, compress=settings.compress)
     check_whole(1, 2, audio_channels=settings.audio_channels, dilation_growth_rate=settings.dilation_growth_rate)
-    check_whole(1000, MAX_SAMPLING_RATE, sampling_rate=settings.sampling_rate)
+    check_whole(1, MAX_SAMPLING_RATE, sampling_rate=settings.sampling_rate)
     check_list(MOST_LEVELS, upsampling_ratios=settings.upsampling_ratios)
     check_whole(1, 64, **entries(upsampling_ratios=settings.upsampling_ratios))
     check_list(MOST_LEVELS, target_bandwidths=settings.target_bandwidths)

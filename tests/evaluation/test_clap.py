@@ -89,7 +89,7 @@ def test_transformers_4_answers_with_a_tensor(embed, monkeypatch):
         (np.zeros((2, 0)), RATE, "not empty"),
         (np.zeros((1, 480), np.int16), RATE, "int16.*scale integers"),
         (np.array([[0.0, 0.0], [0.0, np.nan]]), RATE, "item 1"),
-        (np.zeros((1, 480)), 0, "positive"),
+        (np.zeros((1, 480)), 0, "a whole number from 1"),
     ],
 )
 def test_what_cannot_be_embedded_is_named(embed, audio, rate, message):

@@ -9,9 +9,9 @@ Run it as `python -m benchmarks.quality.steering --weights FOLDER`; `--songs 4` 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.stats
@@ -26,11 +26,12 @@ from benchmarks.common.report import RESULTS, format_interval, interval, print_t
 from benchmarks.common.scores import analyze
 from benchmarks.common.songs import DEFAULT_CACHE, TARGET, RenderedSong, sub_mix, unseen_songs
 from latentstem import StemAccompanimentPipeline
-from latentstem.conditioning import BeatGrid, Controls
-from latentstem.data.score import Chord, Song
+from latentstem.conditioning import Controls
+from latentstem.data.score import Song
 from latentstem.evaluation import beat_f1, chord_share, median_pitch, onset_f1
 from latentstem.evaluation.scores import StemAnalysis, written_onsets
-from latentstem.training.song_conditions import chart_of
+from latentstem.pipelines import known_controls
+from latentstem.training.song_conditions import chart_of, grid_of
 
 TRITONE = 6
 """Semitones from the true chords to those that contradict the mix."""
@@ -52,6 +53,23 @@ Figures = dict[str, list[float]]
 """Key of each of `METRICS` to one value a song."""
 
 
+@dataclass(frozen=True)
+class Case:
+    """What basses are generated under.
+
+    Attributes:
+        mixes: Songs with the mixes to accompany.
+        conditions: Conditions besides the mix by name, `(songs, channels, frames)`.
+        call: Further arguments of the pipeline.
+        far: Whether the chart that is given is a tritone away from the song's.
+    """
+
+    mixes: Sequence[RenderedSong]
+    conditions: Mapping[str, torch.Tensor]
+    call: Mapping[str, Any] = field(default_factory=dict)
+    far: bool = False
+
+
 def main(
     weights: Annotated[Path | None, typer.Option(help="Folder of a saved pipeline; the shipped one if absent.")] = None,
     songs: Annotated[int, typer.Option(min=2, help="Number of songs.")] = 24,
@@ -64,7 +82,7 @@ def main(
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     pipe = load_pipeline(weights, device)
-    missing = {"beat", "chords", "density", "register"} - set(pipe.unet.condition_channels)
+    missing = {"beat", "chords", "density", "register"} - set(known_controls(pipe))
     if missing:
         raise typer.BadParameter(
             f"these weights have no {', '.join(sorted(missing))} to be steered by", param_hint="weights"
@@ -112,41 +130,41 @@ def measure(
         Figures by case.
     """
     rate = pipe.sampling_rate / pipe.hop_length
-    frames = -(-songs[0].mix.shape[-1] // pipe.hop_length)
+    frames = pipe.count_frames(songs[0].mix.shape[-1])
 
     def condition(of: Callable[[Song], torch.Tensor]) -> torch.Tensor:
         return torch.stack([of(song.song) for song in songs])
-
-    def grid(song: Song) -> torch.Tensor:
-        return BeatGrid.from_times(song.beats, song.bars).phases(frames, rate)
 
     def controlled(controls: Controls) -> dict[str, torch.Tensor]:
         conditions = controls.conditions(frames, rate)
         return {name: value.expand(len(songs), -1, -1) for name, value in conditions.items()}
 
-    chart = condition(lambda song: chart_of(song).features(frames, rate))
-    far = condition(lambda song: chart_of(replace(song, chords=transposed(song))).features(frames, rate))
-    without_drums = [
-        sub_mix(song, [part.name for part in song.song.others(TARGET) if not part.is_drum], cache) for song in songs
-    ]
-    drums = [sub_mix(song, [part.name for part in song.song.others(TARGET) if part.is_drum], cache) for song in songs]
+    def mixes(drums: bool) -> list[RenderedSong]:
+        """The drums of the songs alone, or everything else."""
+        names = [[part.name for part in song.song.others(TARGET) if part.is_drum == drums] for song in songs]
+        return [sub_mix(song, own, cache) for song, own in zip(songs, names, strict=True)]
+
+    grid = {"beat": condition(lambda song: grid_of(song).phases(frames, rate))}
+    chart = {"chords": condition(lambda song: chart_of(song).features(frames, rate))}
+    far = {"chords": condition(lambda song: chart_of(transposed(song)).features(frames, rate))}
+    without_drums, drums = mixes(False), mixes(True)
     cases = {
-        "mix": (songs, {}, {}),
-        "no drums": (without_drums, {}, {}),
-        "no drums, grid": (without_drums, {"beat": condition(grid)}, {}),
-        "drums": (drums, {}, {}),
-        "drums, chart": (drums, {"chords": chart}, {}),
-        "mix, chart": (songs, {"chords": chart}, {}),
-        "mix, chart a tritone away": (songs, {"chords": far}, {}),
-        "the same, emphasized": (songs, {"chords": far}, {"condition_scales": {"chords": EMPHASIS}}),
-        **{case_of("density", value): (songs, controlled(Controls(density=value)), {}) for value in DENSITIES},
-        **{case_of("register", value): (songs, controlled(Controls(register=value)), {}) for value in REGISTERS},
+        "mix": Case(songs, {}),
+        "no drums": Case(without_drums, {}),
+        "no drums, grid": Case(without_drums, grid),
+        "drums": Case(drums, {}),
+        "drums, chart": Case(drums, chart),
+        "mix, chart": Case(songs, chart),
+        "mix, chart a tritone away": Case(songs, far, far=True),
+        "the same, emphasized": Case(songs, far, {"condition_scales": {"chords": EMPHASIS}}, far=True),
+        **{case_of("density", value): Case(songs, controlled(Controls(density=value))) for value in DENSITIES},
+        **{case_of("register", value): Case(songs, controlled(Controls(register=value))) for value in REGISTERS},
     }
     figures = {}
-    for case, (mixes, conditions, call) in cases.items():
-        stems = list(generate(pipe, mixes, batch, case, conditions=conditions, num_inference_steps=steps, **call))
-        far_asked = "chords" in conditions and conditions["chords"] is far
-        figures[case] = score(each(analyze, f"analyzing: {case}", stems), [song.song for song in songs], far_asked)
+    for name, case in cases.items():
+        call = {"conditions": case.conditions, "num_inference_steps": steps, **case.call}
+        stems = list(generate(pipe, case.mixes, batch, name, **call))
+        figures[name] = score(each(analyze, f"analyzing: {name}", stems), [song.song for song in songs], case.far)
     true = each(analyze, f"analyzing: {TRUE}", [song.stem for song in songs])
     return figures | {TRUE: score(true, [song.song for song in songs], False)}
 
@@ -164,7 +182,7 @@ def score(analyses: Sequence[StemAnalysis], songs: Sequence[Song], far: bool) ->
         values = {
             "beat_f1": beat_f1(np.array(song.beats), bass.beats),
             "chord_share": chord_share(bass.pitch, song.chords),
-            "given_share": chord_share(bass.pitch, transposed(song) if far else song.chords),
+            "given_share": chord_share(bass.pitch, (transposed(song) if far else song).chords),
             "onset_f1": onset_f1(written_onsets(song.part(TARGET)), bass.onsets),
             "density": len(bass.onsets) / song.duration,
             "register": 0.0 if np.isnan(register) else register,
@@ -174,9 +192,9 @@ def score(analyses: Sequence[StemAnalysis], songs: Sequence[Song], far: bool) ->
     return figures
 
 
-def transposed(song: Song) -> tuple[Chord, ...]:
-    """Return the chords of a song a tritone away."""
-    return tuple(
+def transposed(song: Song) -> Song:
+    """Return a song with its chords a tritone away."""
+    chords = tuple(
         replace(
             chord,
             root=(chord.root + TRITONE) % 12,
@@ -185,6 +203,7 @@ def transposed(song: Song) -> tuple[Chord, ...]:
         )
         for chord in song.chords
     )
+    return replace(song, chords=chords)
 
 
 def case_of(control: str, value: float) -> str:

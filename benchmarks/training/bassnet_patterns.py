@@ -13,7 +13,6 @@ is finished is not run again; `--datasets A1 --sizes 40/40` runs a part, and the
 """
 
 import functools
-import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +29,6 @@ from latentstem import BassNetPipeline
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.data.compose.bassnet_sets import compose_artificial
 from latentstem.data.corpus import read_annotation, write_corpus
-from latentstem.data.stems.folder import StemFolder
 from latentstem.training.bassnet import BassNetTraining, train, validation_places
 from latentstem.training.bassnet_windows import BassNetTrack, cache_spectrograms, compress_windows
 
@@ -132,16 +130,15 @@ def analyse(pipeline: Path, data: Path, validation: Path, cache: Path) -> dict[s
     """
     pipe: Any = BassNetPipeline.from_pretrained(pipeline)
     windows = pipe.windows
+    tracks, validation_tracks = (cache_spectrograms(folder, TARGET, cache) for folder in (data, validation))
     means, patterns, inside = zip(
-        *(
-            _controls(pipe, folder, validation_places(cache_spectrograms(folder, TARGET, cache), windows, count))
-            for folder, count in ((data, 2000), (validation, 1000))
-        ),
+        _controls(pipe, data, validation_places(tracks, windows, 2000)),
+        _controls(pipe, validation, validation_places(validation_tracks, windows, 1000)),
         strict=True,
     )
     analysis = QuadraticDiscriminantAnalysis(reg_param=1e-4).fit(means[0], patterns[0])
     right = analysis.predict(means[1]) == patterns[1]
-    path = trajectory(pipe, validation)
+    path = trajectory(pipe, validation, validation_tracks[0])
     history = [json.loads(line) for line in (pipeline.parent / "history.jsonl").read_text().splitlines()]
     best = min(history, key=lambda record: record["validation_loss"])
     return {
@@ -155,18 +152,14 @@ def analyse(pipeline: Path, data: Path, validation: Path, cache: Path) -> dict[s
     }
 
 
-def trajectory(pipe: Any, root: Path) -> dict[str, Any]:
-    """Infer the control of the first song of a folder over time, and tell when its pattern changes."""
-    rate = pipe.sampling_rate
-    track = StemFolder(root, TARGET, channels=1, sampling_rate=rate).tracks[0]
-    mix, bass = (
-        sum(track.read(name, 0, None, 1, rate) for name in names)
-        for names in ([name for name in track.files if name != TARGET], [TARGET])
-    )
-    means = pipe.infer_control(mix, bass, rate)[0].numpy()
-    sections = read_annotation(root / track.name).sections
-    changes = [after.start for before, after in itertools.pairwise(sections) if before.bass_style != after.bass_style]
-    return {"times": pipe.window_times(len(means)).tolist(), "means": means.round(4).tolist(), "changes": changes}
+def trajectory(pipe: Any, root: Path, track: BassNetTrack) -> dict[str, Any]:
+    """Find the control of a song over time, and when its pattern changes."""
+    windows: MultiResolutionWindows = pipe.windows
+    starts = np.arange(0, track.steps - windows.expanded, windows.hop)
+    means, patterns, _ = _controls(pipe, root, [(track, 0, int(start)) for start in starts])
+    times = (starts + windows.expanded / 2) / 100
+    changes = times[1:][patterns[1:] != patterns[:-1]]
+    return {"times": times.tolist(), "means": means.round(4).tolist(), "changes": changes.tolist()}
 
 
 def restlessness(means: np.ndarray) -> float:

@@ -227,19 +227,16 @@ def check_trained_schedule(trained: Any) -> Mapping[str, Any]:
             f"the trained schedule has prediction_type={short(trained['prediction_type'])}; expected one of "
             f"{', '.join(PREDICTION_TYPES)}"
         )
+    if "max_signal_rate" in trained:
+        check_number(0, 1, **{name: trained[name] for name in own})
+        return trained
     for name in own:
         rates = trained[name]
-        if "max_signal_rate" not in trained and (
-            not isinstance(rates, list | tuple) or len(rates) != COMPARED_TIMESTEPS
-        ):
+        if not isinstance(rates, list | tuple) or len(rates) != COMPARED_TIMESTEPS:
             raise ValueError(
                 f"got {name}={short(rates)} in the trained schedule; expected {COMPARED_TIMESTEPS} numbers"
             )
-        check_number(
-            0,
-            1 if "max_signal_rate" in trained else 1e6,
-            **(entries(**{name: rates}) if isinstance(rates, list | tuple) else {name: rates}),
-        )
+        check_number(0, 1e6, **entries(**{name: rates}))
     return trained
 
 

@@ -59,9 +59,23 @@ def chart_of(song: Song) -> ChordChart:
     return ChordChart(tuple(chords))
 
 
+def grid_of(song: Song) -> BeatGrid:
+    """Return the beats and bars of a song as a grid, from which the control is computed.
+
+    Args:
+        song: Annotated song.
+
+    Example:
+        >>> from latentstem.data.compose import compose
+        >>> song = compose(0, 10.0)
+        >>> grid_of(song).beats == song.beats
+        True
+    """
+    return BeatGrid.from_times(song.beats, song.bars)
+
+
 def _beat(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
-    song = _song(track)
-    return BeatGrid.from_times(song.beats, song.bars).phases(frames, _rate(codec))
+    return grid_of(_song(track)).phases(frames, _rate(codec))
 
 
 def _chords(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:

@@ -10,6 +10,7 @@ puts neighbouring bins and steps side by side as channels, and `control_blocks` 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,9 @@ from latentstem.models.config_bounds import check_bassnet
 from latentstem.nn.dilated import DilatedResidualStack2D, covering_dilations
 from latentstem.nn.gating import GatedAutoencoder
 
+# Accelerate, which turns the outputs of a net to float32, makes them anew from a dictionary, their first argument.
+_MADE_ANEW: Any = None
+
 
 @dataclass
 class BassNetEncoderOutput(BaseOutput):
@@ -38,7 +42,7 @@ class BassNetEncoderOutput(BaseOutput):
     """
 
     mean: Tensor
-    log_variance: Tensor
+    log_variance: Tensor = _MADE_ANEW
 
 
 @dataclass
@@ -52,10 +56,10 @@ class BassNetDecoderOutput(BaseOutput):
         level: Logit of the level, `(batch, resolutions, steps)`.
     """
 
-    spectrogram: Tensor
-    f0: Tensor
-    onset: Tensor
-    level: Tensor
+    spectrogram: Tensor = _MADE_ANEW
+    f0: Tensor = _MADE_ANEW
+    onset: Tensor = _MADE_ANEW
+    level: Tensor = _MADE_ANEW
 
 
 @dataclass

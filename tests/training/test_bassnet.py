@@ -165,6 +165,15 @@ def test_a_training_goes_on_from_published_weights(stems, tmp_path):
         torch.testing.assert_close(second.model.get_parameter(name), weight)
 
 
+def test_bassnet_trains_in_bfloat16(stems, tmp_path):
+    # Accelerate makes the outputs of the net anew there.
+    settings = BassNetTraining(
+        stems, tmp_path, steps=1, batch_size=2, mixed_precision="bf16",
+        model={"channels": 8, "blocks": 1, "control_blocks": 0, "patch_size": [4, 12]}, compressed=8, expanded=8,
+    )  # fmt: skip
+    assert BassNetPipeline.from_pretrained(train(settings)).model.config.channels == 8
+
+
 def test_patience_ends_a_training_that_does_not_improve(stems, tmp_path):
     settings = BassNetTraining(
         stems, tmp_path, validation=stems, steps=30, validations=30, batch_size=2, mixed_precision="no", patience=2,

@@ -220,13 +220,14 @@ def _killed_at_random(
 ) -> list[float]:
     """Start work repeatedly, kill it at random moments, inspect its files, and let the last run finish.
 
-    The moments are spread over the `seconds` of an uninterrupted run: each run goes from one to the next.
+    One moment is drawn from each of as many equal parts of the `seconds` of an uninterrupted run, and none from one
+    part more, the last: a run may be faster than that one was. Each run goes from one moment to the next.
 
     Returns:
         The seconds after which each run was killed; fewer than requested if one finished before.
     """
     draws = random.Random(0)
-    whole = sorted(draws.uniform(0.0, seconds) for _ in range(kills))
+    whole = [(part + draws.random()) * seconds / (kills + 1) for part in range(kills)]
     moments: list[float] = []
     for last, following in pairwise([0.0, *whole]):
         moment, killed = _run(work, signs, following - last)

@@ -1,8 +1,9 @@
-"""Style grounding in ten settings, on known instruments: the table of arXiv 2402.01412.
+"""Style grounding in many settings, on known instruments: the table of arXiv 2402.01412.
 
 Song i is accompanied in the style of one of four General MIDI programs in turn, from the same noise in every case:
 without a style; with the whole mean of the reference, as in the paper, at several strengths, with the noise kept
-instead of re-derived, and with the deviation of the latents moved too; and with the style space of the weights.
+instead of re-derived, and with the deviation of the latents moved too; with the style space of the weights; and, if the
+weights have a style encoder, with the code of the reference, alone and with its mean.
 Generated basses are decoded, brought to the reference loudness and encoded again; only sounding frames count.
 
 Metrics of style: movement of the mean latent towards the reference, which is what grounding moves; whether the nearest
@@ -14,7 +15,7 @@ it chose none of these basses.
 Run it as `python -m benchmarks.quality.style_grounding`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,17 +82,34 @@ def space_grounding(**options: Any) -> Hook:
     return lambda latents, space: StyleGrounding(latents.mean(-1), space=space, **options)
 
 
-CASES: dict[str, Hook | None] = {
-    "no style": None,
-    "whole mean, strength 0.25": mean_grounding(strength=0.25),
-    "whole mean, strength 0.5": mean_grounding(strength=0.5),
-    "whole mean, strength 0.75": mean_grounding(strength=0.75),
-    "whole mean, strength 1": mean_grounding(),
-    "whole mean, noise kept": mean_grounding(noise="keep"),
-    "mean and deviation": lambda latents, space: MomentGrounding(latents),
-    "style space, strength 0.5": space_grounding(strength=0.5, noise="keep"),
-    "style space, strength 1": space_grounding(noise="keep"),
-    "style space, noise re-derived": space_grounding(),
+@dataclass(frozen=True)
+class Case:
+    """How a reference is taken on.
+
+    Attributes:
+        hook: Maker of the grounding, if there is one.
+        code: Whether the denoiser is given the code of the reference.
+    """
+
+    hook: Hook | None = None
+    code: bool = False
+
+
+CASES = {
+    "no style": Case(),
+    "whole mean, strength 0.25": Case(mean_grounding(strength=0.25)),
+    "whole mean, strength 0.5": Case(mean_grounding(strength=0.5)),
+    "whole mean, strength 0.75": Case(mean_grounding(strength=0.75)),
+    "whole mean, strength 1": Case(mean_grounding()),
+    "whole mean, noise kept": Case(mean_grounding(noise="keep")),
+    "mean and deviation": Case(lambda latents, space: MomentGrounding(latents)),
+    "style space, strength 0.5": Case(space_grounding(strength=0.5, noise="keep")),
+    "style space, strength 1": Case(space_grounding(noise="keep")),
+    "style space, noise re-derived": Case(space_grounding()),
+    "code": Case(code=True),
+    "code, whole mean, strength 0.25": Case(mean_grounding(strength=0.25), code=True),
+    "code, whole mean, strength 0.5": Case(mean_grounding(strength=0.5), code=True),
+    "code, whole mean, strength 1": Case(mean_grounding(), code=True),
 }
 
 
@@ -128,7 +146,9 @@ def main(
             f"{weights_folder(weights)} has no style space: `python -m latentstem.training.style_space` fits one"
         )
     unseen = unseen_songs(0, songs, duration, cache)
-    references = {p: Sound.of(pipe, unseen_bass(songs + index, p, duration, cache)) for index, p in enumerate(PROGRAMS)}
+    recordings = {p: unseen_bass(songs + index, p, duration, cache) for index, p in enumerate(PROGRAMS)}
+    references = {p: Sound.of(pipe, recording) for p, recording in recordings.items()}
+    codes = {p: pipe.encode_style_code(torch.from_numpy(audio)[None, None], None) for p, audio in recordings.items()}
     first = songs + len(PROGRAMS)
     true = {
         p: [Sound.of(pipe, unseen_bass(first + index, p, duration, cache)) for index in range(TRUE_SONGS)]
@@ -150,8 +170,10 @@ def main(
     cases: dict[str, dict[str, list[float]]] = {}
     figures: dict[str, Any] = {}
     plain: list[Sound] = []
-    for name, hook in CASES.items():
-        stems = _generate(pipe, unseen, references, space, hook, batch, name, steps)
+    for name, case in CASES.items():
+        if case.code and pipe.style_encoder is None:
+            continue
+        stems = _generate(pipe, unseen, references, codes, space, case, batch, name, steps)
         sounds = [Sound.of(pipe, stem) for stem in stems]
         plain = plain or sounds
         cases[name] = _score(sounds, plain, references, true, spread, classifier)
@@ -189,8 +211,9 @@ def _generate(
     pipe: StemAccompanimentPipeline,
     songs: list[RenderedSong],
     references: dict[int, Sound],
+    codes: Mapping[int, Mapping[str, torch.Tensor]],
     space: StyleSpace,
-    hook: Hook | None,
+    case: Case,
     batch: int,
     name: str,
     steps: int,
@@ -198,7 +221,8 @@ def _generate(
     stems: list[np.ndarray] = [np.empty(0)] * len(songs)
     for first, program in enumerate(PROGRAMS):
         indices = range(first, len(songs), len(PROGRAMS))
-        hooks = [] if hook is None else [hook(torch.from_numpy(references[program].latents.T), space)]
+        hooks = [] if case.hook is None else [case.hook(torch.from_numpy(references[program].latents.T), space)]
+        given = {key: code.expand(len(indices), -1) for key, code in codes[program].items()} if case.code else {}
         generated = generate(
             pipe,
             [songs[index] for index in indices],
@@ -206,6 +230,7 @@ def _generate(
             f"{name}, {PROGRAM_NAMES[program]}",
             num_inference_steps=steps,
             denoised_hooks=hooks,
+            conditions=given,
         )
         for index, stem in zip(indices, generated, strict=True):
             stems[index] = stem

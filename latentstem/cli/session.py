@@ -17,7 +17,6 @@ from latentstem.cli.report import GeneratedStem, Report
 from latentstem.cli.signals import stop_if_interrupted
 from latentstem.cli.stderr import quiet_decoders
 from latentstem.conditioning import Controls
-from latentstem.pipelines.controls import control_conditions
 from latentstem.pipelines.init_stem import Ranges
 from latentstem.pipelines.input_files import EncodedMix, LoadedInitStem, encode_mix_file, read_init_stem_file
 from latentstem.pipelines.output_files import add_to_mix, decode_stem, file_tags, write_temporary_audio
@@ -97,8 +96,7 @@ class StemMaker:
         return read_init_stem_file(self.pipe, path, mix, strength, keep, self.max_duration)
 
     def _choose(self, mix: EncodedMix, init: LoadedInitStem | None) -> Iterable[Candidate]:
-        conditions = control_conditions(self.pipe, self.controls, mix)
-        options = {**self.call, "conditions": conditions, **({} if init is None else init.options)}
+        options = {**self.call, "controls": self.controls, **({} if init is None else init.options)}
         drawn = draw_candidates(self.pipe, _until_interrupted(self.seeds), mix.latents, **options)
         return drawn if self.keep_best is None else best_candidates(self.pipe, mix.latents, drawn, self.keep_best)
 

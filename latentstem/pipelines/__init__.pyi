@@ -9,7 +9,6 @@ from latentstem.pipelines.bassnet_files import write_line_midi as write_line_mid
 from latentstem.pipelines.boundaries import Boundary as Boundary
 from latentstem.pipelines.boundaries import LoopBoundary as LoopBoundary
 from latentstem.pipelines.codec import StemCodecPipeline as StemCodecPipeline
-from latentstem.pipelines.controls import control_conditions as control_conditions
 from latentstem.pipelines.controls import known_controls as known_controls
 from latentstem.pipelines.diffusion import StemDiffusionPipeline as StemDiffusionPipeline
 from latentstem.pipelines.errors import ArgumentError as ArgumentError

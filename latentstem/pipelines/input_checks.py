@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latentstem._checks import is_number, short
 from latentstem.audio.limits import MAX_DURATION
+from latentstem.conditioning.controls import Controls
 from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import Ranges
 
@@ -213,6 +214,20 @@ def check_conditions(conditions: Any) -> None:
                 got=got,
             )
         _check_values("conditions", value)
+
+
+def check_controls(controls: Any) -> None:
+    """Refuse anything but controls.
+
+    Args:
+        controls: Controls of the stems, or None.
+
+    Raises:
+        ArgumentError: There is something else.
+    """
+    if controls is not None and not isinstance(controls, Controls):
+        kind = type(controls).__name__
+        raise ArgumentError("{controls} must be latentstem.conditioning.Controls, got {kind}", kind=kind)
 
 
 def check_noise(generator: Any) -> None:

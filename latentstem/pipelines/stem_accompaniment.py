@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latentstem._checks import MOST_TIMESTEPS, check_flags, is_finite
 from latentstem._diffusers import RenamedComponents
+from latentstem.conditioning.controls import Controls
 from latentstem.guidance.functional import STRONGEST
 from latentstem.guidance.inpainting import InpaintRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
@@ -162,6 +163,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         denoised_hooks: Sequence[DenoisedHook] = (),
         callback_on_step_end: Callable[..., Any] | None = None,
         return_dict: bool = True,
+        controls: Controls | None = None,
     ) -> None:
         """Refuse a call that cannot work, before anything is computed.
 
@@ -183,6 +185,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         input_checks.check_latents(channels, (3,), mix_latents=mix_latents, latents=latents)
         input_checks.check_latents(channels, (1, 2, 3), style_latents=style_latents)
         input_checks.check_conditions(conditions)
+        input_checks.check_controls(controls)
         input_checks.check_noise(generator)
         input_checks.check_functions(denoised_hooks, callback_on_step_end)
         input_checks.check_output(output_type, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs)
@@ -220,6 +223,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         output_type: Literal["pt", "np", "latent"] = "pt",
         return_dict: bool = True,
         style_space: bool = False,
+        controls: Controls | None = None,
     ) -> StemPipelineOutput | tuple[Tensor | np.ndarray]:
         """Generate stems.
 
@@ -273,6 +277,8 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             return_dict: Whether to return a `StemPipelineOutput`; False returns a tuple of the audio alone.
             style_space: Whether style moves only the part of the average sound that lies in the autoencoder's
                 `StyleSpace`, which tells the instrument. Needs an autoencoder with a style space in its config.
+            controls: Tempo, chords, density, register or level of the stems, for a net that knows them; `conditions` of
+                the same names come before.
 
         Returns:
             The stems and their sampling rate.
@@ -307,6 +313,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             denoised_hooks=denoised_hooks,
             callback_on_step_end=callback_on_step_end,
             return_dict=return_dict,
+            controls=controls,
         )
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         timesteps = self.scheduler.timesteps
@@ -342,15 +349,16 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
                 hooks.append(InpaintRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
             init_latents = init_latents if start.strength < 1 else None
 
+        frames = boundary.count_frames(num_samples)
         all_conditions = {
             **({} if mix_latents is None else {"mix": mix_latents}),
             **self.encode_style_code(style, style_latents),
+            **({} if controls is None else controls.conditions(frames, self.sampling_rate / self.hop_length)),
             **(conditions or {}),
         }
         net_conditions = expand_conditions(all_conditions, len(gain), num_waveforms_per_prompt, self._execution_device)
         mix_latents = net_conditions.get("mix")
         gain = gain.repeat_interleave(num_waveforms_per_prompt)
-        frames = boundary.count_frames(num_samples)
         sample: Tensor = self.prepare_latents(
             len(gain), frames, generator, latents, init_latents, timesteps[begin : begin + 1]
         )

@@ -14,7 +14,6 @@ from latentstem.audio.io import AudioContentError, AudioReader, read_audio
 from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter
 from latentstem.audio.resampling import resample
 from latentstem.conditioning.controls import Controls
-from latentstem.pipelines.controls import control_conditions
 from latentstem.pipelines.input_files import encode_mix_file
 from latentstem.pipelines.quality import Quality
 from latentstem.pipelines.reranking import draw_candidates
@@ -110,7 +109,7 @@ class Generator:
     Example:
         >>> import tempfile, torch
         >>> import latentstem
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     mix = Path(folder) / "mix.wav"
         ...     latentstem.write_audio(mix, 0.1 * torch.randn(1, 44100), 44100)
@@ -167,7 +166,6 @@ class Generator:
                 check_sounding(path, self.max_duration)
             style = None if request.style is None else self._read_style(request.style)
             mix = encode_mix_file(self.pipe, request.mix, self.max_duration)
-            conditions = control_conditions(self.pipe, request.controls, mix)
             for take, seed in enumerate(request.seeds):
                 (candidate,) = draw_candidates(
                     self.pipe,
@@ -177,7 +175,7 @@ class Generator:
                     style_strength=request.style_strength,
                     num_inference_steps=steps,
                     guidance_scale=request.guidance_scale,
-                    conditions=conditions,
+                    controls=request.controls,
                     callback_on_step_end=_report_steps(
                         Sampling(take, request.count, 0, steps), LivePreview(self.pipe, mix), emit
                     ),

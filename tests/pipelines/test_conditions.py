@@ -13,6 +13,7 @@ from diffusers import (
 )
 
 from latentstem import RescaledClassifierFreeGuidance, StemUNet1DModel
+from latentstem.conditioning import Controls
 from latentstem.sampling.overlapping import OverlappingWindows
 
 FRAMES = 3  # of the mix
@@ -240,3 +241,26 @@ def test_scales_of_single_conditions_need_a_guider_that_knows_them(pipe, mix):
     pipe.register_modules(guider=ClassifierFreeGuidance(2.0))
     with pytest.raises(ValueError, match="ClassifierFreeGuidance weighs all conditions together"):
         run(pipe, mix, condition_scales={"style": 2.0})
+
+
+def test_controls_are_conditions_for_the_frames_of_the_mix(build_pipeline, mix):
+    pipe = build_pipeline(controls={"chords": 25, "density": 2})
+    controls = Controls(chords="C:0 F:0.1", density=[(0.0, 1.0), (0.2, 5.0)])
+    frames = pipe.count_frames(mix.shape[-1])
+    conditions = controls.conditions(frames, pipe.sampling_rate / pipe.hop_length)
+    assert conditions["chords"].shape == (1, 25, frames)
+    steered = run(pipe, mix, controls=controls)
+    torch.testing.assert_close(steered, run(pipe, mix, conditions=conditions), rtol=0, atol=0)
+    assert not torch.equal(steered, run(pipe, mix))
+    # What is given as a condition comes before the control of its name.
+    other = {"density": -conditions["density"]}
+    expected = run(pipe, mix, conditions=conditions | other)
+    torch.testing.assert_close(run(pipe, mix, controls=controls, conditions=other), expected, rtol=0, atol=0)
+
+
+def test_controls_that_the_net_does_not_know_are_refused(build_pipeline, mix):
+    pipe = build_pipeline(controls={"chords": 25})
+    with pytest.raises(ValueError, match="density"):
+        run(pipe, mix, controls=Controls(density=4.0))
+    with pytest.raises(ValueError, match=r"controls must be .*Controls, got dict"):
+        run(pipe, mix, controls={"density": 4.0})

@@ -5,7 +5,7 @@ import torch
 import latentstem
 from latentstem import StemAccompanimentPipeline, read_audio, resample, write_audio
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
 mix, sampling_rate = read_audio("examples/audio/mix-1.flac")
 mix = resample(mix, sampling_rate, pipe.sampling_rate)
 out = pipe(mix, sampling_rate=pipe.sampling_rate, generator=torch.Generator().manual_seed(0))

@@ -15,7 +15,7 @@ from latentstem.data.render.midi import write_midi
 from latentstem.data.score import Song
 from latentstem.evaluation import chord_share, onset_f1, onset_times, root_on_downbeat, track_pitch, transcribe
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
 mix = resample(*read_audio("examples/audio/mix-1.flac"), pipe.sampling_rate)
 out = pipe(
     mix,

@@ -9,7 +9,7 @@ from latentstem import StemAccompanimentPipeline, StyleGrounding, read_audio, re
 MIX = "examples/audio/mix-1.flac"
 REFERENCE = "docs/pages/assets/listen/style-slap.mp3"  # or a recording of your own bass, alone
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
 mix, reference = (resample(*read_audio(path), pipe.sampling_rate) for path in (MIX, REFERENCE))
 for strength in (0.0, 0.5, 1.0):
     out = pipe(

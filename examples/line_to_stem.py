@@ -22,7 +22,7 @@ mix, rate = read_audio(MIX)
 line = bassnet(resample(mix, rate, bassnet.sampling_rate), bassnet.sampling_rate, control=CONTROL).lines[0]
 write_line_midi(line, "bassline.mid")
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
 sound = torch.from_numpy(LineSynthesizer(pipe.sampling_rate)(line))[None]
 write_audio("bassline.wav", sound, pipe.sampling_rate)
 

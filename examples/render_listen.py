@@ -46,7 +46,7 @@ DEPTH_DB = 70.0
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
     pipe.set_progress_bar_config(disable=True)
     mixes = {number: read_mix(number, pipe.sampling_rate) for number in MIXES}
     styles = {name: reference(seed) for name, seed in STYLES.items()}

@@ -15,7 +15,7 @@ from latentstem import (
     write_audio,
 )
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
 pipe.set_progress_bar_config(disable=True)
 mix = resample(*read_audio("examples/audio/mix-1.flac"), pipe.sampling_rate)
 

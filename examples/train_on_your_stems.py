@@ -30,7 +30,7 @@ if __name__ == "__main__":
         UNetTraining(
             data=STEMS,
             output=Path("runs/my-stems"),
-            autoencoder=Path(latentstem.pretrained_path("bass-gm")) / "autoencoder",
+            autoencoder=Path(latentstem.pretrained_path("bass")) / "autoencoder",
             target=TARGET,
             minutes=60,  # on two cores; a dozen songs need less, a thousand songs more
         )

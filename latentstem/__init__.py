@@ -87,7 +87,7 @@ def pretrained_path(name: str) -> str:
     """Return the folder of weights shipped with the package, for `from_pretrained`.
 
     Args:
-        name: Name of the weights; `"bass-gm"` is the default that the command line uses.
+        name: Name of the weights; `"bass"` is the default that the command line uses.
 
     Returns:
         Path of the folder as a string.

@@ -32,6 +32,7 @@ SNIPPET = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
 
 GIVEN = {
     "docs/pages/benchmarks.md": ("pipe", "mix", "reference"),
+    "docs/pages/controls.md": ("torch", "pipe", "mix"),
     "docs/pages/evaluation.md": ("true_basses", "generated_basses", "mixes", "basses", "generated"),
     "docs/pages/faq.md": ("torch", "pipe", "mix"),
     "docs/pages/long-music.md": ("mix",),
@@ -88,7 +89,7 @@ def workplace(tmp_path, monkeypatch):
     for name in ("docs", "examples", "latentstem"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WEIGHTS", latentstem.pretrained_path("bass-gm"))
+    monkeypatch.setenv("WEIGHTS", latentstem.pretrained_path("bass"))
     mix, rate = latentstem.read_audio("examples/audio/mix-1.flac")
     mix = mix[:, : 9 * rate]
     for name in ("mix.flac", "mix.wav", "bass.wav"):
@@ -131,7 +132,7 @@ def given(name):
     values = {"torch": torch, "mix": mix, "reference": mix[None], "mixes": 0.5 * basses[::-1], "basses": basses}
     values |= {"generated": basses + 0.01, "true_basses": basses, "generated_basses": 0.5 * basses}
     if "pipe" in GIVEN.get(name, ()):
-        values["pipe"] = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        values["pipe"] = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
     return {wanted: values[wanted] for wanted in GIVEN.get(name, ())}
 
 
@@ -188,9 +189,9 @@ def make_inputs(words):
         path = Path(word)
         if option == "--weights" and not path.exists() and "/" in word:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.symlink_to(latentstem.pretrained_path("bass-gm"))
+            path.symlink_to(latentstem.pretrained_path("bass"))
         elif option == "--adapter":
-            unet = latentstem.StemUNet1DModel.from_pretrained(latentstem.pretrained_path("bass-gm"), subfolder="unet")
+            unet = latentstem.StemUNet1DModel.from_pretrained(latentstem.pretrained_path("bass"), subfolder="unet")
             add_lora(unet, rank=1)
             save_lora(unet, path)
         elif path.suffix in (".wav", ".flac") and word not in outputs and not path.exists():

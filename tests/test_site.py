@@ -116,7 +116,7 @@ def test_everything_that_a_page_points_to_is_there(site):
 def test_the_pages_of_nav_are_all_that_there_are(site):
     written = {path.stem for path in (ROOT / "docs" / "pages").rglob("*.md")}
     assert {path.stem for path in site.rglob("*.html")} == written | {"404", "model-card", "model-card-bass"}
-    assert "bass-gm" in (site / "model-card.html").read_text()
+    assert "bass_gm" in (site / "model-card.html").read_text()
     assert "instruments it has never met" in (site / "model-card-bass.html").read_text()
 
 
@@ -199,7 +199,7 @@ def test_the_sounds_of_listen_are_those_of_its_scripts(listen, monkeypatch):
 
 
 def test_a_sound_of_listen_is_what_the_weights_make_of_the_mix(listen):
-    pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+    pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
     pipe.set_progress_bar_config(disable=True)
     made = listen["accompany"](pipe, listen["read_mix"](1, pipe.sampling_rate))
     kept, rate = latentstem.read_audio(LISTEN / "mix-1-bass.mp3")

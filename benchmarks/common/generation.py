@@ -16,7 +16,7 @@ from latentstem.models.latent_scaling import normalize_latents
 
 def weights_folder(weights: Path | None) -> Path:
     """Return the folder given, or that of the shipped weights."""
-    return weights or Path(latentstem.pretrained_path("bass-gm"))
+    return weights or Path(latentstem.pretrained_path("bass"))
 
 
 def load_pipeline(weights: Path | None, device: str) -> StemAccompanimentPipeline:

@@ -14,8 +14,8 @@ from mkdocs.structure.files import File, Files
 
 REPOSITORY = Path(__file__).parents[2]
 MODEL_CARDS = {
-    "latentstem/weights/bass-gm/README.md": "model-card.md",
-    "latentstem/weights/bass/README.md": "model-card-bass.md",
+    "latentstem/weights/bass/README.md": "model-card.md",
+    "latentstem/weights/bass-gm/README.md": "model-card-bass-gm.md",
 }
 PAGES = {**MODEL_CARDS, "README.md": "index.md"}
 

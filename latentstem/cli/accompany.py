@@ -193,7 +193,7 @@ def accompany(
     # Expert
     weights: Annotated[
         str, typer.Option(help="Name of shipped weights, or folder of saved ones.", rich_help_panel=EXPERT)
-    ] = "bass-gm",
+    ] = "bass",
     adapter: Adapter = None,
     steps: Annotated[
         int | None,

@@ -48,7 +48,7 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
         for candidate in (folder, folder / "adapter"):
             if (candidate / ADAPTER_FILE).is_file():
                 raise UsageError(
-                    f"{folder}: holds an adapter, no whole weights; name the weights that it was trained for (bass-gm "
+                    f"{folder}: holds an adapter, no whole weights; name the weights that it was trained for (bass "
                     f"if they are the shipped ones), and give --adapter {candidate}"
                 )
     pipe = _load(StemAccompanimentPipeline, folder)
@@ -112,7 +112,7 @@ def target_name(weights: str) -> str:
 
     Example:
         >>> from latentstem.cli.loading import target_name
-        >>> target_name("bass-gm")
+        >>> target_name("bass")
         'bass'
     """
     from latentstem.pipelines.output import check_target

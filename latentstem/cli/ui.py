@@ -10,7 +10,7 @@ from latentstem.cli.loading import Adapter, choose_device, load_bassnet, load_pi
 
 
 def ui(
-    weights: Annotated[str, typer.Option(help="Name of shipped weights, or folder of saved ones.")] = "bass-gm",
+    weights: Annotated[str, typer.Option(help="Name of shipped weights, or folder of saved ones.")] = "bass",
     adapter: Adapter = None,
     bassnet: Annotated[
         str | None,

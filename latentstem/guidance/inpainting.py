@@ -4,7 +4,7 @@
 
 With the noise re-derived, a frame that is kept from the first step on goes straight from its noise to the known frame,
 `x_t = a * known + b * noise`: at every step the net is given it at the noise level of the frames that it fills in. That
-serves every solver, and the borders are as smooth as with the noise kept, or smoother: with the shipped weights,
+serves every solver, and the borders are as smooth as with the noise kept, or smoother: with the weights "bass-gm",
 over eight borders in a stem of twelve seconds, the mean squared step from frame to frame is 1.2 to 1.3 times that
 elsewhere, against 1.3 with the noise kept and 1.1 in the stem as it was.
 """
@@ -75,7 +75,7 @@ class InpaintRegions:
 
         Inside, because the last frames before an edge depend on what lies beyond it: an encoder's context is longer
         than a frame.
-        With the shipped weights the last whole frame is off by 8 percent of the variance where silence follows, the one
+        With "bass-gm" the last whole frame is off by 8 percent of the variance where silence follows, the one
         before by less than a thousandth, and a frame cut in its middle by all of it.
 
         Args:

@@ -30,7 +30,7 @@ class StemCodecPipeline(DiffusionPipeline):
         >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
         >>> from latentstem.pipelines import StemCodecPipeline
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
         >>> isinstance(pipe, StemCodecPipeline)
         True
         >>> latents, gain = pipe.encode_mix(0.01 * torch.randn(1, 1, 44100))

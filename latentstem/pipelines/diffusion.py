@@ -30,7 +30,7 @@ class StemDiffusionPipeline(StemCodecPipeline):
         >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
         >>> from latentstem.pipelines import StemDiffusionPipeline
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
         >>> isinstance(pipe, StemDiffusionPipeline)
         True
         >>> noise, mix_latents = torch.randn(2, 1, 64, 20)

@@ -25,7 +25,7 @@ class Quality(StrEnum):
     Example:
         >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
         >>> Quality.FAST.apply_to(pipe), type(pipe.scheduler).__name__
         (8, 'UniPCMultistepScheduler')
     """

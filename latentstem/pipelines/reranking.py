@@ -25,7 +25,7 @@ class Candidate:
     Example:
         >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass-gm"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
         >>> mix_latents = torch.randn(1, 64, 11)
         >>> drawn = draw_candidates(pipe, [3, 4, 5], mix_latents=mix_latents, num_inference_steps=2)
         >>> [candidate.seed for candidate in best_candidates(pipe, mix_latents, drawn, 3)]  # doctest: +SKIP

@@ -70,6 +70,8 @@ class UNetTraining(LatentOptions):
             condition separately; with equal probability over a part of the time.
         controls_dropout: Probability that all controls of an item are dropped, so that the net learns to play to a mix
             alone.
+        future_dropout: Probability that the mix of an item is hidden from a random moment on, so that the net learns to
+            play on where a mix is not known yet.
         mix_noise: Greatest standard deviation of the noise added to the mix latents, whose own is about one; without it
             the net recognizes each song by its mix and reproduces what it remembers.
         noise_emphasis: Exponent by which the density of timesteps grows with their noise; 0 draws all alike. What the
@@ -103,6 +105,7 @@ class UNetTraining(LatentOptions):
     mix_dropout: float = 0.1
     condition_dropout: float = 0.1
     controls_dropout: float = 0.3
+    future_dropout: float = 0.0
     mix_noise: float = 0.3
     noise_emphasis: float = 1.0
     batch_frames: int = 6144
@@ -292,7 +295,13 @@ def denoising_loss(
     batch = stem.shape[0]
     noise = torch.randn_like(stem)
     timesteps = objective.draw_timesteps(batch, settings.noise_emphasis).to(stem.device)
-    dropped = draw_dropped(conditions, settings.mix_dropout, settings.condition_dropout, settings.controls_dropout)
+    dropped = draw_dropped(
+        conditions,
+        settings.mix_dropout,
+        settings.condition_dropout,
+        settings.controls_dropout,
+        settings.future_dropout,
+    )
     with run.accelerator.autocast():
         (predicted,) = run.model(
             objective.add_noise(stem, noise, timesteps), timesteps, conditions, dropped, return_dict=False

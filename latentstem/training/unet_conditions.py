@@ -78,12 +78,17 @@ def with_conditions(unet: StemUNet1DModel, kinds: Mapping[str, Mapping[str, int]
 
 
 def draw_dropped(
-    conditions: Mapping[str, Tensor], mix_dropout: float, condition_dropout: float, controls_dropout: float = 0.0
+    conditions: Mapping[str, Tensor],
+    mix_dropout: float,
+    condition_dropout: float,
+    controls_dropout: float = 0.0,
+    future_dropout: float = 0.0,
 ) -> dict[str, Tensor]:
     """Draw which conditions a net is trained without.
 
-    The mix is dropped for all of an item. Another condition is too, by itself, and besides, if it has frames, with
-    equal probability over a part of the time, from one random moment to another. Controls, the conditions with frames
+    The mix is dropped for all of an item, and besides from a random moment on, as one who plays along live does not
+    know what comes. Another condition is dropped by itself, and besides, if it has frames, with equal probability over
+    a part of the time, from one random moment to another. Controls, the conditions with frames
     besides the mix, are also dropped all at once: by themselves, five of them are hardly ever absent together, which is
     how a net is used that is given a mix and nothing else.
 
@@ -92,9 +97,11 @@ def draw_dropped(
         mix_dropout: Probability for the mix.
         condition_dropout: Probability for each other condition.
         controls_dropout: Probability that all controls of an item are dropped.
+        future_dropout: Probability that the mix of an item is dropped from a random moment on.
 
     Returns:
-        Masks by name, true where dropped: `(batch,)`, or `(batch, 1, frames)` of conditions with frames.
+        Masks by name, true where dropped: `(batch,)`, or `(batch, 1, frames)` of conditions with frames, of the mix
+        only with `future_dropout`.
 
     Example:
         >>> values = {"mix": torch.zeros(2, 4, 9), "beat": torch.zeros(2, 4, 9), "tempo": torch.zeros(2, 1)}
@@ -107,7 +114,12 @@ def draw_dropped(
     for name, value in conditions.items():
         probability = mix_dropout if name == "mix" else condition_dropout
         dropped[name] = torch.rand(len(value), device=value.device) < probability
-        if value.ndim == 3 and name != "mix":
+        if name == "mix" and future_dropout:
+            middles = torch.arange(value.shape[-1], device=value.device) + 0.5
+            moments = value.shape[-1] * torch.rand(len(value), 1, device=value.device)
+            chosen = torch.rand(len(value), 1, device=value.device) < future_dropout
+            dropped[name] = (dropped[name][:, None] | (chosen & (middles > moments)))[:, None]
+        elif value.ndim == 3 and name != "mix":
             parts = _draw_parts(len(value), value.shape[-1], probability, value.device)
             dropped[name] = (alone | dropped[name])[:, None, None] | parts[:, None]
     return dropped

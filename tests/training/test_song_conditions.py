@@ -152,6 +152,29 @@ def test_controls_are_dropped_together_and_neither_the_mix_nor_global_conditions
     assert torch.equal(dropped["beat"].all(dim=2), dropped["beat"].any(dim=2))
 
 
+def test_the_mix_is_hidden_from_a_random_moment_on():
+    torch.manual_seed(0)
+    batch, frames = 20_000, 10
+    values = {"mix": torch.empty(batch, 4, frames), "beat": torch.empty(batch, 4, frames)}
+    dropped = draw_dropped(values, mix_dropout=0.1, condition_dropout=0.0, future_dropout=0.5)
+    mask = dropped["mix"][:, 0]
+    assert (torch.diff(mask.int(), dim=1) >= 0).all()  # what is hidden stays hidden
+    # The first of ten frames is hidden where the mix is dropped, or the moment falls before its middle.
+    assert mask[:, 0].float().mean() == pytest.approx(1 - 0.9 * (1 - 0.5 / 20), abs=0.01)
+    assert mask[:, -1].float().mean() == pytest.approx(1 - 0.9 * (1 - 0.5 * 19 / 20), abs=0.01)
+    assert not dropped["beat"].any()
+    # A net takes the mask: what is hidden of the mix cannot change what it predicts.
+    net = trained_net()
+    noisy, (mix, other) = torch.randn(2, 4, frames), torch.randn(2, 2, 4, frames)
+    hidden = {"mix": torch.arange(frames).expand(2, 1, frames) >= 6}
+    with torch.no_grad():
+        known, changed = (
+            net(noisy, 500, {"mix": torch.cat([mix[..., :6], future[..., 6:]], dim=-1)}, hidden).sample
+            for future in (mix, other)
+        )
+    torch.testing.assert_close(changed, known)
+
+
 @pytest.mark.parametrize(
     "kinds", [{"control_conditions": {"beat": 4, "density": 2}, "global_conditions": {"style": 3}}]
 )

@@ -8,6 +8,7 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -72,8 +73,11 @@ class AccessControl:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
+            request = Request(scope, receive)
+            token = _token(request)
             try:
-                await self._serve(Request(scope, receive), send)
+                with nullcontext() if token is None else self.files.present(self.files.home(token)):
+                    await self._serve(request, send)
             except Refused as refusal:
                 await JSONResponse({"detail": str(refusal)}, refusal.status)(scope, receive, send)
         else:  # the page has no websockets

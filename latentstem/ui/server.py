@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import tempfile
+import threading
 import warnings
 import webbrowser
 from contextlib import suppress
@@ -29,6 +30,7 @@ _POLICY = (
 )
 _BYTES_PER_SECOND = 2 * 48_000 * 4  # two channels of floats: as much as `AudioReader` takes of the longest file
 _HEADERS = 1 << 20
+_AWAY = 900.0  # seconds after which the files of a visitor who closed the page are removed
 
 
 class _Policy:
@@ -163,8 +165,11 @@ def serve(
         print(f"{url}: the page; Ctrl-C ends it", flush=True)
         if open_browser:
             webbrowser.open(url)
+        ended = threading.Event()
+        threading.Thread(target=_sweep, args=(sessions, ended), daemon=True).start()
         with suppress(KeyboardInterrupt):  # the intended end
             _Server(app, sessions).run(sockets=[listener])
+        ended.set()
 
 
 def is_loopback(host: str) -> bool:
@@ -181,6 +186,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _sweep(sessions: Sessions, ended: threading.Event) -> None:
+    while not ended.wait(_AWAY / 15):
+        sessions.files.sweep(_AWAY)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import torch
 
-import latentstem
 from latentstem import Quality, StemAccompanimentPipeline, read_audio, resample
 from latentstem.data.render.midi import write_midi
 from latentstem.data.score import Song
 from latentstem.evaluation import chord_share, onset_f1, onset_times, root_on_downbeat, track_pitch, transcribe
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+pipe = StemAccompanimentPipeline.from_pretrained("bass")
 mix = resample(*read_audio("examples/audio/mix-1.flac"), pipe.sampling_rate)
 out = pipe(
     mix,

@@ -133,7 +133,7 @@ def measure(stems: Path, adapter: Path, songs: int, duration: float, steps: int)
     Returns:
         By row, one value a song of `style_distance` (Euclidean, between results of `sound`) and `chord_share`.
     """
-    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+    pipe = StemAccompanimentPipeline.from_pretrained("bass")
     pipe.set_progress_bar_config(disable=True)
     pairs = [rendered(seed, duration) for seed in track(TEST_SEEDS[:songs], description="rendering songs to test on")]
     true = [stems["bass"] for _, stems in pairs]

@@ -3,13 +3,12 @@
 import torch
 from safetensors.torch import save_file
 
-import latentstem
 from latentstem import StemAccompanimentPipeline, StyleGrounding, read_audio, resample, write_audio
 
 MIX = "examples/audio/mix-1.flac"
 REFERENCE = "docs/pages/assets/listen/style-slap.mp3"  # or a recording of your own bass, alone
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+pipe = StemAccompanimentPipeline.from_pretrained("bass")
 mix, reference = (resample(*read_audio(path), pipe.sampling_rate) for path in (MIX, REFERENCE))
 for strength in (0.0, 0.5, 1.0):
     out = pipe(

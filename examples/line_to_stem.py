@@ -7,7 +7,6 @@ from that sound, so that its notes survive.
 
 import torch
 
-import latentstem
 from latentstem import BassNetPipeline, StemAccompanimentPipeline, read_audio, resample, write_audio
 from latentstem.data.render.line_synth import LineSynthesizer
 from latentstem.pipelines import write_line_midi
@@ -22,7 +21,7 @@ mix, rate = read_audio(MIX)
 line = bassnet(resample(mix, rate, bassnet.sampling_rate), bassnet.sampling_rate, control=CONTROL).lines[0]
 write_line_midi(line, "bassline.mid")
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+pipe = StemAccompanimentPipeline.from_pretrained("bass")
 sound = torch.from_numpy(LineSynthesizer(pipe.sampling_rate)(line))[None]
 write_audio("bassline.wav", sound, pipe.sampling_rate)
 

@@ -18,7 +18,6 @@ from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-import latentstem
 from latentstem import StemAccompanimentPipeline, read_audio, resample
 from latentstem.audio import reference_gain
 from latentstem.data.compose.composer import compose
@@ -46,7 +45,7 @@ DEPTH_DB = 70.0
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+    pipe = StemAccompanimentPipeline.from_pretrained("bass")
     pipe.set_progress_bar_config(disable=True)
     mixes = {number: read_mix(number, pipe.sampling_rate) for number in MIXES}
     styles = {name: reference(seed) for name, seed in STYLES.items()}

@@ -12,7 +12,6 @@ from render_listen import DURATION, REFERENCE_DURATION, SAMPLING_RATE, accompany
 from rich.progress import track
 from torch import Tensor
 
-import latentstem
 from latentstem import StemAccompanimentPipeline
 from latentstem.audio import reference_gain
 from latentstem.conditioning import Controls
@@ -50,7 +49,7 @@ STEERED: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+    pipe = StemAccompanimentPipeline.from_pretrained("bass")
     pipe.set_progress_bar_config(disable=True)
     first = read_mix(1, pipe.sampling_rate)
     save("unseen-none", accompany(pipe, first))

@@ -5,7 +5,6 @@ import time
 import torch
 from diffusers import ClassifierFreeGuidance, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
-import latentstem
 from latentstem import (
     CosineDDIMScheduler,
     RescaledClassifierFreeGuidance,
@@ -15,7 +14,7 @@ from latentstem import (
     write_audio,
 )
 
-pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+pipe = StemAccompanimentPipeline.from_pretrained("bass")
 pipe.set_progress_bar_config(disable=True)
 mix = resample(*read_audio("examples/audio/mix-1.flac"), pipe.sampling_rate)
 

@@ -132,7 +132,7 @@ def given(name):
     values = {"torch": torch, "mix": mix, "reference": mix[None], "mixes": 0.5 * basses[::-1], "basses": basses}
     values |= {"generated": basses + 0.01, "true_basses": basses, "generated_basses": 0.5 * basses}
     if "pipe" in GIVEN.get(name, ()):
-        values["pipe"] = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        values["pipe"] = latentstem.StemAccompanimentPipeline.from_pretrained("bass")
     return {wanted: values[wanted] for wanted in GIVEN.get(name, ())}
 
 

@@ -1,4 +1,4 @@
-"""What a newcomer runs first: README's command, its ten lines of Python, the shipped weights, the example mixes."""
+"""What a newcomer runs first: README's command, its lines of Python, the shipped weights, the example mixes."""
 
 import json
 import re
@@ -46,8 +46,8 @@ def test_readme_has_one_command_line_for_each_job(heading):
     assert line.startswith("python3 -m venv .venv && .venv/bin/pip install -e ")
 
 
-def test_the_ten_lines_of_readme_are_the_example():
-    (block,) = fenced("Ten lines of Python")
+def test_the_lines_of_readme_are_the_example():
+    (block,) = fenced("In Python")
     assert block == EXAMPLE.read_text().split('"""\n', 1)[1].lstrip("\n")
 
 
@@ -59,7 +59,7 @@ def test_the_command_of_readme_makes_a_bass(workplace):
     check_bass(workplace, words[2])
 
 
-def test_the_ten_lines_of_readme_make_a_bass(workplace):
+def test_the_lines_of_readme_make_a_bass(workplace):
     runpy.run_path(str(EXAMPLE))
     check_bass(workplace, "examples/audio/mix-1.flac")
 

@@ -16,7 +16,7 @@ ROOT = Path(latentstem.__file__).parents[1]
 # A room may import from rooms of its own level and of those above it in this list; `docs/pages/architecture.md` has the
 # same as a picture.
 LEVELS = [
-    {"nn", "audio", "losses", "conditioning", "_checks", "_diffusers", "_exports", "_transformers"},
+    {"nn", "audio", "losses", "conditioning", "_checks", "_diffusers", "_exports", "_shipped", "_transformers"},
     {"models", "schedulers"},
     {"sampling"},
     {"guidance"},

@@ -199,7 +199,7 @@ def test_the_sounds_of_listen_are_those_of_its_scripts(listen, monkeypatch):
 
 
 def test_a_sound_of_listen_is_what_the_weights_make_of_the_mix(listen):
-    pipe = latentstem.StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+    pipe = latentstem.StemAccompanimentPipeline.from_pretrained("bass")
     pipe.set_progress_bar_config(disable=True)
     made = listen["accompany"](pipe, listen["read_mix"](1, pipe.sampling_rate))
     kept, rate = latentstem.read_audio(LISTEN / "mix-1-bass.mp3")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import latentstem
+from latentstem._shipped import weights_folder
 from latentstem.cli.errors import UsageError, one_line, require_extras
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def target_name(weights: str) -> str:
 
 
 def _folder(weights: str) -> Path:
-    folder = Path(weights)
+    folder = Path(weights_folder(weights))
     if folder.is_dir():
         return folder
     try:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem._checks import check_flags, short
+from latentstem._shipped import ShippedByName
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.audio.validation import prepare_audio
 from latentstem.data.line import HOP, LOWEST_LEVEL, PitchLine
@@ -81,7 +82,7 @@ Control = Sequence[float] | np.ndarray | Tensor | ControlPath
 """A point, `(control_dim,)`, or a path of points."""
 
 
-class BassNetPipeline(DiffusionPipeline):
+class BassNetPipeline(ShippedByName, DiffusionPipeline):
     """Generate a bass line that accompanies a mix, and that a control of a few numbers shapes.
 
     Windows of the mix overlap by half; what is generated for them is cross-faded.

@@ -39,6 +39,24 @@ def count_samples(duration: float | None, mix_latents: Tensor | None, boundary: 
     return num_samples
 
 
+def generators_of(
+    generator: torch.Generator | list[torch.Generator] | int | None, stems: int
+) -> torch.Generator | list[torch.Generator] | None:
+    """Return the generators of the noise of some stems.
+
+    Args:
+        generator: Generators, or the seed of the first stem: each further one has the next seed.
+        stems: Number of stems.
+
+    Example:
+        >>> [generator.initial_seed() for generator in generators_of(7, 3)]
+        [7, 8, 9]
+    """
+    if not isinstance(generator, int):
+        return generator
+    return [torch.Generator().manual_seed(generator + index) for index in range(stems)]
+
+
 def match_init_stem(init_stem: Tensor, num_samples: int, mixes: int | None) -> Tensor:
     """Return the stems to start from, one for each mix.
 

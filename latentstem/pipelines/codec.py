@@ -10,6 +10,7 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem._checks import check_finite
+from latentstem._shipped import ShippedByName
 from latentstem.audio.level import reference_gain
 from latentstem.audio.validation import prepare_audio
 from latentstem.guidance.style_grounding import StyleGrounding, encode_reference
@@ -21,16 +22,15 @@ from latentstem.pipelines.init_stem import KeptRegions
 from latentstem.sampling.hooks import DenoisedHook
 
 
-class StemCodecPipeline(DiffusionPipeline):
+class StemCodecPipeline(ShippedByName, DiffusionPipeline):
     """A pipeline with an autoencoder, whose input is always at the reference loudness.
 
     This is a base class without a call of its own; `StemAccompanimentPipeline` is a subclass.
 
     Example:
-        >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
         >>> from latentstem.pipelines import StemCodecPipeline
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> isinstance(pipe, StemCodecPipeline)
         True
         >>> latents, gain = pipe.encode_mix(0.01 * torch.randn(1, 1, 44100))

@@ -10,8 +10,7 @@ def known_controls(pipe: StemAccompanimentPipeline) -> list[str]:
         pipe: Pipeline with the net.
 
     Example:
-        >>> import latentstem
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> known_controls(pipe)
         ['beat', 'chords', 'density', 'level', 'register']
     """

@@ -27,10 +27,9 @@ class StemDiffusionPipeline(StemCodecPipeline):
     This is a base class without a call of its own; `StemAccompanimentPipeline` is a subclass.
 
     Example:
-        >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
         >>> from latentstem.pipelines import StemDiffusionPipeline
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> isinstance(pipe, StemDiffusionPipeline)
         True
         >>> noise, mix_latents = torch.randn(2, 1, 64, 20)

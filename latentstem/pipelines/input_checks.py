@@ -231,19 +231,21 @@ def check_controls(controls: Any) -> None:
 
 
 def check_noise(generator: Any) -> None:
-    """Refuse anything but a random generator, or a list of them.
+    """Refuse anything but a random generator, a list of them, or a seed.
 
     Args:
-        generator: Generators of the noise, or None.
+        generator: Generators of the noise, a seed, or None.
 
     Raises:
         ArgumentError: There is something else.
     """
+    if generator is None or (type(generator) is int and 0 <= generator < 2**63):
+        return
     generators = generator if isinstance(generator, list | tuple) else [generator]
-    if generator is not None and not all(isinstance(each, torch.Generator) for each in generators):
+    if not all(isinstance(each, torch.Generator) for each in generators):
         raise ArgumentError(
-            "{generator} must be a torch.Generator, or a list of one for each stem, got {value}; e.g. "
-            "torch.Generator().manual_seed(0)",
+            "{generator} must be a torch.Generator, a list of one for each stem, or a seed of 0 or more, got {value}; "
+            "e.g. torch.Generator().manual_seed(0)",
             value=short(generator),
         )
 

@@ -36,10 +36,9 @@ class EncodedMix:
         loop: Whether the mix is one turn of a loop.
 
     Example:
-        >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
         >>> from latentstem.pipelines import write_stem_file
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> mix = encode_mix_file(pipe, "hours.flac")  # doctest: +SKIP
         >>> latents = pipe(mix_latents=mix.latents, output_type="latent").audios  # doctest: +SKIP
         >>> write_stem_file(pipe, mix, latents, "bass.flac")  # doctest: +SKIP
@@ -122,10 +121,9 @@ class LoadedInitStem:
         kept: Regions to keep, at the mix's own rate; None keeps nothing.
 
     Example:
-        >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
         >>> from latentstem.pipelines import write_stem_file
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> mix = encode_mix_file(pipe, "mix.flac")  # doctest: +SKIP
         >>> stem = read_init_stem_file(pipe, "bass.flac", mix, keep=[(0.0, 8.0)])  # doctest: +SKIP
         >>> call = {"sampling_rate": pipe.sampling_rate, "output_type": "latent"}

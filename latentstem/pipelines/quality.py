@@ -23,9 +23,8 @@ class Quality(StrEnum):
         BEST: DDIM with 64 steps, the pipeline's default; Euler steps for a net that is trained by flow matching.
 
     Example:
-        >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> Quality.FAST.apply_to(pipe), type(pipe.scheduler).__name__
         (8, 'UniPCMultistepScheduler')
     """

@@ -23,9 +23,8 @@ class Candidate:
         score: How well it fits the mix, from the pipeline's reranker; None without ranking.
 
     Example:
-        >>> import latentstem
         >>> from latentstem import StemAccompanimentPipeline
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> mix_latents = torch.randn(1, 64, 11)
         >>> drawn = draw_candidates(pipe, [3, 4, 5], mix_latents=mix_latents, num_inference_steps=2)
         >>> [candidate.seed for candidate in best_candidates(pipe, mix_latents, drawn, 3)]  # doctest: +SKIP

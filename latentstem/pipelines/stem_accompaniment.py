@@ -22,7 +22,7 @@ from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
-from latentstem.pipelines.batching import count_samples, expand_conditions, match_init_stem
+from latentstem.pipelines.batching import count_samples, expand_conditions, generators_of, match_init_stem
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgrade_schedule
 from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import InitStem, Ranges, first_step
@@ -159,7 +159,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         keep_best: int | None = None,
         conditions: Mapping[str, Tensor] | None = None,
         latents: Tensor | None = None,
-        generator: torch.Generator | list[torch.Generator] | None = None,
+        generator: torch.Generator | list[torch.Generator] | int | None = None,
         denoised_hooks: Sequence[DenoisedHook] = (),
         callback_on_step_end: Callable[..., Any] | None = None,
         return_dict: bool = True,
@@ -207,7 +207,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         condition_scales: Mapping[str, float] | None = None,
         num_waveforms_per_prompt: int = 1,
         keep_best: int | None = None,
-        generator: torch.Generator | list[torch.Generator] | None = None,
+        generator: torch.Generator | list[torch.Generator] | int | None = None,
         duration: float | None = None,
         mix_latents: Tensor | None = None,
         style_latents: Tensor | None = None,
@@ -248,7 +248,8 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
                 decoded. None returns all in the order of their generators. Never evaluate stems with the reranker that
                 chose them.
             generator: Random generator of the noise: one for all stems, or a list of one for each, with which stem i
-                of a batch is the stem that its generator gives alone.
+                of a batch is the stem that its generator gives alone. A seed stands for a list: of this seed for the
+                first stem, the next one for the second, and so on.
             duration: Length in seconds of a stem without a mix; or, with `mix_latents`, the length where it is not a
                 whole number of frames.
             mix_latents: Normalized latents in place of a mix, as `encode_mix` returns them; the stem is then at the
@@ -349,6 +350,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
                 hooks.append(InpaintRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
             init_latents = init_latents if start.strength < 1 else None
 
+        generator = generators_of(generator, len(gain) * num_waveforms_per_prompt)
         frames = boundary.count_frames(num_samples)
         all_conditions = {
             **({} if mix_latents is None else {"mix": mix_latents}),

@@ -109,7 +109,7 @@ class Generator:
     Example:
         >>> import tempfile, torch
         >>> import latentstem
-        >>> pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+        >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     mix = Path(folder) / "mix.wav"
         ...     latentstem.write_audio(mix, 0.1 * torch.randn(1, 44100), 44100)

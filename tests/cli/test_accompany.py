@@ -283,3 +283,10 @@ def test_help_groups_the_options(capfd):
     printed = capfd.readouterr().out
     groups = [printed.index(f" {group} ") for group in ("Result", "Style", "Steering", "Edit", "Files", "Expert")]
     assert groups == sorted(groups)
+
+
+def test_a_folder_of_recordings_called_like_the_weights_is_not_taken_for_weights(accompany, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bass").mkdir()
+    code, _, errors = accompany(weights="bass")
+    assert code == 0, errors

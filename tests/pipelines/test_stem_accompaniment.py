@@ -97,6 +97,23 @@ def test_an_item_of_a_batch_is_the_single_run_with_its_generator(pipe, samples, 
         assert torch.allclose(batch[item : item + 1], single, atol=1e-4)
 
 
+def test_a_seed_is_that_of_the_first_stem_and_the_others_have_the_next(pipe, mix):
+    two = run(pipe, mix, generator=6, num_waveforms_per_prompt=2)
+    for index, seed in enumerate((6, 7)):
+        torch.testing.assert_close(two[index : index + 1], run(pipe, mix, generator=seed), atol=1e-4, rtol=0)
+    assert torch.equal(run(pipe, mix, generator=7), run(pipe, mix, generator=seeded(7)))
+
+
+def test_weights_are_loaded_by_name_unless_a_pipeline_is_saved_there(pipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bass").mkdir()  # of recordings
+    shipped = StemAccompanimentPipeline.from_pretrained("bass")
+    assert shipped.unet.config.latent_channels == 64
+    pipe.save_pretrained(tmp_path / "bass")
+    for name in ("bass", tmp_path / "bass"):
+        assert StemAccompanimentPipeline.from_pretrained(name).unet.config.latent_channels == 4
+
+
 def test_guidance_is_the_guiders_unless_the_call_says_otherwise(build_pipeline, mix):
     saved, plain = build_pipeline(guidance_scale=3.0, guidance_rescale=0.2), build_pipeline(guidance_scale=1.0)
     called = run(plain, mix, guidance_scale=3.0, guidance_rescale=0.2)

@@ -167,7 +167,7 @@ def test_many_calls_give_finite_stems_or_are_refused(campaign, tiny, odd_values)
         ({"mix": None, "duration": 1e12}, "duration must be a positive number of seconds, at most 10800"),
         ({"mix": None, "duration": "1"}, "duration must be a positive number of seconds"),
         ({"num_waveforms_per_prompt": 10**9}, "num_waveforms_per_prompt must be a whole number"),
-        ({"generator": 7}, "generator must be a torch.Generator"),
+        ({"generator": -7}, "generator must be a torch.Generator"),
         ({"callback_on_step_end": lambda *_: None}, "callback_on_step_end must return a dictionary"),
         ({"callback_on_step_end_tensor_inputs": "latents"}, "must be a list of names"),
         ({"denoised_hooks": [lambda x, step: None]}, "returned None; expected the clean sample"),

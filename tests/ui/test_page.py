@@ -90,7 +90,7 @@ def test_a_mix_becomes_a_bass_that_plays_and_is_downloaded(page, tmp_path):
     mix, mix_rate = read_audio(MIX)
     assert (rate, stem.shape[1]) == (mix_rate, mix.shape[1])
     assert stem.abs().max() > 0.01
-    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path("bass"))
+    pipe = StemAccompanimentPipeline.from_pretrained("bass")
     pipe.set_progress_bar_config(disable=True)
     steps = Quality.FAST.apply_to(pipe)
     made = pipe(mix, sampling_rate=rate, num_inference_steps=steps, generator=torch.Generator().manual_seed(1)).audios[

@@ -67,7 +67,7 @@ class RescaledClassifierFreeGuidance(BaseGuidance):
         if not start <= stop or start == 1:
             raise ValueError(f"got start={start} and stop={stop}; expected 0 <= start <= stop <= 1, and start below 1")
         check_flags(enabled=enabled, per_channel=per_channel)
-        check_number(-STRONGEST, STRONGEST, guidance_scale=guidance_scale)
+        check_number(0, STRONGEST, guidance_scale=guidance_scale)
         if not isinstance(condition_scales, Mapping | None):
             raise ValueError(f"got condition_scales={short(condition_scales)}; expected numbers by names of conditions")
         for name, scale in (condition_scales or {}).items():

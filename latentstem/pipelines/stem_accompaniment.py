@@ -178,7 +178,8 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             self._style_space()
         input_checks.check_counts(MOST_TIMESTEPS, num_inference_steps=num_inference_steps)
         input_checks.check_counts(_MOST_STEMS, num_waveforms_per_prompt=num_waveforms_per_prompt)
-        input_checks.check_between(-STRONGEST, STRONGEST, guidance_scale=guidance_scale, style_strength=style_strength)
+        input_checks.check_between(0, STRONGEST, guidance_scale=guidance_scale)
+        input_checks.check_between(-STRONGEST, STRONGEST, style_strength=style_strength)
         input_checks.check_between(0, 1, guidance_rescale=guidance_rescale)
         input_checks.check_condition_scales(condition_scales, self.guider)
         channels = self.unet.config.latent_channels

@@ -73,7 +73,7 @@ def test_does_not_say_at_every_construction_that_guiders_are_experimental(caplog
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"guidance_scale": float("nan")}, "guidance_scale=nan; expected a number from -1000 to 1000"),
+        ({"guidance_scale": float("nan")}, "guidance_scale=nan; expected a number from 0 to 1000"),
         ({"guidance_rescale": 1.5}, "guidance_rescale=1.5; expected a number from 0 to 1"),
         ({"space": "noise"}, "'noise'"),
         ({"start": 0.5, "stop": 0.2}, "stop"),

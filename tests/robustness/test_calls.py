@@ -146,7 +146,8 @@ def test_many_calls_give_finite_stems_or_are_refused(campaign, tiny, odd_values)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"guidance_scale": 1e30}, "guidance_scale must be a finite number from -1000 to 1000, got 1e[+]30"),
+        ({"guidance_scale": 1e30}, "guidance_scale must be a finite number from 0 to 1000, got 1e[+]30"),
+        ({"guidance_scale": -1.0}, "guidance_scale must be a finite number from 0 to 1000, got -1"),
         ({"guidance_scale": "3"}, "guidance_scale must be a finite number"),
         ({"style_strength": 1e30}, "style_strength must be a finite number from -1000 to 1000"),
         ({"mix": torch.full((1, SAMPLES), 1e20)}, "mix reaches 1e[+]20; expected samples in"),

@@ -1,5 +1,6 @@
 """Layout and event handlers of the Gradio page."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.resources import files
@@ -27,6 +28,7 @@ CSS = (files("latentstem.ui") / "page.css").read_text(encoding="utf-8")
 _HEADING = "<h1>latentstem</h1><p>Give it a mix, get a bass that fits.</p>"
 _WELCOME = "Drop a mix and press Generate."
 _MOST_TAKES = 8
+_GREATEST_DRAWN = 10**6  # a seed that people can note down
 _GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
 
 
@@ -72,7 +74,9 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
             quality = gr.Radio(list(Quality), value=Quality.STANDARD, label="Quality", info="8, 16 or 64 steps")
             count = gr.Slider(1, _MOST_TAKES, 2, step=1, label="Takes")
             with gr.Row():
-                seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=_GREATEST_SEED)
+                with gr.Column(min_width=160):
+                    seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=_GREATEST_SEED)
+                    keep_seed = gr.Checkbox(False, label="Keep the seed", info="Else every press gives new takes")
                 guidance = gr.Slider(1, max(10, guidance_scale), guidance_scale, step=0.5, label="Guidance")
             with gr.Row():
                 generate = gr.Button("Generate", variant="primary")
@@ -91,6 +95,7 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
         quality_name: str,
         take_count: int,
         first_seed: int,
+        keeps_seed: bool,
         style_strength: float,
         scale: float,
         *steering_values: Any,
@@ -103,12 +108,13 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
         except ValueError as error:
             yield {status: error_html(explain(error, []))}
             return
+        first_seed = first_seed if keeps_seed else secrets.randbelow(_GREATEST_DRAWN)
         style_path = None if style_file is None else Path(style_file)
         quality = Quality(quality_name)
         generation_request = GenerationRequest(
             Path(mix_file), style_path, quality, take_count, first_seed, style_strength, scale, controls
         )
-        yield {status: message_html("Encoding the mix"), player: "", **set_running(True)}
+        yield {status: message_html("Encoding the mix"), player: "", seed: first_seed, **set_running(True)}
         with closing(sessions.run(generator, generation_request, visitor_of(request))) as updates:
             for html, takes in updates:
                 yield {status: html} if takes is None else {status: html, player: player_html(takes)}
@@ -122,8 +128,8 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
 
     # Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
     quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-    inputs = [mix, style, quality, count, seed, strength, guidance, *steering.components.values()]
-    run = generate.click(run_request, inputs, [status, player, generate, cancel], **quietly)
+    inputs = [mix, style, quality, count, seed, keep_seed, strength, guidance, *steering.components.values()]
+    run = generate.click(run_request, inputs, [status, player, seed, generate, cancel], **quietly)
     # Generate stays off until the run is over: an earlier click would be lost.
     run.then(lambda: set_running(False), None, [generate, cancel], **quietly)
     cancel.click(stop, None, [cancel], **quietly)

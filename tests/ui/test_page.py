@@ -46,12 +46,14 @@ def time_of(page, audio):
 def generated(page):
     """Press the button, and wait for what it leads to."""
     page.get_by_role("button", name="Generate").click()
+    page.locator("#status", has_text="generated in").wait_for(state="hidden")  # that of the run before
     page.locator("#status", has_text="generated in").wait_for(timeout=120_000)
 
 
 def test_a_mix_becomes_a_bass_that_plays_and_is_downloaded(page, tmp_path):
     upload(page, "mix", MIX)
     choose(page, "fast", takes=2)
+    page.get_by_label("Keep the seed").check()
     generated(page)
     assert page.locator(".take").count() == 2
 
@@ -124,9 +126,18 @@ def test_sampling_shows_what_it_becomes_and_can_be_cancelled(page):
     generated(page)  # the model is free again
 
 
-def test_a_net_without_controls_is_not_steered(page):
-    page.get_by_role("button", name="Style").wait_for()
-    assert page.get_by_role("button", name="Steering").count() == 0
+def test_every_press_gives_new_takes_unless_the_seed_is_kept(page):
+    upload(page, "mix", MIX)
+    choose(page, "fast")
+    seeds = []
+    for _ in range(2):
+        generated(page)
+        seeds.append(page.get_by_label("First seed").input_value())
+        assert f"seed {seeds[-1]}" in page.locator(".take header").inner_text().splitlines()
+    page.get_by_label("Keep the seed").check()
+    generated(page)
+    seeds.append(page.get_by_label("First seed").input_value())
+    assert seeds[0] != seeds[1] == seeds[2]
 
 
 def test_without_a_bassnet_there_are_no_tabs(page):

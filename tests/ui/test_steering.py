@@ -204,6 +204,7 @@ def test_a_visitor_steers_a_take(page, weights_without_register, mix, tmp_path):
     page.get_by_label("How busy").check()
     page.get_by_label("number input for Notes a second").fill("7")
     page.get_by_label("fast").check()
+    page.get_by_label("Keep the seed").check()
     page.get_by_label("number input for Takes").fill("1")
     page.get_by_role("button", name="Generate").click()
     page.locator("#status", has_text="generated in").wait_for(timeout=60_000)
@@ -217,3 +218,13 @@ def test_a_visitor_steers_a_take(page, weights_without_register, mix, tmp_path):
     stem = read_audio(tmp_path / "bass.wav")[0]
     torch.testing.assert_close(stem, made(weights_without_register, mix, controls), rtol=0, atol=1e-3)
     assert (stem - made(weights_without_register, mix, Controls())).abs().max() > 1e-2
+
+
+def test_a_net_without_controls_is_not_steered():
+    gradio = pytest.importorskip("gradio")
+    from latentstem.ui.steering_section import build_steering
+
+    with gradio.Blocks() as blocks:
+        mix = gradio.Audio()
+        assert build_steering([], mix, 60.0).components == {}
+    assert [type(block) for block in blocks.blocks.values()] == [gradio.Audio]

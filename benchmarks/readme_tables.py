@@ -1,10 +1,10 @@
-"""README's tables of results, written from the reports in `benchmarks/results`.
+"""Tables of results in README and on the page of benchmarks, written from the reports in `benchmarks/results`.
 
-    python -m benchmarks.readme_tables           # rewrite the tables in README.md
-    python -m benchmarks.readme_tables --check   # exit code 1 where README.md and the reports differ
+    python -m benchmarks.readme_tables           # rewrite the tables
+    python -m benchmarks.readme_tables --check   # exit code 1 where tables and reports differ
 
-A table stands in README.md between the comments `<!-- table: NAME -->` and `<!-- end -->`; its figures are those of the
-committed JSON and of nothing else.
+A table stands between the comments `<!-- table: NAME -->` and `<!-- end -->`; its figures are those of the committed
+JSON and of nothing else.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 ROOT = Path(__file__).resolve().parents[1]
-README, RESULTS = ROOT / "README.md", ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 
 COLUMNS = {
     "generated": "generated",
@@ -34,66 +34,91 @@ METRICS = {
     "onset_f1": "onset F1",
     "voiced_ratio": "voiced frames, over those of the true bass",
 }
-STYLES = {
-    "no style": "no style",
-    "whole mean, strength 0.5": "strength 0.5",
-    "whole mean, strength 1": "strength 1",
-}
-"""Case of `style_grounding.json` -> column of the table of styles."""
-STYLE_METRICS = {
-    "latent_movement": "movement of the mean latent towards the reference",
-    "timbre_movement": "movement of the MFCCs towards the reference",
-    "nearest": "instrument found by the nearest mean latent",
-    "named": "instrument found by a classifier of MFCCs",
-    "chord_share": "chord share",
-}
 PEERS = {"EnCodec 24 kHz": "encodec-24k", "music2latent": "music2latent", "Oobleck": "oobleck"}
+
+SOUNDS = {"timgm6mb": "on an unseen soundfont", "engines": "on unseen synthesizers"}
+"""Key of `real_songs.json` -> words of the table of results."""
+REFERENCES = {
+    "recorded": "six recorded basses",
+    "timgm6mb": "eight basses of an unseen soundfont",
+    "engines": "18 unseen synthesized basses",
+}
+"""Key of `timbre.json` -> words of the table of results."""
 
 Results = Callable[[str], Mapping[str, Any]]
 """Name of a benchmark -> the figures of its report."""
+Tables = Mapping[str, Callable[[Results], list[str]]]
+"""Name of each table of a document to its writer."""
 
 
 def main(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where README differs.")] = False,
-    readme: Annotated[Path, typer.Option(help="File with the marked tables.")] = README,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a document differs.")] = False,
+    root: Annotated[Path, typer.Option(help="Folder of the documents.")] = ROOT,
     results: Annotated[Path, typer.Option(help="Folder of the reports.")] = RESULTS,
 ) -> None:
-    """Write README's tables from the reports, or check them."""
-    before = readme.read_text()
-    after = fill_tables(before, lambda name: json.loads((results / f"{name}.json").read_text())["figures"])
-    if before == after:
-        print(f"{readme.name}: its tables are those of the reports")
-    elif check:
-        both = before.splitlines(), after.splitlines()
-        print(*difflib.unified_diff(*both, "README", "reports", lineterm="", n=0), sep="\n")
-        print(f"{readme.name} differs from the reports; run python -m benchmarks.readme_tables")
+    """Write the tables from the reports, or check them."""
+    differ = False
+    for name, tables in DOCUMENTS.items():
+        before = (root / name).read_text()
+        after = fill_tables(
+            before, tables, lambda report: json.loads((results / f"{report}.json").read_text())["figures"]
+        )
+        if before == after:
+            print(f"{name}: its tables are those of the reports")
+        elif check:
+            both = before.splitlines(), after.splitlines()
+            print(*difflib.unified_diff(*both, name, "reports", lineterm="", n=0), sep="\n")
+            differ = True
+        else:
+            (root / name).write_text(after)
+            print(f"{name}: tables written")
+    if differ:
+        print("tables differ from the reports; run python -m benchmarks.readme_tables")
         raise typer.Exit(1)
-    else:
-        readme.write_text(after)
-        print(f"{readme.name}: tables written")
 
 
-def fill_tables(text: str, results: Results) -> str:
+def fill_tables(text: str, tables: Tables, results: Results) -> str:
     """Replace every marked table of a Markdown text.
 
     Args:
-        text: Markdown with marked tables, each of the names of `TABLES` once.
+        text: Markdown with marked tables, each of the names of `tables` once.
+        tables: Writer of each table, by its name.
         results: Figures of a benchmark by its name.
 
     Returns:
         The text with the tables of the reports.
 
     Raises:
-        ValueError: The marked tables are not those of `TABLES`.
+        ValueError: The marked tables are not those of `tables`.
     """
     marked = re.findall(r"^<!-- table: (.+) -->$", text, re.MULTILINE)
-    if sorted(marked) != sorted(TABLES):
-        raise ValueError(f"got tables marked {marked}, expected each of {', '.join(TABLES)} once")
-    for name, table in TABLES.items():
+    if sorted(marked) != sorted(tables):
+        raise ValueError(f"got tables marked {marked}, expected each of {', '.join(tables)} once")
+    for name, table in tables.items():
         lines = "\n".join(table(results))
         pattern = rf"(^<!-- table: {name} -->\n).*?(^<!-- end -->$)"
         text = re.sub(pattern, lambda found, lines=lines: f"{found[1]}\n{lines}\n\n{found[2]}", text, flags=re.M | re.S)
     return text
+
+
+def results_table(results: Results) -> list[str]:
+    """Tabulate what matters most, beside the true bass and what a bass reaches without its mix or reference."""
+    cells = []
+    composed = results("accompaniment")["rows"]
+    for metric in ("chord_share", "root_on_downbeat", "onset_f1"):
+        rows = [composed[row][metric] for row in ("generated", "true bass", "generated, swapped mix")]
+        cells.append([f"composed songs: {METRICS[metric]}", *map(_interval, rows)])
+    real = results("real_songs")["sounds"]
+    for sound, words in SOUNDS.items():
+        for metric, label in {"harmony": "in harmony with the band", "onset_f1": "onset F1"}.items():
+            rows = [real[sound][row][metric] for row in ("generated", "true bass", "generated, swapped mix")]
+            cells.append([f"songs of a game, {words}: {label}", *map(_interval, rows)])
+    timbre = results("timbre")["sets"]
+    for of_set, words in REFERENCES.items():
+        narrow = next(iter(timbre[of_set]["bands"].values()))
+        rows = [_interval(narrow[row]) for row in ("styled", "itself")]
+        cells.append([f"reference recognized, {words}", *rows, f"{timbre[of_set]['chance']:.2f}"])
+    return _markdown(["", "generated", "true bass", "by chance, or for another mix"], cells)
 
 
 def fit_table(results: Results) -> list[str]:
@@ -101,13 +126,6 @@ def fit_table(results: Results) -> list[str]:
     rows = results("accompaniment")["rows"]
     cells = [[label, *(_interval(rows[row][metric]) for row in COLUMNS)] for metric, label in METRICS.items()]
     return _markdown(["", *COLUMNS.values()], cells)
-
-
-def style_table(results: Results) -> list[str]:
-    """Tabulate what a style reference changes: a row a metric, a column a strength."""
-    cases = results("style_grounding")["cases"]
-    cells = [[label, *(_interval(cases[case][metric]) for case in STYLES)] for metric, label in STYLE_METRICS.items()]
-    return _markdown(["", *STYLES.values()], cells)
 
 
 def other_table(results: Results) -> list[str]:
@@ -157,11 +175,9 @@ def speed_table(results: Results) -> list[str]:
     return _markdown(["60 s of audio on two CPU cores", "times real time", "peak memory of the process, GB"], cells)
 
 
-TABLES: dict[str, Callable[[Results], list[str]]] = {
-    "fit": fit_table,
-    "style": style_table,
-    "other": other_table,
-    "speed": speed_table,
+DOCUMENTS: Mapping[str, Tables] = {
+    "README.md": {"results": results_table, "speed": speed_table},
+    "docs/pages/benchmarks.md": {"fit": fit_table, "other": other_table},
 }
 
 

@@ -21,6 +21,7 @@ NAMES = (
     "quality.round_trips",
     "quality.style_swap",
     "quality.style_grounding",
+    "quality.steering",
     "quality.guidance_std",
     "quality.guidance_grid",
     "quality.solvers",

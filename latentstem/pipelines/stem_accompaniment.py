@@ -1,7 +1,7 @@
 """Stem accompaniment by latent diffusion: from a mix to a stem that fits it (arXiv 2402.01412, figure 1)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -225,7 +225,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         return_dict: bool = True,
         style_space: bool = False,
         controls: Controls | None = None,
-    ) -> StemPipelineOutput | tuple[Tensor | np.ndarray]:
+    ) -> StemPipelineOutput:
         """Generate stems.
 
         Args:
@@ -402,5 +402,5 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             audios = audios.cpu().numpy()
         self.maybe_free_model_hooks()
         if not return_dict:
-            return (audios,)
+            return cast(StemPipelineOutput, (audios,))  # most callers never ask for it
         return StemPipelineOutput(audios=audios, sampling_rate=self.sampling_rate, scores=scores)

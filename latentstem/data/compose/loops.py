@@ -57,10 +57,10 @@ def compose_loop(seed: int, duration: float = 20.0) -> Song:
     first = _first_bar(rng.child("place"), song, bars)
     turn = _cut(song, first, bars, tempo, beats_per_bar)
     kept = _some_parts(rng.child("parts"), turn.parts)
-    return repeat(replace(turn, parts=kept), int(duration / turn.duration))
+    return repeat_song(replace(turn, parts=kept), int(duration / turn.duration))
 
 
-def repeat(song: Song, turns: int) -> Song:
+def repeat_song(song: Song, turns: int) -> Song:
     """Play a song over and over.
 
     Args:
@@ -69,7 +69,7 @@ def repeat(song: Song, turns: int) -> Song:
 
     Example:
         >>> loop = compose_loop(0)
-        >>> repeat(loop, 3).duration == 3 * loop.duration, len(repeat(loop, 3).beats) == 3 * len(loop.beats)
+        >>> repeat_song(loop, 3).duration == 3 * loop.duration, len(repeat_song(loop, 3).beats) == 3 * len(loop.beats)
         (True, True)
     """
     starts = [turn * song.duration for turn in range(turns)]

@@ -83,7 +83,9 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         encoder_layers: Number of blocks at the STFT's rate in the encoder.
         decoder_layers: Number of blocks at the STFT's rate in the decoder.
         latent_layers: Number of blocks at the latents' rate, in encoder and decoder each.
-        carriers: Number of oscillators of the decoder, shared by the audio channels; 0 leaves them out.
+        carriers: Number of oscillators of the decoder, 72 an octave from 27.5 Hz, which the audio channels share; 0
+            leaves them out.
+        carrier_partials: Number of partials of a tone that the oscillators play.
         noise_bands: Number of bands of the decoder's filtered noise; 0 leaves it out.
         quiet_magnitudes: Whether the decoder's magnitudes fall without end, instead of to zero at 60 dB under full
             scale: what tells basses apart above 1 kHz lies 60 to 100 dB under it.
@@ -131,6 +133,7 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         decoder_layers: int = 3,
         latent_layers: int = 3,
         carriers: int = 384,
+        carrier_partials: int = 32,
         noise_bands: int = 0,
         quiet_magnitudes: bool = False,
         levels_per_octave: int = 0,

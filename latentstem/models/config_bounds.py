@@ -118,6 +118,7 @@ def check_autoencoder(config: Config) -> None:
     check_whole(1, LONGEST_WINDOW, **_fields(config, *windows))
     check_whole(0, LONGEST_WINDOW, **_fields(config, "low_window_length"))
     check_whole(0, 4096, **_fields(config, "carriers"))
+    check_whole(1, 1024, **_fields(config, "carrier_partials"))
     check_whole(0, 1024, **_fields(config, "noise_bands"))
     check_whole(0, 128, **_fields(config, "levels_per_octave"))
     check_number(0, config["sampling_rate"] / 2, **_fields(config, "low_highest"))

@@ -42,7 +42,12 @@ class SpectralDecoder(ModelMixin, ConfigMixin):
         self.decoder_carriers = None
         if config["carriers"]:
             self.decoder_carriers = OscillatorBank(
-                channels, sampling_rate, window_length, config["stft_hop_length"], config["carriers"]
+                channels,
+                sampling_rate,
+                window_length,
+                config["stft_hop_length"],
+                config["carriers"],
+                partials=config["carrier_partials"],
             )
         self.decoder_noise = None
         if config["noise_bands"]:

@@ -145,6 +145,40 @@ class OscillatorBank(nn.Module):
         return bounded_exp(noise) + tones
 
     @torch.no_grad()
+    def take_over(self, other: "OscillatorBank") -> None:
+        """Copy the weights of a bank that has fewer oscillators or partials, or as many.
+
+        Further partials start as the last one that the other bank has, the higher the quieter; further noise is quiet.
+
+        Args:
+            other: Bank with the same lowest oscillator, spacing, voices and pitches.
+
+        Raises:
+            ValueError: It has more oscillators or partials, or other voices or pitches.
+
+        Example:
+            >>> small = OscillatorBank(16, 44100, 2048, 512)
+            >>> OscillatorBank(16, 44100, 2048, 512, count=540, partials=96).take_over(small)
+        """
+        before, now = len(other.offsets), len(self.offsets)
+        if (other.voices, other.pitches) != (self.voices, self.pitches) or before > now:
+            raise ValueError(
+                f"got a bank of {other.voices} voices of {other.pitches} pitches and {before} partials; expected "
+                f"{self.voices}, {self.pitches} and at most {now}"
+            )
+        self.pitch.load_state_dict(other.pitch.state_dict())
+        fall = torch.linspace(0.0, -2.0, now - before + 1)[1:]
+        for name, value in other.partial.state_dict().items():
+            voices = value.unflatten(0, (self.voices, before))
+            further = voices[:, -1:].repeat_interleave(now - before, 1)
+            if name == "bias":
+                further = further + fall
+            self.partial.state_dict()[name].copy_(torch.cat([voices, further], 1).flatten(0, 1))
+        nn.init.zeros_(self.noise.weight)
+        for name, value in other.noise.state_dict().items():
+            self.noise.state_dict()[name][: len(value)] = value
+
+    @torch.no_grad()
     def set_spectrum(self, magnitude: Tensor) -> None:
         """Set the biases so that the noise has about a given spectrum.
 

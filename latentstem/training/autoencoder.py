@@ -36,6 +36,8 @@ OUTER_LAYERS = ("encoder_in", "decoder_magnitude", "decoder_phase", "decoder_car
 
 In one trial with Muon on the three of the decoder the loss was a twentieth higher after fifty steps.
 """
+OSCILLATORS = "decoder_carriers."
+"""Beginning of the names of the weights of the oscillators, whose number a training may raise."""
 STATISTICS_CROPS = 256
 """Crops of 16 latent frames from which the statistics of the published latents are computed."""
 
@@ -248,13 +250,16 @@ def initial_model(settings: AutoencoderTraining) -> AutoencoderSpectral:
     config.pop("_use_default_values", None)
     model: Any = AutoencoderSpectral.from_config(config)
     weights, wanted = published.state_dict(), model.state_dict()
-    unfit = [name for name, weight in weights.items() if name not in wanted or wanted[name].shape != weight.shape]
+    fits = {name for name, weight in weights.items() if name in wanted and wanted[name].shape == weight.shape}
+    unfit = [name for name in weights if name not in fits and (name not in wanted or OSCILLATORS not in name)]
     if unfit:
         raise ValueError(
             f"{settings.init_from} does not fit a model with {changes} (at {unfit[0]}): parts that it lacks can be "
-            "added, and none changed"
+            "added, and none changed but the number of oscillators and their partials"
         )
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict({name: weights[name] for name in fits}, strict=False)
+    if model.decoder_carriers is not None and published.decoder_carriers is not None:
+        model.decoder_carriers.take_over(published.decoder_carriers)
     return model.train()
 
 

@@ -100,6 +100,7 @@ CLASSES = {
             "decoder_layers": 1,
             "latent_layers": 1,
             "carriers": 8,
+            "carrier_partials": 4,
             "noise_bands": 4,
             "quiet_magnitudes": True,
             "levels_per_octave": 2,

@@ -60,6 +60,26 @@ def test_without_changes_the_published_net_is_continued(published):
     assert model.config["noise_bands"] == 0 and model.training
 
 
+def test_more_oscillators_and_partials_play_what_fewer_did(tmp_path):
+    torch.manual_seed(0)
+    AutoencoderSpectral(**{**SIZES, "carriers": 384}).save_pretrained(tmp_path)
+    before = AutoencoderSpectral.from_pretrained(tmp_path).decoder_carriers
+    bank = initial_model(settings(tmp_path, carriers=540, carrier_partials=96)).decoder_carriers
+    assert len(before.offsets) == 32 and len(bank.offsets) == 96
+    hidden = torch.randn(2, 5, 16)
+    with torch.no_grad():
+        for module in (before, bank):
+            module.noise.bias.fill_(-80.0)
+        expected, tones = (module._amplitudes(hidden, module(hidden)[1]) for module in (before, bank))
+        strengths = bank.partial(hidden).unflatten(-1, (2, 96))
+    # The lowest oscillator that a new partial reaches is the 33rd of the lowest pitch.
+    reached = bank.offsets[32]
+    torch.testing.assert_close(tones[..., :reached], expected[..., :reached])
+    assert (strengths[..., 32:].diff(dim=-1) < 0).all()
+    with pytest.raises(ValueError, match=r"32 partials; expected .* at most 2"):
+        initial_model(settings(tmp_path, carrier_partials=2))
+
+
 def test_other_sizes_than_the_published_are_refused(published):
     with pytest.raises(ValueError, match=r"does not fit a model with .*channels.*: parts that it lacks can be added"):
         initial_model(settings(published, channels=32))

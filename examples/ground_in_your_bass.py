@@ -16,14 +16,13 @@ for strength in (0.0, 0.5, 1.0):
         sampling_rate=pipe.sampling_rate,
         style=reference,
         style_strength=strength,
-        generator=torch.Generator().manual_seed(0),  # the same noise each time: what differs is the style
+        generator=0,  # the same noise each time: what differs is the style
     )
     write_audio(f"bass-style-{strength:g}.wav", out.audios[0], out.sampling_rate)
 
-# A style is the mean of 64 latent channels; it can be stored instead of the recording.
-style = StyleGrounding.from_audio(reference[None], pipe.autoencoder).reference
-save_file({"style": style}, "my-bass.safetensors")
-preset = pipe(
-    mix, sampling_rate=pipe.sampling_rate, style_latents=style, generator=torch.Generator().manual_seed(0)
-).audios
+# A style is the mean of 64 latent channels and a code of 16 numbers; they can be stored instead of the recording.
+mean = StyleGrounding.from_audio(reference[None], pipe.autoencoder).reference
+code = pipe.encode_style_code(reference[None], None)["style"]
+save_file({"mean": mean, "code": code}, "my-bass.safetensors")
+preset = pipe(mix, sampling_rate=pipe.sampling_rate, style_latents=mean, conditions={"style": code}, generator=0).audios
 assert torch.allclose(preset, out.audios, atol=1e-3), "the preset is the recording, as far as the pipeline is concerned"

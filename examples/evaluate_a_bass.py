@@ -13,6 +13,7 @@ from latentstem import Quality, StemAccompanimentPipeline, read_audio, resample
 from latentstem.data.render.midi import write_midi
 from latentstem.data.score import Song
 from latentstem.evaluation import chord_share, onset_f1, onset_times, root_on_downbeat, track_pitch, transcribe
+from latentstem.evaluation.scores import written_onsets
 
 pipe = StemAccompanimentPipeline.from_pretrained("bass")
 mix = resample(*read_audio("examples/audio/mix-1.flac"), pipe.sampling_rate)
@@ -32,7 +33,7 @@ print(f"{'':24} this song  the other")
 for name, measure in (
     ("notes of the chord", lambda song: chord_share(track, song.chords)),
     ("root on the downbeats", lambda song: root_on_downbeat(track, song.chords, song.bars)),
-    ("onsets of the true bass", lambda song: onset_f1([note.start for note in song.part("bass").notes], onsets)),
+    ("onsets of the true bass", lambda song: onset_f1(written_onsets(song.part("bass")), onsets)),
 ):
     print(f"{name:24} {measure(song):9.2f}  {measure(other):9.2f}")
 

@@ -2,10 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from diffusers.utils.outputs import BaseOutput
-from torch import Tensor
 
 
 @dataclass
@@ -25,9 +24,9 @@ class StemPipelineOutput(BaseOutput):
         1.0
     """
 
-    audios: Tensor | np.ndarray
+    audios: Any  # which of two it is depends on a value: a union would make every caller tell
     sampling_rate: int
-    scores: Tensor | None = None
+    scores: Any = None
 
 
 def check_target(target: str) -> None:

@@ -206,3 +206,8 @@ def test_a_silent_mix_is_refused_and_another_one_taken(pad, mix, tmp_path):
     upload.set_input_files(mix)
     finished(pad)
     assert drawn(pad)
+
+
+def test_a_net_without_controls_is_not_steered(page):
+    page.get_by_role("button", name="Style").wait_for()
+    assert page.get_by_role("button", name="Steering").count() == 0

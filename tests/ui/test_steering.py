@@ -218,13 +218,3 @@ def test_a_visitor_steers_a_take(page, weights_without_register, mix, tmp_path):
     stem = read_audio(tmp_path / "bass.wav")[0]
     torch.testing.assert_close(stem, made(weights_without_register, mix, controls), rtol=0, atol=1e-3)
     assert (stem - made(weights_without_register, mix, Controls())).abs().max() > 1e-2
-
-
-def test_a_net_without_controls_is_not_steered():
-    gradio = pytest.importorskip("gradio")
-    from latentstem.ui.steering_section import build_steering
-
-    with gradio.Blocks() as blocks:
-        mix = gradio.Audio()
-        assert build_steering([], mix, 60.0).components == {}
-    assert [type(block) for block in blocks.blocks.values()] == [gradio.Audio]

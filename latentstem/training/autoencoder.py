@@ -250,15 +250,16 @@ def initial_model(settings: AutoencoderTraining) -> AutoencoderSpectral:
     config.pop("_use_default_values", None)
     model: Any = AutoencoderSpectral.from_config(config)
     weights, wanted = published.state_dict(), model.state_dict()
-    fits = {name for name, weight in weights.items() if name in wanted and wanted[name].shape == weight.shape}
-    unfit = [name for name in weights if name not in fits and (name not in wanted or OSCILLATORS not in name)]
+    others = {name: weight for name, weight in weights.items() if not name.startswith(OSCILLATORS)}
+    unfit = [name for name in weights if name not in wanted]
+    unfit += [name for name, weight in others.items() if name in wanted and wanted[name].shape != weight.shape]
     if unfit:
         raise ValueError(
             f"{settings.init_from} does not fit a model with {changes} (at {unfit[0]}): parts that it lacks can be "
             "added, and none changed but the number of oscillators and their partials"
         )
-    model.load_state_dict({name: weights[name] for name in fits}, strict=False)
-    if model.decoder_carriers is not None and published.decoder_carriers is not None:
+    model.load_state_dict(others, strict=False)
+    if published.decoder_carriers is not None:
         model.decoder_carriers.take_over(published.decoder_carriers)
     return model.train()
 

@@ -115,19 +115,19 @@ def draw_dropped(
         probability = mix_dropout if name == "mix" else condition_dropout
         dropped[name] = torch.rand(len(value), device=value.device) < probability
         if name == "mix" and future_dropout:
-            middles = torch.arange(value.shape[-1], device=value.device) + 0.5
-            moments = value.shape[-1] * torch.rand(len(value), 1, device=value.device)
-            chosen = torch.rand(len(value), 1, device=value.device) < future_dropout
-            dropped[name] = (dropped[name][:, None] | (chosen & (middles > moments)))[:, None]
+            parts = _draw_parts(len(value), value.shape[-1], future_dropout, value.device, to_the_end=True)
+            dropped[name] = dropped[name][:, None, None] | parts[:, None]
         elif value.ndim == 3 and name != "mix":
             parts = _draw_parts(len(value), value.shape[-1], probability, value.device)
             dropped[name] = (alone | dropped[name])[:, None, None] | parts[:, None]
     return dropped
 
 
-def _draw_parts(batch: int, frames: int, probability: float, device: torch.device) -> Tensor:
-    """Draw for some items a part of the time, `(batch, frames)`, true inside."""
+def _draw_parts(batch: int, frames: int, probability: float, device: torch.device, to_the_end: bool = False) -> Tensor:
+    """Draw for some items a part of the time, `(batch, frames)`, true inside; it may go on to the end."""
     chosen = torch.rand(batch, 1, device=device) < probability
     ends = frames * torch.rand(batch, 2, 1, device=device)
+    if to_the_end:
+        ends[:, 1] = frames
     middles = torch.arange(frames, device=device) + 0.5
     return chosen & (middles > ends.amin(dim=1)) & (middles < ends.amax(dim=1))

@@ -28,9 +28,10 @@ from benchmarks.common.report import RESULTS, print_table, write_report
 from latentstem import BassNetPipeline
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.data.compose.bassnet_sets import compose_artificial
-from latentstem.data.corpus import read_annotation, write_corpus
+from latentstem.data.corpus import write_corpus
 from latentstem.training.bassnet import BassNetTraining, train, validation_places
-from latentstem.training.bassnet_windows import BassNetTrack, cache_spectrograms, compress_windows
+from latentstem.training.bassnet_patterns import encode_controls, window_patterns
+from latentstem.training.bassnet_windows import BassNetTrack, cache_spectrograms
 
 DATASETS = ("A1", "A2", "A3", "A4")
 SIZES = ("10/10", "20/20", "40/40", "20/40", "10/640", "40/640")
@@ -175,25 +176,11 @@ def restlessness(means: np.ndarray) -> float:
     return float(np.linalg.norm(np.diff(means, axis=0), axis=-1).mean() / max(far, 1e-9))
 
 
-@torch.no_grad()
 def _controls(
     pipe: Any, root: Path, places: Sequence[tuple[BassNetTrack, int, int]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means of the controls of windows, their patterns, and whether each lies within one measure."""
-    windows: MultiResolutionWindows = pipe.windows
-    means = []
-    for first in range(0, len(places), 20):
-        batch = compress_windows(windows, places[first : first + 20])
-        means.append(pipe.model.encode(batch.mix, batch.bass).mean)
-    songs = {track.name: read_annotation(root / track.name) for track, _, _ in places}
-    patterns, inside = [], []
-    for track, _, start in places:
-        begin, end = start / 100, (start + windows.expanded) / 100
-        sections = songs[track.name].sections
-        own = next((part for part in sections if part.start <= (begin + end) / 2 < part.end), sections[-1])
-        patterns.append(own.bass_style)
-        inside.append(own.start <= begin and end <= own.end)
-    return torch.cat(means).numpy(), np.array(patterns), np.array(inside)
+    return encode_controls(pipe.model, pipe.windows, places), *window_patterns(root, pipe.windows, places)
 
 
 def _collect(output: Path, seeds: Sequence[int]) -> dict[str, Any]:

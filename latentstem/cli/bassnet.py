@@ -12,7 +12,7 @@ from latentstem.cli.loading import choose_device, load_bassnet
 from latentstem.cli.options import FILES, Device, MaxDuration, Tempo
 
 if TYPE_CHECKING:
-    from latentstem.pipelines.bassnet import ControlPath
+    from latentstem.pipelines.bassnet_control import ControlPath
 
 STEERING = "Steering"
 
@@ -23,14 +23,14 @@ def bassnet(
         typer.Argument(metavar="MIX", help="The mix: wav, flac, mp3 or ogg, one or two channels, any rate."),
     ],
     weights: Annotated[
-        Path,
-        typer.Option(metavar="FOLDER", help="Folder of weights from `latentstem train bassnet`; none are shipped."),
-    ],
+        str, typer.Option(metavar="FOLDER", help="Name of shipped weights, or folder of `latentstem train bassnet`.")
+    ] = "bassnet-gm",
     control: Annotated[
         str | None,
         typer.Option(
-            metavar="X,Y",
-            help="Point of the control, a number a dimension, such as 0.3,-1. Default: the origin.",
+            metavar="X,Y|NAME",
+            help="Point of the control, a number a dimension, such as 0.3,-1, or the name of a pattern that the "
+            "weights know, such as walking. Default: the origin.",
             rich_help_panel=STEERING,
         ),
     ] = None,
@@ -70,13 +70,13 @@ def bassnet(
 ) -> None:
     """Write a bass line that fits MIX, played by a plain synthesizer.
 
-    latentstem bassnet mix.wav --weights runs/bassnet/pipeline --control 0.3,-1 --midi
+    latentstem bassnet mix.wav --control 0.3,-1 --midi
     writes bassline.wav and bassline.mid. Take the line on: latentstem accompany mix.wav --init bassline.wav
     """
     require_extras("bassnet", "audio", "latentstem.audio.io")
     from latentstem.audio.formats import check_writable
     from latentstem.audio.io import AudioReader
-    from latentstem.pipelines.bassnet import ControlPath
+    from latentstem.pipelines.bassnet_control import ControlPath
     from latentstem.pipelines.bassnet_files import (
         generate_line_file,
         infer_control_file,
@@ -101,7 +101,7 @@ def bassnet(
 
     console = Console(stderr=True)
     with console.status("loading the weights"):
-        pipe = load_bassnet(str(weights)).to(choose_device(device))
+        pipe = load_bassnet(weights).to(choose_device(device))
     with library_errors(), console.status("listening to the mix"):
         if like is not None:
             points = infer_control_file(pipe, mix, like, max_duration)
@@ -118,12 +118,12 @@ def bassnet(
         print(f"{output}: {count} notes in {made.line.duration:.1f} s" + (f"; {notes}" if midi else ""))
 
 
-def _read_point(text: str) -> list[float]:
-    """Convert a value of --control, "0.3,-1", to a point."""
+def _read_point(text: str) -> list[float] | str:
+    """Convert a value of --control to a point, "0.3,-1", or leave it as the name of a pattern."""
     try:
         return [float(number) for number in text.split(",")]
     except ValueError:
-        raise UsageError(f"--control is {text!r}; expected numbers with commas between, e.g. 0.3,-1") from None
+        return text.strip()
 
 
 def read_path(file: Path) -> "ControlPath":
@@ -135,7 +135,7 @@ def read_path(file: Path) -> "ControlPath":
     Raises:
         UsageError: The file cannot be read, or its lines are no path.
     """
-    from latentstem.pipelines.bassnet import ControlPath
+    from latentstem.pipelines.bassnet_control import ControlPath
 
     try:
         lines = [line.partition("#")[0].replace(",", " ").split() for line in file.read_text("utf-8").splitlines()]

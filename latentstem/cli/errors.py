@@ -17,6 +17,7 @@ TRACEBACK = "LATENTSTEM_TRACEBACK"
 """Environment variable: set to anything, unexpected errors come with their traceback."""
 
 OPTIONS = {
+    "control": "--control",
     "guidance_rescale": "--guidance-rescale",
     "guidance_scale": "--guidance-scale",
     "init_stem": "--init",

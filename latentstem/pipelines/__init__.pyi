@@ -1,6 +1,7 @@
 from latentstem.pipelines.bassnet import BassNetPipeline as BassNetPipeline
 from latentstem.pipelines.bassnet import BassNetPipelineOutput as BassNetPipelineOutput
-from latentstem.pipelines.bassnet import ControlPath as ControlPath
+from latentstem.pipelines.bassnet_control import ControlPath as ControlPath
+from latentstem.pipelines.bassnet_control import ControlPattern as ControlPattern
 from latentstem.pipelines.bassnet_files import LineOfFile as LineOfFile
 from latentstem.pipelines.bassnet_files import generate_line_file as generate_line_file
 from latentstem.pipelines.bassnet_files import infer_control_file as infer_control_file

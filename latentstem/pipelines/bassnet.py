@@ -1,8 +1,8 @@
 """BassNet as a pipeline: from a mix and a control to a bass line (Grachten, Lattner and Deruty 2020)."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem._checks import check_flags, short
+from latentstem._checks import check_flags
 from latentstem._shipped import ShippedByName
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.audio.validation import prepare_audio
@@ -24,45 +24,10 @@ from latentstem.models.bassnet_input import (
     bassnet_spectrogram,
     scale_spectrum,
 )
+from latentstem.pipelines.bassnet_control import Control, ControlPattern, control_path
 from latentstem.pipelines.errors import ArgumentError
 
 _WINDOWS = 16  # that are generated at once: more cost memory and save no time
-
-
-@dataclass(frozen=True)
-class ControlPath:
-    """A control that moves: from point to point in straight lines, before the first and after the last at rest.
-
-    Attributes:
-        times: Times of the points in seconds, ascending, `(points,)`.
-        points: The points, `(points, control_dim)`.
-
-    Raises:
-        ValueError: There are no points, not one a time, or numbers that are not finite or times that do not ascend.
-
-    Example:
-        >>> path = ControlPath([0.0, 4.0], [[0.0, 1.0], [2.0, 1.0]])
-        >>> path.at([1.0, 9.0]).tolist()
-        [[0.5, 1.0], [2.0, 1.0]]
-    """
-
-    times: Sequence[float] | np.ndarray
-    points: Sequence[Sequence[float]] | np.ndarray
-
-    def __post_init__(self):
-        times, points = np.asarray(self.times, float), np.asarray(self.points, float)
-        if times.ndim != 1 or points.ndim != 2 or len(times) != len(points) or not len(times):
-            raise ArgumentError(
-                f"got times of shape {times.shape} and points of shape {points.shape}; expected (points,) and (points, "
-                "dimensions), at least one point"
-            )
-        if not (np.isfinite(times).all() and np.isfinite(points).all() and (np.diff(times) > 0).all()):
-            raise ArgumentError("got a path with numbers that are not finite, or times that do not ascend; mend them")
-
-    def at(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Return the points at times in seconds, `(times, control_dim)`."""
-        points = np.asarray(self.points, float)
-        return np.stack([np.interp(times, self.times, axis) for axis in points.T], axis=-1)
 
 
 @dataclass
@@ -79,10 +44,6 @@ class BassNetPipelineOutput(BaseOutput):
     controls: Tensor
 
 
-Control = Sequence[float] | np.ndarray | Tensor | ControlPath
-"""A point, `(control_dim,)`, or a path of points."""
-
-
 class BassNetPipeline(ShippedByName, DiffusionPipeline):
     """Generate a bass line that accompanies a mix, and that a control of a few numbers shapes.
 
@@ -90,6 +51,14 @@ class BassNetPipeline(ShippedByName, DiffusionPipeline):
 
     Args:
         model: The net.
+        patterns: Where the controls of basses of each known pattern lie: names to the fields of a `ControlPattern`, as
+            the training measures them; they can be named as controls.
+
+    Attributes:
+        patterns: Known patterns by name.
+
+    Raises:
+        ValueError: A pattern is none, or of another size than the control.
 
     Example:
         >>> import torch
@@ -109,9 +78,11 @@ class BassNetPipeline(ShippedByName, DiffusionPipeline):
 
     model_cpu_offload_seq = "model"
 
-    def __init__(self, model: BassNetModel):
+    def __init__(self, model: BassNetModel, patterns: Mapping[str, Mapping[str, Any]] | None = None):
         super().__init__()
         self.register_modules(model=model)
+        self.patterns = ControlPattern.read(patterns or {}, model.config["control_dim"])
+        self.register_to_config(patterns={name: vars(pattern) for name, pattern in self.patterns.items()})
         self.sampling_rate = BASSNET_RATE
         steps, resolutions = model.config["steps"], model.config["resolutions"]
         self.windows = MultiResolutionWindows(steps, steps << (resolutions - 1))
@@ -131,7 +102,7 @@ class BassNetPipeline(ShippedByName, DiffusionPipeline):
             mix: Mix to accompany, floats in [-1, 1] at any level: `(batch, channels, samples)`, `(channels, samples)`
                 or `(samples,)`.
             sampling_rate: Sampling rate of `mix` and `like` in Hz; must be `pipe.sampling_rate`, nothing is resampled.
-            control: Point or path of the control, for all mixes; None is the origin.
+            control: Point, name of a known pattern, or path of the control, for all mixes; None is the origin.
             like: Bass that plays along with the mix, as long as it, whose own control is inferred and used.
             return_dict: Whether to return a `BassNetPipelineOutput`; False returns a tuple of lines and controls.
 
@@ -167,7 +138,7 @@ class BassNetPipeline(ShippedByName, DiffusionPipeline):
         Args:
             blocks: The mix at `pipe.sampling_rate`, `(samples,)` float each, of any lengths.
             gain: Factor that brings the whole mix to the reference loudness, see `latentstem.audio.reference_gain`.
-            control: Point or path of the control; None is the origin.
+            control: Point, name of a known pattern, or path of the control; None is the origin.
 
         Yields:
             The line, piece after piece; together they are the line that a call gives.
@@ -199,7 +170,7 @@ class BassNetPipeline(ShippedByName, DiffusionPipeline):
 
         Args:
             spectrograms: The spectrogram of the mix, `(bins, steps)` float each, of any numbers of steps but 0.
-            control: Point or path of the control; None is the origin.
+            control: Point, name of a known pattern, or path of the control; None is the origin.
 
         Yields:
             The line, as `stream` does.
@@ -253,20 +224,7 @@ class BassNetPipeline(ShippedByName, DiffusionPipeline):
 
     def _path(self, control: Control | None) -> Callable[[int, int], Tensor]:
         """A function to the points of the control at windows `first` to `stop - 1`; refuses another size."""
-        size = self.model.config["control_dim"]
-        if isinstance(control, ControlPath):
-            path = control
-        else:
-            message = "got {control} {value}; expected {size} finite numbers, or a ControlPath"
-            try:
-                point = np.zeros(size) if control is None else np.asarray(torch.as_tensor(control).cpu(), float)
-            except (TypeError, ValueError, RuntimeError) as error:
-                raise ArgumentError(message, value=short(control), size=size) from error
-            if point.shape != (size,) or not np.isfinite(point).all():
-                raise ArgumentError(message, value=short(control), size=size)
-            path = ControlPath([0.0], point[None])
-        if np.shape(path.points)[1] != size:
-            raise ArgumentError(f"got a path of points of {np.shape(path.points)[1]} numbers; expected {size}")
+        path = control_path(control, self.model.config["control_dim"], self.patterns)
         return lambda first, stop: torch.from_numpy(path.at(self.window_times(stop)[first:])).float()
 
     def _generate(self, pieces: Iterator[Tensor], controls: Callable[[int, int], Tensor]) -> Iterator[PitchLine]:

@@ -19,7 +19,8 @@ from latentstem.audio.validation import check_not_cancelled, match_channels
 from latentstem.data.line import PitchLine
 from latentstem.data.render.line_synth import LineSynthesizer
 from latentstem.data.render.midi import write_midi
-from latentstem.pipelines.bassnet import BassNetPipeline, Control, join_lines
+from latentstem.pipelines.bassnet import BassNetPipeline, join_lines
+from latentstem.pipelines.bassnet_control import Control
 from latentstem.pipelines.output_files import write_temporary_audio
 
 _PIECE = 1000  # steps of a line that are played at once

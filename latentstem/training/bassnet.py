@@ -13,6 +13,7 @@ from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.losses.variational import cross_reconstruction_terms, reconstruction_terms
 from latentstem.models.bassnet import BassNetModel, BassNetOutput
 from latentstem.pipelines.bassnet import BassNetPipeline
+from latentstem.training.bassnet_patterns import measure_patterns
 from latentstem.training.bassnet_windows import (
     BassNetBatch,
     BassNetTrack,
@@ -154,11 +155,25 @@ def train(settings: BassNetTraining) -> Path:
         run.report(bar, {"loss": loss, **terms})
         run.checkpoint(validate, "validation_loss", _publish, target)
     bar.close()
+    if run.accelerator.is_main_process:
+        _add_patterns(target, tracks, settings.data)
     return target
 
 
 def _publish(averaged: BassNetModel, folder: Path) -> None:
     BassNetPipeline(averaged).save_pretrained(folder)
+
+
+def _add_patterns(folder: Path, tracks: Sequence[BassNetTrack], root: Path) -> None:
+    """Add to published weights where the controls of known patterns lie, if the tracks tell their patterns."""
+    pipe: Any = BassNetPipeline.from_pretrained(folder)
+    patterns = measure_patterns(pipe.model, pipe.windows, validation_places(tracks, pipe.windows, 2000), root)
+    if patterns:
+        pipe.register_to_config(patterns={name: vars(pattern) for name, pattern in patterns.items()})
+        file = folder / "model_index.json"
+        partial = file.with_suffix(".partial")
+        partial.write_text(pipe.to_json_string(), encoding="utf-8")
+        partial.replace(file)
 
 
 def _tracks(settings: BassNetTraining, run: TrainingRun) -> tuple[list[BassNetTrack], list[BassNetTrack]]:

@@ -15,7 +15,8 @@ import numpy as np
 
 from latentstem.data.line import PitchLine
 from latentstem.data.score import Note
-from latentstem.pipelines.bassnet import BassNetPipeline, ControlPath, join_lines
+from latentstem.pipelines.bassnet import BassNetPipeline, join_lines
+from latentstem.pipelines.bassnet_control import ControlPath
 from latentstem.ui.background import Stopped, in_background
 from latentstem.ui.generator import Generator, Queued
 from latentstem.ui.kept_mix import KeptMix

@@ -10,6 +10,7 @@ const HELP = {
 };
 const field = element.querySelector(".field");
 const numbers = ["x", "y"].map((name) => element.querySelector(`input[name=${name}]`));
+const pattern = element.querySelector("select[name=pattern]"); // null where the weights know no pattern
 const state = { mode: "point", at: [0, 0], points: [[0, 0]] };
 let drawing = null;
 let timer = null;
@@ -35,6 +36,9 @@ function show() {
   numbers.forEach((input, axis) => {
     if (input !== document.activeElement) input.value = state.at[axis].toFixed(2);
   });
+  if (pattern && pattern.value && pattern.value.split(",").some((number, axis) => limit(number) !== state.at[axis])) {
+    pattern.value = "";
+  }
 }
 
 // A line is made when the hand rests: each request takes the place of the one before.
@@ -129,6 +133,14 @@ numbers.forEach((input, axis) =>
     if (state.mode === "point") send(0);
   }),
 );
+
+pattern?.addEventListener("change", () => {
+  if (!pattern.value) return;
+  move(...pattern.value.split(",").map(Number));
+  show();
+  say();
+  if (state.mode === "point") send(0);
+});
 
 element.querySelector(".modes").addEventListener("click", (event) => {
   const mode = event.target.dataset.mode;

@@ -1,13 +1,16 @@
 """The tab with BassNet's pad: layout and event handlers; `pad.js` adds the behaviour and `pad.css` the looks."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
+from latentstem.pipelines.bassnet_control import ControlPattern
 from latentstem.ui.components import recording, visitor_of
 from latentstem.ui.line_maker import LineMaker, LineRequest, read_points
 from latentstem.ui.line_sessions import LineSessions
@@ -21,7 +24,8 @@ ROLL_STYLE = (files("latentstem.ui") / "piano_roll.css").read_text(encoding="utf
 
 _WELCOME = "Drop a mix, and shape its bass line on the pad."
 _ORIGIN = '{"points":[[0,0]]}'
-# The circles are those of the standard normal prior, which the controls of basses follow.
+# The circles are those of the standard normal prior, which the controls of basses follow. Names of patterns are safe in
+# it: `ControlPattern.read` takes words only.
 _PAD = """
 <section aria-label="Control">
   <div class="modes" role="group" aria-label="Shape of the control">
@@ -33,6 +37,7 @@ _PAD = """
     <svg viewBox="-3 -3 6 6" aria-hidden="true">
       <path class="axes" d="M-3 0H3M0 -3V3"/>
       <circle class="prior" r="1"/><circle class="prior" r="2"/>
+      PATTERNS
       <polyline class="path" points=""/>
       <circle class="start" r="0.12"/><circle class="handle" r="0.16"/>
     </svg>
@@ -40,11 +45,40 @@ _PAD = """
   <div class="numbers">
     <label>x <input type="number" name="x" min="-3" max="3" step="0.1" value="0"></label>
     <label>y <input type="number" name="y" min="-3" max="3" step="0.1" value="0"></label>
+    CHOICE
   </div>
   <p class="help" id="pad-help"></p>
   <p class="said" role="status"></p>
 </section>
 """
+
+
+def pad_html(patterns: Mapping[str, ControlPattern]) -> str:
+    """Return the template of the pad, with an ellipse for each known pattern and a list of their names.
+
+    An ellipse is where the controls of most basses of the pattern lie: its axes are their standard deviations.
+
+    Args:
+        patterns: Patterns by name, of two numbers each.
+
+    Example:
+        >>> pattern = ControlPattern((1.0, 0.5), ((0.09, 0.0), (0.0, 0.04)), 0.25)
+        >>> html = pad_html({"walking": pattern})
+        >>> '<option value="1,0.5">walking</option>' in html
+        True
+    """
+    ellipses, options = [], []
+    for name, pattern in sorted(patterns.items()):
+        (x, y), (variances, axes) = pattern.mean, np.linalg.eigh(np.asarray(pattern.covariance))
+        width, height = np.sqrt(np.maximum(variances, 1e-4))
+        turn = -math.degrees(math.atan2(axes[1, 0], axes[0, 0]))  # on the screen y goes down
+        ellipses.append(
+            f'<ellipse class="pattern" rx="{width:.3f}" ry="{height:.3f}" '
+            f'transform="translate({x:.3f} {-y:.3f}) rotate({turn:.1f})"/>'
+        )
+        options.append(f'<option value="{x:g},{y:g}">{name}</option>')
+    choice = f'<label>Pattern <select name="pattern"><option value=""></option>{"".join(options)}</select></label>'
+    return _PAD.replace("PATTERNS", "".join(ellipses)).replace("CHOICE", choice if options else "")
 
 
 def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
@@ -64,7 +98,7 @@ def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
             mix = recording("Mix", "line-mix")
             pad = gr.HTML(
                 _ORIGIN,
-                html_template=_PAD,
+                html_template=pad_html(maker.pipe.patterns),
                 css_template=STYLE,
                 js_on_load=SCRIPT,
                 apply_default_css=False,

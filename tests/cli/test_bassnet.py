@@ -19,7 +19,8 @@ def weights(tmp_path_factory):
         if isinstance(layer, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(layer.bias)
     folder = tmp_path_factory.mktemp("bassnet")
-    BassNetPipeline(model.eval()).save_pretrained(folder)
+    deep = {"mean": [2.0, 2.0], "covariance": [[1.0, 0.0], [0.0, 1.0]], "share": 1.0}
+    BassNetPipeline(model.eval(), {"deep": deep}).save_pretrained(folder)
     return folder
 
 
@@ -49,18 +50,21 @@ def test_the_control_changes_the_line(weights, mix):
     lines = {}
     for name, words in {
         "point": ["--control", "2,2"],
+        "pattern": ["--control", "deep"],
         "path": ["--path", "path.txt"],
         "like": ["--like", "played.wav"],
     }.items():
         assert run(weights, *words, "-o", f"{name}.wav") == 0
         lines[name] = read_audio(mix / f"{name}.wav")[0]
+    assert torch.equal(lines["point"], lines["pattern"])
     assert not torch.allclose(lines["point"], lines["path"]) and not torch.allclose(lines["like"], lines["path"])
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--control", "up"], "expected numbers with commas"),
+        (["--control", "up"], "--control 'up'; expected one of: deep"),
+        (["--control", "1,x"], "--control '1,x'; expected one of: deep"),
         (["--control", "1,2,3"], "expected 2 finite numbers"),
         (["--control", "1,nan"], "expected 2 finite numbers"),
         (["--control", "1,2", "--like", "played.wav"], "several of --control"),

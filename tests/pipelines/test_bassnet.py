@@ -10,7 +10,7 @@ from latentstem import BassNetModel, BassNetPipeline, read_audio, write_audio
 from latentstem.audio.level import reference_gain
 from latentstem.data.line import PitchLine
 from latentstem.models import bassnet_spectrogram
-from latentstem.pipelines import ControlPath
+from latentstem.pipelines import ControlPath, ControlPattern
 from latentstem.pipelines.bassnet import join_lines
 from latentstem.pipelines.bassnet_files import (
     LineOfFile,
@@ -22,6 +22,12 @@ from latentstem.pipelines.bassnet_files import (
 
 PATH = ControlPath([0.0, 0.5, 2.0], [[0.0, 0.0], [2.0, -2.0], [-1.0, 3.0]])
 
+IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
+PATTERNS = {
+    "walking": {"mean": [1.5, -0.5], "covariance": IDENTITY, "share": 0.75},
+    "deep": {"mean": [-1.0, 0.0], "covariance": IDENTITY, "share": 0.25},
+}
+
 
 def small_pipeline(resolutions=2):
     torch.manual_seed(0)
@@ -29,7 +35,7 @@ def small_pipeline(resolutions=2):
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(layer.bias)
-    return BassNetPipeline(model.eval())
+    return BassNetPipeline(model.eval(), PATTERNS)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,7 @@ def test_the_control_of_a_bass_is_inferred_and_used(pipe):
     [
         ({"control": [0.0]}, "expected 2 finite numbers"),
         ({"control": [0.0, float("nan")]}, "expected 2 finite numbers"),
+        ({"control": "polka"}, "'polka'; expected one of: deep, walking"),
         ({"control": ControlPath([0.0], [[1.0, 2.0, 3.0]])}, "points of 3 numbers; expected 2"),
         ({"control": [0.0, 0.0], "like": torch.zeros(16000)}, "both control and like"),
         ({"like": torch.zeros(8000)}, "as long as it"),
@@ -137,6 +144,47 @@ def test_a_saved_pipeline_generates_the_same_line(pipe, tmp_path):
     pipe.save_pretrained(tmp_path)
     again = BassNetPipeline.from_pretrained(tmp_path)
     assert_equal_lines(again(noise(9000), 16000).lines[0], pipe(noise(9000), 16000).lines[0])
+    assert again.patterns == pipe.patterns
+
+
+def test_a_pattern_is_a_control_by_its_name(pipe):
+    named, given = (pipe(noise(9000), 16000, control=control) for control in ("walking", (1.5, -0.5)))
+    assert_equal_lines(named.lines[0], given.lines[0])
+    assert not torch.allclose(named.controls, pipe(noise(9000), 16000, control="deep").controls)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"mean": [0.0]}, "a row of as many for each"),
+        ({"mean": [0.0], "covariance": [[1.0]]}, "1 numbers for pattern 'deep'; expected 2"),
+        ({"covariance": [[float("inf"), 0.0], [0.0, 1.0]]}, "finite"),
+        ({"middle": [0.0, 0.0]}, "other fields than"),
+    ],
+)
+def test_patterns_that_are_none_are_refused(pipe, changed, words):
+    with pytest.raises(ValueError, match=words):
+        BassNetPipeline(pipe.model, {"deep": {**PATTERNS["deep"], **changed}})
+
+
+def test_names_of_patterns_are_words(pipe):
+    with pytest.raises(ValueError, match="letters, digits"):
+        BassNetPipeline(pipe.model, {"<img src=x>": PATTERNS["deep"]})
+
+
+def test_weights_without_patterns_say_so(pipe):
+    with pytest.raises(ValueError, match="'deep'; expected numbers: these weights name no pattern"):
+        BassNetPipeline(pipe.model)(noise(9000), 16000, control="deep")
+
+
+@given(st.integers(2, 5), st.integers(0, 1000))
+def test_a_pattern_has_the_moments_of_its_points(dimensions, seed):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(300, dimensions)) @ rng.normal(size=(dimensions, dimensions)) + rng.normal(size=dimensions)
+    pattern = ControlPattern.of(points, 0.5)
+    centred = points - np.sum(points, axis=0) / 300
+    np.testing.assert_allclose(pattern.mean, points.sum(0) / 300, atol=1e-4)
+    np.testing.assert_allclose(pattern.covariance, centred.T @ centred / 299, atol=1e-4)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (8000, 1)])

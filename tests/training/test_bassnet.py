@@ -1,6 +1,8 @@
 """The training of BassNet: its windows, its loss, and that a control comes to mean a pattern."""
 
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import torch
 
 from latentstem import BassNetModel, BassNetPipeline, write_audio
 from latentstem.audio.multi_resolution import MultiResolutionWindows
+from latentstem.data.compose.composer import compose
+from latentstem.data.score import Note, Section
 from latentstem.training.bassnet import (
     BassNetTraining,
     bassnet_loss,
@@ -150,6 +154,37 @@ def test_a_training_publishes_a_pipeline_and_resumes(stems, tmp_path):
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 2
     train(dataclasses.replace(settings, steps=6))
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_training_measures_where_the_patterns_of_annotated_tracks_lie(stems, tmp_path):
+    root = tmp_path / "data"
+    shutil.copytree(stems, root)
+    for name, styles in (("a", ("deep", "")), ("b", ("fifth", "deep"))):
+        song = compose(3, duration=2.0)
+        sections = [Section(0.0, 1.5, "verse", styles[0]), Section(1.5, 2.0, "verse", styles[1])]
+        note = Note(0.0, 2.0, 45, 80)
+        part = dataclasses.replace(song.part("bass"), notes=(note,))
+        song = dataclasses.replace(song, sections=tuple(sections), parts=(part,))
+        (root / name / "song.json").write_text(json.dumps({"song": song.to_dict()}))
+    settings = BassNetTraining(
+        root, tmp_path / "run", steps=2, batch_size=4, mixed_precision="no",
+        model={"channels": 8, "blocks": 2, "control_blocks": 1, "patch_size": [4, 3]}, compressed=8, expanded=16,
+    )  # fmt: skip
+    pipe = BassNetPipeline.from_pretrained(train(settings))
+    tracks = cache_spectrograms(root, "bass", settings.output / "spectrograms")
+    assert set(pipe.patterns) == {"deep", "fifth"}
+    # Windows with the seam of two sections in them count for neither; the middles of the others tell whose they are.
+    starts = {track.name: [] for track in tracks}
+    for track, _, start in validation_places(tracks, pipe.windows, 2000):
+        starts[track.name].append(start)
+    fifth = [start for start in starts["b"] if start + 16 <= 150]
+    deep = [("a", start) for start in starts["a"] if start + 16 <= 150] + [
+        ("b", start) for start in starts["b"] if start >= 150
+    ]
+    assert pipe.patterns["fifth"].share == pytest.approx(len(fifth) / (len(fifth) + len(deep)), abs=1e-4)
+    batch = compress_windows(pipe.windows, [(tracks[1], 0, start) for start in fifth])
+    mean = pipe.model.encode(batch.mix, batch.bass).mean.mean(0).detach()
+    np.testing.assert_allclose(pipe.patterns["fifth"].mean, mean, atol=1e-3)
 
 
 def test_a_training_goes_on_from_published_weights(stems, tmp_path):

@@ -258,4 +258,5 @@ def bassnet():
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(layer.bias)
-    return BassNetPipeline(model.eval())
+    walking = {"mean": [1.5, -0.5], "covariance": [[0.25, 0.1], [0.1, 0.5]], "share": 1.0}
+    return BassNetPipeline(model.eval(), {"walking": walking})

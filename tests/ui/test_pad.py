@@ -162,6 +162,23 @@ def test_the_pad_is_used_with_keys_and_with_numbers(pad, bassnet, mix):
     assert same_notes(bassnet, mix, path, notes) > 0.95
 
 
+def test_a_known_pattern_is_shown_and_chosen(pad, bassnet, mix):
+    ellipse = pad.locator("#pad .pattern")
+    assert ellipse.count() == 1
+    # Its extent on the screen is that of the standard deviations around its mean.
+    box, field = ellipse.bounding_box(), pad.locator("#pad .field").bounding_box()
+    unit = field["width"] / 6
+    middle = (box["x"] + box["width"] / 2 - field["x"], box["y"] + box["height"] / 2 - field["y"])
+    assert middle == pytest.approx((4.5 * unit, 3.5 * unit), abs=0.05 * unit)
+    before = roll(pad)
+    pad.get_by_label("Pattern").select_option("walking")
+    notes = moved(pad, before)
+    assert handle(pad) == pytest.approx((1.5, -0.5))
+    assert same_notes(bassnet, mix, "walking", notes) > 0.95
+    pad.mouse.click(*field_position(pad, -1.0, 1.0))
+    assert pad.get_by_label("Pattern").input_value() == ""
+
+
 def test_what_is_heard_goes_on_with_the_new_line(pad):
     sound = "document.querySelector('#line audio[data-view=both]')"
     pad.locator("#line").get_by_role("button", name="Play").click()

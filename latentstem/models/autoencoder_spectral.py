@@ -86,6 +86,8 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         carriers: Number of oscillators of the decoder, 72 an octave from 27.5 Hz, which the audio channels share; 0
             leaves them out.
         carrier_partials: Number of partials of a tone that the oscillators play.
+        carrier_smoothing: Number of STFT frames, odd, over which the strengths of a tone's partials are averaged; 1
+            leaves them as they are.
         noise_bands: Number of bands of the decoder's filtered noise; 0 leaves it out.
         quiet_magnitudes: Whether the decoder's magnitudes fall without end, instead of to zero at 60 dB under full
             scale: what tells basses apart above 1 kHz lies 60 to 100 dB under it.
@@ -134,6 +136,7 @@ class AutoencoderSpectral(SpectralEncoder, SpectralDecoder):
         latent_layers: int = 3,
         carriers: int = 384,
         carrier_partials: int = 32,
+        carrier_smoothing: int = 1,
         noise_bands: int = 0,
         quiet_magnitudes: bool = False,
         levels_per_octave: int = 0,

@@ -119,6 +119,8 @@ def check_autoencoder(config: Config) -> None:
     check_whole(0, LONGEST_WINDOW, **_fields(config, "low_window_length"))
     check_whole(0, 4096, **_fields(config, "carriers"))
     check_whole(1, 1024, **_fields(config, "carrier_partials"))
+    check_whole(1, 255, **_fields(config, "carrier_smoothing"))
+    _check_odd(**_fields(config, "carrier_smoothing"))
     check_whole(0, 1024, **_fields(config, "noise_bands"))
     check_whole(0, 128, **_fields(config, "levels_per_octave"))
     check_number(0, config["sampling_rate"] / 2, **_fields(config, "low_highest"))
@@ -234,9 +236,7 @@ def check_bassnet(config: Config) -> None:
         check_whole(1, most, **entries(**{name: config[name]}))
     check_whole(1, 63, **_fields(config, "descriptor_kernel_size"))
     odd = {**entries(**_fields(config, "kernel_size")), **_fields(config, "descriptor_kernel_size")}
-    for name, extent in odd.items():
-        if extent % 2 == 0:
-            raise ValueError(f"got {name}={extent}; expected an odd number, so that a position has a middle")
+    _check_odd(**odd)
     for name in ("time_dilations", "frequency_dilations"):
         if config[name] is not None:
             check_list(DEEPEST, **_fields(config, name))
@@ -285,3 +285,9 @@ def check_encodec(settings: Any) -> None:
 
 def _fields(config: Config, *names: str) -> dict[str, Any]:
     return {name: config[name] for name in names}
+
+
+def _check_odd(**extents: int) -> None:
+    for name, extent in extents.items():
+        if extent % 2 == 0:
+            raise ValueError(f"got {name}={extent}; expected an odd number, so that a position has a middle")

@@ -48,6 +48,7 @@ class SpectralDecoder(ModelMixin, ConfigMixin):
                 config["stft_hop_length"],
                 config["carriers"],
                 partials=config["carrier_partials"],
+                smoothing=config["carrier_smoothing"],
             )
         self.decoder_noise = None
         if config["noise_bands"]:
@@ -75,7 +76,7 @@ class SpectralDecoder(ModelMixin, ConfigMixin):
 
         # Latent frames on each side that a frame's samples depend on: tiles overlap by as much.
         self.decoder_context_frames = (
-            math.ceil(3 * config["decoder_layers"] / self.frames_per_latent)
+            math.ceil((3 * config["decoder_layers"] + config["carrier_smoothing"] // 2) / self.frames_per_latent)
             + 2
             + math.ceil(window_length / config["hop_length"])
         )

@@ -35,6 +35,10 @@ class OscillatorBank(nn.Module):
     has strength exp(g_vh); n is the noise, predicted four times an octave and interpolated. All of s, g and n are
     linear maps of the hidden states. The first voice starts louder than the others, so that it learns the main pitch.
 
+    With smoothing, `g_vh` is the sum of a map averaged over time and of one that is not and that all partials of a
+    voice share. Strengths that jump from frame to frame, as those of a net that unfolds slow latents do, put sidebands
+    beside every partial and fill the spectrum between them.
+
     Args:
         channels: Width of the hidden states.
         sampling_rate: Sampling rate of the audio in Hz.
@@ -47,6 +51,8 @@ class OscillatorBank(nn.Module):
         pitches: Number of oscillators that may be a pitch, from the lowest up.
         voices: Number of pitches that may sound at once.
         partials: Number of partials of a voice.
+        smoothing: Number of frames, odd, over which the strengths of the partials are averaged (by a Hann window); 1
+            leaves them as they are.
 
     Shape:
         `(batch, frames, channels)` to real and imaginary parts `(2, batch, frames, bins)`, of the lowest `bins` bins,
@@ -76,6 +82,7 @@ class OscillatorBank(nn.Module):
         pitches: int = 324,
         voices: int = 2,
         partials: int = 32,
+        smoothing: int = 1,
     ):
         super().__init__()
         frequencies = lowest * 2 ** (torch.arange(count, dtype=torch.float64) / per_octave)
@@ -98,6 +105,13 @@ class OscillatorBank(nn.Module):
         self.register_buffer("response", torch.stack([response.real, response.imag]).float(), persistent=False)
         self.pitch = nn.Linear(channels, self.voices * self.pitches)
         self.partial = nn.Linear(channels, self.voices * len(self.offsets))
+        self.gain = None
+        if smoothing > 1:
+            window = torch.hann_window(smoothing + 2, periodic=False)[1:-1]
+            self.register_buffer("smoothing", window / window.sum(), persistent=False)
+            self.gain = nn.Linear(channels, self.voices)
+            nn.init.zeros_(self.gain.weight)
+            nn.init.zeros_(self.gain.bias)
         self.noise = nn.Linear(channels, 2 + 4 * count // per_octave)
         nn.init.constant_(self.partial.bias, -8.0)
         nn.init.constant_(self.partial.bias[: len(self.offsets)], -4.0)
@@ -129,7 +143,12 @@ class OscillatorBank(nn.Module):
         return frames, pitch
 
     def _amplitudes(self, hidden_states: Tensor, pitch: Tensor) -> Tensor:
-        partial = rearrange(self.partial(hidden_states).float(), "b t (v h) -> b t v h", v=self.voices)
+        partial = self.partial(hidden_states).float()
+        if self.gain is not None:
+            partial = self._smooth(partial)
+        partial = rearrange(partial, "b t (v h) -> b t v h", v=self.voices)
+        if self.gain is not None:
+            partial = partial + self.gain(hidden_states).float()[..., None]
         salience = torch.exp(pitch - 0.5 * torch.logsumexp(2 * pitch, -1, keepdim=True))
         strength = bounded_exp(partial)
         count = len(self.get_buffer("steps"))
@@ -143,6 +162,15 @@ class OscillatorBank(nn.Module):
             spectrum = (comb * torch.fft.rfft(salience, self.transform_length)).sum(2)
             tones = torch.fft.irfft(spectrum, self.transform_length)[..., :count]
         return bounded_exp(noise) + tones
+
+    def _smooth(self, values: Tensor) -> Tensor:
+        """Average `(batch, frames, values)` over time; beyond both ends the first and the last frame go on."""
+        window = self.get_buffer("smoothing").float()
+        rows = rearrange(values, "b t n -> (b n) 1 t")
+        rows = F.pad(rows, (len(window) // 2, len(window) // 2), mode="replicate")
+        with torch.autocast(values.device.type, enabled=False):
+            smooth = F.conv1d(rows, window[None, None])
+        return rearrange(smooth, "(b n) 1 t -> b t n", b=len(values))
 
     @torch.no_grad()
     def take_over(self, other: "OscillatorBank") -> None:
@@ -167,6 +195,8 @@ class OscillatorBank(nn.Module):
                 f"{self.voices}, {self.pitches} and at most {now}"
             )
         self.pitch.load_state_dict(other.pitch.state_dict())
+        if self.gain is not None and other.gain is not None:
+            self.gain.load_state_dict(other.gain.state_dict())
         fall = torch.linspace(0.0, -2.0, now - before + 1)[1:]
         for name, value in other.partial.state_dict().items():
             voices = value.unflatten(0, (self.voices, before))

@@ -64,6 +64,7 @@ class AutoencoderTraining(RunOptions):
         init_from: Folder of published weights to start from; parts that `model` adds start untrained.
         decoder_only: Freeze the encoder, so that denoisers trained on its latents stay valid.
         window_lengths: Window lengths in samples of the multi-scale spectral distance.
+        floor_db: Level in dB, a full-scale sinusoid having 0, below which that distance sees little.
         pitch_weight: Weight of the cross entropy between the decoder's pitch and the pitch that YIN finds in the stems;
             mixes do not count.
         swap_pitch_weight: Weight of that cross entropy after the latents took the time-mean of another stem: teaches
@@ -102,6 +103,7 @@ class AutoencoderTraining(RunOptions):
     init_from: Path | None = None
     decoder_only: bool = False
     window_lengths: tuple[int, ...] = (512, 2048, 8192, 32768)
+    floor_db: float = -40.0
     pitch_weight: float = 0.2
     swap_pitch_weight: float = 0.2
     timbre_swap_weight: float = 1.0
@@ -162,7 +164,8 @@ def train(settings: AutoencoderTraining) -> Path:
         run.accelerator.unwrap_model(run.model).set_background(background)
 
     # Losses.
-    distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths)
+    floor = 10 ** (settings.floor_db / 20)
+    distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths, epsilon=floor)
     distance.to(run.accelerator.device)
     energy = BandEnergyDistance(model.config["sampling_rate"], model.config["hop_length"]).to(run.accelerator.device)
     losses_of = AutoencoderLosses(

@@ -92,6 +92,33 @@ def test_amplitudes_are_the_sum_that_the_docstring_writes(seed, count):
     assert np.abs(found.numpy() - expected).max() < 1e-5 * (1 + expected.max())
 
 
+@given(st.integers(0, 2**32 - 1), st.sampled_from([3, 9, 17]), st.integers(1, 12))
+def test_strengths_are_averaged_over_time_and_their_common_level_is_not(seed, smoothing, frames):
+    module = OscillatorBank(6, 44100, 2048, 512, count=200, smoothing=smoothing)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for part, spread in ((module.partial, 0.3), (module.gain, 0.3), (module.pitch, 1.0)):
+            part.weight.copy_(spread * torch.randn(part.weight.shape, generator=generator))
+        module.noise.weight.zero_()
+        module.noise.bias.fill_(-80.0)
+        hidden = torch.randn(1, frames, 6, generator=generator)
+        found = module._amplitudes(hidden, module(hidden)[1])[0]
+        partial, gain = module.partial(hidden)[0], module.gain(hidden)[0]
+        # The same, as a bank without smoothing whose strengths are averaged by hand.
+        plain = OscillatorBank(6, 44100, 2048, 512, count=200)
+        weights = [1 + math.cos(2 * math.pi * offset / (smoothing + 1)) for offset in range(-(smoothing // 2), 1)]
+        weights = [*weights, *weights[-2::-1]]
+        for frame in range(frames):
+            places = [min(max(frame + shift - smoothing // 2, 0), frames - 1) for shift in range(smoothing)]
+            mean = sum(w * partial[place] for w, place in zip(weights, places, strict=True)) / sum(weights)
+            plain.partial.weight.zero_()
+            plain.partial.bias.copy_(mean + gain[frame].repeat_interleave(len(module.offsets)))
+            plain.noise.weight.zero_()
+            plain.noise.bias.fill_(-80.0)
+            expected = plain._amplitudes(hidden, module(hidden)[1])[0, frame]
+            torch.testing.assert_close(found[frame], expected, rtol=1e-3, atol=1e-6)
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 30))
 def test_a_voice_is_as_loud_whether_sure_of_its_pitch_or_not(seed, sharpness):
     module = silenced(carriers())

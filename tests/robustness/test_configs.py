@@ -101,6 +101,7 @@ CLASSES = {
             "latent_layers": 1,
             "carriers": 8,
             "carrier_partials": 4,
+            "carrier_smoothing": 3,
             "noise_bands": 4,
             "quiet_magnitudes": True,
             "levels_per_octave": 2,

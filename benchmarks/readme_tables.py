@@ -11,6 +11,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -175,9 +176,42 @@ def speed_table(results: Results) -> list[str]:
     return _markdown(["60 s of audio on two CPU cores", "times real time", "peak memory of the process, GB"], cells)
 
 
+def patterns_table(figure: str, results: Results) -> list[str]:
+    """Tabulate a figure of BassNet's trainings on artificial sets, the paper's in brackets: a row a size of window."""
+    report = results("bassnet_patterns")
+    trainings, paper = report["trainings"], report["paper"][figure]
+    datasets = sorted({name.split()[0] for name in trainings})
+    cells = []
+    for size in paper:
+        row = [size.replace("plain", "without cross-reconstruction")]
+        for dataset, theirs in zip(datasets, paper[size], strict=True):
+            ours = [own for name, own in trainings.items() if name.rsplit(" ", 1)[0] == f"{dataset} {size}"]
+            values = [own["accuracy"] if figure == "accuracy" else own["errors"][figure] for own in ours]
+            row.append(f"{' and '.join(f'{value:.3f}' for value in values)} ({theirs:.3f})")
+        cells.append(row)
+    return _markdown(["window", *datasets], cells)
+
+
+def lines_table(results: Results) -> list[str]:
+    """Tabulate how well lines of BassNet fit their mixes: a row a set of songs and a kind of line."""
+    kinds = {"best": "best of 25 points", "median": "median point", "swapped": "lines of other songs", "true": "true notes"}
+    cells = [
+        [f"{of_set}: {label}", *(_interval(rows[kind][metric]) for metric in ("harmony", "onset_f1"))]
+        for of_set, rows in results("bassnet_lines")["sets"].items()
+        for kind, label in kinds.items()
+    ]
+    return _markdown(["songs", "in harmony with the mix", "onset F1"], cells)
+
+
 DOCUMENTS: Mapping[str, Tables] = {
     "README.md": {"results": results_table, "speed": speed_table},
     "docs/pages/benchmarks.md": {"fit": fit_table, "other": other_table},
+    "docs/pages/bassnet.md": {
+        "patterns": partial(patterns_table, "accuracy"),
+        "f0": partial(patterns_table, "f0"),
+        "onset": partial(patterns_table, "onset"),
+        "lines": lines_table,
+    },
 }
 
 

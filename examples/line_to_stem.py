@@ -1,8 +1,7 @@
 """Write a bass line under a control of two numbers, and give it the sound of a recording.
 
-Run it from the root of the repository, after `latentstem train bassnet --output runs/bassnet ...`; it writes
-bassline.wav, bassline.mid and bass-of-line.wav. BassNet writes the line, which is played plainly; the denoiser starts
-from that sound, so that its notes survive.
+Run it from the root of the repository; it writes bassline.wav, bassline.mid and bass-of-line.wav. BassNet writes the
+line, which is played plainly; the denoiser starts from that sound, so that its notes survive.
 """
 
 import torch
@@ -13,10 +12,9 @@ from latentstem.pipelines import write_line_midi
 
 MIX = "examples/audio/mix-1.flac"
 REFERENCE = "docs/pages/assets/listen/style-slap.mp3"  # or a recording of your own bass, alone
-BASSNET = "runs/bassnet/pipeline"
 CONTROL = (0.5, -0.5)
 
-bassnet = BassNetPipeline.from_pretrained(BASSNET)
+bassnet = BassNetPipeline.from_pretrained("bassnet-gm")
 mix, rate = read_audio(MIX)
 line = bassnet(resample(mix, rate, bassnet.sampling_rate), bassnet.sampling_rate, control=CONTROL).lines[0]
 write_line_midi(line, "bassline.mid")

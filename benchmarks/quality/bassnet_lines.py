@@ -13,7 +13,7 @@ trained on.
 - Sketch: a line, sonified, is the stem that the denoiser starts from; share of the frames in which the stem's pitch is
   the line's, by strength.
 
-Run it as `python -m benchmarks.quality.bassnet_lines --weights runs/bassnet/pipeline`.
+Run it as `python -m benchmarks.quality.bassnet_lines`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +38,8 @@ from latentstem.data.render.line_synth import LineSynthesizer
 from latentstem.data.score import Song
 from latentstem.evaluation import PitchTrack, chord_share, onset_f1, track_pitch
 from latentstem.evaluation.scores import written_onsets
+from latentstem.models import bassnet_spectrogram
+from latentstem.pipelines.bassnet import join_lines
 from latentstem.training.bassnet_targets import note_bins
 
 AXIS = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -56,7 +58,7 @@ ROWS = {
 
 
 def main(
-    weights: Annotated[Path, typer.Option(help="Folder of weights of BassNet.")],
+    weights: Annotated[str, typer.Option(help="Name of shipped weights of BassNet, or folder.")] = "bassnet-gm",
     denoiser: Annotated[
         Path | None, typer.Option(help="Folder of a pipeline for the sketches; the shipped one.")
     ] = None,
@@ -82,15 +84,15 @@ def main(
     kept = measure_sketches(pipe, load_pipeline(denoiser, "cpu"), sets["composed"][:sketches]) if sketches else {}
     for strength, figure in kept.items():
         print(f"pitch of the line kept at strength {strength}: {format_interval(figure)}")
-    settings = {"weights": weights.name, "songs": songs, "duration": duration, "grid": AXIS, "sketches": sketches}
+    settings = {"weights": Path(weights).name, "songs": songs, "duration": duration, "grid": AXIS, "sketches": sketches}
     report = {"sets": figures, "relative_pitch": relative, "sketches": kept}
     write_report("bassnet_lines", settings, report, _picture(relative), results)
 
 
 def _lines(pipe: Any, mix: np.ndarray) -> list[PitchLine]:
     """A line of the mix, at 44.1 kHz, at each point of the grid."""
-    audio = resample(torch.from_numpy(mix)[None], SAMPLING_RATE, pipe.sampling_rate)
-    return [pipe(audio, pipe.sampling_rate, control=point).lines[0] for point in GRID]
+    (spectrogram,) = bassnet_spectrogram(resample(torch.from_numpy(mix)[None], SAMPLING_RATE, pipe.sampling_rate))
+    return [join_lines(list(pipe.decode_stream([spectrogram], point))) for point in GRID]
 
 
 def as_track(line: PitchLine) -> PitchTrack:

@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 MODEL_CARDS = {
     "latentstem/weights/bass/README.md": "model-card.md",
     "latentstem/weights/bass-gm/README.md": "model-card-bass-gm.md",
+    "latentstem/weights/bassnet-gm/README.md": "model-card-bassnet-gm.md",
 }
 PAGES = {**MODEL_CARDS, "README.md": "index.md"}
 

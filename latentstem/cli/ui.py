@@ -13,11 +13,8 @@ def ui(
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or folder of saved ones.")] = "bass",
     adapter: Adapter = None,
     bassnet: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of shipped weights of a BassNet, or folder of saved ones: the page then has a tab with its pad."
-        ),
-    ] = None,
+        str, typer.Option(help="Weights of the BassNet whose pad is the second tab: name of shipped ones, or folder.")
+    ] = "bassnet-gm",
     host: Annotated[
         str, typer.Option(help="Address to listen on; by default only this machine can reach it.")
     ] = "127.0.0.1",
@@ -33,8 +30,6 @@ def ui(
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     chosen_device = choose_device(device)
     require_extras("the page", "ui", "latentstem.ui.server")
-    if bassnet is not None:
-        require_extras("--bassnet", "data", "pretty_midi")
     from latentstem.ui.server import listen, serve
 
     with library_errors():
@@ -42,6 +37,6 @@ def ui(
     with listener:
         with Console(stderr=True).status("loading the weights"):
             pipe = load_pipeline(weights, adapter).to(chosen_device)
-            lines = None if bassnet is None else load_bassnet(bassnet).to(chosen_device)
+            lines = load_bassnet(bassnet).to(chosen_device)
         with library_errors():
             serve(pipe, listener, max_duration, open_browser, lines)

@@ -106,15 +106,15 @@ class ControlPattern:
 
         Raises:
             ValueError: A pattern lacks a field, has another one, or is of another size, or its name is not of letters,
-                digits, spaces and hyphens.
+                digits, spaces, dots and hyphens.
         """
         try:
             read = {name: cls(**fields) for name, fields in patterns.items()}
         except TypeError as error:
             raise ValueError("got a pattern with other fields than mean, covariance and share") from error
         for name, pattern in read.items():
-            if not re.fullmatch(r"[\w -]{1,40}", name):  # names are shown on web pages
-                raise ValueError(f"got a pattern named {short(name)}; expected letters, digits, spaces and hyphens")
+            if not re.fullmatch(r"[\w. -]{1,40}", name):  # names are shown on web pages
+                raise ValueError(f"got a pattern named {short(name)}; expected letters, digits, spaces, dots and hyphens")
             if len(pattern.mean) != control_dim:
                 raise ValueError(f"got {len(pattern.mean)} numbers for pattern {name!r}; expected {control_dim}")
         return read

@@ -46,9 +46,8 @@ class MeasuredMix:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_audio(f"{folder}/mix.wav", 0.1 * torch.randn(1, 44100), 44100)
         ...     mix = MeasuredMix.read(f"{folder}/mix.wav")
-        ...     spectrogram = list(mix.spectrograms(pipe))
-        >>> made = mix.line(join_lines(list(pipe.decode_stream(spectrogram, (0.3, -1.0)))))
-        >>> mix.samples, made.line.duration
+        ...     line = join_lines(list(pipe.decode_stream(mix.spectrograms(pipe), (0.3, -1.0))))
+        >>> mix.samples, line.duration
         (44100, 1.0)
     """
 
@@ -75,26 +74,18 @@ class MeasuredMix:
         blocks = resample_blocks(mono, self.reader.sampling_rate, pipe.sampling_rate)
         return pipe.analyse_stream((block[0] for block in blocks), self.gain)
 
-    def line(self, line: PitchLine) -> "LineOfFile":
-        """Return a line as one for this mix."""
-        return LineOfFile(line, self.reader, self.samples, self.gain)
-
 
 @dataclass(frozen=True)
 class LineOfFile:
     """A bass line for a mix in a file.
 
     Attributes:
-        line: The line.
-        reader: Reader of the mix's file.
-        samples: Length of the mix in samples, at its own rate.
-        gain: Factor that brings the mix to the reference loudness, at which the line's levels are.
+        line: The line, whose levels are those beside the mix at the reference loudness.
+        mix: The mix.
     """
 
     line: PitchLine
-    reader: AudioReader
-    samples: int
-    gain: float
+    mix: MeasuredMix
 
 
 def generate_line_file(
@@ -119,7 +110,7 @@ def generate_line_file(
         ValueError: It is stereo and its channels cancel, or the control is none of this net.
     """
     mix = MeasuredMix.read(path, max_duration)
-    return mix.line(join_lines(list(pipe.decode_stream(mix.spectrograms(pipe), control))))
+    return LineOfFile(join_lines(list(pipe.decode_stream(mix.spectrograms(pipe), control))), mix)
 
 
 def infer_control_file(
@@ -172,7 +163,7 @@ def write_line_audio(
         latentstem.audio.AudioFileError: The file cannot be written.
     """
     with play_line(made, Path(path).parent, synthesizer) as played:
-        write_temporary_audio(played, path, made.reader.sampling_rate, bits)
+        write_temporary_audio(played, path, made.mix.reader.sampling_rate, bits)
 
 
 @contextmanager
@@ -189,9 +180,9 @@ def play_line(made: LineOfFile, folder: Path, synthesizer: LineSynthesizer | Non
     """
     player = synthesizer or LineSynthesizer(SAMPLING_RATE)
     player.reset()
-    sound = (torch.from_numpy(player(piece))[None] / made.gain for piece in _pieces(made.line))
+    sound = (torch.from_numpy(player(piece))[None] / made.mix.gain for piece in _pieces(made.line))
     with TemporaryAudio(folder, 1) as played:
-        for block in resample_blocks(sound, player.sampling_rate, made.reader.sampling_rate, made.samples):
+        for block in resample_blocks(sound, player.sampling_rate, made.mix.reader.sampling_rate, made.mix.samples):
             played.append(block)
         yield played
 

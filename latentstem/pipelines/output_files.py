@@ -122,7 +122,7 @@ def add_to_mix(mix: _FromFile, stem: TemporaryAudio, folder: Path) -> Iterator[d
     """Add a stem to its mix, in temporary files.
 
     Args:
-        mix: Mix that the stem accompanies, such as an `EncodedMix` or a `LineOfFile`.
+        mix: Mix that the stem accompanies, such as an `EncodedMix` or a `MeasuredMix`.
         stem: Stem from `decode_stem`, or line from `play_line`.
         folder: Folder of the temporary files.
 

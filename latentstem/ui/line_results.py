@@ -10,7 +10,7 @@ from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.line import PitchLine
 from latentstem.data.render.line_synth import LineSynthesizer
 from latentstem.data.score import Note
-from latentstem.pipelines.bassnet_files import play_line, write_line_midi
+from latentstem.pipelines.bassnet_files import LineOfFile, play_line, write_line_midi
 from latentstem.pipelines.output_files import add_to_mix, write_temporary_audio
 from latentstem.ui.kept_mix import KeptMix
 from latentstem.ui.player import audio_html, download_html, file_url, transport_html
@@ -98,13 +98,16 @@ def write_line(mix: KeptMix, line: PitchLine, folder: Path, check: Callable[[], 
         folder / "bassline.mid",
     )
     write_line_midi(line, files.midi)
-    made = mix.measured.line(line)
-    with play_line(made, folder, _CheckingSynthesizer(check)) as played, add_to_mix(made, played, folder) as tracks:
+    made = LineOfFile(line, mix.measured)
+    with (
+        play_line(made, folder, _CheckingSynthesizer(check)) as played,
+        add_to_mix(mix.measured, played, folder) as tracks,
+    ):
         for name, audio in tracks.items():
             check()
             file = getattr(files, name)
             if name != "mix" or not file.exists():
-                write_temporary_audio(audio, file, made.reader.sampling_rate)
+                write_temporary_audio(audio, file, mix.measured.reader.sampling_rate)
     return files
 
 

@@ -1,5 +1,7 @@
 """BassNet as a pipeline: its windows, its control, and lines in pieces and in files."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -193,7 +195,7 @@ def test_a_file_gives_the_line_of_its_samples_at_its_own_length(pipe, tmp_path, 
     audio = torch.stack([noise(2 * rate, seed) for seed in range(channels)])
     write_audio(mix, audio, rate, bits="32f")
     made = generate_line_file(pipe, mix, (1.0, 1.0))
-    assert len(made.line) == 200 and made.samples == 2 * rate
+    assert len(made.line) == 200 and made.mix.samples == 2 * rate
     write_line_audio(made, file)
     sound, written = read_audio(file)
     assert written == rate and sound.shape == (1, 2 * rate)
@@ -207,7 +209,7 @@ def test_a_line_is_as_loud_in_the_mix_as_it_is_beside_the_reference(pipe, tmp_pa
     made = generate_line_file(pipe, tmp_path / "mix.wav")
     peaks = []
     for gain in (1.0, 4.0):
-        write_line_audio(LineOfFile(line, made.reader, made.samples, gain), tmp_path / "line.wav")
+        write_line_audio(LineOfFile(line, dataclasses.replace(made.mix, gain=gain)), tmp_path / "line.wav")
         peaks.append(read_audio(tmp_path / "line.wav")[0].abs().max())
     assert float(peaks[0] / peaks[1]) == pytest.approx(4.0, rel=1e-3)
 

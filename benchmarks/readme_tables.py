@@ -194,7 +194,12 @@ def patterns_table(figure: str, results: Results) -> list[str]:
 
 def lines_table(results: Results) -> list[str]:
     """Tabulate how well lines of BassNet fit their mixes: a row a set of songs and a kind of line."""
-    kinds = {"best": "best of 25 points", "median": "median point", "swapped": "lines of other songs", "true": "true notes"}
+    kinds = {
+        "best": "best of 25 points",
+        "median": "median point",
+        "swapped": "lines of other songs",
+        "true": "true notes",
+    }
     cells = [
         [f"{of_set}: {label}", *(_interval(rows[kind][metric]) for metric in ("harmony", "onset_f1"))]
         for of_set, rows in results("bassnet_lines")["sets"].items()

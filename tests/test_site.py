@@ -115,7 +115,12 @@ def test_everything_that_a_page_points_to_is_there(site):
 
 def test_the_pages_of_nav_are_all_that_there_are(site):
     written = {path.stem for path in (ROOT / "docs" / "pages").rglob("*.md")}
-    assert {path.stem for path in site.rglob("*.html")} == written | {"404", "model-card", "model-card-bass-gm", "model-card-bassnet-gm"}
+    assert {path.stem for path in site.rglob("*.html")} == written | {
+        "404",
+        "model-card",
+        "model-card-bass-gm",
+        "model-card-bassnet-gm",
+    }
     assert "instruments it has never met" in (site / "model-card.html").read_text()
     assert "bass-gm" in (site / "model-card-bass-gm.html").read_text()
 

@@ -8,7 +8,7 @@ numbers should move with every note of a song.
 The nets are narrower than the paper's (`MODEL`), the data sets smaller and the trainings minutes long; sizes, patterns
 and the analysis are the paper's. A window has the pattern of the measure that its middle lies in.
 
-Run it as `python -m benchmarks.training.bassnet_patterns --output runs/bassnet-patterns`: five hours of two cores. What
+Run it as `python -m benchmarks.training.bassnet_patterns --output runs/bassnet-patterns`: two hours of one core. What
 is finished is not run again; `--datasets A1 --sizes 40/40` runs a part, and the report has all that is finished.
 """
 
@@ -85,11 +85,11 @@ ERRORS = {"f0": "f0", "level": "l", "onset": "o"}
 def main(
     output: Annotated[Path, typer.Option(help="Folder of songs and trainings; what is there is not made again.")],
     songs: Annotated[int, typer.Option(min=20, help="Songs of each data set, a tenth of them for validation.")] = 120,
-    minutes: Annotated[float, typer.Option(help="Minutes of each training.")] = 6.0,
+    minutes: Annotated[float, typer.Option(help="Minutes of each training.")] = 3.0,
     datasets: Annotated[list[str], typer.Option(help="Data sets to train on.")] = list(DATASETS),  # noqa: B006
     sizes: Annotated[list[str], typer.Option(help="Window sizes to train.")] = [*SIZES, PLAIN],  # noqa: B006
     seeds: Annotated[list[int], typer.Option(help="Seeds of each training of 40/40; others have the first.")] = [0, 1],  # noqa: B006
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each training.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each training.")] = 1,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     torch.set_num_threads(threads)
@@ -112,7 +112,13 @@ def main(
     above, below = picture.subfigures(2, 1)
     draw_controls(above, points, report)
     draw_trajectories(below, trajectories)
-    write_report("bassnet_patterns", settings, {"trainings": report, "paper": {"accuracy": PAPER, **PAPER_ERRORS}}, picture, results)
+    write_report(
+        "bassnet_patterns",
+        settings,
+        {"trainings": report, "paper": {"accuracy": PAPER, **PAPER_ERRORS}},
+        picture,
+        results,
+    )
 
 
 def write_songs(output: Path, dataset: str, songs: int) -> tuple[Path, Path]:

@@ -114,7 +114,9 @@ class ControlPattern:
             raise ValueError("got a pattern with other fields than mean, covariance and share") from error
         for name, pattern in read.items():
             if not re.fullmatch(r"[\w. -]{1,40}", name):  # names are shown on web pages
-                raise ValueError(f"got a pattern named {short(name)}; expected letters, digits, spaces, dots and hyphens")
+                raise ValueError(
+                    f"got a pattern named {short(name)}; expected letters, digits, spaces, dots and hyphens"
+                )
             if len(pattern.mean) != control_dim:
                 raise ValueError(f"got {len(pattern.mean)} numbers for pattern {name!r}; expected {control_dim}")
         return read

@@ -19,7 +19,7 @@ from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.corpus_stream import BandStream
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder
-from latentstem.losses import BandEnergyDistance, MultiScaleSpectralDistance
+from latentstem.losses import BandEnergyDistance, BandFlatnessDistance, MultiScaleSpectralDistance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversarial import Adversary
 from latentstem.training.augmentation import augment, draw_speeds, samples_to_read
@@ -74,6 +74,8 @@ class AutoencoderTraining(RunOptions):
         timbre_swap_after: Fraction of the training after which the timbre-swap loss joins; from the beginning it slows
             what the net learns first.
         energy_weight: Weight of the distance of the energy in bands, `latentstem.losses.BandEnergyDistance`.
+        flatness_weight: Weight of the distance of the spectral flatness in bands, which keeps tones from becoming
+            noise, `latentstem.losses.BandFlatnessDistance`.
         adversarial_weight: Weight of the adversarial loss term.
         feature_weight: Weight of the feature matching that goes with the adversarial loss term.
         adversarial_after: Fraction of the training after which the adversarial loss term joins; 1 leaves it out.
@@ -109,6 +111,7 @@ class AutoencoderTraining(RunOptions):
     timbre_swap_weight: float = 1.0
     timbre_swap_after: float = 0.2
     energy_weight: float = 1.0
+    flatness_weight: float = 0.0
     adversarial_weight: float = 0.05
     feature_weight: float = 0.5
     adversarial_after: float = 1.0
@@ -168,11 +171,14 @@ def train(settings: AutoencoderTraining) -> Path:
     distance = MultiScaleSpectralDistance(model.config["sampling_rate"], settings.window_lengths, epsilon=floor)
     distance.to(run.accelerator.device)
     energy = BandEnergyDistance(model.config["sampling_rate"], model.config["hop_length"]).to(run.accelerator.device)
+    flatness = BandFlatnessDistance(model.config["sampling_rate"]).to(run.accelerator.device)
     losses_of = AutoencoderLosses(
         run.accelerator,
         distance,
         energy,
+        flatness,
         settings.energy_weight,
+        settings.flatness_weight,
         settings.pitch_weight,
         settings.swap_pitch_weight,
         settings.timbre_swap_weight,

@@ -14,6 +14,7 @@ from torch import Tensor
 from latentstem.audio.pitch import yin
 from latentstem.losses import (
     BandEnergyDistance,
+    BandFlatnessDistance,
     MultiScaleSpectralDistance,
     log_magnitude_distance,
     pitch_cross_entropy,
@@ -30,14 +31,16 @@ class AutoencoderLosses:
         accelerator: Accelerator whose precision the net is run in.
         distance: Multi-scale spectral distance.
         energy: Distance of the energy in bands.
+        flatness: Distance of the spectral flatness in bands.
         energy_weight: Weight of the distance of the energy in bands.
+        flatness_weight: Weight of the distance of the spectral flatness in bands.
         pitch_weight: Weight of the cross entropy between the decoder's pitch and the pitch that YIN finds in the stems.
         swap_pitch_weight: Weight of the same cross entropy after the latents took the time-mean of another stem.
         timbre_swap_weight: Weight of the timbre-swap loss.
 
     Example:
         >>> model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4)
-        >>> distances = MultiScaleSpectralDistance(44100, (512,)), BandEnergyDistance(44100)
+        >>> distances = MultiScaleSpectralDistance(44100, (512,)), BandEnergyDistance(), BandFlatnessDistance()
         >>> losses_of = AutoencoderLosses(Accelerator(cpu=True), *distances, energy_weight=1.0)
         >>> decoded, losses = losses_of(model, 0.1 * torch.randn(2, 1, 4 * 4096), mixes=1)
         >>> decoded.shape, sorted(losses)
@@ -47,7 +50,9 @@ class AutoencoderLosses:
     accelerator: Accelerator
     distance: MultiScaleSpectralDistance
     energy: BandEnergyDistance
+    flatness: BandFlatnessDistance
     energy_weight: float = 0.0
+    flatness_weight: float = 0.0
     pitch_weight: float = 0.0
     swap_pitch_weight: float = 0.0
     timbre_swap_weight: float = 0.0
@@ -74,6 +79,8 @@ class AutoencoderLosses:
         }
         if self.energy_weight:
             losses["energy"] = self.energy_weight * self.energy(output.sample, audio)
+        if self.flatness_weight:
+            losses["flatness"] = self.flatness_weight * self.flatness(output.sample, audio)
         latents, stems = output.latents[mixes:].float(), audio[mixes:]
         # Without oscillators the decoder predicts no pitch.
         if output.pitch is not None and (self.pitch_weight or self.swap_pitch_weight) and len(stems):

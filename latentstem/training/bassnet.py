@@ -77,7 +77,7 @@ class BassNetTraining(RunOptions):
     compressed: int = 40
     expanded: int = 40
     plain_reconstruction: bool = False
-    divergence_weight: float = 0.02
+    divergence_weight: float = 0.002
     neighbour_seconds: float = 5.0
     batch_size: int = 20
     patience: int | None = None

@@ -182,7 +182,8 @@ def test_weights_without_patterns_say_so(pipe):
 @given(st.integers(2, 5), st.integers(0, 1000))
 def test_a_pattern_has_the_moments_of_its_points(dimensions, seed):
     rng = np.random.default_rng(seed)
-    points = rng.normal(size=(300, dimensions)) @ rng.normal(size=(dimensions, dimensions)) + rng.normal(size=dimensions)
+    mixing, centre = rng.normal(size=(dimensions, dimensions)), rng.normal(size=dimensions)
+    points = rng.normal(size=(300, dimensions)) @ mixing + centre
     pattern = ControlPattern.of(points, 0.5)
     centred = points - np.sum(points, axis=0) / 300
     np.testing.assert_allclose(pattern.mean, points.sum(0) / 300, atol=1e-4)

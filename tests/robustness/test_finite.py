@@ -29,6 +29,7 @@ from latentstem import (
 from latentstem.audio import active_rms, normalize_level, prepare_audio, reference_gain
 from latentstem.losses import (
     BandEnergyDistance,
+    BandFlatnessDistance,
     feature_matching,
     gaussian_kl,
     hinge_discriminator_loss,
@@ -156,6 +157,7 @@ COMPONENTS = {
     "spectral distance": (2, lambda make: multi_scale_spectral_distance(make(1, 1, 4096), make(1, 1, 4096))),
     "log magnitudes": (2, lambda make: log_magnitude_distance(make(1, 9), make(1, 9))),
     "band energies": (2, lambda make: BandEnergyDistance()(make(1, 1, 9000), make(1, 1, 9000))),
+    "band flatness": (2, lambda make: BandFlatnessDistance()(make(1, 1, 9000), make(1, 1, 9000))),
     "pitch": (
         1,
         lambda make: pitch_cross_entropy(make(1, 5, 9), torch.rand(1, 5) * 99, 9.0 * torch.arange(1, 10)),

@@ -93,6 +93,7 @@ class ControlPattern:
             points: The controls, `(windows, control_dim)`, at least two.
             share: Fraction of all windows that these are.
         """
+        points = np.asarray(points, float)
         covariance = np.atleast_2d(np.cov(points, rowvar=False))
         return cls(points.mean(0).round(4).tolist(), covariance.round(4).tolist(), round(share, 4))
 

@@ -1,5 +1,6 @@
 """Training of `BassNetModel`: cross-reconstruction of neighbouring windows (Grachten et al. 2020, section 4.4.2)."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -169,10 +170,11 @@ def _add_patterns(folder: Path, tracks: Sequence[BassNetTrack], root: Path) -> N
     pipe: Any = BassNetPipeline.from_pretrained(folder)
     patterns = measure_patterns(pipe.model, pipe.windows, validation_places(tracks, pipe.windows, 2000), root)
     if patterns:
-        pipe.register_to_config(patterns={name: vars(pattern) for name, pattern in patterns.items()})
         file = folder / "model_index.json"
+        index = json.loads(file.read_text(encoding="utf-8"))
+        index["patterns"] = {name: vars(pattern) for name, pattern in patterns.items()}
         partial = file.with_suffix(".partial")
-        partial.write_text(pipe.to_json_string(), encoding="utf-8")
+        partial.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
         partial.replace(file)
 
 

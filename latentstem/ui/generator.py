@@ -14,7 +14,8 @@ from latentstem.audio.io import AudioContentError, AudioReader, read_audio
 from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter
 from latentstem.audio.resampling import resample
 from latentstem.conditioning.controls import Controls
-from latentstem.pipelines.input_files import encode_mix_file
+from latentstem.pipelines.init_stem import first_step
+from latentstem.pipelines.input_files import encode_mix_file, read_init_stem_file
 from latentstem.pipelines.quality import Quality
 from latentstem.pipelines.reranking import draw_candidates
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
@@ -36,6 +37,8 @@ class GenerationRequest:
         style_strength: How far the sound moves to that of the style, from 0 to 1.
         guidance_scale: How strongly the stem follows the mix; None takes that of the weights.
         controls: Musical controls of the stems; what is left out is left to the net.
+        sketch: Stem that sampling starts from, as long as the mix; None starts from noise.
+        strength: How far the stems go from the sketch, above 0 and up to 1.
 
     Example:
         >>> GenerationRequest(Path("mix.wav"), count=3, seed=5).seeds
@@ -50,6 +53,8 @@ class GenerationRequest:
     style_strength: float = 1.0
     guidance_scale: float | None = None
     controls: Controls = field(default_factory=Controls)
+    sketch: Path | None = None
+    strength: float = 0.8
 
     @property
     def seeds(self) -> range:
@@ -161,11 +166,17 @@ class Generator:
     def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event], None]) -> None:
         with self.turn(partial(emit, Queued())):
             steps = request.quality.apply_to(self.pipe)
-            emit(Sampling(0, request.count, 0, steps))
-            for path in filter(None, (request.mix, request.style)):
+            left_out = 0 if request.sketch is None else first_step(request.strength, steps)
+            emit(Sampling(0, request.count, 0, steps - left_out))
+            for path in filter(None, (request.mix, request.style, request.sketch)):
                 check_sounding(path, self.max_duration)
             style = None if request.style is None else self._read_style(request.style)
             mix = encode_mix_file(self.pipe, request.mix, self.max_duration)
+            sketch = None
+            if request.sketch is not None:
+                sketch = read_init_stem_file(
+                    self.pipe, request.sketch, mix, request.strength, max_duration=self.max_duration
+                )
             for take, seed in enumerate(request.seeds):
                 (candidate,) = draw_candidates(
                     self.pipe,
@@ -177,11 +188,12 @@ class Generator:
                     guidance_scale=request.guidance_scale,
                     controls=request.controls,
                     callback_on_step_end=_report_steps(
-                        Sampling(take, request.count, 0, steps), LivePreview(self.pipe, mix), emit
+                        Sampling(take, request.count, -left_out, steps - left_out), LivePreview(self.pipe, mix), emit
                     ),
                     callback_on_step_end_tensor_inputs=["denoised"],
+                    **({} if sketch is None else sketch.options),
                 )
-                emit(write_result(self.pipe, mix, candidate.latents, seed, request.controls, folder))
+                emit(write_result(self.pipe, mix, candidate.latents, seed, request.controls, folder, sketch))
 
     def _read_style(self, path: Path) -> Tensor:
         audio, rate = read_audio(path, self.max_duration)
@@ -194,7 +206,7 @@ def _report_steps(
     """Return a callback for the pipeline that emits progress after each step and changes nothing."""
 
     def on_step(_: Any, step: int, __: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        emit(replace(begin, step=step + 1, preview=preview(tensors["denoised"])))
+        emit(replace(begin, step=begin.step + step + 1, preview=preview(tensors["denoised"])))
         return {}
 
     return on_step

@@ -144,8 +144,8 @@ def line_html(result: LineResult) -> str:
     </div>
     {"".join(audio_html(view, file) for view, file in sounds)}
   </article>
-  <p class="hint">A plain synthesizer plays the line. For a bass that plays about these notes, download it and run
-    <code>{escape(command)}</code></p>
+  <p class="hint">A plain synthesizer plays the line. For a bass that plays about these notes, give the line a sound
+    below, or download it and run <code>{escape(command)}</code></p>
 </section>"""
 
 

@@ -57,6 +57,29 @@ class LineSessions:
             if not stop.is_set():
                 yield error_html(explain(error, [request.mix])), ""
 
+    def has_line(self, visitor: str) -> bool:
+        """Tell whether there is a line with its sound.
+
+        Args:
+            visitor: Session of the visitor.
+        """
+        session = self._sessions.get(visitor)
+        return session is not None and session.files is not None
+
+    def newest(self, visitor: str) -> tuple[Path, Path]:
+        """Return the file of a visitor's mix and that of the newest line for it.
+
+        Args:
+            visitor: Session of the visitor.
+
+        Raises:
+            ValueError: There is no line yet.
+        """
+        session = self._sessions.get(visitor)
+        if session is None or session.files is None:
+            raise ValueError("There is no line yet: drop a mix in the tab Bass line, and wait for its line.")
+        return session.path, session.files.stem
+
     def end(self, visitor: str) -> None:
         """End a visitor's session and remove its files.
 

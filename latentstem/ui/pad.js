@@ -39,6 +39,9 @@ function show() {
   if (pattern && pattern.value && pattern.value.split(",").some((number, axis) => limit(number) !== state.at[axis])) {
     pattern.value = "";
   }
+  element.querySelectorAll(".pattern").forEach((ellipse) => {
+    ellipse.classList.toggle("chosen", ellipse.dataset.at === pattern.value);
+  });
 }
 
 // A line is made when the hand rests: each request takes the place of the one before.

@@ -73,7 +73,8 @@ def pad_html(patterns: Mapping[str, ControlPattern]) -> str:
         width, height = np.sqrt(np.maximum(variances, 1e-4))
         turn = -math.degrees(math.atan2(axes[1, 0], axes[0, 0]))  # on the screen y goes down
         ellipses.append(
-            f'<ellipse class="pattern" rx="{width:.3f}" ry="{height:.3f}" '
+            f'<ellipse class="pattern" data-at="{x:g},{y:g}" rx="{width:.3f}" ry="{height:.3f}" '
+            f'fill-opacity="{min(0.8 * pattern.share, 0.3):.3f}" '
             f'transform="translate({x:.3f} {-y:.3f}) rotate({turn:.1f})"/>'
         )
         options.append(f'<option value="{x:g},{y:g}">{name}</option>')
@@ -81,13 +82,16 @@ def pad_html(patterns: Mapping[str, ControlPattern]) -> str:
     return _PAD.replace("PATTERNS", "".join(ellipses)).replace("CHOICE", choice if options else "")
 
 
-def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
+def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> gr.Button:
     """Build the pad, in the tab that is open.
 
     Args:
         maker: Maker of the lines.
         lines: Sessions of the visitors.
         page: Page of the tab.
+
+    Returns:
+        The button that sends the line on, to be given a sound.
 
     Example:
         >>> with gr.Tab("Bass line"):  # doctest: +SKIP
@@ -113,12 +117,13 @@ def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
                 apply_default_css=False,
                 elem_id="line",
             )
+            sound = gr.Button("Give the line a sound", visible=False)
 
     def make(mix_file: str | None, control: str, request: gr.Request) -> Iterator[dict[Any, Any]]:
         visitor = visitor_of(request)
         if mix_file is None:
             lines.end(visitor)
-            yield {status: message_html(_WELCOME), line: ""}
+            yield {status: message_html(_WELCOME), line: "", sound: gr.update(visible=False)}
             return
         try:
             line_request = LineRequest(Path(mix_file), read_points(control))
@@ -128,6 +133,7 @@ def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
         with closing(lines.run(maker, line_request, visitor)) as updates:
             for update in updates:
                 yield {part: html for part, html in zip((status, line), update, strict=True) if html is not None}
+        yield {sound: gr.update(visible=lines.has_line(visitor))}
 
     def leave(request: gr.Request) -> None:
         lines.end(visitor_of(request))
@@ -135,5 +141,6 @@ def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> None:
     # A request stops the one before, so it must not wait for that one in Gradio's queue.
     quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     for event in (mix.change, pad.input):
-        event(make, [mix, pad], [status, line], trigger_mode="multiple", **quietly)
+        event(make, [mix, pad], [status, line, sound], trigger_mode="multiple", **quietly)
     page.unload(leave)
+    return sound

@@ -28,6 +28,9 @@ CSS = (files("latentstem.ui") / "page.css").read_text(encoding="utf-8")
 _HEADING = "<h1>latentstem</h1><p>Give it a mix, get a bass that fits.</p>"
 _WELCOME = "Drop a mix and press Generate."
 _MOST_TAKES = 8
+_STEM = "stem"  # the id of the tab
+# Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
+_QUIETLY: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 _GREATEST_DRAWN = 10**6  # a seed that people can note down
 _GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
 
@@ -54,19 +57,24 @@ def build_page(generator: Generator, sessions: Sessions, bassnet: BassNetPipelin
         if bassnet is None:
             _build_stems(generator, sessions, page)
         else:
-            with gr.Tabs():
-                with gr.Tab("Stem"):
-                    _build_stems(generator, sessions, page)
+            with gr.Tabs() as tabs:
+                with gr.Tab("Stem", id=_STEM):
+                    plays_line = _build_stems(generator, sessions, page, with_lines=True)
                 with gr.Tab("Bass line"):
-                    build_pad(LineMaker(bassnet, generator), sessions.lines, page)
+                    sound = build_pad(LineMaker(bassnet, generator), sessions.lines, page)
+            sound.click(lambda: (gr.Tabs(selected=_STEM), True), None, [tabs, plays_line], **_QUIETLY)
     return page
 
 
-def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> None:
+def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_lines: bool = False) -> gr.Checkbox:
+    """Build the form of the stems; returns the box that lets them play the newest line of the pad."""
     guidance_scale = float(generator.pipe.guider.guidance_scale)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             mix = recording("Mix", "mix")
+            with gr.Row(visible=with_lines):
+                plays_line = gr.Checkbox(False, label="Play the bass line", info="Of the other tab, for its mix")
+                line_strength = gr.Slider(0.1, 1, 0.8, step=0.05, label="How freely", visible=False)
             with gr.Accordion("Style (optional)", open=False):
                 style = recording("A recording whose sound the bass takes on", "style")
                 strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
@@ -98,8 +106,17 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
         keeps_seed: bool,
         style_strength: float,
         scale: float,
+        from_line: bool,
+        strength_from_line: float,
         *steering_values: Any,
     ) -> Iterator[dict[Any, Any]]:
+        sketch = None
+        if from_line:
+            try:
+                mix_file, sketch = sessions.lines.newest(visitor_of(request))
+            except ValueError as error:
+                yield {status: error_html(str(error))}
+                return
         if mix_file is None:
             yield {status: error_html("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")}
             return
@@ -112,7 +129,16 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
         style_path = None if style_file is None else Path(style_file)
         quality = Quality(quality_name)
         generation_request = GenerationRequest(
-            Path(mix_file), style_path, quality, take_count, first_seed, style_strength, scale, controls
+            Path(mix_file),
+            style_path,
+            quality,
+            take_count,
+            first_seed,
+            style_strength,
+            scale,
+            controls,
+            sketch,
+            strength_from_line,
         )
         yield {status: message_html("Encoding the mix"), player: "", seed: first_seed, **set_running(True)}
         with closing(sessions.run(generator, generation_request, visitor_of(request))) as updates:
@@ -126,11 +152,12 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks) -> N
     def leave(request: gr.Request) -> None:
         sessions.end(visitor_of(request))
 
-    # Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
-    quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-    inputs = [mix, style, quality, count, seed, keep_seed, strength, guidance, *steering.components.values()]
-    run = generate.click(run_request, inputs, [status, player, seed, generate, cancel], **quietly)
+    settings = [mix, style, quality, count, seed, keep_seed, strength, guidance, plays_line, line_strength]
+    inputs = [*settings, *steering.components.values()]
+    run = generate.click(run_request, inputs, [status, player, seed, generate, cancel], **_QUIETLY)
     # Generate stays off until the run is over: an earlier click would be lost.
-    run.then(lambda: set_running(False), None, [generate, cancel], **quietly)
-    cancel.click(stop, None, [cancel], **quietly)
+    run.then(lambda: set_running(False), None, [generate, cancel], **_QUIETLY)
+    cancel.click(stop, None, [cancel], **_QUIETLY)
+    plays_line.change(lambda on: gr.update(visible=on), [plays_line], [line_strength], **_QUIETLY)
     page.unload(leave)
+    return plays_line

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from latentstem.conditioning.controls import Controls
-from latentstem.pipelines.input_files import EncodedMix
+from latentstem.pipelines.input_files import EncodedMix, LoadedInitStem
 from latentstem.pipelines.output_files import add_to_mix, decode_stem, file_tags, write_temporary_audio
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.pictures import spectrogram_png, waveform_outline
@@ -61,7 +61,13 @@ class Result:
 
 
 def write_result(
-    pipe: StemAccompanimentPipeline, mix: EncodedMix, latents: Tensor, seed: int, controls: Controls, folder: Path
+    pipe: StemAccompanimentPipeline,
+    mix: EncodedMix,
+    latents: Tensor,
+    seed: int,
+    controls: Controls,
+    folder: Path,
+    sketch: LoadedInitStem | None = None,
 ) -> Result:
     """Decode a stem, and write its audio and pictures.
 
@@ -72,6 +78,7 @@ def write_result(
         seed: Seed of the stem's noise, part of the files' names.
         controls: Controls that the stem was generated with.
         folder: Folder of the files. The first take writes the mix there for the others.
+        sketch: Stem that the latents were sampled from, which the new one is as loud as; None is noise.
 
     Returns:
         The take.
@@ -89,7 +96,7 @@ def write_result(
     }
     tags = {"mix": None, "stem": file_tags(mix), "both": file_tags(mix)}
     sounds: dict[str, Sound] = {}
-    with decode_stem(pipe, mix, latents, folder) as stem, add_to_mix(mix, stem, folder) as tracks:
+    with decode_stem(pipe, mix, latents, folder, sketch) as stem, add_to_mix(mix, stem, folder) as tracks:
         for name, audio in tracks.items():
             if name != "mix" or not files[name].exists():
                 write_temporary_audio(audio, files[name], rate, tags=tags[name])

@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latentstem.ui.generator import GenerationRequest, Generator, Queued
@@ -62,6 +62,8 @@ class Sessions:
         """
         self.end(visitor)
         run = self._runs[visitor] = _Run(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor))), threading.Event())
+        if request.sketch is not None:  # the pad removes its lines when others have come
+            request = replace(request, sketch=Path(shutil.copy(request.sketch, run.folder / "sketch.wav")))
         began = time.perf_counter()
         takes: list[Result] = []
         preview: bytes | None = None

@@ -61,6 +61,37 @@ def test_each_take_is_what_the_pipeline_makes_of_its_seed(generator, mix, folder
         torch.testing.assert_close(read_audio(take.mix.file)[0], read_audio(mix)[0], rtol=0, atol=2**-22)
 
 
+def test_a_sketch_is_where_the_stems_begin(generator, mix, folder, tmp_path):
+    sketch = tmp_path / "line.wav"
+    write_audio(sketch, 0.3 * torch.sin(torch.arange(30_000) * 0.02)[None], 44100)
+    request = GenerationRequest(mix, quality=Quality.FAST, seed=3, sketch=sketch, strength=0.5)
+    moments = list(generator.generate(request, folder))
+    (take,) = takes_of(moments)
+    assert [moment.step for moment in moments if isinstance(moment, Sampling)] == [0, 1, 2, 3, 4]
+    assert moments[-2].fraction == 1.0
+    expected = generator.pipe(
+        read_audio(mix)[0],
+        sampling_rate=44100,
+        num_inference_steps=8,
+        init_stem=read_audio(sketch)[0],
+        strength=0.5,
+        generator=torch.Generator().manual_seed(3),
+    ).audios[0]
+    torch.testing.assert_close(read_audio(take.stem.file)[0], expected, rtol=0, atol=2**-22)
+
+
+def test_a_sketch_may_be_gone_when_its_turn_comes(generator, mix, tmp_path):
+    sketch = tmp_path / "line.wav"
+    write_audio(sketch, 0.3 * torch.sin(torch.arange(30_000) * 0.02)[None], 44100)
+    updates = Sessions(tmp_path / "all").run(
+        generator, GenerationRequest(mix, quality=Quality.FAST, sketch=sketch), "somebody"
+    )
+    next(updates)
+    sketch.unlink()
+    *_, (html, _) = updates
+    assert "generated in" in html
+
+
 def test_the_score_is_the_rerankers(generator, mix, folder):
     (take,) = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST), folder))
     pipe = generator.pipe

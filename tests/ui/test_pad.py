@@ -225,6 +225,37 @@ def test_a_silent_mix_is_refused_and_another_one_taken(pad, mix, tmp_path):
     assert drawn(pad)
 
 
+def test_a_line_is_given_a_sound(pad, tmp_path):
+    stem = pad.get_by_role("tab", name="Stem")
+    stem.click()
+    line_box = pad.get_by_label("Play the bass line")
+    assert not line_box.is_checked()
+    pad.get_by_role("tab", name="Bass line").click()
+    pad.get_by_role("button", name="Give the line a sound").click()
+    line_box.wait_for()
+    assert stem.get_attribute("aria-selected") == "true" and line_box.is_checked()
+    pad.get_by_label("fast").check()
+    pad.get_by_label("number input for How freely").fill("0.3")
+    pad.get_by_role("button", name="Generate").click()
+    pad.locator("#status", has_text="generated in").wait_for(timeout=120_000)
+    with pad.expect_download() as download:
+        pad.locator(".take").first.get_by_role("link", name="stem").click()
+    assert download.value.suggested_filename.startswith("my mix-bass-")
+    download.value.save_as(tmp_path / "stem.wav")
+    audio, rate = read_audio(tmp_path / "stem.wav")
+    assert audio.shape[1] == SECONDS * rate and audio.abs().max() > 0  # of an untrained net
+
+
+def test_without_a_line_there_is_none_to_be_played(page):
+    page.get_by_label("Play the bass line").check()
+    page.get_by_role("button", name="Generate").click()
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    assert "There is no line yet" in alert.inner_text()
+    page.get_by_role("tab", name="Bass line").click()
+    assert page.get_by_role("button", name="Give the line a sound").count() == 0
+
+
 def test_a_net_without_controls_is_not_steered(page):
     page.get_by_role("button", name="Style").wait_for()
     assert page.get_by_role("button", name="Steering").count() == 0

@@ -52,6 +52,7 @@ class BassNetTraining(RunOptions):
         divergence_weight: Weight of the divergences, in nats a window, beside errors that are means over its steps; at
             1 the net finds it cheapest to say nothing in the control.
         neighbour_seconds: Greatest distance of neighbours in seconds.
+        transpose: Greatest random transposition of windows in whole semitones, up and down.
         batch_size: Windows per step, an even number; half of them are neighbours of the others.
         patience: Number of validations in a row without improvement after which the training ends; without it the
             budget alone ends it.
@@ -80,6 +81,7 @@ class BassNetTraining(RunOptions):
     plain_reconstruction: bool = False
     divergence_weight: float = 0.002
     neighbour_seconds: float = 5.0
+    transpose: int = 0
     batch_size: int = 20
     patience: int | None = None
 
@@ -133,7 +135,13 @@ def train(settings: BassNetTraining) -> Path:
     tracks, validation = _tracks(settings, run)
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other windows
     drawn = BassNetWindows(
-        tracks, windows, settings.batch_size, settings.neighbour_seconds, seed, device=run.accelerator.device
+        tracks,
+        windows,
+        settings.batch_size,
+        settings.neighbour_seconds,
+        settings.transpose,
+        seed,
+        device=run.accelerator.device,
     )
     run.resume()  # the minutes are counted from here
     drawn.first_step = run.budget.step

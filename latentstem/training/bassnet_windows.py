@@ -18,8 +18,14 @@ from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.data.corpus import ANNOTATION, read_annotation
 from latentstem.data.stems.folder import StemFolder, StemTrack
 from latentstem.data.stems.submix import TrackSubmixes
-from latentstem.models.bassnet_input import BASSNET_RATE, STEPS_PER_SECOND, bassnet_spectrogram
-from latentstem.training.bassnet_targets import BassTargets, bass_targets, pitch_probabilities, widen_onsets
+from latentstem.models.bassnet_input import BASSNET_RATE, BASSNET_TRANSFORM, STEPS_PER_SECOND, bassnet_spectrogram
+from latentstem.training.bassnet_targets import (
+    NO_PITCH,
+    BassTargets,
+    bass_targets,
+    pitch_probabilities,
+    widen_onsets,
+)
 
 CACHE_VERSION = 1
 """Part of a cache's key, to be raised whenever equal files give other spectrograms or targets than before."""
@@ -131,7 +137,10 @@ def _read(name: str, file: Path) -> BassNetTrack:
 
 
 def compress_windows(
-    windows: MultiResolutionWindows, places: Sequence[tuple[BassNetTrack, int, int]], device: torch.device | str = "cpu"
+    windows: MultiResolutionWindows,
+    places: Sequence[tuple[BassNetTrack, int, int]],
+    device: torch.device | str = "cpu",
+    transpositions: Sequence[int] | None = None,
 ) -> BassNetBatch:
     """Cut windows from tracks, and compress them to several resolutions.
 
@@ -140,17 +149,20 @@ def compress_windows(
         places: A track, the index of one of its mixes, and the first step of the window, for each window. Beyond both
             ends the first and the last step of a track go on.
         device: Device of the batch.
+        transpositions: Semitones by which each window is moved up, with the pitch of its bass; None moves none.
 
     Returns:
         The windows.
     """
     mixes, basses, f0, onset, level = [], [], [], [], []
-    for track, variant, start in places:
+    for (track, variant, start), semitones in zip(places, transpositions or len(places) * [0], strict=True):
         index = torch.arange(start, start + windows.expanded).clamp(0, track.steps - 1)
-        mixes.append(track.mixes[variant][:, index])
-        basses.append(track.bass[:, index])
-        for values, own in ((f0, track.targets.f0), (onset, track.targets.onset), (level, track.targets.level)):
-            values.append(own[index])
+        bins = semitones * BASSNET_TRANSFORM.bins_per_octave // 12
+        mixes.append(_move(track.mixes[variant][:, index], bins))
+        basses.append(_move(track.bass[:, index], bins))
+        f0.append(_move_pitch(track.targets.f0[index], bins, len(track.bass)))
+        onset.append(track.targets.onset[index])
+        level.append(track.targets.level[index])
 
     def compress(values: Tensor) -> Tensor:
         return windows.compress(values.to(device)).transpose(-1, -2)
@@ -159,6 +171,21 @@ def compress_windows(
     pitch = compress(pitch_probabilities(torch.stack(f0)).transpose(-1, -2))
     onsets, levels = (compress(torch.stack(values)[:, None])[..., 0] for values in (onset, level))
     return BassNetBatch(mix, bass, {"spectrogram": bass, "f0": pitch, "onset": onsets, "level": levels})
+
+
+def _move(spectrogram: Tensor, bins: int) -> Tensor:
+    """Move a spectrogram `(bins, steps)` up; what comes in at an end is as quiet as its quietest bin."""
+    if bins == 0:
+        return spectrogram
+    moved = spectrogram.roll(bins, 0)
+    moved[slice(0, bins) if bins > 0 else slice(bins, None)] = spectrogram.min()
+    return moved
+
+
+def _move_pitch(f0: Tensor, bins: int, count: int) -> Tensor:
+    """Move bins up, where there is a pitch; one that leaves the range is none."""
+    moved = f0 + bins
+    return torch.where((f0 == NO_PITCH) | (moved < 0) | (moved >= count), NO_PITCH, moved)
 
 
 class BassNetWindows(IterableDataset[BassNetBatch]):
@@ -172,7 +199,8 @@ class BassNetWindows(IterableDataset[BassNetBatch]):
         windows: Lengths of the windows.
         batch_size: Windows per batch, an even number.
         neighbour_seconds: Greatest distance of neighbours in seconds.
-        seed: Seed of tracks, mixes and times.
+        transpose: Greatest random transposition in whole semitones, up and down, the same for both neighbours.
+        seed: Seed of tracks, mixes, times and transpositions.
         first_step: Step of the first batch.
         device: Device of the batches.
 
@@ -193,6 +221,7 @@ class BassNetWindows(IterableDataset[BassNetBatch]):
         windows: MultiResolutionWindows,
         batch_size: int = 20,
         neighbour_seconds: float = 5.0,
+        transpose: int = 0,
         seed: int = 0,
         first_step: int = 0,
         device: torch.device | str = "cpu",
@@ -204,7 +233,7 @@ class BassNetWindows(IterableDataset[BassNetBatch]):
             )
         self.tracks, self.windows, self.batch_size, self.device = tracks, windows, batch_size, device
         self.neighbour = round(neighbour_seconds * STEPS_PER_SECOND)
-        self.seed, self.first_step = seed, first_step
+        self.transpose, self.seed, self.first_step = transpose, seed, first_step
         steps = np.array([track.steps for track in tracks])
         self._shares = steps / steps.sum()
 
@@ -230,4 +259,5 @@ class BassNetWindows(IterableDataset[BassNetBatch]):
             variant = int(rng.integers(len(track.mixes)))
             own.append((track, variant, start))
             neighbours.append((track, variant, near))
-        return compress_windows(self.windows, own + neighbours, self.device)
+        moved = 2 * rng.integers(-self.transpose, self.transpose + 1, len(own)).tolist()
+        return compress_windows(self.windows, own + neighbours, self.device, moved)

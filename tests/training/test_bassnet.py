@@ -65,6 +65,40 @@ def test_windows_hold_what_their_track_has_at_their_time():
     torch.testing.assert_close(batch.target["level"][0, 1], torch.tensor([0.21, 0.25, 0.29, 0.33]))
 
 
+@pytest.mark.parametrize("semitones", [-7, -1, 0, 2, 5])
+def test_a_transposed_window_is_that_of_a_transposed_track(semitones):
+    tracked = counting_track(bins=264)
+    values = torch.randn(2, 264, 60)
+    f0 = torch.where(torch.arange(60) % 7 == 0, -1, 5 * torch.arange(60) - 20).clamp(-1, 263)
+    track = BassNetTrack("song", values[:1], values[1], BassTargets(f0, tracked.targets.onset, tracked.targets.level))
+    (own, moved) = (compress_windows(WINDOWS, [(track, 0, 10)], transpositions=given) for given in (None, [semitones]))
+    bins = 3 * semitones
+    kept = slice(max(bins, 0), 264 + min(bins, 0))
+    source = slice(max(-bins, 0), 264 - max(bins, 0))
+    for name in ("mix", "bass"):
+        before, after = getattr(own, name), getattr(moved, name)
+        torch.testing.assert_close(after[..., kept], before[..., source])
+        beyond = torch.cat([after[..., : kept.start], after[..., kept.stop :]], -1)
+        assert beyond.numel() == 0 or (beyond <= before.min() + 1).all()
+    # A pitch moves with its spectrum, and there is none where it has left.
+    torch.testing.assert_close(moved.target["f0"][..., kept], own.target["f0"][..., source])
+    assert moved.target["f0"].sum() == own.target["f0"][..., source].sum()
+    assert torch.equal(moved.target["onset"], own.target["onset"])
+
+
+def test_neighbours_are_transposed_alike_and_all_ways_within_reach():
+    drawn = BassNetWindows([counting_track(steps=400, bins=264)], WINDOWS, batch_size=4, transpose=2, seed=1)
+    shifts = set()
+    for step in range(60):
+        batch = drawn.batch(step)
+        pitch = batch.target["f0"][:, 0, 0]
+        moved = pitch.argmax(-1) - batch.bass[:, 0, 0, 100].int() % 264
+        for own, near in zip(*moved.where(pitch.sum(-1) > 0, 1000).chunk(2), strict=True):
+            assert own == near or 1000 in (own, near)  # where the pitch has left the range there is none
+            shifts |= {int(own), int(near)} - {1000}
+    assert shifts == {-6, -3, 0, 3, 6}
+
+
 def test_a_batch_is_a_function_of_seed_and_step():
     tracks = [counting_track(), counting_track(90)]
     one, other = (BassNetWindows(tracks, WINDOWS, 4, seed=5, first_step=first) for first in (0, 3))

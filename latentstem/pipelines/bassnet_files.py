@@ -34,6 +34,7 @@ class MeasuredMix:
         reader: Reader of the file.
         samples: Length in samples, at its own rate.
         gain: Factor that brings it to the reference loudness.
+        level: Level of what sounds, see `latentstem.audio.active_rms`.
 
     Raises:
         latentstem.AudioError: The file cannot be used, see `AudioReader`.
@@ -54,6 +55,7 @@ class MeasuredMix:
     reader: AudioReader
     samples: int
     gain: float
+    level: float
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], max_duration: float = MAX_DURATION) -> "MeasuredMix":
@@ -66,7 +68,7 @@ class MeasuredMix:
             samples += block.shape[1]
         if reader.channels > 1:
             check_not_cancelled(str(reader.path), sides.rms, mono.rms)
-        return cls(reader, samples, float(mono.gain))
+        return cls(reader, samples, float(mono.gain), sides.rms.item())
 
     def spectrograms(self, pipe: BassNetPipeline) -> Iterator[Tensor]:
         """Analyse it for a pipeline, piece after piece, see `BassNetPipeline.analyse_stream`."""

@@ -225,7 +225,20 @@ def check_sounding(path: Path, max_duration: float) -> None:
     level = ActiveLevelMeter()
     for block in AudioReader(path, max_duration):
         level.update(block[None])
-    if level.rms.item() <= SILENCE_RMS:
+    check_level(path, level.rms.item())
+
+
+def check_level(path: Path, level: float) -> None:
+    """Refuse a silent file.
+
+    Args:
+        path: The file, for the message.
+        level: Level of what sounds in it, see `latentstem.audio.active_rms`.
+
+    Raises:
+        latentstem.AudioError: It is silent.
+    """
+    if level <= SILENCE_RMS:
         raise AudioContentError(
             f"{path}: is silence from beginning to end; choose a recording in which something sounds"
         )

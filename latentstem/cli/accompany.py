@@ -8,7 +8,7 @@ from rich.console import Console
 
 from latentstem.audio.formats import Bits
 from latentstem.cli.batch import make_each
-from latentstem.cli.controls import Bpm, Chords, Density, Downbeat, Register, check_controls, read_controls
+from latentstem.cli.controls import Bpm, Chords, ChordsScale, Density, Downbeat, Register, check_controls, read_controls
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline, target_name
 from latentstem.cli.options import EXPERT, FILES, Device, MaxDuration, Tempo
@@ -106,6 +106,7 @@ def accompany(
     bpm: Bpm = None,
     downbeat: Downbeat = 0.0,
     chords: Chords = None,
+    chords_scale: ChordsScale = None,
     density: Density = None,
     register: Register = None,
     # Edit
@@ -246,6 +247,7 @@ def accompany(
         "num_inference_steps": steps or quality_steps,
         "guidance_scale": guidance_scale,
         "guidance_rescale": guidance_rescale,
+        "condition_scales": None if chords_scale is None else {"chords": chords_scale},
         "loop": loop,
     }
     init_stem = None if init is None else (init, strength, ranges)
@@ -276,6 +278,8 @@ def _check_options(options: dict[str, Any], ranges: "Ranges | None", batch: bool
         raise UsageError(f"--max-duration is {options['max_duration']:g}; expected a positive number of seconds")
     if batch and options["init"] is not None:
         raise UsageError("--init is a stem of one mix; give one mix, and a file with -o")
+    if options["chords_scale"] is not None and options["chords"] is None:
+        raise UsageError("--chords-scale says how strongly to follow --chords; give them too")
     with library_errors():
         check_init_stem(options["init"], options["strength"], ranges, options["loop"])
         check_keep_best(options["keep_best"], options["count"], can_rank=True, has_mix=True)

@@ -30,6 +30,14 @@ Chords = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+ChordsScale = Annotated[
+    float | None,
+    typer.Option(
+        callback=finite,
+        help="How strongly the stem follows --chords, e.g. 3 where MIX has others. Default: as strongly as MIX.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Density = Annotated[
     float | None,
     typer.Option(help="Notes per second of the stem.", rich_help_panel=_PANEL),

@@ -17,6 +17,7 @@ TRACEBACK = "LATENTSTEM_TRACEBACK"
 """Environment variable: set to anything, unexpected errors come with their traceback."""
 
 OPTIONS = {
+    "condition_scales": "--chords-scale",
     "control": "--control",
     "guidance_rescale": "--guidance-rescale",
     "guidance_scale": "--guidance-scale",

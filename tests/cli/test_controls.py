@@ -53,6 +53,29 @@ def test_the_stem_is_what_the_pipeline_makes_of_the_controls(
     assert torch.allclose(made, plain, atol=1e-4) == (not given)
 
 
+def test_chords_have_a_scale_of_their_own(accompany, controlled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_audio("model-rate.wav", torch.rand(1, 40_000) - 0.5, 44100)
+    words = ("--chords", "C:0 F#m7b5:0.4", "--density", 2, "--chords-scale", 3)
+    code, _, err = accompany(*words, mix=tmp_path / "model-rate.wav", weights=controlled)
+    assert code == 0, err
+    pipe = StemAccompanimentPipeline.from_pretrained(controlled)
+    pipe.set_progress_bar_config(disable=True)
+    made, without = (
+        pipe(
+            read_audio("model-rate.wav")[0],
+            sampling_rate=44100,
+            controls=Controls(chords="C:0 F#m7b5:0.4", density=2.0),
+            condition_scales=scales,
+            num_inference_steps=2,
+            generator=0,
+        ).audios[0]
+        for scales in ({"chords": 3.0}, None)
+    )
+    torch.testing.assert_close(read_audio("bass.wav")[0], made, rtol=0, atol=2**-22)
+    assert not torch.allclose(made, without, atol=1e-4)
+
+
 def test_the_report_has_the_controls_and_every_mix_its_own_frames(controlled, tmp_path, capfd):
     from latentstem.cli import main
 
@@ -76,6 +99,7 @@ def test_the_report_has_the_controls_and_every_mix_its_own_frames(controlled, tm
         (("--density", 3), "have no control density (they have: none); leave the option out"),
         (("--bpm", 100, "--register", 40), "have no control beat, register"),
         (("--chords", "| C |"), "without a tempo; give bpm"),
+        (("--chords-scale", 3), "--chords-scale says how strongly to follow --chords; give them too"),
         (("--chords", "C:0 Hm:1"), "cannot read the chord 'Hm'"),
         (("--chords", "no-such-file.txt"), "cannot read 'no-such-file.txt'"),
         (("--chords", "x" * 5000), "cannot read 'xxx"),

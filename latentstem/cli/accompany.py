@@ -11,8 +11,9 @@ from latentstem.cli.batch import make_each
 from latentstem.cli.controls import Bpm, Chords, ChordsScale, Density, Downbeat, Register, check_controls, read_controls
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline, target_name
-from latentstem.cli.options import EXPERT, FILES, Device, MaxDuration, Tempo
+from latentstem.cli.options import EDIT, EXPERT, FILES, Device, MaxDuration, Tempo
 from latentstem.cli.outputs import check_outputs, is_batch, plan_jobs
+from latentstem.cli.ranges import Bars, Keep, Redo, read_kept_ranges
 from latentstem.cli.report import Report, describe_settings
 from latentstem.cli.stderr import quiet_decoders
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from latentstem.pipelines.init_stem import Ranges
 
 
-RESULT, STYLE, STEERING, EDIT = "Result", "Style", "Steering", "Edit"
+RESULT, STYLE, STEERING = "Result", "Style", "Steering"
 
 
 def accompany(
@@ -121,18 +122,12 @@ def accompany(
     strength: Annotated[
         float | None,
         typer.Option(
-            help="How far to go from STEM, above 0, up to 1. Default: 0.6, or 1 with --keep.", rich_help_panel=EDIT
+            help="How far to go from STEM, above 0, up to 1. Default: 0.6, or 1 where parts stay.", rich_help_panel=EDIT
         ),
     ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="START:END",
-            help="Seconds of STEM that stay as they are, e.g. 0:8, :8 or 12:; give it again for several ranges. "
-            "No minutes: 1:30 is from 1 s to 30 s.",
-            rich_help_panel=EDIT,
-        ),
-    ] = None,
+    keep: Keep = None,
+    redo: Redo = None,
+    bars: Bars = None,
     loop: Annotated[
         bool,
         typer.Option(
@@ -218,7 +213,7 @@ def accompany(
     from latentstem.pipelines.quality import Quality
 
     batch = is_batch(mixes, output)
-    ranges = [_parse_range(text) for text in keep] if keep else None
+    ranges = read_kept_ranges(context.params)
     _check_options(context.params, ranges, batch)
     controls = read_controls(context.params)
     jobs = plan_jobs(mixes, output, format, keep_best or count, midi, preview, target_name(weights))
@@ -269,7 +264,7 @@ def _check_options(options: dict[str, Any], ranges: "Ranges | None", batch: bool
 
     Args:
         options: All options by name.
-        ranges: Parsed ranges of --keep.
+        ranges: Ranges of the stem that stay.
         batch: Whether there are several mixes.
     """
     from latentstem.pipelines.input_checks import check_init_stem, check_keep_best, check_style
@@ -284,14 +279,3 @@ def _check_options(options: dict[str, Any], ranges: "Ranges | None", batch: bool
         check_init_stem(options["init"], options["strength"], ranges, options["loop"])
         check_keep_best(options["keep_best"], options["count"], can_rank=True, has_mix=True)
         check_style(options["style"], None, options["style_space"])
-
-
-def _parse_range(text: str) -> tuple[float, float | None]:
-    """Convert a value of --keep, "8:12", ":8" or "12:", to seconds as the pipeline takes them."""
-    start, colon, end = text.partition(":")
-    try:
-        if colon:
-            return float(start or 0), float(end) if end else None
-    except ValueError:
-        pass
-    raise UsageError(f"--keep is {text!r}; expected START:END in seconds, e.g. 0:8, :8 or 12:")

@@ -6,7 +6,7 @@ import typer
 
 from latentstem.cli.errors import finite
 
-FILES, EXPERT = "Files", "Expert"
+EDIT, FILES, EXPERT = "Edit", "Files", "Expert"
 
 Tempo = Annotated[
     float,

@@ -141,6 +141,8 @@ def test_a_variation_is_what_the_pipeline_makes(accompany, weights, tmp_path):
         (("--strength", 0.9), {"strength": 0.9}),
         (("--keep", ":0.1", "--keep", "0.2:0.3"), {"keep": [(0.0, 0.1), (0.2, 0.3)]}),
         (("--keep", "0.25:", "--strength", 0.5), {"keep": [(0.25, None)], "strength": 0.5}),
+        (("--redo", "0.3:", "--redo", "0.1:0.2"), {"keep": [(0.0, 0.1), (0.2, 0.3)]}),
+        (("--redo", ":0.2"), {"keep": [(0.2, None)]}),
         (("--loop",), {"loop": True}),
     ):
         assert accompany("--init", tmp_path / "stem.wav", *words, mix=tmp_path / "mix.wav")[0] == 0

@@ -53,6 +53,30 @@ def test_the_stem_is_what_the_pipeline_makes_of_the_controls(
     assert torch.allclose(made, plain, atol=1e-4) == (not given)
 
 
+@pytest.mark.parametrize(
+    ("words", "keep"),
+    [
+        (("--bpm", 600, "--bars", "2"), [(0.0, 0.4), (0.8, None)]),
+        (("--bpm", 600, "--bars", "2:3"), [(0.0, 0.4)]),  # as far as the stem goes
+        (("--bpm", 600, "--downbeat", 0.1, "--bars", "2", "--bars", "1"), [(0.0, 0.1), (0.9, None)]),
+    ],
+)
+def test_bars_are_made_anew(accompany, controlled, tmp_path, monkeypatch, words, keep):
+    monkeypatch.chdir(tmp_path)
+    for name in ("model-rate", "stem"):
+        write_audio(f"{name}.wav", 0.5 * torch.rand(1, 51_000) - 0.25, 44100)  # 1.16 s
+    code, _, err = accompany("--init", "stem.wav", *words, mix=tmp_path / "model-rate.wav", weights=controlled)
+    assert code == 0, err
+    stem, made = (read_audio(name)[0][0] for name in ("stem.wav", "bass.wav"))
+    kept = torch.zeros(51_000, dtype=torch.bool)
+    for start, end in keep:
+        kept[round(start * 44100) : None if end is None else round(end * 44100)] = True
+    fade = round(0.02 * 44100)
+    inside = torch.nn.functional.max_pool1d((~kept).float()[None], 2 * fade + 1, 1, fade)[0] == 0
+    torch.testing.assert_close(made[inside], stem[inside], rtol=0, atol=2**-22)
+    assert not torch.allclose(made[~kept], stem[~kept], atol=1e-3)
+
+
 def test_chords_have_a_scale_of_their_own(accompany, controlled, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_audio("model-rate.wav", torch.rand(1, 40_000) - 0.5, 44100)

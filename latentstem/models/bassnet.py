@@ -30,6 +30,7 @@ from latentstem.nn.gating import GatedAutoencoder
 
 # Accelerate, which turns the outputs of a net to float32, makes them anew from a dictionary, their first argument.
 _MADE_ANEW: Any = None
+_FIRST_LOG_VARIANCE = -4.0
 
 
 @dataclass
@@ -85,6 +86,9 @@ class _ControlCoder(nn.Module):
         super().__init__()
         self.stack = DilatedResidualStack2D(channels, channels, dilations, kernel_size, decoder=True)
         self.to_gaussian = nn.Linear(channels, 2 * control_dim)
+        # With as much noise as the prior has, a control that means little yet is not listened to, and comes to mean
+        # nothing (it happened in one of two trainings on the paper's set A2).
+        nn.init.constant_(self.to_gaussian.bias[control_dim:], _FIRST_LOG_VARIANCE)
         self.from_control = nn.Linear(control_dim, channels)
 
     def forward(self, factors: Tensor) -> Tensor:

@@ -69,6 +69,13 @@ def test_controls_are_drawn_from_the_distribution_by_the_generator():
     torch.testing.assert_close(drawn[0].std(0), deviation, rtol=0.15, atol=0)
 
 
+def test_at_first_the_control_is_hardly_noise():
+    """A control with the noise of the prior, which means little yet, is not learned to be listened to."""
+    torch.manual_seed(0)
+    distribution = BassNetModel(**SMALL).encode(*torch.randn(2, 16, 1, 8, 36).unbind())
+    assert (distribution.log_variance < -2).all() and distribution.mean.abs().mean() < 1
+
+
 def test_the_mix_the_bass_and_the_control_are_heard():
     model = small_model()
     mix, bass = windows(model, 3)

@@ -4,6 +4,7 @@ Every error is one line on standard error, with exit code 2 if the caller can me
 1 for a failure or an interruption.
 """
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0
     """
     command = typer.main.get_command(app)
+    _let_threads_sleep(sys.argv[1:] if arguments is None else arguments)
     try:
         with interruptible(), _one_line_warnings(), _any_names():
             code = command.main(args=arguments, prog_name="latentstem", standalone_mode=False) or 0
@@ -64,6 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as unexpected:
         error = explain(unexpected)
         return _fail(str(error), error.code)
+
+
+def _let_threads_sleep(words: Sequence[str]) -> None:
+    """Let threads that wait for each other sleep, unless the user has chosen, or a training has the machine for itself.
+
+    By default they spin, and beside a program that holds a core, such as a DAW, the one that is waited for does not get
+    its turn. The policy is read when PyTorch is loaded.
+    """
+    if words[:1] != ["train"]:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _fail(message: str, code: int) -> int:

@@ -65,6 +65,24 @@ def check_path(path: str | os.PathLike[str]) -> None:
         raise AudioFileError(f"{path}: is no path of a file ({reason}); choose another name or folder") from error
 
 
+def check_readable(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no file.
+
+    Args:
+        path: Path of a file to read.
+
+    Raises:
+        AudioFileError: There is no such file, or it is a folder or a device, or the path is too long or no text.
+    """
+    check_path(path)
+    if not Path(path).exists():
+        raise AudioFileError(f"{path}: no such file; check the path")
+    if Path(path).is_dir():
+        raise AudioFileError(f"{path}: is a folder, expected an audio file; name a file in it")
+    if not Path(path).is_file():
+        raise AudioFileError(f"{path}: is not a regular file; copy the audio to one")
+
+
 def check_writable(path: str | os.PathLike[str], bits: Bits | None = None) -> None:
     """Raise now, before work that takes long, where `write_audio` would refuse a path later.
 

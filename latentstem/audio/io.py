@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from latentstem.audio.errors import AudioContentError, AudioFileError, AudioLengthError
-from latentstem.audio.formats import Bits, check_path, check_writable, storage
+from latentstem.audio.formats import Bits, check_readable, check_writable, storage
 from latentstem.audio.limits import LOUDEST, MAX_DURATION, MAX_SAMPLING_RATE
 
 _BLOCK_FRAMES = 1 << 18
@@ -66,13 +66,7 @@ class AudioReader:
         self.path = Path(path)
         if not max_duration > 0:
             raise ValueError(f"max_duration is {max_duration}; expected a positive number of seconds")
-        check_path(self.path)
-        if not self.path.exists():
-            raise AudioFileError(f"{path}: no such file; check the path")
-        if self.path.is_dir():
-            raise AudioFileError(f"{path}: is a folder, expected an audio file; name a file in it")
-        if not self.path.is_file():
-            raise AudioFileError(f"{path}: is not a regular file; copy the audio to one")
+        check_readable(path)
         with self._open() as file:
             _check_header(self.path, file, max_duration)
             self.sampling_rate: int = file.samplerate

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from latentstem.audio.formats import Bits
+from latentstem.audio.formats import Bits, check_readable
 from latentstem.cli.batch import make_each
 from latentstem.cli.controls import Bpm, Chords, ChordsScale, Density, Downbeat, Register, check_controls, read_controls
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
@@ -207,12 +207,15 @@ def accompany(
 
     The reranker of the weights chooses for --keep-best; never evaluate these stems with the same reranker.
     """
+    batch = is_batch(mixes, output)
+    for path in filter(None, (None if batch else mixes[0], style, init)):
+        check_readable(path)  # before PyTorch is loaded, which takes seconds
+
     from latentstem.audio.io import AudioReader, read_audio
     from latentstem.audio.resampling import resample
     from latentstem.cli.session import StemMaker
     from latentstem.pipelines.quality import Quality
 
-    batch = is_batch(mixes, output)
     ranges = read_kept_ranges(context.params)
     _check_options(context.params, ranges, batch)
     controls = read_controls(context.params)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from latentstem.audio.formats import check_readable, check_writable
 from latentstem.cli.errors import UsageError, library_errors, require_extras
 from latentstem.cli.loading import choose_device, load_bassnet
 from latentstem.cli.options import FILES, Device, MaxDuration, Tempo
@@ -73,8 +74,9 @@ def bassnet(
     latentstem bassnet mix.wav --control 0.3,-1 --midi
     writes bassline.wav and bassline.mid. Take the line on: latentstem accompany mix.wav --init bassline.wav
     """
+    for file in filter(None, (mix, like)):
+        check_readable(file)  # before PyTorch is loaded, which takes seconds
     require_extras("bassnet", "audio", "latentstem.audio.io")
-    from latentstem.audio.formats import check_writable
     from latentstem.audio.io import AudioReader
     from latentstem.pipelines.bassnet_control import ControlPath
     from latentstem.pipelines.bassnet_files import (

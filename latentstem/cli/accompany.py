@@ -220,7 +220,7 @@ def accompany(
     _check_options(context.params, ranges, batch)
     controls = read_controls(context.params)
     jobs = plan_jobs(mixes, output, format, keep_best or count, midi, preview, target_name(weights))
-    check_outputs(jobs, filter(None, (style, init)), bits, batch)
+    check_outputs(jobs, filter(None, (style, init)), bits)
     chosen_device = choose_device(device)
     if midi:
         require_extras("--midi", "data,evaluation", "pretty_midi", "latentstem.evaluation.transcription")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from latentstem.audio.formats import check_readable, check_writable
+from latentstem.audio.formats import check_readable
 from latentstem.cli.errors import UsageError, library_errors, require_extras
 from latentstem.cli.loading import choose_device, load_bassnet
 from latentstem.cli.options import FILES, Device, MaxDuration, Tempo
+from latentstem.cli.outputs import check_output
 
 if TYPE_CHECKING:
     from latentstem.pipelines.bassnet_control import ControlPath
@@ -95,7 +96,7 @@ def bassnet(
     for file in (output, notes)[: 1 + midi]:
         if any(source is not None and file.resolve() == source.resolve() for source in (mix, like, path)):
             raise UsageError(f"{file} is read and written; choose another name with -o")
-    check_writable(output)
+    check_output(output)
     if midi:
         require_extras("--midi", "data", "pretty_midi")
     for file in (mix,) if like is None else (mix, like):
@@ -109,6 +110,7 @@ def bassnet(
             points = infer_control_file(pipe, mix, like, max_duration)
             steering = ControlPath(pipe.window_times(len(points)), points.cpu().numpy())
         made = generate_line_file(pipe, mix, steering, max_duration)
+        output.parent.mkdir(parents=True, exist_ok=True)
         write_line_audio(made, output)
         if midi:
             write_line_midi(made.line, notes, tempo)

@@ -109,14 +109,32 @@ def plan_jobs(
     return jobs
 
 
-def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None, batch: bool) -> None:
+def check_output(path: Path, bits: Bits | None = None) -> None:
+    """Refuse an output that cannot be written; a missing folder can be made, where the one above it can be written to.
+
+    Args:
+        path: Audio file to write.
+        bits: Sample format of wav and flac files.
+
+    Raises:
+        latentstem.audio.AudioFileError: The file cannot be written, or not with this sample format.
+    """
+    if path.parent.exists():
+        check_writable(path, bits)
+        return
+    storage(path, bits)
+    check_path(path)
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    check_writable(above / path.name, bits)  # whether a folder can be made there
+
+
+def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None) -> None:
     """Refuse outputs that cannot be written, or that would overwrite an input or another output.
 
     Args:
         jobs: Mixes and the files to write for them.
         inputs: Files that are read besides the mixes.
         bits: Sample format of wav and flac files.
-        batch: Whether the folder of the stems is created where it is missing.
 
     Raises:
         UsageError: An output is also an input, or the output of another mix.
@@ -126,10 +144,7 @@ def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None
     mix_of: dict[Path, Path] = {}
     for job in jobs:
         for files in job.stems:
-            if batch and not files.stem.parent.exists():
-                storage(files.stem, bits)
-            else:
-                check_writable(files.stem, bits)
+            check_output(files.stem, bits)
         for path in job.paths:
             check_path(path)
             if path.resolve() in sources:

@@ -130,6 +130,13 @@ def stem(tmp_path):
     return path
 
 
+def test_missing_folders_are_made(accompany, tmp_path):
+    output = tmp_path / "takes" / "monday" / "bass.wav"
+    code, _, err = accompany("--preview", output=output)
+    assert code == 0, err
+    assert sorted(path.name for path in output.parent.iterdir()) == ["bass-with-mix.wav", "bass.png", "bass.wav"]
+
+
 def test_a_variation_is_what_the_pipeline_makes(accompany, weights, tmp_path):
     for name in ("mix", "stem"):
         write_audio(tmp_path / f"{name}.wav", 0.5 * torch.rand(1, 20_000) - 0.25, 44100)

@@ -37,12 +37,12 @@ def run(weights, *words):
 
 
 def test_a_line_is_written_as_long_as_the_mix(weights, mix, capsys):
-    assert run(weights, "--control", "0.3,-1", "--midi", "--json", "-o", "line.flac") == 0
+    assert run(weights, "--control", "0.3,-1", "--midi", "--json", "-o", "new/line.flac") == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["line"], document["midi"], document["seconds"]) == ("line.flac", "line.mid", 3.0)
-    audio, rate = read_audio(mix / "line.flac")
+    assert (document["line"], document["midi"], document["seconds"]) == ("new/line.flac", "new/line.mid", 3.0)
+    audio, rate = read_audio(mix / "new" / "line.flac")
     assert (rate, audio.shape) == (22050, (1, 3 * 22050))
-    assert (mix / "line.mid").read_bytes()[:4] == b"MThd"
+    assert (mix / "new" / "line.mid").read_bytes()[:4] == b"MThd"
 
 
 def test_the_control_changes_the_line(weights, mix):

@@ -97,8 +97,8 @@ class ControlPattern:
         covariance = np.atleast_2d(np.cov(points, rowvar=False))
         return cls(points.mean(0).round(4).tolist(), covariance.round(4).tolist(), round(share, 4))
 
-    @classmethod
-    def read(cls, patterns: Mapping[str, Mapping[str, Any]], control_dim: int) -> dict[str, "ControlPattern"]:
+    @staticmethod
+    def read(patterns: Mapping[str, Mapping[str, Any]], control_dim: int) -> dict[str, "ControlPattern"]:
         """Read patterns from what is saved of them, and check their size.
 
         Args:
@@ -110,7 +110,7 @@ class ControlPattern:
                 digits, spaces, dots and hyphens.
         """
         try:
-            read = {name: cls(**fields) for name, fields in patterns.items()}
+            read = {name: ControlPattern(**fields) for name, fields in patterns.items()}
         except TypeError as error:
             raise ValueError("got a pattern with other fields than mean, covariance and share") from error
         for name, pattern in read.items():

@@ -34,7 +34,8 @@ def encode_controls(
     means = []
     for first in range(0, len(places), _BATCH):
         batch = compress_windows(windows, places[first : first + _BATCH], model.device)
-        means.append(model.encode(batch.mix, batch.bass).mean.cpu())
+        mean, _ = model.encode(batch.mix, batch.bass, return_dict=False)
+        means.append(mean.cpu())
     return torch.cat(means).numpy()
 
 

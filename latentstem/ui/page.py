@@ -110,14 +110,14 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with
         strength_from_line: float,
         *steering_values: Any,
     ) -> Iterator[dict[Any, Any]]:
-        sketch = None
+        mix_path, sketch = None if mix_file is None else Path(mix_file), None
         if from_line:
             try:
-                mix_file, sketch = sessions.lines.newest(visitor_of(request))
+                mix_path, sketch = sessions.lines.newest(visitor_of(request))
             except ValueError as error:
                 yield {status: error_html(str(error))}
                 return
-        if mix_file is None:
+        if mix_path is None:
             yield {status: error_html("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")}
             return
         try:
@@ -129,7 +129,7 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with
         style_path = None if style_file is None else Path(style_file)
         quality = Quality(quality_name)
         generation_request = GenerationRequest(
-            Path(mix_file),
+            mix_path,
             style_path,
             quality,
             take_count,

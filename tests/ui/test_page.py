@@ -140,9 +140,10 @@ def test_every_press_gives_new_takes_unless_the_seed_is_kept(page):
     assert seeds[0] != seeds[1] == seeds[2]
 
 
-def test_without_a_bassnet_there_are_no_tabs(page):
+def test_the_second_tab_writes_bass_lines(page):
     page.get_by_role("button", name="Generate").wait_for()
-    assert page.get_by_role("tab").count() == 0 and page.locator("#pad").count() == 0
+    assert page.get_by_role("tab").all_inner_texts() == ["Stem", "Bass line"]
+    assert page.locator("#pad").count() == 0  # not before it is opened
 
 
 def answer(request):

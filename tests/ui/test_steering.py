@@ -87,7 +87,7 @@ WRONG = [
 @pytest.mark.parametrize("given", WRONG)
 def test_errors_are_those_of_the_command_line_at_their_box(given, capsys):
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    assert main(["accompany", "mix.wav", *words]) == 2
+    assert main(["accompany", __file__, *words]) == 2  # options are looked at before what is in the file
     (line,) = capsys.readouterr().err.splitlines()
     tempo, chords = tempo_and_chords_html(SECONDS, sets_tempo=True, **given)
     shown, other = (chords, tempo) if "chords" in given else (tempo, chords)

@@ -103,12 +103,12 @@ def main(
         for size in sizes:
             minutes = effort * min(MINUTES[dataset], MOST_MINUTES.get(size, math.inf))
             for seed in seeds if size == "40/40" else seeds[:1]:
-                folder = output / dataset / f"{size.replace('/', '-').replace(' ', '-')}-{seed}"
+                folder = _folder(output, dataset, size, seed)
                 if not (folder / "figures.json").is_file():
                     train(_settings(folder, train_folder, validation_folder, size, minutes, seed))
                     figures = analyse(folder / "pipeline", train_folder, validation_folder, output / dataset / "cache")
                     (folder / "figures.json").write_text(json.dumps(figures) + "\n")
-    report = _collect(output, seeds)
+    report = _collect(output)
     _print(report)
     settings = {"songs": songs, "minutes": MINUTES, "effort": effort, "model": MODEL, "patch_steps": PATCH_STEPS}
     points, trajectories = (
@@ -217,15 +217,18 @@ def _controls(
     return encode_controls(pipe.model, pipe.windows, places), *window_patterns(root, pipe.windows, places)
 
 
-def _collect(output: Path, seeds: Sequence[int]) -> dict[str, Any]:
-    """Figures of all finished trainings by data set, size and seed."""
+def _folder(output: Path, dataset: str, size: str, seed: int | str) -> Path:
+    return output / dataset / f"{size.replace('/', '-').replace(' ', '-')}-{seed}"
+
+
+def _collect(output: Path) -> dict[str, Any]:
+    """Figures of all finished trainings by data set, size and seed, of any run."""
     report = {}
     for dataset in DATASETS:
         for size in (*SIZES, PLAIN):
-            for seed in seeds:
-                file = output / dataset / f"{size.replace('/', '-').replace(' ', '-')}-{seed}" / "figures.json"
-                if file.is_file():
-                    report[f"{dataset} {size} {seed}"] = json.loads(file.read_text())
+            pattern = _folder(output, dataset, size, "[0-9]").name
+            for file in sorted((output / dataset).glob(f"{pattern}/figures.json")):
+                report[f"{dataset} {size} {file.parent.name[-1]}"] = json.loads(file.read_text())
     return report
 
 
@@ -252,7 +255,7 @@ def draw_controls(figure: SubFigure, points: dict[str, Any], report: dict[str, A
     """
     rows = [dataset for dataset in DATASETS if any(name.startswith(dataset) for name in points)]
     columns = [size for size in (*SIZES, PLAIN) if any(f" {size} 0" in name for name in points)]
-    axes = figure.subplots(len(rows), len(columns), squeeze=False)
+    axes = figure.subplots(len(rows) or 1, len(columns) or 1, squeeze=False)
     for row, dataset in enumerate(rows):
         for column, size in enumerate(columns):
             axis, name = axes[row, column], f"{dataset} {size} 0"

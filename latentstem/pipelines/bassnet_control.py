@@ -135,8 +135,8 @@ def control_path(control: Control | None, control_dim: int, patterns: Mapping[st
         ValueError: The name is unknown, or the numbers are not finite or not as many as the control has.
 
     Example:
-        >>> control_path((0.3, -1.0), 2, {}).at([5.0]).tolist()
-        [[0.3, -1.0]]
+        >>> control_path((0.5, -1.0), 2, {}).at([5.0]).tolist()
+        [[0.5, -1.0]]
     """
     if isinstance(control, ControlPath):
         if (given := np.shape(control.points)[1]) != control_dim:

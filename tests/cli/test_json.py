@@ -56,8 +56,6 @@ def test_silence_has_no_peak_and_no_nan(accompany, mix, tmp_path, monkeypatch):
 
 def test_a_failing_mix_of_several_is_in_the_document_too(accompany, mix, tmp_path):
     write_audio(tmp_path / "other.wav", torch.rand(1, 5000) - 0.5, 44100)
-    assert accompany(mix=tmp_path / "other.wav", output=tmp_path / "stems" / "other.wav")[0] == 2
-    (tmp_path / "stems").mkdir()
     assert accompany(mix=tmp_path / "other.wav", output=tmp_path / "stems" / "other.wav")[0] == 0
     code, out, err = accompany("--json", tmp_path / "none.wav", tmp_path / "other.wav", output=tmp_path / "stems")
     assert code == 2 and len(err) == 2 and all(line.startswith("error: ") for line in err)

@@ -185,7 +185,8 @@ def chords_shown(page, symbols):
 def test_a_visitor_steers_a_take(page, weights_without_register, mix, tmp_path):
     page.get_by_role("button", name="Steering: tempo, chords, how busy").click()
     chords, strip = page.get_by_role("textbox", name="Chords"), page.locator("#chord-strip")
-    chords.fill("| C | Am7 F |")
+    # Letter by letter, as visitors type: a page that has just been opened may miss what is there at once.
+    chords.press_sequentially("| C | Am7 F |", delay=50)
     strip.get_by_role("alert").filter(has_text="without a tempo; give bpm").wait_for()
     page.get_by_label("Tempo").check()
     page.get_by_label("Beats a minute").fill("2")

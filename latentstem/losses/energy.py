@@ -24,7 +24,44 @@ RESOLUTIONS = ((1024, 4), (4096, 5))
 _SILENCE = 1e-12  # power below which nothing has a flatness, where a full-scale sinusoid has power one
 
 
-class BandEnergyDistance(nn.Module):
+class _BandDistance(nn.Module):
+    """L1 distance of what a subclass measures in the bands of each of its windows."""
+
+    window_lengths: tuple[int, ...]
+    multiple: int
+    """Number of samples that the audio is padded to a multiple of."""
+
+    def measure(self, audio: Tensor, window: int) -> Tensor:
+        """Measure audio `(batch, channels, samples)` through a window, in any shape."""
+        raise NotImplementedError
+
+    def forward(self, estimate: Tensor, target: Tensor) -> Tensor:
+        """Compare two waveforms.
+
+        Args:
+            estimate: Audio to compare, `(batch, channels, samples)`.
+            target: Audio to compare with, `(batch, channels, samples)`.
+
+        Returns:
+            A scalar.
+
+        Raises:
+            ValueError: The shapes differ; or audio or distance are not finite, where no gradient is recorded.
+        """
+        if estimate.shape != target.shape:
+            raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")
+        missing = -estimate.shape[-1] % self.multiple
+        estimate, target = (F.pad(audio.float(), (0, missing)) for audio in (estimate, target))
+        distances = [
+            (self.measure(estimate, window) - self.measure(target, window)).abs().mean()
+            for window in self.window_lengths
+        ]
+        distance = torch.stack(distances).mean()
+        check_finite("the distance", distance, {"estimate": estimate, "target": target})
+        return distance
+
+
+class BandEnergyDistance(_BandDistance):
     """Measure the L1 distance of the logarithms of the power in bands of equal width in octaves.
 
     `mean |log(E + eps) - log(E' + eps)| / 2`, with E the power of an STFT averaged over a band and over a span of time;
@@ -58,7 +95,8 @@ class BandEnergyDistance(nn.Module):
         epsilon: float = 1e-10,
     ):
         super().__init__()
-        self.span, self.epsilon = span, epsilon
+        self.span = self.multiple = span
+        self.epsilon = epsilon
         self.window_lengths = tuple(window for window, _ in resolutions)
         for window, per_octave in resolutions:
             if span % (window // 2):
@@ -66,32 +104,7 @@ class BandEnergyDistance(nn.Module):
             bands = log_frequency_bands(window, sampling_rate, per_octave, lowest)
             self.register_buffer(f"bands_{window}", bands, persistent=False)
 
-    def forward(self, estimate: Tensor, target: Tensor) -> Tensor:
-        """Compare two waveforms.
-
-        Args:
-            estimate: Audio to compare, `(batch, channels, samples)`.
-            target: Audio to compare with, `(batch, channels, samples)`.
-
-        Returns:
-            A scalar.
-
-        Raises:
-            ValueError: The shapes differ; or audio or distance are not finite, where no gradient is recorded.
-        """
-        if estimate.shape != target.shape:
-            raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")
-        missing = -estimate.shape[-1] % self.span
-        estimate, target = (F.pad(audio.float(), (0, missing)) for audio in (estimate, target))
-        distances = [
-            (self._levels(estimate, window) - self._levels(target, window)).abs().mean()
-            for window in self.window_lengths
-        ]
-        distance = torch.stack(distances).mean()
-        check_finite("the distance", distance, {"estimate": estimate, "target": target})
-        return distance
-
-    def _levels(self, audio: Tensor, window: int) -> Tensor:
+    def measure(self, audio: Tensor, window: int) -> Tensor:
         """Half the logarithm of the power, `(batch, channels, spans, bands)`."""
         hop = window // 4
         power = _power(audio, window, hop)
@@ -102,7 +115,7 @@ class BandEnergyDistance(nn.Module):
         return 0.5 * torch.log(energy + self.epsilon)
 
 
-class BandFlatnessDistance(nn.Module):
+class BandFlatnessDistance(_BandDistance):
     """Measure the L1 distance of the spectral flatness in bands of equal width in octaves.
 
     `mean |F - F'| / 2`, with `F = mean log(P + f M) - log mean(P + f M)` over the power P of the bins of a band in one
@@ -135,36 +148,12 @@ class BandFlatnessDistance(nn.Module):
     ):
         super().__init__()
         self.window_lengths, self.floor = tuple(window_lengths), floor
+        self.multiple = max(self.window_lengths) // 2
         for window in self.window_lengths:
             bands = log_frequency_bands(window, sampling_rate, bands_per_octave, lowest)
             self.register_buffer(f"bands_{window}", bands, persistent=False)
 
-    def forward(self, estimate: Tensor, target: Tensor) -> Tensor:
-        """Compare two waveforms.
-
-        Args:
-            estimate: Audio to compare, `(batch, channels, samples)`.
-            target: Audio to compare with, `(batch, channels, samples)`.
-
-        Returns:
-            A scalar.
-
-        Raises:
-            ValueError: The shapes differ; or audio or distance are not finite, where no gradient is recorded.
-        """
-        if estimate.shape != target.shape:
-            raise ValueError(f"got shapes {tuple(estimate.shape)} and {tuple(target.shape)}; expected equal ones")
-        missing = -estimate.shape[-1] % (max(self.window_lengths) // 2)
-        estimate, target = (F.pad(audio.float(), (0, missing)) for audio in (estimate, target))
-        distances = [
-            (self._flatness(estimate, window) - self._flatness(target, window)).abs().mean()
-            for window in self.window_lengths
-        ]
-        distance = torch.stack(distances).mean()
-        check_finite("the distance", distance, {"estimate": estimate, "target": target})
-        return distance
-
-    def _flatness(self, audio: Tensor, window: int) -> Tensor:
+    def measure(self, audio: Tensor, window: int) -> Tensor:
         """Half the logarithm of the flatness, `(batch * channels, frames, bands)`."""
         power = _power(audio, window, window // 2).mT
         bands = self.get_buffer(f"bands_{window}").T

@@ -76,11 +76,11 @@ def test_flatness_does_not_know_gains_and_hardly_the_place_of_the_partials():
 @pytest.mark.parametrize("window", [4096, 8192])
 def test_flatness_of_noise_and_of_tones_is_what_it_is_known_to_be(window):
     distance = BandFlatnessDistance(window_lengths=(window,), lowest=1000.0)
-    flat = 2 * distance._flatness(5 * noise(0)[..., : 10 * 8192], window)
+    flat = 2 * distance.measure(5 * noise(0)[..., : 10 * 8192], window)
     # The logarithm of an exponential variable has the mean -0.577 (Euler's constant) below that of its mean; a band of
     # a few bins knows its own mean better than the true one.
     assert float(flat.mean()) == pytest.approx(-0.577, abs=0.05)
-    assert float(2 * distance._flatness(partials(200.0)[..., : 10 * 8192], window).mean()) < -3
+    assert float(2 * distance.measure(partials(200.0)[..., : 10 * 8192], window).mean()) < -3
 
 
 def test_noise_between_the_partials_costs_what_it_fills():

@@ -1,6 +1,12 @@
 """What both tabs of the page use."""
 
+from typing import Any
+
 import gradio as gr
+
+QUIETLY: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+"""Options of every event: requests wait for each other in the generator and not in Gradio's queue, so that one which
+waits can be cancelled or stopped by the next."""
 
 
 def recording(label: str, name: str) -> gr.Audio:

@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 
 from latentstem.pipelines.bassnet_control import ControlPattern
-from latentstem.ui.components import recording, visitor_of
+from latentstem.ui.components import QUIETLY, recording, visitor_of
 from latentstem.ui.line_maker import LineMaker, LineRequest, read_points
 from latentstem.ui.line_sessions import LineSessions
 from latentstem.ui.player import SCRIPT as PLAYER_SCRIPT
@@ -138,9 +138,7 @@ def build_pad(maker: LineMaker, lines: LineSessions, page: gr.Blocks) -> gr.Butt
     def leave(request: gr.Request) -> None:
         lines.end(visitor_of(request))
 
-    # A request stops the one before, so it must not wait for that one in Gradio's queue.
-    quietly: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     for event in (mix.change, pad.input):
-        event(make, [mix, pad], [status, line, sound], trigger_mode="multiple", **quietly)
+        event(make, [mix, pad], [status, line, sound], trigger_mode="multiple", **QUIETLY)
     page.unload(leave)
     return sound

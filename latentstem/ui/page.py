@@ -13,7 +13,7 @@ from gradio.themes import Base
 from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.pipelines.controls import known_controls
 from latentstem.pipelines.quality import Quality
-from latentstem.ui.components import recording, visitor_of
+from latentstem.ui.components import QUIETLY, recording, visitor_of
 from latentstem.ui.generator import GenerationRequest, Generator
 from latentstem.ui.line_maker import LineMaker
 from latentstem.ui.pad import build_pad
@@ -29,8 +29,6 @@ _HEADING = "<h1>latentstem</h1><p>Give it a mix, get a bass that fits.</p>"
 _WELCOME = "Drop a mix and press Generate."
 _MOST_TAKES = 8
 _STEM = "stem"  # the id of the tab
-# Runs wait for each other in the generator and not in Gradio's queue, so that one which waits can be cancelled.
-_QUIETLY: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 _GREATEST_DRAWN = 10**6  # a seed that people can note down
 _GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
 
@@ -62,7 +60,7 @@ def build_page(generator: Generator, sessions: Sessions, bassnet: BassNetPipelin
                     plays_line = _build_stems(generator, sessions, page, with_lines=True)
                 with gr.Tab("Bass line"):
                     sound = build_pad(LineMaker(bassnet, generator), sessions.lines, page)
-            sound.click(lambda: (gr.Tabs(selected=_STEM), True), None, [tabs, plays_line], **_QUIETLY)
+            sound.click(lambda: (gr.Tabs(selected=_STEM), True), None, [tabs, plays_line], **QUIETLY)
     return page
 
 
@@ -154,10 +152,10 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with
 
     settings = [mix, style, quality, count, seed, keep_seed, strength, guidance, plays_line, line_strength]
     inputs = [*settings, *steering.components.values()]
-    run = generate.click(run_request, inputs, [status, player, seed, generate, cancel], **_QUIETLY)
+    run = generate.click(run_request, inputs, [status, player, seed, generate, cancel], **QUIETLY)
     # Generate stays off until the run is over: an earlier click would be lost.
-    run.then(lambda: set_running(False), None, [generate, cancel], **_QUIETLY)
-    cancel.click(stop, None, [cancel], **_QUIETLY)
-    plays_line.change(lambda on: gr.update(visible=on), [plays_line], [line_strength], **_QUIETLY)
+    run.then(lambda: set_running(False), None, [generate, cancel], **QUIETLY)
+    cancel.click(stop, None, [cancel], **QUIETLY)
+    plays_line.change(lambda on: gr.update(visible=on), [plays_line], [line_strength], **QUIETLY)
     page.unload(leave)
     return plays_line

@@ -62,13 +62,13 @@ class Sessions:
         """
         self.end(visitor)
         run = self._runs[visitor] = _Run(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor))), threading.Event())
-        if request.sketch is not None:  # the pad removes its lines when others have come
-            request = replace(request, sketch=Path(shutil.copy(request.sketch, run.folder / "sketch.wav")))
         began = time.perf_counter()
         takes: list[Result] = []
         preview: bytes | None = None
         html = ""
         try:
+            if request.sketch is not None:  # the pad removes its lines when others have come
+                request = replace(request, sketch=Path(shutil.copy(request.sketch, run.folder / "sketch.wav")))
             for event in generator.generate(request, run.folder, run.stop):
                 if isinstance(event, Result):
                     takes.append(event)

@@ -12,10 +12,10 @@ from latentstem.audio.errors import AudioError
 from latentstem.audio.io import AudioReader
 from latentstem.conditioning.controls import Controls
 from latentstem.ui.chord_strip import STYLE
+from latentstem.ui.components import QUIETLY
 from latentstem.ui.steering import read_controls, tempo_and_chords_html
 
 _WORDS = {"beat": "tempo", "chords": "chords", "density": "how busy", "register": "how low"}
-_QUIETLY: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def _build_tempo_and_chords(known: Collection[str], mix: gr.Audio, max_duration:
         return [gr.update(value=html, visible=bool(html)) for html in below]  # an empty one would leave a gap
 
     shown: Any = (show, [length, *components.values()], [below_tempo, below_chords])
-    mix.change(measure, mix, length, **_QUIETLY).then(*shown, **_QUIETLY)
+    mix.change(measure, mix, length, **QUIETLY).then(*shown, **QUIETLY)
     for component in components.values():
-        component.change(*shown, trigger_mode="always_last", **_QUIETLY)  # type: ignore[attr-defined]
+        component.change(*shown, trigger_mode="always_last", **QUIETLY)  # type: ignore[attr-defined]
     return components
 
 
@@ -121,5 +121,5 @@ def _build_box(label: str) -> tuple[gr.Checkbox, gr.Row]:
     """
     box = gr.Checkbox(False, label=label, info="Left to the net unless ticked")
     row = gr.Row(visible=False)
-    box.change(lambda ticked: gr.update(visible=ticked), box, row, **_QUIETLY)
+    box.change(lambda ticked: gr.update(visible=ticked), box, row, **QUIETLY)
     return box, row

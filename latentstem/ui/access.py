@@ -25,11 +25,13 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 COOKIE = "latentstem"
+CALL, EVENTS = "/gradio_api/queue/join", "/gradio_api/queue/data"
+"""Addresses of a call, and of the stream of events that tells of the calls."""
 
 _PAGE = {"/", "/theme.css", "/favicon.ico", "/gradio_api/app_id"}
 _PARTS_OF_THE_PAGE = ("/assets/", "/static/")
-_FILE, _HEARTBEAT, _JOIN, _UPLOAD = (f"/gradio_api/{name}" for name in ("file=", "heartbeat/", "queue/join", "upload"))
-_DATA, _UPLOAD_PROGRESS = "/gradio_api/queue/data", "/gradio_api/upload_progress"
+_FILE, _HEARTBEAT, _UPLOAD = (f"/gradio_api/{name}" for name in ("file=", "heartbeat/", "upload"))
+_UPLOAD_PROGRESS = "/gradio_api/upload_progress"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes
 _LONGEST_CALL = 1 << 20  # bytes; the page's own take less than 2000 and the chart of chords
 
@@ -74,7 +76,7 @@ class AccessControl:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             request = Request(scope, receive)
-            token = _token(request)
+            token = visitor_token(request)
             try:
                 with nullcontext() if token is None else self.files.present(self.files.home(token)):
                     await self._serve(request, send)
@@ -99,7 +101,7 @@ class AccessControl:
         elif method == "GET" and path.startswith(_HEARTBEAT):
             self._check_session(self._home(request), path.removeprefix(_HEARTBEAT))
             await self.app(request.scope, request.receive, send)
-        elif method == "GET" and path == _DATA:
+        elif method == "GET" and path == EVENTS:
             self._check_session(self._home(request), request.query_params.get("session_hash"))
             await self.app(request.scope, request.receive, send)
         elif method == "GET" and path == _UPLOAD_PROGRESS:
@@ -107,13 +109,13 @@ class AccessControl:
             await self.app(request.scope, request.receive, send)
         elif method == "POST" and path == _UPLOAD:
             await self._upload(request, send, self._home(request))
-        elif method == "POST" and path == _JOIN:
+        elif method == "POST" and path == CALL:
             await self._join(request, send, self._home(request))
         else:
             raise Refused(404, f"this page has nothing at {method} {path}")
 
     def _home(self, request: Request) -> Path:
-        token = _token(request)
+        token = visitor_token(request)
         if token is None:
             raise Refused(403, "the page's cookie is missing; load the page again, with cookies allowed")
         return self.files.home(token)
@@ -159,13 +161,22 @@ class AccessControl:
         await self.app(request.scope, receive, send)
 
 
-def _token(request: Request) -> str | None:
+def visitor_token(request: Request) -> str | None:
+    """Return what tells the visitor of a request from the others, the page's cookie; None without a valid one.
+
+    Args:
+        request: The request.
+
+    Example:
+        >>> visitor_token(Request({"type": "http", "headers": []})) is None
+        True
+    """
     token = request.cookies.get(COOKIE, "")
     return token if _TOKEN.fullmatch(token) else None
 
 
 def _with_cookie(request: Request, send: Send) -> Send:
-    if _token(request) is not None:
+    if visitor_token(request) is not None:
         return send
     cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; Path=/; HttpOnly; SameSite=Lax"
 

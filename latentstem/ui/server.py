@@ -19,6 +19,7 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.access import AccessControl, App, Message, Receive, Send
+from latentstem.ui.event_streams import EventStreams
 from latentstem.ui.generator import Generator
 from latentstem.ui.sessions import Sessions
 
@@ -100,6 +101,7 @@ def create_app(generator: Generator, sessions: Sessions, host: str, bassnet: Bas
         theme=THEME,
         css=CSS,
     )
+    app.add_middleware(EventStreams)
     app.add_middleware(AccessControl, files=sessions.files)
     app.add_middleware(_Policy)
     if is_loopback(host) and ":" not in host:  # a foreign name that resolves to this machine is DNS rebinding

@@ -23,8 +23,8 @@ def corpus(
     songs: Annotated[int, typer.Option(min=1, help="Number of songs, from the training seeds.")] = 200,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first song.")] = 0,
     preset: Annotated[
-        Literal["band", "A1", "A2", "A3", "A4"],
-        typer.Option(help="The band, or one of the four artificial data sets of BassNet."),
+        Literal["band", "loops", "A1", "A2", "A3", "A4"],
+        typer.Option(help="The band, loops of electronic music, or one of the four artificial data sets of BassNet."),
     ] = "band",
     duration: Annotated[
         float | None,
@@ -32,7 +32,7 @@ def corpus(
             min=1.0,
             max=600.0,
             callback=finite,
-            help="Length of a song in seconds. Default: 30, or about 60 for A1 to A4.",
+            help="Length of a song in seconds. Default: 30, or about 60 for A1 to A4; of loops at most 20, all turns.",
         ),
     ] = None,
     soundfont: Annotated[
@@ -46,21 +46,33 @@ def corpus(
         int | None, typer.Option(min=1, help="Number of processes. Default: one for each processor.")
     ] = None,
 ) -> None:
-    """Compose and render the annotated band corpus to ROOT/song_SEED/STEM.wav (needs FluidSynth)."""
+    """Compose and render annotated songs to ROOT/song_SEED/STEM.wav, loops to loop.wav (needs FluidSynth)."""
     require_extras("corpus", "data", "latentstem.data.corpus", "pretty_midi")
     from latentstem.data.compose.bassnet_sets import compose_artificial
     from latentstem.data.compose.composer import compose
+    from latentstem.data.compose.loops import compose_loop
     from latentstem.data.corpus import write_corpus
     from latentstem.data.render.fluidsynth import SoundfontNotFoundError, SynthesizerNotFoundError
 
     seeds = range(first_seed, first_seed + songs)
     if preset == "band":
         composer, length, sound = compose, 30.0, ()
+    elif preset == "loops":
+        composer, length, sound = compose_loop, 20.0, ()
     else:
         composer, length, sound = partial(compose_artificial, preset), 60.0, ("fluidr3",)
     try:
         with library_errors(), progress_bar("songs") as on_progress:
-            tracks = write_corpus(root, seeds, soundfont or sound, duration or length, workers, composer, on_progress)
+            tracks = write_corpus(
+                root,
+                seeds,
+                soundfont or sound,
+                duration or length,
+                workers,
+                composer,
+                on_progress,
+                mixdown="loop" if preset == "loops" else None,
+            )
     except (SynthesizerNotFoundError, SoundfontNotFoundError) as error:
         raise UsageError(str(error)) from error
     print(f"{root}: {len(tracks)} songs")

@@ -13,7 +13,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import soundfile
 
 from latentstem.audio.rate import SAMPLING_RATE
@@ -36,6 +38,7 @@ def write_corpus(
     workers: int | None = None,
     compose: Callable[[int, float], Song] = compose,
     on_progress: Callable[[float], None] | None = None,
+    mixdown: str | None = None,
 ) -> list[Path]:
     """Compose and render one track a seed under `root`.
 
@@ -52,6 +55,7 @@ def write_corpus(
         workers: Number of processes; by default one a processor.
         compose: Function from seed and duration to a song, which a worker can import, or a `functools.partial` of one.
         on_progress: Function called after each song with the fraction of the missing songs that is written, up to 1.
+        mixdown: Name of one file with the sum of all stems, to be written in place of theirs.
 
     Returns:
         The folders of the tracks, in order of `seeds`.
@@ -70,7 +74,7 @@ def write_corpus(
         soundfont_path(name)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    writer = _TrackWriter(root, tuple(soundfonts), duration, compose)
+    writer = _TrackWriter(root, tuple(soundfonts), duration, compose, mixdown)
     tracks = {seed: writer.track(seed) for seed in seeds}
     written = [seed for seed, track in tracks.items() if (track / ANNOTATION).is_file()]
     if written:
@@ -104,6 +108,29 @@ def read_annotation(track: str | Path) -> Song:
     return Song.from_dict(json.loads((Path(track) / ANNOTATION).read_text())["song"])
 
 
+def read_instruments(track: str | Path) -> dict[str, dict[str, Any]]:
+    """Read the instruments of a track of the corpus that was written without soundfonts.
+
+    Args:
+        track: Folder of the track.
+
+    Returns:
+        The instrument of each part, as `latentstem.data.render.instruments.describe` returns it.
+
+    Raises:
+        FileNotFoundError: If the folder holds no `song.json`.
+        ValueError: If all parts are played by the programs of one soundfont.
+
+    Example:
+        >>> read_instruments("corpus/song_000000")["bass"]["engine"]  # doctest: +SKIP
+        'PluckedString'
+    """
+    annotation = json.loads((Path(track) / ANNOTATION).read_text())
+    if "instruments" not in annotation:
+        raise ValueError(f"{track} is played by {annotation['soundfont']}; expected a song with instruments of its own")
+    return annotation["instruments"]
+
+
 def _write_tracks(writer: "_TrackWriter", seeds: Sequence[int], workers: int) -> Generator[None, None, None]:
     """Write the tracks of the seeds and yield after each one, with several processes in any order."""
     workers = min(workers, len(seeds))
@@ -132,6 +159,7 @@ class _TrackWriter:
     soundfonts: tuple[str, ...]
     duration: float
     compose: Callable[[int, float], Song]
+    mixdown: str | None = None
 
     def track(self, seed: int) -> Path:
         return self.root / f"song_{seed:06d}"
@@ -139,11 +167,12 @@ class _TrackWriter:
     def annotate(self, seed: int) -> tuple[Song, str | None, str]:
         """Return the song, its soundfont if all is played from one, and the text of its `song.json`."""
         song = self.compose(seed, self.duration)
+        mixdown = {} if self.mixdown is None else {"mixdown": self.mixdown}
         if self.soundfonts:
             soundfont = SeededRandom(seed).child("soundfont").choice(self.soundfonts)
-            return song, soundfont, json.dumps({"soundfont": soundfont, "song": song.to_dict()})
+            return song, soundfont, json.dumps({"soundfont": soundfont, **mixdown, "song": song.to_dict()})
         instruments = {name: describe(instrument) for name, instrument in draw_instruments(song).items()}
-        return song, None, json.dumps({"instruments": instruments, "song": song.to_dict()})
+        return song, None, json.dumps({"instruments": instruments, **mixdown, "song": song.to_dict()})
 
     def check(self, seed: int) -> None:
         track = self.track(seed)
@@ -162,7 +191,10 @@ class _TrackWriter:
             whole = Path(folder, "whole")
             whole.mkdir()
             # FluidSynth's files are large; in this folder, what a kill leaves of them is removed by the next run.
-            for name, audio in render_song(song, soundfont, Path(folder)).items():
+            stems = render_song(song, soundfont, Path(folder))
+            if self.mixdown is not None:
+                stems = {self.mixdown: sum(stems.values(), np.zeros(1, np.float32))}
+            for name, audio in stems.items():
                 soundfile.write(whole / f"{name}.wav", audio, SAMPLING_RATE, subtype="PCM_16")
             (whole / ANNOTATION).write_text(annotation)
             try:

@@ -18,7 +18,8 @@ import torch
 from latentstem.audio.level import REFERENCE_RMS, active_rms
 from latentstem.data.compose.bassnet_sets import compose_artificial
 from latentstem.data.compose.composer import compose
-from latentstem.data.corpus import write_corpus
+from latentstem.data.compose.loops import compose_loop
+from latentstem.data.corpus import read_annotation, read_instruments, write_corpus
 from latentstem.data.render import fluidsynth as synthesis
 from latentstem.data.render.fluidsynth import (
     SoundfontNotFoundError,
@@ -29,6 +30,8 @@ from latentstem.data.render.fluidsynth import (
 )
 from latentstem.data.render.song import render_song
 from latentstem.data.score import Note, Part, Song
+from latentstem.data.stems.folder import StemFolder
+from latentstem.data.stems.layouts import StemError
 
 fluidsynth = pytest.mark.fluidsynth
 
@@ -266,3 +269,22 @@ def test_a_damaged_soundfont_is_an_error_and_not_silence(monkeypatch, tmp_path):
     monkeypatch.setitem(synthesis.SOUNDFONTS, "timgm6mb", ("timgm6mb-soundfont", f"{tmp_path}/bad.sf2"))
     with pytest.raises(SynthesisError, match="silence: reinstall Debian package timgm6mb-soundfont"):
         render_parts(compose(0, 1.0).parts, "timgm6mb", 1.0)
+
+
+@fluidsynth
+def test_a_mixdown_is_the_sum_of_the_stems_with_their_annotation(tmp_path):
+    (stems,) = write_corpus(tmp_path / "stems", [3], duration=8.0, workers=1, compose=compose_loop)
+    (mixed,) = write_corpus(tmp_path / "mixed", [3], duration=8.0, workers=1, compose=compose_loop, mixdown="loop")
+    assert {file.name for file in mixed.iterdir()} == {"loop.wav", "song.json"}
+    loop = read_annotation(mixed)
+    assert loop == read_annotation(stems) and read_instruments(mixed).keys() == set(loop.names)
+    total = sum(soundfile.read(file)[0] for file in stems.glob("*.wav"))
+    np.testing.assert_allclose(soundfile.read(mixed / "loop.wav")[0], total, atol=1e-3)
+    assert len(StemFolder(tmp_path / "mixed", "loop", mix_stems=()).tracks) == 1
+    with pytest.raises(StemError, match="has a stem beside 'loop'"):
+        StemFolder(tmp_path / "mixed", "loop")
+    with pytest.raises(ValueError, match="another song than seed 3"):
+        write_corpus(tmp_path / "mixed", [3], duration=8.0, workers=1, compose=compose_loop)
+    (played,) = write_corpus(tmp_path / "font", [3], ("timgm6mb",), duration=1.0, workers=1)
+    with pytest.raises(ValueError, match="is played by timgm6mb"):
+        read_instruments(played)

@@ -18,12 +18,13 @@ class StemFolder:
     Args:
         root: Folder of track folders; of MUSDB18-HQ and Slakh2100 the `train` or `test` folder.
         target: Name of the stem to generate.
-        mix_stems: Names of the stems that the mix may hold; None allows all but the target.
+        mix_stems: Names of the stems that the mix may hold; None allows all but the target, and an empty list takes
+            tracks without a mix.
         channels: Audio channels of the net that the stems are for: 1, the mean of the files' channels, or 2.
         sampling_rate: Sampling rate of the net that the stems are for, in Hz; the files may have any.
 
     Attributes:
-        tracks: Every track with the target and at least one other stem, in order of name.
+        tracks: Every track with the target and at least one other stem of the mix, in order of name.
         skipped: Names of the folders without the target or without another stem.
         silent: Names of the folders left out because their target is silent from end to end; with one channel, also
             those in which the two channels of its files cancel in their mean. A warning names them.
@@ -58,15 +59,16 @@ class StemFolder:
         self.channels, self.sampling_rate = channels, sampling_rate
         if not self.root.is_dir():
             raise StemError(f"{self.root} is not a folder, expected one with a folder of stems for each track")
-        if mix_stems is not None and (target in mix_stems or not mix_stems):
-            raise StemError(f"mix_stems is {tuple(mix_stems)}, expected at least one name and not {target!r}")
+        if mix_stems is not None and target in mix_stems:
+            raise StemError(f"mix_stems is {tuple(mix_stems)}, expected names other than {target!r}")
+        fewest = 1 if mix_stems is not None and not mix_stems else 2
         tracks, skipped, silent, found = [], [], [], set[str]()
         for folder in sorted(path for path in self.root.iterdir() if path.is_dir() and path.name[0] != "."):
             files = track_files(folder).stems
             found.update(files)
             usable = files if mix_stems is None else {target, *mix_stems}
             files = {name: paths for name, paths in files.items() if name in usable}
-            if target not in files or len(files) < 2:
+            if target not in files or len(files) < fewest:
                 skipped.append(folder.name)
                 continue
             track = StemTrack.of(folder.name, files)

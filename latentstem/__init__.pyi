@@ -19,6 +19,7 @@ from latentstem.models.bassnet import BassNetModel as BassNetModel
 from latentstem.models.codec import Codec as Codec
 from latentstem.models.contrastive import ContrastiveStemModel as ContrastiveStemModel
 from latentstem.models.encodec import EncodecCodec as EncodecCodec
+from latentstem.models.prompt_encoder import PromptEncoder as PromptEncoder
 from latentstem.models.style_encoder import StyleEncoder as StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel as StemUNet1DModel
 from latentstem.nn.attention import SelfAttention1D as SelfAttention1D
@@ -26,6 +27,7 @@ from latentstem.nn.attention import biased_attention as biased_attention
 from latentstem.nn.oscillators import OscillatorBank as OscillatorBank
 from latentstem.nn.position import DynamicPositionBias as DynamicPositionBias
 from latentstem.pipelines.bassnet import BassNetPipeline as BassNetPipeline
+from latentstem.pipelines.loop import LoopPipeline as LoopPipeline
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
 from latentstem.pipelines.quality import Quality as Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline as StemAccompanimentPipeline

@@ -14,6 +14,7 @@ from latentstem.models.discriminator import SpectralDiscriminator as SpectralDis
 from latentstem.models.encodec import EncodecCodec as EncodecCodec
 from latentstem.models.latent_scaling import denormalize_latents as denormalize_latents
 from latentstem.models.latent_scaling import normalize_latents as normalize_latents
+from latentstem.models.prompt_encoder import PromptEncoder as PromptEncoder
 from latentstem.models.style_encoder import StyleEncoder as StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel as StemUNet1DModel
 from latentstem.models.unet_stem import StemUNet1DOutput as StemUNet1DOutput

@@ -281,11 +281,12 @@ def decode_pieces(autoencoder: Any, latents: Tensor, num_samples: int) -> Iterat
         num_samples = max(0, num_samples - audio.shape[-1])
 
 
-def load_codec(folder: str | os.PathLike[str]) -> Any:
+def load_codec(folder: str | os.PathLike[str], **options: Any) -> Any:
     """Load an autoencoder from a folder, whichever class saved it.
 
     Args:
         folder: Folder that `save_pretrained` wrote, of a model of this package or of diffusers.
+        **options: Options of the class's `from_pretrained`, such as `dtype`.
 
     Returns:
         The model, in evaluation mode.
@@ -309,4 +310,4 @@ def load_codec(folder: str | os.PathLike[str]) -> Any:
     model: Any = getattr(latentstem.models, name, None) or getattr(diffusers, name, None)
     if not (isinstance(model, type) and issubclass(model, ModelMixin)):
         raise ValueError(f"{file} is of {name or 'no class'!r}, expected a model of latentstem or diffusers")
-    return model.from_pretrained(str(folder)).eval()
+    return model.from_pretrained(str(folder), **options).eval()

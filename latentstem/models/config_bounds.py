@@ -198,6 +198,14 @@ def check_style_encoder(config: Config) -> None:
     check_weights(count, _fields(config, *widths, "layers"))
 
 
+def check_prompt_encoder(config: Config) -> None:
+    """Refuse fields of `PromptEncoder` that are out of bounds; raise a ValueError that names one."""
+    words = len(config["words"])
+    check_whole(1, WIDEST, **{"the number of words": words})
+    check_style_encoder(config)
+    check_weights((words + config["code_dim"]) * config["channels"], _fields(config, "channels", "code_dim"))
+
+
 def check_contrastive(config: Config) -> None:
     """Refuse fields of `ContrastiveStemModel` that are out of bounds; raise a ValueError that names one."""
     widths = ("latent_channels", "channels", "embedding_channels")

@@ -154,7 +154,7 @@ class LatentOptions(RunOptions):
         autoencoder: Folder of the trained autoencoder, of any class that `latentstem.models.as_codec` takes.
         latents: Folder of the cached latents, which trainings on the same tracks may share; without it they go to
             `latents/` in the output folder.
-        submixes: Number of random sub-mixes encoded per track.
+        submixes: Number of random sub-mixes encoded per track; 0 for tracks without a mix.
         production: Fraction of the sub-mixes, apart from the whole accompaniment, with random production effects.
     """
 
@@ -190,7 +190,7 @@ def cache_latents(
         autoencoder: Any codec that `latentstem.models.as_codec` takes. The tracks are read at the sampling rate and in
             the channels of the codec, and the weights of its encoder are part of the key of the cache.
         cache: Folder of the cache, created if absent; latents of several folders of tracks may lie in it.
-        submixes: Number of sub-mixes per track.
+        submixes: Number of sub-mixes per track; with 0 there is no condition "mix", and a track needs no other stem.
         seed: Seed of the sub-mixes.
         production: Probability that `latentstem.data.render.random_effects.apply_random_effects` is applied to a
             sub-mix other than the first.
@@ -212,7 +212,7 @@ def cache_latents(
             key.update(weight.detach().cpu().float().numpy().tobytes())
     folder = cache / key.hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    tracks = StemFolder(root, target, channels=channels, sampling_rate=rate).tracks
+    tracks = StemFolder(root, target, None if submixes else (), channels, rate).tracks
     files = [folder / f"{track.name}.safetensors" for track in tracks]
     missing = [index for index, file in enumerate(files) if not file.is_file()]
     audio = TrackSubmixes(tracks, target, submixes, seed, channels, rate)
@@ -220,14 +220,17 @@ def cache_latents(
     loader = DataLoader(audio, None, sampler=missing, num_workers=workers, generator=torch.Generator())
     for index, stems in zip(missing, tqdm(loader, desc="latents", mininterval=5, disable=not missing), strict=True):
         stem, mixes = stems.to(autoencoder.device).split([1, submixes])
-        mixes = _apply_effects(mixes, production, (seed, index, 1), rate)
+        if submixes:
+            mixes = _apply_effects(mixes, production, (seed, index, 1), rate)
         latents = _encode(autoencoder, torch.cat([stem, mixes]))
         partial = files[index].with_suffix(".partial")
         save_file({"latents": latents}, partial)
         partial.rename(files[index])
     encoded = [normalize_latents(load_file(file)["latents"].float(), autoencoder.config) for file in files]
     return [
-        _add_conditions(LatentTrack(track.name, stem=latents[0], frames={"mix": latents[1:]}), track, conditions or {})
+        _add_conditions(
+            LatentTrack(track.name, latents[0], {"mix": latents[1:]} if submixes else {}), track, conditions or {}
+        )
         for track, latents in zip(tracks, encoded, strict=True)
     ]
 
@@ -274,7 +277,7 @@ def cache_for_training(
         if settings.validation is not None:
             folder = cache / "validation"
             validation = cache_latents(
-                settings.validation, target, autoencoder, folder, submixes=1, seed=0, conditions=conditions
+                settings.validation, target, autoencoder, folder, min(settings.submixes, 1), 0, conditions=conditions
             )
     return tracks, validation
 

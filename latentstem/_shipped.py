@@ -1,11 +1,15 @@
-"""Shipped weights by their names, where pipelines are loaded."""
+"""Folders of shipped weights by their names."""
 
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
 
 import latentstem
+
+SHARED = "shared.json"
+"""File beside a `model_index.json`, a JSON object from a codec that is not saved with the pipeline to the name of the
+shipped weights that hold it: `{"autoencoder": "bass"}`. An autoencoder is larger than all other nets together."""
 
 
 def weights_folder(weights: str | os.PathLike[str]) -> str:
@@ -29,19 +33,19 @@ def weights_folder(weights: str | os.PathLike[str]) -> str:
     return os.fspath(weights)
 
 
-class ShippedByName:
-    """Mixin for pipelines: `from_pretrained` takes the name of shipped weights, beside folders and names on a hub.
+def shared_components(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """Return the folders of the codecs that a pipeline has from shipped weights, by their names in the pipeline.
 
-    A subclass of `DiffusionPipeline` names this class first among its bases.
+    Args:
+        folder: Folder of a saved pipeline, or anything else, which shares nothing.
+
+    Raises:
+        ValueError: There are no shipped weights of a name.
+
+    Example:
+        >>> shared_components(weights_folder("bass"))
+        {}
     """
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any) -> Self:
-        """Load a pipeline.
-
-        Args:
-            pretrained_model_name_or_path: Name of shipped weights, folder of a saved pipeline, or its name on a hub.
-            **options: Options of `DiffusionPipeline.from_pretrained`.
-        """
-        folder = weights_folder(pretrained_model_name_or_path)
-        return super().from_pretrained(folder, **options)  # pyright: ignore[reportAttributeAccessIssue]
+    file = Path(folder, SHARED)
+    shared = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {name: Path(latentstem.pretrained_path(weights), name) for name, weights in shared.items()}

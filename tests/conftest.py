@@ -100,6 +100,45 @@ def build_pipeline():
 
 
 @pytest.fixture(scope="session")
+def build_loop_pipeline():
+    """Builds a whole pipeline of loops with random weights, which hears tempo, chords and prompt."""
+    from latentstem import (
+        AutoencoderSpectral,
+        IADBScheduler,
+        LoopPipeline,
+        PromptEncoder,
+        RescaledClassifierFreeGuidance,
+        StemUNet1DModel,
+    )
+
+    def build(**guidance):
+        torch.manual_seed(0)
+        autoencoder = AutoencoderSpectral(latent_channels=4, channels=8, latent_hidden_channels=8, carriers=8)
+        unet = StemUNet1DModel(
+            latent_channels=4,
+            block_out_channels=(8,),
+            layers_per_block=(1,),
+            attention_head_dim=8,
+            attention_levels=(False,),
+            embedding_dim=16,
+            frame_conditions={},
+            global_conditions={"prompt": 8},
+            control_conditions={"beat": 4, "chords": 25},
+        )
+        for parameter in unet.parameters():  # zero at the start of training: the net would do nothing
+            if parameter.count_nonzero() == 0:
+                torch.nn.init.normal_(parameter, std=0.3)
+        words = {"techno": [], "drums": ["beat"], "hats": ["hi-hats"], "dark": []}
+        encoder = PromptEncoder(words, latent_channels=4, channels=8, code_dim=8, layers=1)
+        guider = RescaledClassifierFreeGuidance(**guidance)
+        pipe = LoopPipeline(autoencoder.eval(), unet.eval(), IADBScheduler(), guider, encoder.eval())
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def chromium():
     """Path of Debian's Chromium, for Playwright to drive."""
     path = shutil.which("chromium")

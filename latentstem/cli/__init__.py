@@ -1,4 +1,4 @@
-"""The command line: `latentstem accompany`, `bassnet`, `ui`, `corpus`, `data`, `train` and `evaluate`.
+"""The command line: `latentstem accompany`, `bassnet`, `loop`, `ui`, `corpus`, `data`, `train` and `evaluate`.
 
 Every error is one line on standard error, with exit code 2 if the caller can mend it in the command or its files, and
 1 for a failure or an interruption.
@@ -20,6 +20,7 @@ from latentstem.cli.data import corpus, data_app
 from latentstem.cli.errors import UsageError, explain, one_line
 from latentstem.cli.evaluate import evaluate
 from latentstem.cli.loading import choose_device, load_pipeline
+from latentstem.cli.loop import loop
 from latentstem.cli.signals import interruptible
 from latentstem.cli.train import train_app
 from latentstem.cli.ui import ui
@@ -128,6 +129,7 @@ def _options(
 
 app.command()(accompany)
 app.command()(bassnet)
+app.command()(loop)
 app.command()(ui)
 app.command()(corpus)
 app.command()(evaluate)

@@ -17,16 +17,23 @@ TRACEBACK = "LATENTSTEM_TRACEBACK"
 """Environment variable: set to anything, unexpected errors come with their traceback."""
 
 OPTIONS = {
+    "bars": "--bars",
+    "beats_per_bar": "--beats-per-bar",
+    "bpm": "--bpm",
+    "chords": "--chords",
     "condition_scales": "--chords-scale",
     "control": "--control",
     "guidance_rescale": "--guidance-rescale",
     "guidance_scale": "--guidance-scale",
+    "init_loop": "--init",
     "init_stem": "--init",
     "keep": "--keep",
     "keep_best": "--keep-best",
     "loop": "--loop",
     "num_inference_steps": "--steps",
     "num_waveforms_per_prompt": "--count",
+    "prompt": "--prompt",
+    "reference": "--reference",
     "strength": "--strength",
     "style": "--style",
     "style_space": "--style-space",

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import latentstem
-from latentstem._shipped import weights_folder
+from latentstem._shipped import shared_components, weights_folder
 from latentstem.cli.errors import UsageError, one_line, require_extras
 
 if TYPE_CHECKING:
     from latentstem.pipelines.bassnet import BassNetPipeline
+    from latentstem.pipelines.loop import LoopPipeline
     from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"
 """File in the folder of a published adapter."""
 DEFAULT_TARGET = "bass"
 """Target of weights that were saved before they named it."""
-_COMMANDS = {"StemAccompanimentPipeline": "accompany", "BassNetPipeline": "bassnet"}
+_COMMANDS = {"StemAccompanimentPipeline": "accompany", "BassNetPipeline": "bassnet", "LoopPipeline": "loop"}
 Adapter = Annotated[
     Path | None,
     typer.Option(
@@ -70,6 +71,20 @@ def load_bassnet(weights: str) -> "BassNetPipeline":
     from latentstem.pipelines.bassnet import BassNetPipeline
 
     return _load(BassNetPipeline, _folder(weights))
+
+
+def load_loops(weights: str) -> "LoopPipeline":
+    """Load a pipeline of loops as `load_pipeline` loads other weights.
+
+    Args:
+        weights: Name of shipped weights, or folder of saved ones.
+
+    Raises:
+        UsageError: The name is unknown, or the folder is damaged, incomplete or of another shape.
+    """
+    from latentstem.pipelines.loop import LoopPipeline
+
+    return _load(LoopPipeline, _folder(weights))
 
 
 def _load(pipeline: Any, folder: Path) -> Any:
@@ -149,9 +164,10 @@ def _stored_tensors(pipe: Any, folder: Path, name: str) -> set[str]:
 
     renamed_weights = getattr(getattr(pipe, name), "_renamed_weights", {})
     earlier_names = [earlier for earlier, today in getattr(pipe, "_renamed_components", {}).items() if today == name]
+    folders = [folder / subfolder for subfolder in (name, *earlier_names)]
     stored: set[str] = set()
-    for subfolder in (name, *earlier_names):
-        for file in (folder / subfolder).glob("*.safetensors"):
+    for subfolder in (*folders, *filter(None, [shared_components(folder).get(name)])):
+        for file in subfolder.glob("*.safetensors"):
             with safe_open(file, framework="pt") as tensors:
                 stored.update(renamed_weights.get(tensor, tensor) for tensor in tensors.keys())  # noqa: SIM118
     return stored

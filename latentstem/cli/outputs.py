@@ -98,13 +98,13 @@ def plan_jobs(
         stem = output or Path(f"{target}.{kind or 'wav'}")
         if kind is not None and stem.suffix.lower() != f".{kind}":
             raise UsageError(f"-o names {stem} and --format {kind}; leave one of them out")
-        return [Job(mixes[0], [StemFiles.named(path, midi, preview) for path in _numbered(stem, count)])]
+        return [Job(mixes[0], [StemFiles.named(path, midi, preview) for path in numbered(stem, count)])]
     folder = output or Path(target)
     if not folder.is_dir() and (folder.exists() or folder.suffix.lower() in SUFFIXES):
         raise UsageError(f"-o names the file {folder}; expected a folder, for the stems of several mixes")
     jobs = []
     for mix in dict.fromkeys(path for source in mixes for path in _audio_files(source)):
-        stems = _numbered(folder / f"{mix.stem}.{kind or 'wav'}", count)
+        stems = numbered(folder / f"{mix.stem}.{kind or 'wav'}", count)
         jobs.append(Job(mix, [StemFiles.named(path, midi, preview) for path in stems]))
     return jobs
 
@@ -154,6 +154,21 @@ def check_outputs(jobs: Sequence[Job], inputs: Iterable[Path], bits: Bits | None
                 raise UsageError(f"{path}: would be written for {other} and for {job.mix}; run them apart")
 
 
+def numbered(path: Path, count: int) -> list[Path]:
+    """Name several files after one.
+
+    Args:
+        path: The one.
+        count: Number of files.
+
+    Returns:
+        The path itself for one file; OUT-1, OUT-2 and so on for more.
+    """
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{index}{path.suffix}") for index in range(1, count + 1)]
+
+
 def _audio_files(source: Path) -> list[Path]:
     if not source.is_dir():
         return [source]
@@ -163,10 +178,3 @@ def _audio_files(source: Path) -> list[Path]:
     if not files:
         raise UsageError(f"{source}: holds no audio files; expected wav, flac, ogg or mp3 files in it")
     return files
-
-
-def _numbered(path: Path, count: int) -> list[Path]:
-    """Return the path itself for one file, OUT-1, OUT-2 and so on for more."""
-    if count == 1:
-        return [path]
-    return [path.with_name(f"{path.stem}-{index}{path.suffix}") for index in range(1, count + 1)]

@@ -74,3 +74,28 @@ def train_style_encoder(context: typer.Context) -> None:
     settings = parse_settings(StyleEncoderTraining, context.args, prog="latentstem train style-encoder")
     with library_errors():
         print(f"{train(settings)}: trained weights")
+
+
+@train_app.command("prompt-encoder", context_settings=_ALL_WORDS, add_help_option=False)
+def train_prompt_encoder(context: typer.Context) -> None:
+    """Train the joint embedding of sound and words, which loops are asked for by; --help lists the options."""
+    require_extras("train prompt-encoder", "training", "latentstem.training.prompt_encoder")
+    from latentstem.training.engine.arguments import parse_settings
+    from latentstem.training.prompt_encoder import PromptEncoderTraining, train
+
+    settings = parse_settings(PromptEncoderTraining, context.args, prog="latentstem train prompt-encoder")
+    with library_errors():
+        print(f"{train(settings)}: trained weights")
+
+
+@train_app.command("loops", context_settings=_ALL_WORDS, add_help_option=False)
+def train_loops(context: typer.Context) -> None:
+    """Train the denoiser of loops, which follows a tempo and a prompt; --help lists the options."""
+    require_extras("train loops", "training", "latentstem.training.loops")
+    from latentstem.training.engine.arguments import parse_settings
+    from latentstem.training.loops import LoopTraining, train
+
+    settings = parse_settings(LoopTraining, context.args, prog="latentstem train loops")
+    with library_errors():
+        folder = train(settings)
+    print(f"{folder}: trained weights; try them: latentstem loop --bpm 124 --weights {shlex.quote(str(folder))}")

@@ -12,7 +12,6 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem._checks import check_flags
-from latentstem._shipped import ShippedByName
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.audio.validation import prepare_audio
 from latentstem.data.line import HOP, LOWEST_LEVEL, PitchLine
@@ -26,6 +25,7 @@ from latentstem.models.bassnet_input import (
 )
 from latentstem.pipelines.bassnet_control import Control, ControlPattern, control_path
 from latentstem.pipelines.errors import ArgumentError
+from latentstem.pipelines.shipped import ShippedByName
 
 _WINDOWS = 16  # that are generated at once: more cost memory and save no time
 

@@ -41,6 +41,10 @@ class Boundary:
         """Return the number of latent frames of so many samples; the last frame may be begun only."""
         return -(-num_samples // self.hop_length)
 
+    def frames_per_second(self, num_samples: int) -> float:
+        """Return the rate of the latent frames of so many samples."""
+        return self.sampling_rate / self.hop_length
+
     def pad_audio(self, audio: Tensor) -> Tensor:
         """Add context on both ends of audio `(..., samples)`."""
         return audio
@@ -97,6 +101,10 @@ class LoopBoundary(Boundary):
     def count_frames(self, num_samples: int) -> int:
         """Return the whole number of latent frames nearest to so many samples, at least 1."""
         return max(1, round(num_samples / self.hop_length))
+
+    def frames_per_second(self, num_samples: int) -> float:
+        """Return the rate at which a whole number of latent frames is one turn."""
+        return self.count_frames(num_samples) * self.sampling_rate / num_samples
 
     def pad_audio(self, audio: Tensor) -> Tensor:
         """Resample a turn to a whole number of frames, by half a frame at most, and add context on both ends."""

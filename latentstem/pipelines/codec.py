@@ -10,7 +10,6 @@ from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem._checks import check_finite
-from latentstem._shipped import ShippedByName
 from latentstem.audio.level import reference_gain
 from latentstem.audio.validation import prepare_audio
 from latentstem.guidance.style_grounding import StyleGrounding, encode_reference
@@ -19,6 +18,7 @@ from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encod
 from latentstem.pipelines.boundaries import Boundary, LoopBoundary
 from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import KeptRegions
+from latentstem.pipelines.shipped import ShippedByName
 from latentstem.sampling.hooks import DenoisedHook
 
 

@@ -356,7 +356,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         all_conditions = {
             **({} if mix_latents is None else {"mix": mix_latents}),
             **self.encode_style_code(style, style_latents),
-            **({} if controls is None else controls.conditions(frames, self.sampling_rate / self.hop_length)),
+            **({} if controls is None else controls.conditions(frames, boundary.frames_per_second(num_samples))),
             **(conditions or {}),
         }
         net_conditions = expand_conditions(all_conditions, len(gain), num_waveforms_per_prompt, self._execution_device)

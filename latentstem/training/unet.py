@@ -6,29 +6,26 @@ are encoded once, each with several random sub-mixes. The same loop fine-tunes a
 `latentstem.training.lora`.
 """
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from accelerate.utils import set_seed
-from torch import Tensor
-from torch.nn.functional import mse_loss
-from torch.utils.data import IterableDataset
 
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
+from latentstem.training.denoising import EMBEDDINGS, denoising_loss
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.budget import progress_bar
 from latentstem.training.engine.muon import muon_and_adamw
 from latentstem.training.engine.run import TrainingRun
-from latentstem.training.latents import LatentBank, LatentOptions, LatentTrack, TrackCondition, cache_for_training
+from latentstem.training.latent_crops import LatentCrops
+from latentstem.training.latents import LatentOptions, TrackCondition, cache_for_training
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.pipeline import build_pipeline
 from latentstem.training.schedules import training_scheduler
@@ -36,9 +33,6 @@ from latentstem.training.song_conditions import annotated_controls
 from latentstem.training.style_conditions import style_condition
 from latentstem.training.unet_conditions import condition_channels, draw_dropped, with_conditions
 from latentstem.training.unet_validation import UNetValidation
-
-EMBEDDINGS = ("time_embedding", "position_biases")
-"""Small nets in `StemUNet1DModel` that read timesteps and distances only: AdamW trains their matrices."""
 
 
 @dataclass(frozen=True)
@@ -110,50 +104,6 @@ class UNetTraining(LatentOptions):
     noise_emphasis: float = 1.0
     batch_frames: int = 6144
     crop_frames: tuple[int, int] = (64, 256)
-
-
-class LatentCrops(IterableDataset[tuple[Tensor, dict[str, Tensor]]]):
-    """Endless batches of crops of stem latents `(batch, channels, frames)` with their conditions by name.
-
-    Each batch is a function of `(seed, step)` alone, so a resumed training continues with the batches it has not seen.
-
-    Args:
-        tracks: Normalized latents of whole tracks.
-        batch_frames: Frames per batch, over all crops.
-        crop_frames: Least and greatest length of a crop in frames.
-        seed: Seed of lengths, tracks, sub-mixes and positions.
-        first_step: Step of the first batch.
-        device: Device of the latents and of the crops.
-
-    Example:
-        >>> import torch
-        >>> track = LatentTrack("song", torch.randn(4, 40), frames={"mix": torch.randn(2, 4, 40)})
-        >>> stem, conditions = next(iter(LatentCrops([track], batch_frames=64, crop_frames=(8, 8), seed=0)))
-        >>> stem.shape, conditions["mix"].shape
-        (torch.Size([8, 4, 8]), torch.Size([8, 4, 8]))
-    """
-
-    def __init__(
-        self,
-        tracks: Sequence[LatentTrack],
-        batch_frames: int,
-        crop_frames: tuple[int, int],
-        seed: int,
-        first_step: int = 0,
-        device: torch.device | str = "cpu",
-    ):
-        self.bank, self.batch_frames, self.crop_frames = LatentBank(tracks, device), batch_frames, crop_frames
-        self.seed, self.first_step = seed, first_step
-
-    def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        bank = self.bank
-        shortest, greatest = (min(length, int(bank.lengths.min())) for length in self.crop_frames)
-        for step in itertools.count(self.first_step):
-            rng = np.random.default_rng((self.seed, step))
-            length = int(rng.integers(shortest, greatest + 1))
-            tracks = rng.integers(len(bank.lengths), size=max(1, self.batch_frames // length))
-            starts = rng.integers(bank.lengths[tracks] - length + 1)
-            yield bank.crops(tracks, starts, length, rng)
 
 
 def train(
@@ -241,7 +191,14 @@ def train(
         values["mix"] = values["mix"] + deviation * torch.randn_like(values["mix"])
         if encoder is not None:
             values["style"] = values["style"] + settings.code_noise * torch.randn_like(values["style"])
-        loss = denoising_loss(run, objective, stem, values, settings)
+        dropped = draw_dropped(
+            values,
+            settings.mix_dropout,
+            settings.condition_dropout,
+            settings.controls_dropout,
+            settings.future_dropout,
+        )
+        loss = denoising_loss(run, objective, stem, values, dropped, settings.noise_emphasis)
         run.update(loss)
         run.report(bar, {"loss": loss})
         run.checkpoint(validate, "prediction_error", publish, target)
@@ -275,38 +232,6 @@ def _initial_model(settings: UNetTraining, latent_channels: int, kinds: dict[str
             "train the net with them first (lora_rank=0), or leave them out"
         )
     return model
-
-
-def denoising_loss(
-    run: TrainingRun, objective: Objective, stem: Tensor, conditions: Mapping[str, Tensor], settings: UNetTraining
-) -> Tensor:
-    """Compute the mean squared error of the prediction at random timesteps, with each condition dropped at random.
-
-    Args:
-        run: Run with the net and its precision.
-        objective: Objective of the training.
-        stem: Normalized latents of stems, `(batch, channels, frames)`.
-        conditions: Conditions by name, `(batch, channels, frames)` or `(batch, channels)`.
-        settings: Settings with the noise emphasis and the dropouts.
-
-    Returns:
-        A scalar.
-    """
-    batch = stem.shape[0]
-    noise = torch.randn_like(stem)
-    timesteps = objective.draw_timesteps(batch, settings.noise_emphasis).to(stem.device)
-    dropped = draw_dropped(
-        conditions,
-        settings.mix_dropout,
-        settings.condition_dropout,
-        settings.controls_dropout,
-        settings.future_dropout,
-    )
-    with run.accelerator.autocast():
-        (predicted,) = run.model(
-            objective.add_noise(stem, noise, timesteps), timesteps, conditions, dropped, return_dict=False
-        )
-    return mse_loss(predicted.float(), objective.target(stem, noise, timesteps))
 
 
 if __name__ == "__main__":

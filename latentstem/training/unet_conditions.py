@@ -29,7 +29,7 @@ def condition_channels(
     """
     if not conditions:
         return {}
-    track = StemFolder(data, target).tracks[0]
+    track = StemFolder(data, target, ()).tracks[0]
     frames = -(-track.length(codec.sampling_rate) // codec.hop_length)
     values = {name: condition(track, frames) for name, condition in conditions.items()}
     return {

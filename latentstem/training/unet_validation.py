@@ -106,13 +106,14 @@ def prediction_errors(
     tracks: Sequence[LatentTrack],
     timesteps: Sequence[int],
     frames: int | None = None,
+    condition: str = "mix",
 ) -> dict[str, np.ndarray]:
-    """Compute the mean squared error of the prediction with the mix, without it, and with the mix of another track.
+    """Compute the mean squared error of the prediction with a condition, without it, and with that of another track.
 
-    Nets that take more than the mix are also measured with the mix alone, which is how most people use them.
+    Nets that take more than that are also measured with it alone, which for the mix is how most people use them.
 
     The noise is a function of the order and the length of the tracks alone, so that nets, conditions and piece lengths
-    are compared on equal draws. The mix is the first sub-mix, the whole accompaniment; the swapped mix is that of the
+    are compared on equal draws. The mix is the first sub-mix, the whole accompaniment; what is swapped is that of the
     next track. All other conditions are those of the track.
 
     Args:
@@ -122,10 +123,11 @@ def prediction_errors(
         timesteps: Timesteps of the noise.
         frames: Length in frames of the pieces that the tracks are cut into; the rest at the end is dropped. None leaves
             the tracks whole.
+        condition: Name of the condition that is left out and swapped.
 
     Returns:
-        Errors `(timesteps, tracks)` under "mix", "none" and "swapped", and under "alone" if the tracks have other
-        conditions.
+        Errors `(timesteps, tracks)` under the name of the condition, "none" and "swapped", and under "alone" if the
+        tracks have other conditions.
 
     Raises:
         ValueError: If there are fewer than two tracks, or they are shorter than a piece.
@@ -153,19 +155,20 @@ def prediction_errors(
             latents[..., :whole_pieces], "tracks c (pieces frames) -> (tracks pieces) c frames", frames=frames
         ).to(unet.device)
 
+    def in_pieces(values: Tensor) -> Tensor:
+        return pieces(values) if values.ndim == 3 else values.repeat_interleave(length // frames, 0).to(unet.device)
+
     stem = pieces(torch.stack([track.stem[:, :length] for track in tracks]))
-    mixes = torch.stack([track.mixes[0, :, :length] for track in tracks])
-    others = {
-        name: pieces(values) if values.ndim == 3 else values.repeat_interleave(length // frames, 0).to(unet.device)
-        for name, values in _stack_conditions(tracks, length).items()
-    }
+    values = _stack_conditions(tracks, length)
+    own = values.pop(condition)
+    others = {name: in_pieces(value) for name, value in values.items()}
     conditions = {
-        "mix": others | {"mix": pieces(mixes)},
+        condition: others | {condition: in_pieces(own)},
         "none": others,
-        "swapped": others | {"mix": pieces(mixes.roll(-1, dims=0))},
+        "swapped": others | {condition: in_pieces(own.roll(-1, dims=0))},
     }
     if others:
-        conditions["alone"] = {"mix": pieces(mixes)}
+        conditions["alone"] = {condition: in_pieces(own)}
     objective = Objective(scheduler)
     errors: dict[str, list[np.ndarray]] = {name: [] for name in conditions}
     generator = torch.Generator().manual_seed(0)
@@ -215,7 +218,7 @@ def accompany(
     (stems,) = pipeline(
         mixes,
         sampling_rate=rate,
-        conditions=_stack_conditions(latents, frames) if latents else None,
+        conditions=_other_conditions(latents, frames) if latents else None,
         num_inference_steps=num_inference_steps,
         generator=[torch.Generator().manual_seed(index) for index in range(len(mixes))],
         return_dict=False,
@@ -224,14 +227,14 @@ def accompany(
 
 
 def _stack_conditions(tracks: Sequence[LatentTrack], frames: int) -> dict[str, Tensor]:
-    """First variant of the conditions besides the mix: `(tracks, channels, frames)`, or `(tracks, channels)`."""
+    """First variant of all conditions: `(tracks, channels, frames)`, or `(tracks, channels)`."""
     first = tracks[0]
-    sequences = {
-        name: torch.stack([track.frames[name][0, :, :frames] for track in tracks])
-        for name in first.frames
-        if name != "mix"
-    }
+    sequences = {name: torch.stack([track.frames[name][0, :, :frames] for track in tracks]) for name in first.frames}
     return sequences | {name: torch.stack([track.vectors[name] for track in tracks]) for name in first.vectors}
+
+
+def _other_conditions(tracks: Sequence[LatentTrack], frames: int) -> dict[str, Tensor]:
+    return {name: value for name, value in _stack_conditions(tracks, frames).items() if name != "mix"}
 
 
 def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence[StemTrack]) -> list[float]:

@@ -26,9 +26,10 @@ from latentstem.training.autoencoder import train as train_autoencoder
 from latentstem.training.contrastive import ContrastiveTraining
 from latentstem.training.contrastive import train as train_reranker
 from latentstem.training.engine import run as loop
+from latentstem.training.latent_crops import LatentCrops
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.style_space import StyleFit, fit, sounding_mean
-from latentstem.training.unet import LatentCrops, UNetTraining
+from latentstem.training.unet import UNetTraining
 from latentstem.training.unet import train as train_unet
 from latentstem.training.unet_validation import prediction_errors
 

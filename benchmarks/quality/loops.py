@@ -1,0 +1,287 @@
+"""Loops: do they have the tempo, the words and the sound that are asked for, and do they repeat.
+
+- Tempo: loops of 60 to 180 beats a minute. Two trackers that know nothing of the request, dynamic programming (Ellis
+  2007) and the predominant local pulse (Grosche and Mueller 2011), both of librosa, hear a loop over and over: share of
+  the loops whose tempo is the asked one within 4 %, octaves apart, and F1 of the beats within 50 ms of the asked grid,
+  beside composed loops, and beside the tempo that was asked of another loop.
+- Words: loops for "WORD" and for "no WORD", told apart by classifiers that learned from composed loops: balanced
+  accuracy, beside that on composed loops, with guidance and without, and with the prompts of other loops.
+- Reference: the composed loop, among 25, whose timbre (means and deviations of MFCCs) is nearest to a loop's for it.
+- Seam: the step from the last sample to the first, as a quantile of the steps inside.
+
+Run it as `python -m benchmarks.quality.loops`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import librosa
+import mir_eval
+import numpy as np
+import torch
+import typer
+from matplotlib.figure import Figure
+from rich.progress import track
+
+from benchmarks.common.loop_words import RATE, RenderedLoop, features, fit_words, rendered_loops
+from benchmarks.common.plotting import plot_means
+from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
+from benchmarks.common.songs import DEFAULT_CACHE
+from latentstem import LoopPipeline
+from latentstem.data import TEST_SEEDS, TRAIN_SEEDS
+from latentstem.evaluation.mfcc import timbre
+
+TEMPI = tuple(range(60, 181, 10))
+OCTAVES = (1 / 3, 1 / 2, 1, 2, 3)
+WITHIN = 0.04
+BEAT_WINDOW = 0.05
+HEARD = 20.0
+"""Seconds that a loop is repeated for the trackers."""
+TRACKERS = {"dynamic programming": "dp", "predominant pulse": "plp"}
+AUTHORS = (120, 130)
+"""Tempi at which the authors of LADMG saw theirs obeyed."""
+
+
+def main(
+    weights: Annotated[str, typer.Option(help="Name of shipped weights of loops, or folder.")] = "loops-gm",
+    seeds: Annotated[int, typer.Option(min=2, help="Loops of each tempo.")] = 8,
+    per_word: Annotated[int, typer.Option(min=2, help='Loops for each word, and as many for "no WORD".')] = 6,
+    references: Annotated[int, typer.Option(min=2, help="Composed loops that are references.")] = 25,
+    learned: Annotated[int, typer.Option(min=50, help="Composed loops that the classifiers learn from.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 32,
+    cache: Annotated[Path, typer.Option(help="Where rendered loops are kept.")] = DEFAULT_CACHE,
+    results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    pipe: Any = LoopPipeline.from_pretrained(weights)
+    pipe.set_progress_bar_config(disable=True)
+    tests = rendered_loops(TEST_SEEDS[: max(100, references)], cache)
+    tempo = measure_tempo(pipe, seeds, steps, tests)
+    _print_tempo(tempo)
+    classifiers = fit_words(rendered_loops(TRAIN_SEEDS[:learned], cache))
+    words = measure_words(pipe, classifiers, per_word, steps, tests)
+    _print_words(words)
+    reference = measure_reference(pipe, tests[:references], steps)
+    seam = measure_seam(pipe, steps)
+    print_table(
+        "Reference and seam",
+        ("", ""),
+        [
+            (f"own reference nearest of {references}", format_interval(reference)),
+            ("step over the seam, as a quantile", format_interval(seam)),
+        ],
+    )
+    settings = {
+        "weights": Path(weights).name,
+        "seeds": seeds,
+        "per_word": per_word,
+        "references": references,
+        "learned": learned,
+        "steps": steps,
+    }
+    figures = {"tempo": tempo, "words": words, "reference": reference, "seam": seam}
+    write_report("loops", settings, figures, _picture(tempo, words), results)
+
+
+def hear_beats(audio: np.ndarray, tracker: str) -> np.ndarray:
+    """Track the beats of a sound at `RATE`.
+
+    Args:
+        audio: Mono audio `(samples,)`.
+        tracker: "dp" or "plp".
+
+    Returns:
+        Times in seconds.
+    """
+    strength = librosa.onset.onset_strength(y=audio, sr=RATE)
+    if tracker == "dp":
+        return librosa.beat.beat_track(onset_envelope=strength, sr=RATE, units="time")[1]
+    pulse = librosa.beat.plp(onset_envelope=strength, sr=RATE, tempo_min=50, tempo_max=240)
+    return librosa.frames_to_time(np.flatnonzero(librosa.util.localmax(pulse) & (pulse > 0.05)), sr=RATE)
+
+
+def score_beats(beats: np.ndarray, bpm: float) -> tuple[float, float]:
+    """Compare heard beats with a tempo whose first beat is at 0.
+
+    Args:
+        beats: Times in seconds.
+        bpm: Asked beats a minute.
+
+    Returns:
+        Whether the heard tempo is the asked one, octaves apart, as 0 or 1; and the F measure of the beats against the
+        grid of the octave at which it is greatest.
+    """
+    if len(beats) < 4:
+        return 0.0, 0.0
+    heard = 60.0 / float(np.median(np.diff(beats)))
+    right = min(abs(heard / (bpm * octave) - 1) for octave in OCTAVES) <= WITHIN
+    end = beats[-1] + BEAT_WINDOW
+    grids = [np.arange(0.0, end, 60.0 / (bpm * octave)) for octave in (0.5, 1, 2)]
+    # Not all of a grid is heard: the trackers begin late.
+    grids = [grid[grid >= beats[0] - BEAT_WINDOW] for grid in grids]
+    scores = [mir_eval.beat.f_measure(grid, beats, f_measure_threshold=BEAT_WINDOW) for grid in grids]
+    return float(right), float(max(scores))
+
+
+def measure_tempo(pipe: Any, seeds: int, steps: int, composed: Sequence[RenderedLoop]) -> dict[str, Any]:
+    """Hear the tempo of generated and of composed loops, see the module."""
+    heard: dict[str, list[list[np.ndarray]]] = {name: [] for name in TRACKERS}
+    for bpm in track(TEMPI, "tempi"):
+        bars = max(1, round(8.0 * bpm / 240))
+        audio = pipe(bpm, bars, num_waveforms_per_prompt=seeds, generator=100, num_inference_steps=steps).audios
+        loops = [_repeated(each.mean(0).numpy(), pipe.sampling_rate) for each in audio]
+        for name, tracker in TRACKERS.items():
+            heard[name].append([hear_beats(loop, tracker) for loop in loops])
+    figures: dict[str, Any] = {}
+    for name, tracker in TRACKERS.items():
+        own = np.array(
+            [[score_beats(beats, bpm) for beats in row] for bpm, row in zip(TEMPI, heard[name], strict=True)]
+        )
+        others = np.array(
+            [
+                np.mean([score_beats(beats, bpm) for bpm in TEMPI if bpm != asked], axis=0)
+                for asked, row in zip(TEMPI, heard[name], strict=True)
+                for beats in row
+            ]
+        )
+        ceiling = np.array(
+            [score_beats(hear_beats(_repeated(loop.audio, 44100), tracker), loop.song.tempo) for loop in composed]
+        )
+        inside = [index for index, bpm in enumerate(TEMPI) if AUTHORS[0] <= bpm <= AUTHORS[1]]
+        outside = [index for index in range(len(TEMPI)) if index not in inside]
+        figures[name] = {
+            row: {"tempo": interval(values[..., 0].ravel()), "beat_f1": interval(values[..., 1].ravel())}
+            for row, values in {
+                "generated": own,
+                "generated_inside": own[inside],
+                "generated_outside": own[outside],
+                "other_requests": others,
+                "composed": ceiling,
+            }.items()
+        }
+        figures[name]["by_tempo"] = {
+            str(bpm): {"tempo": interval(row[:, 0]), "beat_f1": interval(row[:, 1])}
+            for bpm, row in zip(TEMPI, own, strict=True)
+        }
+    return figures
+
+
+def _repeated(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Play a loop over and over, for about as long as the trackers need, at `RATE`."""
+    turns = max(1, round(HEARD * sampling_rate / len(audio)))
+    return librosa.resample(np.tile(audio, turns), orig_sr=sampling_rate, target_sr=RATE)
+
+
+def measure_words(
+    pipe: Any, classifiers: Mapping[str, Any], per_word: int, steps: int, composed: Sequence[RenderedLoop]
+) -> dict[str, Any]:
+    """Tell loops for "WORD" from loops for "no WORD", see the module."""
+    described = np.stack([features(loop.audio, 44100) for loop in composed])
+    figures: dict[str, Any] = {}
+    told: dict[str, dict[str, float]] = {row: {} for row in ("guided", "unguided", "shuffled", "composed")}
+    drawn: dict[str, dict[str, np.ndarray]] = {"guided": {}, "unguided": {}}
+    for word in track(classifiers, "words"):
+        for row, scale in (("guided", None), ("unguided", 1.0)):
+            sounds = []
+            for prompt in (word, f"no {word}"):
+                call = {"num_waveforms_per_prompt": per_word, "generator": 500, "num_inference_steps": steps}
+                out = pipe(118.0, 2, prompt=prompt, guidance_scale=scale, **call).audios
+                sounds += [features(each.mean(0).numpy(), pipe.sampling_rate) for each in out]
+            drawn[row][word] = np.stack(sounds)
+    wanted = np.repeat([True, False], per_word)
+    words = list(classifiers)
+    for index, (word, classifier) in enumerate(classifiers.items()):
+        for row in drawn:
+            told[row][word] = _balanced(classifier.predict(drawn[row][word]), wanted)
+        other = words[(index + len(words) // 2) % len(words)]
+        told["shuffled"][word] = _balanced(classifier.predict(drawn["guided"][other]), wanted)
+        truth = np.array([loop.words[word] for loop in composed])
+        told["composed"][word] = _balanced(classifier.predict(described), truth)
+    clear = [word for word in words if told["composed"][word] >= 0.95]
+    for row, values in told.items():
+        figures[row] = {"all": interval(list(values.values())), "by_word": values}
+        if clear:
+            figures[row]["clear"] = interval([values[word] for word in clear])
+    return {**figures, "clear_words": clear}
+
+
+def _balanced(predicted: np.ndarray, truth: np.ndarray) -> float:
+    predicted = np.asarray(predicted, dtype=bool)
+    shares = [predicted[truth].mean() if truth.any() else 1.0, (~predicted[~truth]).mean() if (~truth).any() else 1.0]
+    return float(np.mean(shares))
+
+
+def measure_reference(pipe: Any, composed: Sequence[RenderedLoop], steps: int) -> dict[str, float]:
+    """Find the reference of a loop by its timbre, see the module."""
+    timbres = np.stack([timbre(loop.audio, 44100) for loop in composed])
+    deviation = timbres.std(0) + 1e-6
+    found = []
+    for index, loop in enumerate(track(composed, "references")):
+        reference = torch.from_numpy(loop.audio)[None]
+        call = {"sampling_rate": 44100, "num_inference_steps": steps, "generator": index}
+        audio = pipe(loop.song.tempo, 2, reference=reference, **call).audios[0].mean(0).numpy()
+        distances = (((timbre(audio, pipe.sampling_rate) - mean) / deviation - (timbres - mean) / deviation) ** 2).sum(
+            1
+        )
+        found.append(float(distances.argmin() == index))
+    return interval(found)
+
+
+def measure_seam(pipe: Any, steps: int) -> dict[str, float]:
+    """Compare the step over the seam with those inside, as a quantile of them."""
+    quantiles = []
+    for index, bpm in enumerate((77.0, 93.7, 120.0, 124.3, 151.1, 174.0)):
+        for loop in pipe(bpm, 2, num_waveforms_per_prompt=4, generator=900 + index, num_inference_steps=steps).audios:
+            jumps = (loop.roll(-1, -1) - loop).abs()[0]
+            quantiles.append(float((jumps[:-1] < jumps[-1]).float().mean()))
+    return interval(quantiles)
+
+
+def _print_tempo(figures: Mapping[str, Any]) -> None:
+    rows = {
+        "generated": "generated",
+        "generated_inside": "  at 120 to 130",
+        "generated_outside": "  elsewhere",
+        "other_requests": "against other requests",
+        "composed": "composed loops",
+    }
+    for name, own in figures.items():
+        table = [
+            (label, *(format_interval(own[row][score]) for score in ("tempo", "beat_f1")))
+            for row, label in rows.items()
+        ]
+        print_table(f"Tempo, {name}", ("", "within 4 %", "beat F1"), table)
+
+
+def _print_words(figures: Mapping[str, Any]) -> None:
+    rows = ("guided", "unguided", "shuffled", "composed")
+    table = [
+        (row, *(format_interval(figures[row][group]) for group in ("all", "clear") if group in figures[row]))
+        for row in rows
+    ]
+    print_table("Words told apart", ("", "all words", "words told in composed loops")[: len(table[0])], table)
+
+
+def _picture(tempo: Mapping[str, Any], words: Mapping[str, Any]) -> Figure:
+    figure = Figure(figsize=(13, 9), layout="constrained")
+    (top, below) = figure.subfigures(2, 1)
+    for axis, score, title in zip(
+        top.subplots(1, 2, sharey=True), ("tempo", "beat_f1"), ("tempo within 4 %", "beat F1 within 50 ms"), strict=True
+    ):
+        for name, own in tempo.items():
+            plot_means(axis, TEMPI, [own["by_tempo"][str(bpm)][score] for bpm in TEMPI], label=name)
+        axis.set(title=title, xlabel="asked beats a minute", ylim=(0, 1.05))
+        axis.legend()
+    axis = below.subplots()
+    order = sorted(words["composed"]["by_word"], key=lambda word: -words["guided"]["by_word"][word])
+    for row, marker in (("composed", "_"), ("guided", "o"), ("unguided", "."), ("shuffled", "x")):
+        axis.plot(order, [words[row]["by_word"][word] for word in order], marker, label=row)
+    axis.axhline(0.5, color="0.8", linewidth=1)
+    axis.set(title='"WORD" told from "no WORD", balanced accuracy', ylim=(0, 1.05))
+    axis.tick_params(axis="x", rotation=60)
+    axis.legend(ncols=4)
+    return figure
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -220,9 +220,7 @@ def measure_reference(pipe: Any, composed: Sequence[RenderedLoop], steps: int) -
         reference = torch.from_numpy(loop.audio)[None]
         call = {"sampling_rate": 44100, "num_inference_steps": steps, "generator": index}
         audio = pipe(loop.song.tempo, 2, reference=reference, **call).audios[0].mean(0).numpy()
-        distances = (((timbre(audio, pipe.sampling_rate) - mean) / deviation - (timbres - mean) / deviation) ** 2).sum(
-            1
-        )
+        distances = (((timbre(audio, pipe.sampling_rate) - timbres) / deviation) ** 2).sum(1)
         found.append(float(distances.argmin() == index))
     return interval(found)
 

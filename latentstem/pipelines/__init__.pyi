@@ -20,6 +20,8 @@ from latentstem.pipelines.input_files import LoadedInitStem as LoadedInitStem
 from latentstem.pipelines.input_files import encode_mix_file as encode_mix_file
 from latentstem.pipelines.input_files import read_init_stem_file as read_init_stem_file
 from latentstem.pipelines.loop import LoopPipeline as LoopPipeline
+from latentstem.pipelines.loop_edits import stretch_loop as stretch_loop
+from latentstem.pipelines.loop_edits import transition as transition
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
 from latentstem.pipelines.output_files import write_stem_file as write_stem_file
 from latentstem.pipelines.quality import Quality as Quality

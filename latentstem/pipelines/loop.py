@@ -127,6 +127,7 @@ class LoopPipeline(StemDiffusionPipeline):
         condition_scales: Mapping[str, float] | None = None,
         num_waveforms_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | int | None = None,
+        conditions: Mapping[str, Tensor] | None = None,
         latents: Tensor | None = None,
         init_loop: Any = None,
         strength: float | None = None,
@@ -161,6 +162,7 @@ class LoopPipeline(StemDiffusionPipeline):
         input_checks.check_between(0, STRONGEST, guidance_scale=guidance_scale)
         input_checks.check_between(0, 1, guidance_rescale=guidance_rescale)
         input_checks.check_condition_scales(condition_scales, self.guider)
+        input_checks.check_conditions(conditions)
         input_checks.check_latents(self.unet.config.latent_channels, (3,), latents=latents)
         input_checks.check_noise(generator)
         input_checks.check_functions(denoised_hooks, callback_on_step_end)
@@ -186,6 +188,7 @@ class LoopPipeline(StemDiffusionPipeline):
         condition_scales: Mapping[str, float] | None = None,
         num_waveforms_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | int | None = None,
+        conditions: Mapping[str, Tensor] | None = None,
         latents: Tensor | None = None,
         init_loop: Tensor | np.ndarray | None = None,
         strength: float | None = None,
@@ -218,6 +221,8 @@ class LoopPipeline(StemDiffusionPipeline):
             num_waveforms_per_prompt: Number of loops.
             generator: Random generator of the noise: one for all loops, or a list of one for each; or the seed of the
                 first loop, of which each further one has the next.
+            conditions: Further conditions of the net by the names in its config, `(1, channels, frames)` at latent rate
+                or `(1, channels)`; they come before what is made of the other arguments.
             latents: Noise to start from, `(loops, latent_channels, frames)`.
             init_loop: Loop to vary, of exactly the length of the new ones, shaped as `reference` may be.
             strength: How far to go from `init_loop`: the fraction of the steps to run, above 0 and up to 1. None is
@@ -249,6 +254,7 @@ class LoopPipeline(StemDiffusionPipeline):
             condition_scales=condition_scales,
             num_waveforms_per_prompt=num_waveforms_per_prompt,
             generator=generator,
+            conditions=conditions,
             latents=latents,
             init_loop=init_loop,
             strength=strength,
@@ -268,7 +274,9 @@ class LoopPipeline(StemDiffusionPipeline):
 
         begin, init_latents, gain = 0, None, torch.ones(1)
         if init_loop is not None:
-            start = self._prepare_init_loop(init_loop, sampling_rate, strength, num_samples)
+            start = InitStem.prepare(
+                self.prepare_loop(init_loop, sampling_rate, num_samples), self.sampling_rate, strength
+            )
             # Solvers of several evaluations a step list each in `timesteps`.
             begin = first_step(start.strength, num_inference_steps) * getattr(self.scheduler, "order", 1)
             if begin and hasattr(self.scheduler, "set_begin_index"):
@@ -277,11 +285,12 @@ class LoopPipeline(StemDiffusionPipeline):
             init_latents = init_latents.expand(num_waveforms_per_prompt, -1, -1) if start.strength < 1 else None
             gain = start.gain(gain)
         gain = gain.repeat_interleave(num_waveforms_per_prompt)
-        conditions = {
+        all_conditions = {
             **controls.conditions(frames, boundary.frames_per_second(num_samples)),
             **self.encode_prompt(prompt, reference, sampling_rate),
+            **(conditions or {}),
         }
-        net_conditions = expand_conditions(conditions, 1, num_waveforms_per_prompt, self._execution_device)
+        net_conditions = expand_conditions(all_conditions, 1, num_waveforms_per_prompt, self._execution_device)
         generator = generators_of(generator, num_waveforms_per_prompt)
         sample: Tensor = self.prepare_latents(
             num_waveforms_per_prompt, frames, generator, latents, init_latents, timesteps[begin : begin + 1]
@@ -351,16 +360,28 @@ class LoopPipeline(StemDiffusionPipeline):
         code = torch.stack([each.float().mean(0, keepdim=True) for each in codes]).mean(0)
         return {"prompt": torch.nn.functional.normalize(code, dim=-1)}
 
-    def _prepare_init_loop(
-        self, init_loop: Tensor | np.ndarray, sampling_rate: int | None, strength: float | None, num_samples: int
-    ) -> InitStem:
-        audio = self._prepare(init_loop, sampling_rate, "init_loop")
+    def prepare_loop(self, loop: Tensor | np.ndarray, sampling_rate: int | None, num_samples: int) -> Tensor:
+        """Check the audio of a loop.
+
+        Args:
+            loop: The loop, `(1, channels, samples)`, `(channels, samples)` or `(samples,)`.
+            sampling_rate: Its sampling rate in Hz, that of the pipeline.
+            num_samples: Length that it must have, from `count_samples`.
+
+        Returns:
+            The loop, `(1, channels, samples)`.
+
+        Raises:
+            ArgumentError: There are several loops, or it is longer or shorter.
+            ValueError: The audio cannot be used.
+        """
+        audio = self._prepare(loop, sampling_rate, "loop")
         if audio.shape[-1] != num_samples or len(audio) > 1:
             raise ArgumentError(
-                "{init_loop} holds {count} of {got} samples, and a loop of {bars} at {bpm} is {expected}; give one, "
+                "got {count} of {got} samples in {init_loop}, and a loop of {bars} at {bpm} is {expected}; give one, "
                 "with its own tempo and number of bars",
                 count=len(audio),
                 got=audio.shape[-1],
                 expected=num_samples,
             )
-        return InitStem.prepare(audio, self.sampling_rate, strength)
+        return audio

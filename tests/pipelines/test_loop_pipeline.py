@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentstem import LoopPipeline
+from latentstem import IADBScheduler, LoopPipeline
 from latentstem.conditioning import Controls
+from latentstem.pipelines import stretch_loop, transition
 
 SHARED = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 RATE = 44100
@@ -85,6 +87,11 @@ def test_a_reference_counts_by_its_code_at_any_level(pipe):
     assert pipe.encode_prompt() == {}
 
 
+def test_conditions_come_before_what_is_made_of_words(pipe):
+    code = pipe.encode_prompt("dark")
+    assert torch.equal(run(pipe, prompt="techno", conditions=code), run(pipe, prompt="dark"))
+
+
 def test_the_prompt_has_a_guidance_weight_of_its_own(pipe):
     call = {"prompt": "dark", "output_type": "latent", "guidance_rescale": 0.0, "num_inference_steps": 1}
     at = {scale: run(pipe, condition_scales={"prompt": scale}, guidance_scale=1.0, **call) for scale in (0, 1, 3)}
@@ -146,11 +153,12 @@ def test_a_callback_sees_every_step_and_may_change_the_latents(pipe):
         ({"prompt": "funky"}, "prompt: the prompt has the word 'funky', which is not known"),
         ({"prompt": "a loop"}, "names nothing that is known"),
         ({"strength": 0.5}, "got strength without init_loop"),
-        ({"init_loop": torch.zeros(1, 100), "sampling_rate": RATE}, "init_loop holds 1 of 100 samples"),
+        ({"init_loop": torch.zeros(1, 100), "sampling_rate": RATE}, "got 1 of 100 samples in init_loop"),
         ({"reference": torch.zeros(1, 40_000), "sampling_rate": 48_000}, "48000"),
         ({"chords": "| Xyz |"}, "Xyz"),
         ({"num_inference_steps": 0}, "num_inference_steps must be"),
         ({"latents": torch.zeros(1, 3, 9)}, "latents must be of shape"),
+        ({"conditions": {"prompt": torch.full((1, 8), torch.nan)}}, "conditions reaches nan"),
     ],
 )
 def test_calls_that_cannot_work_are_refused(pipe, call, message):
@@ -180,3 +188,52 @@ def test_weights_may_share_the_codec_of_shipped_ones(build_loop_pipeline, tmp_pa
     loaded.set_progress_bar_config(disable=True)
     torch.testing.assert_close(run(loaded), run(pipe), atol=1e-5, rtol=0)
     assert LoopPipeline.from_pretrained(tmp_path / "loops", dtype=torch.float16).autoencoder.dtype == torch.float16
+
+
+def test_a_stretched_loop_has_the_new_length_and_the_old_level(pipe):
+    loop = run(pipe, num_inference_steps=8)
+    stretched = stretch_loop(pipe, loop, RATE, bpm=150, new_bpm=110, bars=1, num_inference_steps=8)
+    assert stretched.shape == (1, 1, pipe.count_samples(110, 1)) and torch.isfinite(stretched).all()
+
+
+def test_a_loop_that_is_stretched_to_its_own_tempo_stays(pipe, monkeypatch):
+    """Inversion and sampling undo each other, so what is left is the codec, which is not trained here."""
+    seen = {}
+
+    def decode(latents, num_samples, gain, kept, boundary):
+        seen["latents"] = latents
+        return torch.zeros(1, 1, num_samples)
+
+    loop = 0.3 * torch.randn(1, pipe.count_samples(150, 1))
+    before, _ = pipe.encode_mix(loop[None], pipe.boundary(loop=True))
+    monkeypatch.setattr(pipe, "scheduler", IADBScheduler(solver="rk4"))
+    monkeypatch.setattr(pipe, "decode_latents", decode)
+    stretch_loop(pipe, loop, RATE, bpm=150, new_bpm=150, bars=1, num_inference_steps=16)
+    torch.testing.assert_close(seen["latents"], before, atol=5e-3, rtol=0)
+
+
+def test_only_a_scheduler_that_inverts_can_stretch(build_loop_pipeline):
+    pipe = build_loop_pipeline()
+    loop = run(pipe)
+    pipe.scheduler = FlowMatchEulerDiscreteScheduler()
+    with pytest.raises(ValueError, match="FlowMatchEulerDiscreteScheduler cannot be inverted; use IADBScheduler"):
+        stretch_loop(pipe, loop, RATE, bpm=150, new_bpm=110, bars=1)
+
+
+def test_a_transition_leads_from_one_call_to_the_other_without_a_gap(pipe):
+    call = {"num_inference_steps": 2}
+    whole = transition(pipe, ("dark", "techno"), (150, 130), loops=3, bars=1, seed=4, **call)
+    lengths = [pipe.count_samples(bpm, 1) for bpm in (150, 140, 130)]
+    assert whole.shape == (1, sum(lengths)) and whole.abs().max() <= 1
+    frames = [pipe.boundary(loop=True).count_frames(length) for length in lengths]
+    noise = torch.randn(1, 4, max(frames), generator=torch.Generator().manual_seed(4))
+    first = pipe(150, 1, prompt="dark", latents=noise[..., : frames[0]], **call).audios[0]
+    last = pipe(130, 1, prompt="techno", latents=noise[..., : frames[2]], **call).audios[0]
+    torch.testing.assert_close(whole[..., : lengths[0]], first, atol=1e-5, rtol=0)
+    beat = round(60 / 130 * RATE)
+    torch.testing.assert_close(whole[..., -lengths[2] + beat :], last[..., beat:], atol=1e-5, rtol=0)
+    jumps = whole.diff().abs()[0]
+    for seam in (lengths[0], lengths[0] + lengths[1]):
+        assert jumps[seam - 1] <= 1.05 * jumps.max()
+    with pytest.raises(ValueError, match="got 1 loops; expected 2 or more"):
+        transition(pipe, ("dark", "techno"), (150, 130), loops=1)

@@ -14,8 +14,12 @@ from latentstem.training.latents import LatentBank as LatentBank
 from latentstem.training.latents import LatentOptions as LatentOptions
 from latentstem.training.latents import LatentTrack as LatentTrack
 from latentstem.training.latents import cache_latents as cache_latents
+from latentstem.training.loops import LoopTraining as LoopTraining
 from latentstem.training.lora import add_lora as add_lora
 from latentstem.training.lora import save_lora as save_lora
+from latentstem.training.prompt_encoder import PromptEncoderTraining as PromptEncoderTraining
+from latentstem.training.prompts import draw_captions as draw_captions
+from latentstem.training.prompts import word_condition as word_condition
 from latentstem.training.song_conditions import annotated_controls as annotated_controls
 from latentstem.training.style_conditions import style_condition as style_condition
 from latentstem.training.style_encoder import StyleEncoderTraining as StyleEncoderTraining

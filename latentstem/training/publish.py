@@ -4,13 +4,15 @@ python -m latentstem.training.publish --pipeline runs/unet/pipeline --target lat
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+import latentstem
+from latentstem._shipped import SHARED
 from latentstem.models.contrastive import ContrastiveStemModel
-from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.run import replace_folder
 
@@ -27,6 +29,8 @@ class Publication:
             net.
         reranker: Folder of a trained `ContrastiveStemModel` to publish with the pipeline; without it the reranker of
             the pipeline, if there is one.
+        shared_autoencoder: Name of shipped weights whose autoencoder the pipeline is to take, so that it is not copied;
+            without it the pipeline has its own.
     """
 
     pipeline: Path
@@ -34,6 +38,7 @@ class Publication:
     card: Path | None = None
     shard_mebibytes: float | None = None
     reranker: Path | None = None
+    shared_autoencoder: str | None = None
 
 
 def publish(settings: Publication) -> int:
@@ -45,7 +50,8 @@ def publish(settings: Publication) -> int:
     Returns:
         Size of all weight files in bytes.
     """
-    pipe = StemAccompanimentPipeline.from_pretrained(settings.pipeline)
+    kind = json.loads((settings.pipeline / "model_index.json").read_text())["_class_name"]
+    pipe = getattr(latentstem, kind).from_pretrained(settings.pipeline)
     if settings.reranker is not None:
         pipe.register_modules(reranker=ContrastiveStemModel.from_pretrained(str(settings.reranker)))
     for component in pipe.components.values():
@@ -61,6 +67,9 @@ def publish(settings: Publication) -> int:
         config = json.loads(file.read_text())
         config.pop("_name_or_path", None)
         file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    if settings.shared_autoencoder is not None:
+        shutil.rmtree(partial / "autoencoder")
+        (partial / SHARED).write_text(json.dumps({"autoencoder": settings.shared_autoencoder}) + "\n")
     if settings.card is not None:
         (partial / "README.md").write_text(settings.card.read_text())
     replace_folder(partial, settings.target)

@@ -18,12 +18,14 @@ from latentstem._checks import MOST_TIMESTEPS, check_flags, is_finite
 from latentstem.audio.limits import MAX_DURATION
 from latentstem.conditioning.controls import Controls
 from latentstem.guidance.functional import STRONGEST
+from latentstem.guidance.style_grounding import encode_reference
 from latentstem.models.codec import as_codec
 from latentstem.models.config_bounds import check_statistics
 from latentstem.models.prompt_encoder import PromptEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
 from latentstem.pipelines.batching import expand_conditions, generators_of
+from latentstem.pipelines.call import Callback, own_guider, step_callback
 from latentstem.pipelines.diffusion import StemDiffusionPipeline
 from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import InitStem, first_step
@@ -193,7 +195,7 @@ class LoopPipeline(StemDiffusionPipeline):
         init_loop: Tensor | np.ndarray | None = None,
         strength: float | None = None,
         denoised_hooks: Sequence[DenoisedHook] = (),
-        callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]] | None = None,
+        callback_on_step_end: Callback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         output_type: Literal["pt", "np", "latent"] = "pt",
         return_dict: bool = True,
@@ -295,21 +297,13 @@ class LoopPipeline(StemDiffusionPipeline):
         sample: Tensor = self.prepare_latents(
             num_waveforms_per_prompt, frames, generator, latents, init_latents, timesteps[begin : begin + 1]
         )
-        overrides = {
-            "guidance_scale": guidance_scale,
-            "guidance_rescale": guidance_rescale,
-            "condition_scales": condition_scales,
-        }
-        # The saved guider is shared with other pipelines; this call has its own.
-        guider = self.guider.new(**{name: value for name, value in overrides.items() if value is not None})
-
-        def on_step(index: int, timestep: Tensor, sample: Tensor, denoised: Tensor) -> Tensor:
-            if callback_on_step_end is None:
-                return sample
-            tensors = {"latents": sample, "denoised": denoised}
-            tensors = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-            return input_checks.replaced_latents(callback_on_step_end(self, index, timestep, tensors), sample)
-
+        guider = own_guider(
+            self.guider,
+            guidance_scale=guidance_scale,
+            guidance_rescale=guidance_rescale,
+            condition_scales=condition_scales,
+        )
+        on_step = step_callback(self, callback_on_step_end, callback_on_step_end_tensor_inputs, {})
         sample = self.denoise(sample, net_conditions, guider, denoised_hooks, begin, boundary, generator, on_step)
         if not is_finite(sample):
             raise ArgumentError(
@@ -353,7 +347,7 @@ class LoopPipeline(StemDiffusionPipeline):
                 raise ArgumentError("{prompt}: {error}", error=error) from error
         if reference is not None:
             audio = self._prepare(reference, sampling_rate, "reference")
-            latents, _ = self.encode_mix(audio)
+            latents, _ = encode_reference(audio, self.autoencoder)
             codes.append(self.prompt_encoder.embed_sound(latents.to(self.prompt_encoder.dtype)))
         if not codes:
             return {}

@@ -23,6 +23,7 @@ from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
 from latentstem.pipelines.batching import count_samples, expand_conditions, generators_of, match_init_stem
+from latentstem.pipelines.call import Callback, own_guider, step_callback
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgrade_schedule
 from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import InitStem, Ranges, first_step
@@ -219,7 +220,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         keep: Ranges | None = None,
         loop: bool = False,
         denoised_hooks: Sequence[DenoisedHook] = (),
-        callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]] | None = None,
+        callback_on_step_end: Callback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         output_type: Literal["pt", "np", "latent"] = "pt",
         return_dict: bool = True,
@@ -366,22 +367,15 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             len(gain), frames, generator, latents, init_latents, timesteps[begin : begin + 1]
         )
 
-        overrides = {
-            "guidance_scale": guidance_scale,
-            "guidance_rescale": guidance_rescale,
-            "condition_scales": condition_scales,
-            "enabled": None if net_conditions else False,
-        }
-        # The saved guider is shared with other pipelines; this call has its own.
-        guider = self.guider.new(**{name: value for name, value in overrides.items() if value is not None})
-
-        def on_step(index: int, timestep: Tensor, sample: Tensor, denoised: Tensor) -> Tensor:
-            if callback_on_step_end is None:
-                return sample
-            tensors: dict[str, Any] = {"latents": sample, "denoised": denoised, "mix_latents": mix_latents}
-            tensors = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-            return input_checks.replaced_latents(callback_on_step_end(self, index, timestep, tensors), sample)
-
+        guider = own_guider(
+            self.guider,
+            guidance_scale=guidance_scale,
+            guidance_rescale=guidance_rescale,
+            condition_scales=condition_scales,
+            enabled=None if net_conditions else False,
+        )
+        names, others = callback_on_step_end_tensor_inputs, {"mix_latents": mix_latents}
+        on_step = step_callback(self, callback_on_step_end, names, others)
         sample = self.denoise(sample, net_conditions, guider, hooks, begin, boundary, generator, on_step)
 
         scores = None

@@ -77,11 +77,16 @@ def main(recipe: LoopRecipe) -> Path:
         "latents": recipe.output / "latents",
         "target": LOOP,
     }
-    budget = {"steps": 20, "validations": 1} if recipe.short else {"minutes": recipe.prompt_minutes}
-    encoder = train_prompt_encoder(PromptEncoderTraining(**shared, **budget, output=recipe.output / "prompts"))
-    budget = {"steps": 20, "validations": 1} if recipe.short else {"minutes": recipe.minutes}
+
+    def budget(minutes: float) -> dict[str, Any]:
+        return {"steps": 20, "validations": 1} if recipe.short else {"minutes": minutes}
+
+    prompts = {"output": recipe.output / "prompts", **shared, **budget(recipe.prompt_minutes)}
+    encoder = train_prompt_encoder(PromptEncoderTraining(**prompts))
     pipeline = train_loops(
-        LoopTraining(**shared, **budget, output=recipe.output / "net", prompt_encoder=encoder, model=UNET)
+        LoopTraining(
+            **shared, **budget(recipe.minutes), output=recipe.output / "net", prompt_encoder=encoder, model=UNET
+        )
     )
     card = recipe.output / "card.md"
     card.write_text(format_card(recipe, encoder.parent, pipeline.parent))

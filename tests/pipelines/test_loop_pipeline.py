@@ -155,6 +155,7 @@ def test_a_callback_sees_every_step_and_may_change_the_latents(pipe):
         ({"strength": 0.5}, "got strength without init_loop"),
         ({"init_loop": torch.zeros(1, 100), "sampling_rate": RATE}, "got 1 of 100 samples in init_loop"),
         ({"reference": torch.zeros(1, 40_000), "sampling_rate": 48_000}, "48000"),
+        ({"reference": torch.zeros(1, 40_000), "sampling_rate": RATE}, "the style reference is silent"),
         ({"chords": "| Xyz |"}, "Xyz"),
         ({"num_inference_steps": 0}, "num_inference_steps must be"),
         ({"latents": torch.zeros(1, 3, 9)}, "latents must be of shape"),

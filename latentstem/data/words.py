@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from latentstem.conditioning.words import Vocabulary
-from latentstem.data.compose.drum_patterns import CLAP, CLOSED, KICK, OPEN, PEDAL, RIDE, SNARE, STICK
+from latentstem.data.compose.loops import DRUM_GROUPS
 from latentstem.data.score import Part, Song
 
 WORDS = Vocabulary(
@@ -47,11 +47,6 @@ WORDS = Vocabulary(
 """The words, and others for each."""
 
 _PARTS = ("bass", "chords", "lead", "voice")
-_DRUM_KEYS = {
-    "kick": {KICK, 35},
-    "snare": {SNARE, STICK, CLAP, 40},
-    "hats": {CLOSED, PEDAL, OPEN, RIDE},
-}
 _ENGINES = {
     "PluckedString": "guitar",
     "StruckString": "piano",
@@ -85,7 +80,7 @@ _MAJOR, _MINOR = {"major", "lydian", "mixolydian"}, {"minor", "dorian", "phrygia
 # Bounds at about a third and two thirds of composed loops.
 _TEMPO = (100.0, 140.0)  # beats a minute
 _DENSITY = (5.7, 8.4)  # onsets a second
-_CENTROID = (600.0, 1100.0)  # Hz
+_CENTROID = (1450.0, 2300.0)  # Hz
 
 
 def words_of(
@@ -151,7 +146,7 @@ def _part_words(part: Part, instrument: Mapping[str, Any]) -> set[str]:
     words = {_sound_word(part, instrument)}
     if part.is_drum:
         keys = {note.pitch for note in part.notes}
-        return words | {"drums"} | {word for word, own in _DRUM_KEYS.items() if own & keys}
+        return words | {"drums"} | {word for word, own in DRUM_GROUPS.items() if own & keys}
     return words | {word for word in _PARTS if part.name.startswith(word)}
 
 

@@ -11,7 +11,7 @@ from latentstem.data.score import Note, Part
 from latentstem.data.words import WORDS, spectral_centroid, words_of
 
 RATE = 44100
-TONE = np.sin(2 * np.pi * 800 * np.arange(RATE) / RATE)
+TONE = np.sin(2 * np.pi * 1800 * np.arange(RATE) / RATE)
 
 
 def part(name, pitches, is_drum=False, program=0, every=0.5):
@@ -44,7 +44,7 @@ def test_a_program_is_called_by_its_family(program, word):
     assert word in true_words([part("chords1", [60])], {"chords1": {"soundfont": "fluidr3", "program": program}})
 
 
-@pytest.mark.parametrize(("frequency", "expected"), [(100, "dark"), (5000, "bright"), (800, None)])
+@pytest.mark.parametrize(("frequency", "expected"), [(100, "dark"), (5000, "bright"), (1800, None)])
 def test_dark_and_bright_are_measured_in_the_sound(frequency, expected):
     audio = np.sin(2 * np.pi * frequency * np.arange(RATE) / RATE)
     words = true_words([part("bass", [40])], {"bass": {"engine": "Organ"}}, audio)
@@ -62,7 +62,7 @@ def test_every_word_is_true_of_some_loops_and_not_of_others():
     for seed in range(120):
         loop = compose_loop(seed)
         instruments = {name: describe(each) for name, each in draw_instruments(loop).items()}
-        frequency = (200, 800, 3000)[seed % 3]
+        frequency = (200, 1800, 5000)[seed % 3]
         found.append(words_of(loop, instruments, np.sin(2 * np.pi * frequency * np.arange(RATE) / RATE), RATE))
     shares = {word: np.mean([words[word] for words in found]) for word in WORDS.words}
     assert min(shares.values()) > 0 and max(shares.values()) < 1, shares

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from latentstem.data.compose.composer import compose
+from latentstem.data.compose.drum_patterns import CLAP, CLOSED, CRASH, KICK, OPEN, PEDAL, RIDE, SNARE, STICK
 from latentstem.data.compose.timing import TIME_SIGNATURES
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Chord, Note, Part, Song
@@ -21,6 +22,10 @@ LOOP_TEMPOS = (60.0, 180.0)
 BARS = (1, 2, 4, 8)
 SONG_DURATION = 90.0
 """Seconds of the song that a loop is cut from."""
+DRUM_GROUPS = {"kick": {35, KICK}, "snare": {STICK, SNARE, CLAP, 40}, "hats": {CLOSED, PEDAL, OPEN, RIDE, CRASH}}
+"""Keys of the drums by what people call them."""
+_LEFT_OUT = {"kick": 0.15, "snare": 0.2, "hats": 0.25}
+"""Probability that a loop's drums are without a group: a net learns what "no hats" means from such loops."""
 EARLY = 0.03
 """Seconds before a bar from which on a note belongs to it: players are early."""
 
@@ -34,7 +39,8 @@ def compose_loop(seed: int, duration: float = 20.0) -> Song:
 
     Returns:
         The song of all turns, without a form: its one section is called "chorus". All parts of the song that sound in
-        these bars are there, or some of them; the notes of each turn are equal.
+        these bars are there, or some of them, and the drums may lack the kick, the snare or the hats; the notes of each
+        turn are equal.
 
     Raises:
         ValueError: `duration` is below 8.
@@ -56,7 +62,7 @@ def compose_loop(seed: int, duration: float = 20.0) -> Song:
     bars = rng.child("bars").choice([count for count in BARS if count <= longest])
     first = _first_bar(rng.child("place"), song, bars)
     turn = _cut(song, first, bars, tempo, beats_per_bar)
-    kept = _some_parts(rng.child("parts"), turn.parts)
+    kept = _some_parts(rng.child("parts"), [_some_drums(rng.child("drums"), part) for part in turn.parts])
     return repeat_song(replace(turn, parts=kept), int(duration / turn.duration))
 
 
@@ -147,3 +153,12 @@ def _some_parts(rng: SeededRandom, parts: Sequence[Part]) -> tuple[Part, ...]:
     sounding = [part for part in parts if part.notes]
     kept = [part for part in sounding if rng.child(part.name).bernoulli(0.85 if part.is_drum else 0.6)]
     return tuple(kept or sounding or parts)
+
+
+def _some_drums(rng: SeededRandom, part: Part) -> Part:
+    """Leave some groups out of the drums, unless nothing would be left."""
+    if not part.is_drum:
+        return part
+    silent = {key for name, share in _LEFT_OUT.items() if rng.child(name).bernoulli(share) for key in DRUM_GROUPS[name]}
+    notes = tuple(note for note in part.notes if note.pitch not in silent)
+    return replace(part, notes=notes) if notes else part

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentstem.data.compose.genres import GENRES
-from latentstem.data.compose.loops import BARS, LOOP_GENRES, LOOP_TEMPOS, compose_loop
+from latentstem.data.compose.loops import BARS, DRUM_GROUPS, LOOP_GENRES, LOOP_TEMPOS, compose_loop
 from latentstem.data.score import Song
 
 BEATS_PER_BAR = 4  # of all genres that loops are cut from
@@ -61,6 +61,15 @@ def test_tempo_genre_and_bars_are_drawn_apart():
     assert statistics.quantiles(tempos, n=10)[0] < 80 and statistics.quantiles(tempos, n=10)[-1] > 160
     assert any(part.is_drum for loop in loops for part in loop.parts)
     assert 0.6 < statistics.mean(any(part.is_drum for part in loop.parts) for loop in loops) < 0.95
+
+
+def test_drums_lack_a_group_now_and_then():
+    keys = [
+        {note.pitch for part in compose_loop(seed).parts if part.is_drum for note in part.notes} for seed in range(80)
+    ]
+    drums = [own for own in keys if own]
+    shares = {name: statistics.mean(not own & group for own in drums) for name, group in DRUM_GROUPS.items()}
+    assert all(0.05 < share < 0.5 for share in shares.values()), shares
 
 
 def test_a_duration_that_cannot_hold_two_bars_is_refused():

@@ -49,8 +49,8 @@ class LoopRecipe:
     loops: int = 1500
     validation_loops: int = 60
     duration: float = 20.0
-    prompt_minutes: float = 5.0
-    minutes: float = 60.0
+    prompt_minutes: float = 3.0
+    minutes: float = 45.0
     workers: int | None = None
     short: bool = False
 
@@ -82,12 +82,9 @@ def main(recipe: LoopRecipe) -> Path:
         return {"steps": 20, "validations": 1} if recipe.short else {"minutes": minutes}
 
     prompts = {"output": recipe.output / "prompts", **shared, **budget(recipe.prompt_minutes)}
-    encoder = train_prompt_encoder(PromptEncoderTraining(**prompts))
-    pipeline = train_loops(
-        LoopTraining(
-            **shared, **budget(recipe.minutes), output=recipe.output / "net", prompt_encoder=encoder, model=UNET
-        )
-    )
+    encoder = train_prompt_encoder(PromptEncoderTraining(**prompts, learning_rate=7e-4))
+    net = {"output": recipe.output / "net", **shared, **budget(recipe.minutes)}
+    pipeline = train_loops(LoopTraining(**net, prompt_encoder=encoder, model=UNET, ema_decay=0.998))
     card = recipe.output / "card.md"
     card.write_text(format_card(recipe, encoder.parent, pipeline.parent))
     target = recipe.output / "loops-gm"

@@ -54,7 +54,7 @@ class PromptEncoderTraining(LatentOptions):
     target: str = "loop"
     submixes: int = 0
     model: dict[str, Any] | None = None
-    latent_noise: float = 0.2
+    latent_noise: float = 0.5
     sound_weight: float = 0.5
     batch_size: int = 64
     crop_frames: int = 64

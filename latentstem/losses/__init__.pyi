@@ -5,6 +5,7 @@ from latentstem.losses.adversarial import r1_penalty as r1_penalty
 from latentstem.losses.contrastive import supervised_contrastive as supervised_contrastive
 from latentstem.losses.energy import BandEnergyDistance as BandEnergyDistance
 from latentstem.losses.energy import BandFlatnessDistance as BandFlatnessDistance
+from latentstem.losses.partials import PartialDistance as PartialDistance
 from latentstem.losses.pitch import pitch_cross_entropy as pitch_cross_entropy
 from latentstem.losses.spectral import MultiScaleSpectralDistance as MultiScaleSpectralDistance
 from latentstem.losses.spectral import log_frequency_bands as log_frequency_bands

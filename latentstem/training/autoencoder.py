@@ -19,7 +19,7 @@ from latentstem.audio.rate import SAMPLING_RATE
 from latentstem.data.corpus_stream import BandStream
 from latentstem.data.stems.crops import StemCrops
 from latentstem.data.stems.folder import StemFolder
-from latentstem.losses import BandEnergyDistance, BandFlatnessDistance, MultiScaleSpectralDistance
+from latentstem.losses import BandEnergyDistance, BandFlatnessDistance, MultiScaleSpectralDistance, PartialDistance
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.training.adversarial import Adversary
 from latentstem.training.augmentation import augment, draw_speeds, samples_to_read
@@ -76,6 +76,8 @@ class AutoencoderTraining(RunOptions):
         energy_weight: Weight of the distance of the energy in bands, `latentstem.losses.BandEnergyDistance`.
         flatness_weight: Weight of the distance of the spectral flatness in bands, which keeps tones from becoming
             noise, `latentstem.losses.BandFlatnessDistance`.
+        partial_weight: Weight of the distance of the strengths of the partials of stems, by the pitch that YIN finds in
+            them, `latentstem.losses.PartialDistance`.
         adversarial_weight: Weight of the adversarial loss term.
         feature_weight: Weight of the feature matching that goes with the adversarial loss term.
         adversarial_after: Fraction of the training after which the adversarial loss term joins; 1 leaves it out.
@@ -112,6 +114,7 @@ class AutoencoderTraining(RunOptions):
     timbre_swap_after: float = 0.2
     energy_weight: float = 1.0
     flatness_weight: float = 0.0
+    partial_weight: float = 0.0
     adversarial_weight: float = 0.05
     feature_weight: float = 0.5
     adversarial_after: float = 1.0
@@ -172,13 +175,16 @@ def train(settings: AutoencoderTraining) -> Path:
     distance.to(run.accelerator.device)
     energy = BandEnergyDistance(model.config["sampling_rate"], model.config["hop_length"]).to(run.accelerator.device)
     flatness = BandFlatnessDistance(model.config["sampling_rate"]).to(run.accelerator.device)
+    partials = PartialDistance(model.config["sampling_rate"]).to(run.accelerator.device)
     losses_of = AutoencoderLosses(
         run.accelerator,
         distance,
         energy,
         flatness,
+        partials,
         settings.energy_weight,
         settings.flatness_weight,
+        settings.partial_weight,
         settings.pitch_weight,
         settings.swap_pitch_weight,
         settings.timbre_swap_weight,

@@ -16,6 +16,7 @@ from latentstem.losses import (
     BandEnergyDistance,
     BandFlatnessDistance,
     MultiScaleSpectralDistance,
+    PartialDistance,
     log_magnitude_distance,
     pitch_cross_entropy,
 )
@@ -32,8 +33,10 @@ class AutoencoderLosses:
         distance: Multi-scale spectral distance.
         energy: Distance of the energy in bands.
         flatness: Distance of the spectral flatness in bands.
+        partials: Distance of the strengths of partials, by the pitch that YIN finds in the stems.
         energy_weight: Weight of the distance of the energy in bands.
         flatness_weight: Weight of the distance of the spectral flatness in bands.
+        partial_weight: Weight of the distance of the strengths of partials.
         pitch_weight: Weight of the cross entropy between the decoder's pitch and the pitch that YIN finds in the stems.
         swap_pitch_weight: Weight of the same cross entropy after the latents took the time-mean of another stem.
         timbre_swap_weight: Weight of the timbre-swap loss.
@@ -41,7 +44,7 @@ class AutoencoderLosses:
     Example:
         >>> model = AutoencoderSpectral(channels=16, latent_hidden_channels=16, latent_channels=4)
         >>> distances = MultiScaleSpectralDistance(44100, (512,)), BandEnergyDistance(), BandFlatnessDistance()
-        >>> losses_of = AutoencoderLosses(Accelerator(cpu=True), *distances, energy_weight=1.0)
+        >>> losses_of = AutoencoderLosses(Accelerator(cpu=True), *distances, PartialDistance(), energy_weight=1.0)
         >>> decoded, losses = losses_of(model, 0.1 * torch.randn(2, 1, 4 * 4096), mixes=1)
         >>> decoded.shape, sorted(losses)
         (torch.Size([2, 1, 16384]), ['energy', 'log_magnitude', 'spectral'])
@@ -51,8 +54,10 @@ class AutoencoderLosses:
     distance: MultiScaleSpectralDistance
     energy: BandEnergyDistance
     flatness: BandFlatnessDistance
+    partials: PartialDistance
     energy_weight: float = 0.0
     flatness_weight: float = 0.0
+    partial_weight: float = 0.0
     pitch_weight: float = 0.0
     swap_pitch_weight: float = 0.0
     timbre_swap_weight: float = 0.0
@@ -83,8 +88,11 @@ class AutoencoderLosses:
             losses["flatness"] = self.flatness_weight * self.flatness(output.sample, audio)
         latents, stems = output.latents[mixes:].float(), audio[mixes:]
         # Without oscillators the decoder predicts no pitch.
-        if output.pitch is not None and (self.pitch_weight or self.swap_pitch_weight) and len(stems):
-            frequency = _frequency(stems, model)
+        predicts = output.pitch is not None and bool(self.pitch_weight or self.swap_pitch_weight)
+        frequency = _frequency(stems, model) if len(stems) and (predicts or self.partial_weight) else None
+        if self.partial_weight and frequency is not None:
+            losses["partials"] = self.partial_weight * self.partials(output.sample[mixes:], stems, frequency)
+        if predicts and output.pitch is not None and frequency is not None:
             if self.pitch_weight:
                 losses["pitch"] = self.pitch_weight * _pitch_loss(output.pitch[mixes:], frequency, model)
             if self.swap_pitch_weight:

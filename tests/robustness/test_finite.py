@@ -30,6 +30,7 @@ from latentstem.audio import active_rms, normalize_level, prepare_audio, referen
 from latentstem.losses import (
     BandEnergyDistance,
     BandFlatnessDistance,
+    PartialDistance,
     feature_matching,
     gaussian_kl,
     hinge_discriminator_loss,
@@ -158,6 +159,10 @@ COMPONENTS = {
     "log magnitudes": (2, lambda make: log_magnitude_distance(make(1, 9), make(1, 9))),
     "band energies": (2, lambda make: BandEnergyDistance()(make(1, 1, 9000), make(1, 1, 9000))),
     "band flatness": (2, lambda make: BandFlatnessDistance()(make(1, 1, 9000), make(1, 1, 9000))),
+    "partials": (
+        2,
+        lambda make: PartialDistance()(make(1, 1, 20_000), make(1, 1, 20_000), torch.full((1, 39), 110.0)),
+    ),
     "pitch": (
         1,
         lambda make: pitch_cross_entropy(make(1, 5, 9), torch.rand(1, 5) * 99, 9.0 * torch.arange(1, 10)),

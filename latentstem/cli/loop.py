@@ -170,11 +170,10 @@ def _read(pipe: "LoopPipeline", path: Path, max_duration: float) -> "Tensor":
     """Read audio at the rate and in the channels of the pipeline, `(channels, samples)`."""
     from latentstem.audio.io import read_audio
     from latentstem.audio.resampling import resample
+    from latentstem.audio.validation import match_channels
 
     audio, rate = read_audio(path, max_duration)
-    if pipe.audio_channels == 1:
-        audio = audio.mean(0, keepdim=True)
-    return resample(audio.expand(pipe.audio_channels, -1), rate, pipe.sampling_rate)
+    return resample(match_channels(audio, pipe.audio_channels, str(path)), rate, pipe.sampling_rate)
 
 
 def _fit(path: Path, audio: "Tensor", expected: int) -> "Tensor":

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
-from latentstem.cli.loading import Adapter, choose_device, load_bassnet, load_pipeline
+from latentstem.cli.loading import Adapter, choose_device, load_bassnet, load_loops, load_pipeline
 
 
 def ui(
@@ -15,6 +15,9 @@ def ui(
     bassnet: Annotated[
         str, typer.Option(help="Weights of the BassNet whose pad is the second tab: name of shipped ones, or folder.")
     ] = "bassnet-gm",
+    loops: Annotated[
+        str, typer.Option(help="Weights of the loops of the third tab: name of shipped ones, or folder.")
+    ] = "loops-gm",
     host: Annotated[
         str, typer.Option(help="Address to listen on; by default only this machine can reach it.")
     ] = "127.0.0.1",
@@ -38,5 +41,6 @@ def ui(
         with Console(stderr=True).status("loading the weights"):
             pipe = load_pipeline(weights, adapter).to(chosen_device)
             lines = load_bassnet(bassnet).to(chosen_device)
+            loop_pipe = load_loops(loops).to(chosen_device)
         with library_errors():
-            serve(pipe, listener, max_duration, open_browser, lines)
+            serve(pipe, listener, max_duration, open_browser, lines, loop_pipe)

@@ -12,10 +12,13 @@ from gradio.themes import Base
 
 from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.pipelines.controls import known_controls
+from latentstem.pipelines.loop import LoopPipeline
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.components import QUIETLY, recording, visitor_of
 from latentstem.ui.generator import GenerationRequest, Generator
 from latentstem.ui.line_maker import LineMaker
+from latentstem.ui.loop_maker import LoopMaker
+from latentstem.ui.loop_tab import build_loops
 from latentstem.ui.pad import build_pad
 from latentstem.ui.player import SCRIPT, STYLE, player_html
 from latentstem.ui.sessions import Sessions
@@ -33,13 +36,19 @@ _GREATEST_DRAWN = 10**6  # a seed that people can note down
 _GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
 
 
-def build_page(generator: Generator, sessions: Sessions, bassnet: BassNetPipeline | None = None) -> gr.Blocks:
+def build_page(
+    generator: Generator,
+    sessions: Sessions,
+    bassnet: BassNetPipeline | None = None,
+    loops: LoopPipeline | None = None,
+) -> gr.Blocks:
     """Build the page.
 
     Args:
         generator: Generator of the stems.
         sessions: Runs and files of the visitors.
         bassnet: Pipeline of the pad, on its device; without it the page has no tabs.
+        loops: Pipeline of the third tab, on its device; without it the page has no such tab.
 
     Returns:
         The page, to be mounted or launched with `THEME` and `CSS`.
@@ -60,6 +69,9 @@ def build_page(generator: Generator, sessions: Sessions, bassnet: BassNetPipelin
                     plays_line = _build_stems(generator, sessions, page, with_lines=True)
                 with gr.Tab("Bass line"):
                     sound = build_pad(LineMaker(bassnet, generator), sessions.lines, page)
+                if loops is not None:
+                    with gr.Tab("Loops"):
+                        build_loops(LoopMaker(loops, generator), sessions.loops, page)
             sound.click(lambda: (gr.Tabs(selected=_STEM), True), None, [tabs, plays_line], **QUIETLY)
     return page
 
@@ -144,11 +156,11 @@ def _build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with
                 yield {status: html} if takes is None else {status: html, player: player_html(takes)}
 
     def stop(request: gr.Request) -> dict[Any, Any]:
-        sessions.stop(visitor_of(request))
+        sessions.stems.stop(visitor_of(request))
         return {cancel: gr.update(interactive=False)}
 
     def leave(request: gr.Request) -> None:
-        sessions.end(visitor_of(request))
+        sessions.stems.end(visitor_of(request))
 
     settings = [mix, style, quality, count, seed, keep_seed, strength, guidance, plays_line, line_strength]
     inputs = [*settings, *steering.components.values()]

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
 from latentstem.pipelines.bassnet import BassNetPipeline
+from latentstem.pipelines.loop import LoopPipeline
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.access import AccessControl, App, Message, Receive, Send
 from latentstem.ui.event_streams import EventStreams
@@ -62,7 +63,13 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def create_app(generator: Generator, sessions: Sessions, host: str, bassnet: BassNetPipeline | None = None) -> FastAPI:
+def create_app(
+    generator: Generator,
+    sessions: Sessions,
+    host: str,
+    bassnet: BassNetPipeline | None = None,
+    loops: LoopPipeline | None = None,
+) -> FastAPI:
     """Build the ASGI app of the page and its files.
 
     Args:
@@ -70,6 +77,7 @@ def create_app(generator: Generator, sessions: Sessions, host: str, bassnet: Bas
         sessions: Runs of the visitors; only files in their folder are served, to each visitor their own.
         host: Address that the server listens on.
         bassnet: Pipeline of the pad, on its device; without it the page has no pad.
+        loops: Pipeline of the tab with loops, on its device; it comes with the pad.
 
     Returns:
         The app.
@@ -86,7 +94,7 @@ def create_app(generator: Generator, sessions: Sessions, host: str, bassnet: Bas
     from latentstem.ui.page import CSS, THEME, build_page
 
     app = FastAPI(openapi_url=None)
-    page = build_page(generator, sessions, bassnet)
+    page = build_page(generator, sessions, bassnet, loops)
     page.has_launched = True  # Gradio checks the paths of file arguments only on a page that was launched, not mounted
     gradio.mount_gradio_app(
         app,
@@ -141,6 +149,7 @@ def serve(
     max_duration: float,
     open_browser: bool,
     bassnet: BassNetPipeline | None = None,
+    loops: LoopPipeline | None = None,
 ) -> None:
     """Serve the page until it is interrupted.
 
@@ -150,6 +159,7 @@ def serve(
         max_duration: Longest file that is read, in seconds.
         open_browser: Whether to open the page in a browser of this machine.
         bassnet: Pipeline of the pad, on its device; without it the page has no pad.
+        loops: Pipeline of the tab with loops, on its device; it comes with the pad.
 
     Raises:
         ValueError: The control of the BassNet has not two dimensions.
@@ -162,7 +172,7 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="latentstem-ui-", ignore_cleanup_errors=True) as name:
         # Resolved: Gradio compares real paths with it, and the temporary folder may be reached by a link.
         sessions = Sessions(Path(name).resolve())
-        app = create_app(Generator(pipe, max_duration), sessions, host, bassnet)
+        app = create_app(Generator(pipe, max_duration), sessions, host, bassnet, loops)
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         print(f"{url}: the page; Ctrl-C ends it", flush=True)
         if open_browser:

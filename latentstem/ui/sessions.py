@@ -1,27 +1,20 @@
 """Runs of the visitors of the page, and the files that these runs write."""
 
 import shutil
-import tempfile
-import threading
 import time
 from collections import abc
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from latentstem.ui.generator import GenerationRequest, Generator, Queued
 from latentstem.ui.line_sessions import LineSessions
 from latentstem.ui.results import Result
+from latentstem.ui.runs import Runs
 from latentstem.ui.status import error_html, explain, finished_text, message_html, progress_html
 from latentstem.ui.visitor_files import VisitorFiles
 
 Update = tuple[str, list[Result] | None]
 """Status of the page, as HTML, and the takes so far if there is a new one."""
-
-
-@dataclass(frozen=True)
-class _Run:
-    folder: Path
-    stop: threading.Event
 
 
 class Sessions:
@@ -33,10 +26,12 @@ class Sessions:
     Attributes:
         files: Owners of the files in the folder.
         lines: What the visitors do with the pad.
+        stems: Runs with stems.
+        loops: Runs with loops.
 
     Example:
         >>> sessions = Sessions(Path("/tmp/stems"))
-        >>> sessions.stop("nobody")  # without a run there is nothing to stop
+        >>> sessions.stems.stop("nobody")  # without a run there is nothing to stop
         >>> for html, takes in sessions.run(
         ...     generator, GenerationRequest(Path("mix.wav")), "somebody"
         ... ):  # doctest: +SKIP
@@ -47,7 +42,7 @@ class Sessions:
         self.folder = folder
         self.files = VisitorFiles(folder)
         self.lines = LineSessions(self.files)
-        self._runs: dict[str, _Run] = {}
+        self.stems, self.loops = Runs(self.files), Runs(self.files)
 
     def run(self, generator: Generator, request: GenerationRequest, visitor: str) -> abc.Generator[Update, None, None]:
         """Run a visitor's request, in place of the run before it, whose files are removed.
@@ -60,8 +55,7 @@ class Sessions:
         Yields:
             Updates of the page. Errors are shown and not raised.
         """
-        self.end(visitor)
-        run = self._runs[visitor] = _Run(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor))), threading.Event())
+        run = self.stems.begin(visitor)
         began = time.perf_counter()
         takes: list[Result] = []
         preview: bytes | None = None
@@ -87,27 +81,7 @@ class Sessions:
         else:
             yield message_html(finished_text(takes, time.perf_counter() - began)), None
 
-    def stop(self, visitor: str) -> None:
-        """End a visitor's run, if there is one, after its current step; finished takes stay.
-
-        Args:
-            visitor: Session of the visitor.
-        """
-        if run := self._runs.get(visitor):
-            run.stop.set()
-
-    def end(self, visitor: str) -> None:
-        """End a visitor's run and remove its files.
-
-        Args:
-            visitor: Session of the visitor.
-        """
-        self.stop(visitor)
-        if run := self._runs.pop(visitor, None):
-            shutil.rmtree(run.folder, ignore_errors=True)
-
     def end_all(self) -> None:
         """End the runs of all visitors, those of the pad too, and remove their files."""
-        self.lines.end_all()
-        for visitor in list(self._runs):
-            self.end(visitor)
+        for part in (self.lines, self.stems, self.loops):
+            part.end_all()

@@ -142,7 +142,7 @@ def test_every_press_gives_new_takes_unless_the_seed_is_kept(page):
 
 def test_the_second_tab_writes_bass_lines(page):
     page.get_by_role("button", name="Generate").wait_for()
-    assert page.get_by_role("tab").all_inner_texts() == ["Stem", "Bass line"]
+    assert page.get_by_role("tab").all_inner_texts() == ["Stem", "Bass line", "Loops"]
     assert page.locator("#pad").count() == 0  # not before it is opened
 
 

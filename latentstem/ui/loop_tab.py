@@ -1,0 +1,107 @@
+"""The tab of the page with loops: layout and event handlers."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from latentstem.ui.components import QUIETLY, recording, visitor_of
+from latentstem.ui.loop_maker import LoopMaker, LoopRequest, run_request
+from latentstem.ui.runs import Runs
+from latentstem.ui.status import error_html, message_html
+
+_WELCOME = "Say what you want to hear, and press Make loops."
+_STYLE = """
+.loops { display: grid; gap: 1rem; }
+.loops .loop header { display: flex; gap: 0.75rem; align-items: baseline; }
+.loops .loop header a { margin-left: auto; }
+.loops .loop img { width: 100%; height: 7rem; display: block; }
+.loops .loop audio { width: 100%; }
+"""
+_MOST_LOOPS = 8
+_GREATEST_DRAWN = 10**6  # a seed that people can note down
+
+
+def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> None:
+    """Build the form of the loops, in the tab that is open.
+
+    Args:
+        maker: Maker of the loops.
+        runs: Runs of the visitors with loops.
+        page: Page of the tab.
+
+    Example:
+        >>> with gr.Tab("Loops"):  # doctest: +SKIP
+        ...     build_loops(maker, Runs(files), page)
+    """
+    encoder = maker.pipe.prompt_encoder
+    known = ", ".join(encoder.vocabulary.words) if encoder is not None else ""
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            prompt = gr.Textbox(
+                "", label="Prompt", placeholder="dark techno, no hats", info=f"Words: {known}", visible=bool(known)
+            )
+            with gr.Accordion("Sound of a recording (optional)", open=False, visible=bool(known)):
+                reference = recording("A recording whose sound the loops take on", "loop-reference")
+            with gr.Row():
+                bpm = gr.Number(124, label="Beats a minute", info="From 4 to 1000", min_width=120)
+                bars = gr.Dropdown([1, 2, 4, 8, 16], value=4, label="Bars", min_width=120)
+            chords = gr.Textbox(
+                "",
+                label="Chords",
+                placeholder="left to the net",
+                info="| Am7 | F G |",
+                visible="chords" in (maker.pipe.unet.config.control_conditions or {}),
+            )
+            count = gr.Slider(1, _MOST_LOOPS, 2, step=1, label="Loops")
+            with gr.Row():
+                make = gr.Button("Make loops", variant="primary")
+                cancel = gr.Button("Cancel", variant="stop", interactive=False)
+        with gr.Column(scale=3, min_width=320):
+            status = gr.HTML(message_html(_WELCOME), elem_id="loop-status")
+            loops = gr.HTML("", css_template=_STYLE, apply_default_css=False, elem_id="loops")
+
+    def set_running(running: bool) -> dict[Any, Any]:
+        return {make: gr.update(interactive=not running), cancel: gr.update(interactive=running)}
+
+    def run(
+        request: gr.Request,
+        words: str,
+        file: str | None,
+        tempo: float | None,
+        bar_count: int,
+        chart: str,
+        loop_count: int,
+    ) -> Iterator[dict[Any, Any]]:
+        if tempo is None or not 4 <= tempo <= 1000:
+            yield {status: error_html(f"got {tempo} beats a minute; expected 4 to 1000")}
+            return
+        loop_request = LoopRequest(
+            tempo,
+            bar_count,
+            words,
+            None if file is None else Path(file),
+            chart,
+            loop_count,
+            secrets.randbelow(_GREATEST_DRAWN),
+        )
+        yield {status: message_html("Starting"), loops: "", **set_running(True)}
+        with closing(run_request(maker, loop_request, runs, visitor_of(request))) as updates:
+            for text, html in updates:
+                yield {status: text} if html is None else {status: text, loops: html}
+
+    def stop(request: gr.Request) -> dict[Any, Any]:
+        runs.stop(visitor_of(request))
+        return {cancel: gr.update(interactive=False)}
+
+    def leave(request: gr.Request) -> None:
+        runs.end(visitor_of(request))
+
+    inputs = [prompt, reference, bpm, bars, chords, count]
+    running = make.click(run, inputs, [status, loops, make, cancel], **QUIETLY)
+    running.then(lambda: set_running(False), None, [make, cancel], **QUIETLY)
+    cancel.click(stop, None, [cancel], **QUIETLY)
+    page.unload(leave)

@@ -1,0 +1,44 @@
+"""The tab of loops in a real browser: words and a tempo become loops that play over and over."""
+
+import re
+
+import pytest
+
+from latentstem import read_audio
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, build_pipeline, build_loop_pipeline, serve):
+    """The page's address, and the folder in which its temporary one lies."""
+    folder = tmp_path_factory.mktemp("temporary")
+    build_pipeline(carriers=8).save_pretrained(folder / "torch-stem")
+    build_loop_pipeline().save_pretrained(folder / "torch-loops")
+    with serve(folder, "--weights", folder / "torch-stem", "--loops", folder / "torch-loops") as url:
+        yield url, folder
+
+
+@pytest.fixture
+def tab(page):
+    page.get_by_role("tab", name="Loops").click()
+    return page
+
+
+def test_words_and_a_tempo_become_loops_that_repeat(tab, tmp_path):
+    tab.get_by_label("Prompt").fill("dark techno, no hats")
+    tab.get_by_label("Beats a minute").fill("240")
+    tab.get_by_role("button", name="Make loops").click()
+    tab.locator("#loop-status", has_text=re.compile(r"2 loops of 4\.00 s, generated in")).wait_for(timeout=60_000)
+    players = tab.locator("#loops audio")
+    assert players.count() == 2 and players.first.evaluate("(audio) => audio.loop")
+    tab.wait_for_function("() => document.querySelector('#loops audio').duration === 4")
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name="WAV").first.click()
+    download.value.save_as(tmp_path / "loop.wav")
+    assert read_audio(tmp_path / "loop.wav")[0].shape == (1, 4 * 44100)
+
+
+def test_an_unknown_word_is_answered_with_those_that_are_known(tab):
+    tab.get_by_label("Prompt").fill("funky")
+    tab.get_by_role("button", name="Make loops").click()
+    tab.locator("#loop-status .error", has_text="Known: dark, drums, hats, techno").wait_for(timeout=60_000)
+    tab.get_by_role("button", name="Make loops").and_(tab.locator(":enabled")).wait_for(timeout=60_000)

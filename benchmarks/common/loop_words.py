@@ -1,20 +1,22 @@
 """Loops for the benchmarks, and classifiers of their words that no net has anything to do with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import librosa
 import numpy as np
 import soundfile
+from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.common.cache import cached_arrays
 from latentstem.data.compose.loops import compose_loop
 from latentstem.data.corpus import read_annotation, read_instruments, write_corpus
 from latentstem.data.score import Song
-from latentstem.data.words import words_of
+from latentstem.data.words import WORDS, words_of
 
 RATE = 22050
 BANDS = 48
@@ -36,20 +38,20 @@ class RenderedLoop:
     words: Mapping[str, bool]
 
 
-def rendered_loops(seeds: Sequence[int], cache: Path) -> list[RenderedLoop]:
+def rendered_loops(seeds: Sequence[int], cache: Path) -> Iterator[RenderedLoop]:
     """Render the loops of some seeds, or read them from the cache.
 
     Args:
         seeds: Seeds of the loops.
         cache: Folder of the cache.
+
+    Yields:
+        One loop after the other.
     """
-    tracks = write_corpus(cache / "loops", seeds, compose=compose_loop, duration=20.0, mixdown="loop")
-    loops = []
-    for track in tracks:
-        audio, rate = soundfile.read(track / "loop.wav", dtype="float32")
-        song = read_annotation(track)
-        loops.append(RenderedLoop(song, audio, words_of(song, read_instruments(track), audio[: 1 << 18], rate)))
-    return loops
+    for folder in write_corpus(cache / "loops", seeds, compose=compose_loop, duration=20.0, mixdown="loop"):
+        audio, rate = soundfile.read(folder / "loop.wav", dtype="float32")
+        song = read_annotation(folder)
+        yield RenderedLoop(song, audio, words_of(song, read_instruments(folder), audio[: 1 << 18], rate))
 
 
 def features(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
@@ -85,22 +87,26 @@ def features(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
     )
 
 
-def fit_words(loops: Sequence[RenderedLoop]) -> dict[str, Pipeline]:
-    """Fit a logistic regression for each word that some loops have and others have not.
+def fit_words(seeds: Sequence[int], cache: Path) -> dict[str, Pipeline]:
+    """Fit a logistic regression for each word that some composed loops have and others have not.
 
     Args:
-        loops: Loops to learn from.
+        seeds: Seeds of the loops to learn from.
+        cache: Folder of the cache, where the features are kept too.
 
     Returns:
         Classifiers by word.
     """
-    described = np.stack([features(loop.audio, 44100) for loop in loops])
+
+    def describe() -> dict[str, np.ndarray]:
+        loops = track(rendered_loops(seeds, cache), "learning words", total=len(seeds))
+        rows = [(features(loop.audio, 44100), list(loop.words.values())) for loop in loops]
+        return {"features": np.stack([row[0] for row in rows]), "words": np.array([row[1] for row in rows])}
+
+    known = cached_arrays(cache / f"loop-words-{seeds[0]}-{len(seeds)}.npz", describe)
     classifiers = {}
-    for word in loops[0].words:
-        truth = [loop.words[word] for loop in loops]
-        if 5 <= sum(truth) <= len(truth) - 5:
-            classifier = make_pipeline(
-                StandardScaler(), LogisticRegression(C=0.05, max_iter=2000, class_weight="balanced")
-            )
-            classifiers[word] = classifier.fit(described, truth)
+    for word, truth in zip(WORDS.words, known["words"].T, strict=True):
+        if 5 <= truth.sum() <= len(truth) - 5:
+            regression = LogisticRegression(C=0.05, max_iter=2000, class_weight="balanced")
+            classifiers[word] = make_pipeline(StandardScaler(), regression).fit(known["features"], truth)
     return classifiers

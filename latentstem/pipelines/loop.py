@@ -14,6 +14,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
+import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem._checks import MOST_TIMESTEPS, check_flags, is_finite
 from latentstem.audio.limits import MAX_DURATION
 from latentstem.conditioning.controls import Controls

@@ -127,13 +127,14 @@ autoencoder is that of `{recipe.autoencoder}`.
 minute, that the repository's composer wrote, in the synthesized instruments and MIT-licensed soundfonts of the band
 corpus. No recording of anybody's music.
 
-**Training.** `python -m latentstem.recipes.loops_gm --output runs/loops-gm`
+**Training.** `python -m latentstem.recipes.loops_gm --output runs/loops-gm --loops {recipe.loops}`
 
 {markdown_table(["training", "steps", "minutes"], rows)}
 
 On {recipe.validation_loops} loops that were not trained on: words told right from their sound {told["told"]:.2f}
 (chance 0.5); error of the prediction at high noise {errors[0]:.3f} with the loop's own sound as the prompt,
-{errors[1]:.3f} with that of another, {errors[2]:.3f} without. {made["machine"]}; {made["versions"]}.
+{errors[1]:.3f} with that of another, {errors[2]:.3f} without. {made["machine"]};
+{made["versions"]}.
 
 **Measured**: the table of `docs/pages/loops.md`.
 

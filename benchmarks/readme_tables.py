@@ -208,6 +208,26 @@ def lines_table(results: Results) -> list[str]:
     return _markdown(["songs", "in harmony with the mix", "onset F1"], cells)
 
 
+def loops_table(results: Results) -> list[str]:
+    """Tabulate what loops obey: a row a question, with its floor and its ceiling."""
+    report = results("loops")
+    rows = []
+    for tracker, own in report["tempo"].items():
+        for score, label in (("tempo", "tempo within 4 %, octaves apart"), ("beat_f1", "beats within 50 ms, F1")):
+            values = (own[row][score] for row in ("generated", "other_requests", "composed"))
+            rows.append([f"{label} ({tracker})", *map(_interval, values)])
+            drums = (_interval(own[row][score]) for row in ("generated_drums", "composed_drums"))
+            rows.append([f"the same, with drums ({tracker})", next(drums), "", next(drums)])
+    groups = {"all": "words told right", "clear": "those told right in 0.8 of composed loops"}
+    for group, label in groups.items():
+        if group in report["words"]["composed"]:
+            values = (report["words"][row][group] for row in ("guided", "shuffled", "composed"))
+            rows.append([label, *map(_interval, values)])
+    rows.append(["own reference nearest of 25", _interval(report["reference"]), "0.04", "1"])
+    rows.append(["step over the seam, among those inside", _interval(report["seam"]), "", "0.5"])
+    return _markdown(["", "generated", "of other requests", "composed loops"], rows)
+
+
 DOCUMENTS: Mapping[str, Tables] = {
     "README.md": {"results": results_table, "speed": speed_table},
     "docs/pages/benchmarks.md": {"fit": fit_table, "other": other_table},
@@ -217,6 +237,7 @@ DOCUMENTS: Mapping[str, Tables] = {
         "onset": partial(patterns_table, "onset"),
         "lines": lines_table,
     },
+    "docs/pages/loops.md": {"loops": loops_table},
 }
 
 

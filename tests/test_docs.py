@@ -246,7 +246,7 @@ def test_every_command_line_works(words, workplace, quick, monkeypatch):
     words = [os.path.expandvars(word) for word in words]
     words = [part for word in words for part in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
     if words[0] == "train":
-        for net in ("autoencoder", "unet", "contrastive", "bassnet", "style_encoder"):
+        for net in ("autoencoder", "unet", "contrastive", "bassnet", "style_encoder", "prompt_encoder", "loops"):
             monkeypatch.setattr(f"latentstem.training.{net}.train", lambda settings: settings.output)
         assert main(words) == 0
     elif words[0] in ("accompany", "data") or words[-1] in ("--help", "--version"):

@@ -120,6 +120,7 @@ def test_the_pages_of_nav_are_all_that_there_are(site):
         "model-card",
         "model-card-bass-gm",
         "model-card-bassnet-gm",
+        "model-card-loops-gm",
     }
     assert "instruments it has never met" in (site / "model-card.html").read_text()
     assert "bass-gm" in (site / "model-card-bass-gm.html").read_text()

@@ -17,6 +17,7 @@ MODEL_CARDS = {
     "latentstem/weights/bass/README.md": "model-card.md",
     "latentstem/weights/bass-gm/README.md": "model-card-bass-gm.md",
     "latentstem/weights/bassnet-gm/README.md": "model-card-bassnet-gm.md",
+    "latentstem/weights/loops-gm/README.md": "model-card-loops-gm.md",
 }
 PAGES = {**MODEL_CARDS, "README.md": "index.md"}
 

@@ -8,7 +8,7 @@ import typer
 
 from benchmarks.readme_tables import DOCUMENTS, RESULTS, ROOT, fill_tables, main
 
-README, PAGE, BASSNET = DOCUMENTS
+README, PAGE, BASSNET, LOOPS = DOCUMENTS
 
 
 def reports(name):

@@ -13,17 +13,35 @@ import pytest
 import torch
 
 import latentstem
-from latentstem import StemAccompanimentPipeline
+from latentstem import LoopPipeline, StemAccompanimentPipeline
 from latentstem.conditioning import Controls
 
 SAVED = Path(__file__).parents[1] / "saved"
-WEIGHTS = {"bass-gm": "0.1.0", "bass": "0.2.0"}
+WEIGHTS = {"bass-gm": "0.1.0", "bass": "0.2.0", "loops-gm": "0.2.0"}
 """Name of the weights to the version that shipped them."""
 
 
 def made_with(pipe):
-    """Latents `(64, 32)` by name: without a style, with one, and, if the net has controls, with all of them."""
+    """Latents by name, with the conditions of the net."""
     pipe.set_progress_bar_config(disable=True)
+    return loops_of(pipe) if isinstance(pipe, LoopPipeline) else stems_of(pipe)
+
+
+def loops_of(pipe):
+    """Latents `(64, 17)` by name: without words, with some, and with the sound of a recording and chords."""
+    noise, reference = (
+        1.4 * torch.sin(factor * torch.arange(64 * 17, dtype=torch.float64).reshape(1, 64, 17).square()).float()
+        for factor in (1.0, 0.71)
+    )
+    sound = {"conditions": {"prompt": pipe.prompt_encoder.embed_sound(reference.double()).float()}}
+    calls = {"plain": {}, "words": {"prompt": "dark techno, kick, no hats"}, "sound": {**sound, "chords": "| Am7 |"}}
+    call = {"bpm": 152, "bars": 1, "latents": noise, "num_inference_steps": 8, "output_type": "latent"}
+    with torch.no_grad():
+        return {name: pipe(**call, **more).audios[0] for name, more in calls.items()}
+
+
+def stems_of(pipe):
+    """Latents `(64, 32)` by name: without a style, with one, and, if the net has controls, with all of them."""
     place = torch.arange(64 * 32, dtype=torch.float64).reshape(1, 64, 32)
     noise, mix_latents, reference = (1.4 * torch.sin(factor * place.square()).float() for factor in (1.0, 0.37, 0.71))
     mean = 0.5 * torch.cos(torch.arange(64, dtype=torch.float64)).float()
@@ -46,10 +64,11 @@ def made_with(pipe):
 
 
 def load(name):
-    pipe = StemAccompanimentPipeline.from_pretrained(latentstem.pretrained_path(name))
-    pipe.unet.double()
-    if getattr(pipe, "style_encoder", None) is not None:
-        pipe.style_encoder.double()
+    kind = LoopPipeline if name.startswith("loops") else StemAccompanimentPipeline
+    pipe = kind.from_pretrained(latentstem.pretrained_path(name))
+    for part in ("unet", "style_encoder", "prompt_encoder"):
+        if getattr(pipe, part, None) is not None:
+            getattr(pipe, part).double()
     return pipe
 
 

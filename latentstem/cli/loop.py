@@ -123,7 +123,6 @@ def loop(
             raise UsageError(f"{file}: is an input and would be overwritten; name another output with -o")
 
     from latentstem.audio.io import write_audio
-    from latentstem.plotting.spectrogram import plot_spectrograms
 
     console = Console(stderr=True)
     with console.status("loading the weights"):
@@ -155,6 +154,8 @@ def loop(
             (audio,) = pipe(**call, generator=seed + index).audios.cpu()
             write_audio(file, audio, pipe.sampling_rate, bits)
             if preview:
+                from latentstem.plotting.spectrogram import plot_spectrograms
+
                 plot_spectrograms(file.with_suffix(".png"), {"loop": audio}, pipe.sampling_rate)
         seconds = audio.shape[-1] / pipe.sampling_rate
         reports.append(

@@ -241,7 +241,7 @@ class AudioWriter:
                 raise
             self._file = file
         for name, text in self._tags.items():
-            if text:
+            if text := text.partition("\0")[0]:  # where libsndfile ends it; it refuses what is empty then
                 setattr(file, name, text[:_LONGEST_TAG])
         return self
 

@@ -30,6 +30,16 @@ def seeds():
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def fresh_accelerator():
+    """Accelerate keeps one state a process, with the precision of the first training; the test gets a fresh one."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory):
     """Makes a folder once for all workers: `make_once(name, make)` has the first that asks call `make(folder)`."""

@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,63 +12,30 @@ from torch import Tensor
 from latentstem.audio.io import AudioContentError, AudioReader, read_audio
 from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter
 from latentstem.audio.resampling import resample
-from latentstem.conditioning.controls import Controls
 from latentstem.pipelines.init_stem import first_step
-from latentstem.pipelines.input_files import encode_mix_file, read_init_stem_file
-from latentstem.pipelines.quality import Quality
+from latentstem.pipelines.input_files import EncodedMix, LoadedInitStem, encode_mix_file, read_init_stem_file
 from latentstem.pipelines.reranking import draw_candidates
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.background import in_background
 from latentstem.ui.live_preview import LivePreview
+from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.results import Result, write_result
-
-
-@dataclass(frozen=True)
-class GenerationRequest:
-    """Settings of one press of Generate.
-
-    Attributes:
-        mix: File of the mix to accompany.
-        style: Recording whose sound the stems take on; None leaves the sound to the net.
-        quality: Trade-off of time and quality.
-        count: Number of stems.
-        seed: Seed of the first stem; further stems count up from it.
-        style_strength: How far the sound moves to that of the style, from 0 to 1.
-        guidance_scale: How strongly the stem follows the mix; None takes that of the weights.
-        controls: Musical controls of the stems; what is left out is left to the net.
-        sketch: Stem that sampling starts from, as long as the mix; None starts from noise.
-        strength: How far the stems go from the sketch, above 0 and up to 1.
-
-    Example:
-        >>> GenerationRequest(Path("mix.wav"), count=3, seed=5).seeds
-        range(5, 8)
-    """
-
-    mix: Path
-    style: Path | None = None
-    quality: Quality = Quality.STANDARD
-    count: int = 1
-    seed: int = 0
-    style_strength: float = 1.0
-    guidance_scale: float | None = None
-    controls: Controls = field(default_factory=Controls)
-    sketch: Path | None = None
-    strength: float = 0.8
-
-    @property
-    def seeds(self) -> range:
-        """Seed of each stem."""
-        return range(self.seed, self.seed + self.count)
+from latentstem.ui.turns import Turns
 
 
 @dataclass(frozen=True)
 class Queued:
-    """The request waits for another one to end.
+    """The request waits for others to end.
+
+    Attributes:
+        ahead: Number of requests that come before it.
 
     Example:
-        >>> Queued()
-        Queued()
+        >>> Queued(2).ahead
+        2
     """
+
+    ahead: int
 
 
 @dataclass(frozen=True)
@@ -111,9 +77,13 @@ class Generator:
         pipe: Pipeline, on its device.
         max_duration: Longest file that is read, in seconds.
 
+    Attributes:
+        turns: Turns of all that computes; one request works at a time.
+
     Example:
         >>> import tempfile, torch
         >>> import latentstem
+        >>> from latentstem.pipelines.quality import Quality
         >>> pipe = StemAccompanimentPipeline.from_pretrained("bass")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     mix = Path(folder) / "mix.wav"
@@ -128,7 +98,7 @@ class Generator:
     def __init__(self, pipe: StemAccompanimentPipeline, max_duration: float = 900.0):
         self.pipe = pipe
         self.max_duration = max_duration
-        self._lock = threading.Lock()
+        self.turns = Turns()
         pipe.set_progress_bar_config(disable=True)
 
     def generate(
@@ -149,51 +119,47 @@ class Generator:
         """
         return in_background(partial(self._work, request, folder), stop)
 
-    @contextmanager
-    def turn(self, wait: Callable[[], None]) -> Iterator[None]:
-        """Hold the right to compute, which one request has at a time.
-
-        Args:
-            wait: Called again and again until the turn has come; an error that it raises gives up.
-        """
-        while not self._lock.acquire(timeout=0.2):
-            wait()
-        try:
-            yield
-        finally:
-            self._lock.release()
-
     def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event], None]) -> None:
-        with self.turn(partial(emit, Queued())):
+        with self.turns.wait(lambda ahead: emit(Queued(ahead))):
             steps = request.quality.apply_to(self.pipe)
             left_out = 0 if request.sketch is None else first_step(request.strength, steps)
             emit(Sampling(0, request.count, 0, steps - left_out))
-            for path in filter(None, (request.mix, request.style, request.sketch)):
-                check_sounding(path, self.max_duration)
-            style = None if request.style is None else self._read_style(request.style)
-            mix = encode_mix_file(self.pipe, request.mix, self.max_duration)
-            sketch = None
-            if request.sketch is not None:
-                sketch = read_init_stem_file(
-                    self.pipe, request.sketch, mix, request.strength, max_duration=self.max_duration
-                )
+            mix, sketch, call = self._read_inputs(request)
             for take, seed in enumerate(request.seeds):
                 (candidate,) = draw_candidates(
                     self.pipe,
                     [seed],
                     mix.latents,
-                    style=style,
-                    style_strength=request.style_strength,
                     num_inference_steps=steps,
-                    guidance_scale=request.guidance_scale,
-                    controls=request.controls,
                     callback_on_step_end=_report_steps(
                         Sampling(take, request.count, -left_out, steps - left_out), LivePreview(self.pipe, mix), emit
                     ),
                     callback_on_step_end_tensor_inputs=["denoised"],
-                    **({} if sketch is None else sketch.options),
+                    **call,
                 )
-                emit(write_result(self.pipe, mix, candidate.latents, seed, request.controls, folder, sketch))
+                own = replace(request, seed=seed, count=1)
+                emit(write_result(self.pipe, mix, candidate.latents, own, folder, sketch))
+
+    def _read_inputs(self, request: GenerationRequest) -> tuple[EncodedMix, LoadedInitStem | None, dict[str, Any]]:
+        """Read the files of a request; returns the arguments of the pipeline's call besides."""
+        for path in filter(None, (request.mix, request.style, request.sketch)):
+            check_sounding(path, self.max_duration)
+        style = None if request.style is None else self._read_style(request.style)
+        mix = encode_mix_file(self.pipe, request.mix, self.max_duration, request.loop)
+        sketch = None
+        if request.sketch is not None:
+            sketch = read_init_stem_file(
+                self.pipe, request.sketch, mix, request.strength, request.keep, self.max_duration
+            )
+        call = {
+            "style": style,
+            "style_strength": request.style_strength,
+            "guidance_scale": request.guidance_scale,
+            "controls": request.controls,
+            "loop": request.loop,
+            **({} if sketch is None else sketch.options),
+        }
+        return mix, sketch, call
 
     def _read_style(self, path: Path) -> Tensor:
         audio, rate = read_audio(path, self.max_duration)

@@ -177,7 +177,7 @@ class LineMaker:
         return in_background(partial(self._work, request, session), stop)
 
     def _work(self, request: LineRequest, session: MixSession, emit: Callable[[LineEvent], None]) -> None:
-        with self.generator.turn(partial(emit, Queued())):
+        with self.generator.turns.wait(lambda ahead: emit(Queued(ahead))):
             if session.mix is None:
                 emit(LineProgress("Listening to the mix"))
                 session.mix = KeptMix.analyse(

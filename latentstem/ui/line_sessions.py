@@ -10,7 +10,7 @@ from pathlib import Path
 from latentstem.ui.generator import Queued
 from latentstem.ui.line_maker import LineEvent, LineMaker, LineProgress, LineRequest, MixSession
 from latentstem.ui.line_results import line_html
-from latentstem.ui.status import bar_html, error_html, explain, message_html
+from latentstem.ui.status import bar_html, error_html, explain, message_html, queued_html
 from latentstem.ui.visitor_files import VisitorFiles
 
 LineUpdate = tuple[str | None, str | None]
@@ -112,7 +112,7 @@ class LineSessions:
 
 def _update(event: LineEvent) -> LineUpdate:
     if isinstance(event, Queued):
-        return message_html("Waiting for another run to end"), None
+        return queued_html(event.ahead), None
     if isinstance(event, LineProgress):
         return bar_html(event.text, event.fraction), None
     if event.finished:

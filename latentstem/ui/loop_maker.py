@@ -22,7 +22,7 @@ from latentstem.ui.generator import Generator, Queued, check_sounding
 from latentstem.ui.pictures import spectrogram_png
 from latentstem.ui.player import download_html, file_url
 from latentstem.ui.runs import Runs
-from latentstem.ui.status import bar_html, error_html, explain, message_html
+from latentstem.ui.status import bar_html, error_html, explain, message_html, queued_html
 
 STEPS = 32
 """Denoising steps."""
@@ -146,7 +146,7 @@ class LoopMaker:
         pipe = self.pipe
         if pipe.count_samples(request.bpm, request.bars) / pipe.sampling_rate > self.generator.max_duration:
             raise ValueError(f"{request.bars} bars at {request.bpm:g} beats a minute are too long; ask for fewer")
-        with self.generator.turn(partial(emit, Queued())):
+        with self.generator.turns.wait(lambda ahead: emit(Queued(ahead))):
             emit(LoopProgress(0, 0, STEPS, request.count))
             call: dict[str, Any] = {
                 "bpm": request.bpm,
@@ -202,7 +202,7 @@ def run_request(
                     takes.append(event)
                     yield message_html("Written"), loops_html(takes)
                 elif isinstance(event, Queued):
-                    yield message_html("Waiting for another run to end"), None
+                    yield queued_html(event.ahead), None
                 else:
                     text = f"Loop {event.loop + 1} of {event.loops}: step {event.step} of {event.steps}"
                     yield bar_html(text, event.fraction), None

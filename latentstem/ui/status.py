@@ -51,12 +51,26 @@ def bar_html(text: str, fraction: float) -> str:
     return f'{message_html(text)}<progress value="{fraction:.4f}" max="1">{escape(text)}</progress>'
 
 
-def progress_html(event: Sampling, preview: bytes | None) -> str:
+def queued_html(ahead: int) -> str:
+    """Return a status line of a request that waits.
+
+    Args:
+        ahead: Number of requests that come before it.
+
+    Example:
+        >>> queued_html(1)
+        '<p class="message" role="status">Waiting: 1 run comes before yours</p>'
+    """
+    return message_html(f"Waiting: {ahead} run{' comes' if ahead == 1 else 's come'} before yours")
+
+
+def progress_html(event: Sampling, preview: bytes | None, seconds: float = 0.0) -> str:
     """Return the progress bar and the preview of the stem.
 
     Args:
         event: Progress to show.
         preview: Newest spectrogram of the stem, a PNG, perhaps from an earlier step; None before the first.
+        seconds: Time since the work began, from which the time left is estimated; 0 tells none.
 
     Returns:
         HTML.
@@ -67,7 +81,9 @@ def progress_html(event: Sampling, preview: bytes | None) -> str:
         True
     """
     step = f"Take {event.take + 1} of {event.takes}: step {event.step} of {event.steps}"
-    text = step if event.step else "Encoding the mix"
+    text = step if event.fraction else "Encoding the mix"
+    if seconds and event.fraction:
+        text += f", about {seconds * (1 / event.fraction - 1):.0f} s left"
     picture = ""
     if preview is not None:
         data = b64encode(preview).decode()

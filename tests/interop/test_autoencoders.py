@@ -15,7 +15,8 @@ from latentstem.cli import main
 from latentstem.models.codec import encode_audio
 from latentstem.pipelines import encode_mix_file, write_stem_file
 from latentstem.pipelines.quality import Quality
-from latentstem.ui.generator import GenerationRequest, Generator, Sampling
+from latentstem.ui.generator import Generator, Sampling
+from latentstem.ui.requests import GenerationRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 

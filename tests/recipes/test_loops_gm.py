@@ -10,7 +10,7 @@ from latentstem.recipes.loops_gm import LoopRecipe, main
 
 
 @pytest.mark.fluidsynth
-def test_the_short_recipe_leaves_weights_that_share_an_autoencoder_and_a_card(tmp_path):
+def test_the_short_recipe_leaves_weights_that_share_an_autoencoder_and_a_card(tmp_path, fresh_accelerator):
     recipe = LoopRecipe(tmp_path / "run", workers=1, short=True)
     weights = main(recipe)
     assert not (weights / "autoencoder").exists()

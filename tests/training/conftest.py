@@ -1,19 +1,16 @@
-"""Accelerate keeps one state a process; every test here gets a fresh one, and small things around the nets."""
+"""A fresh state of Accelerate for every test here, and small things around the nets."""
 
 from functools import partial
 
 import pytest
-from accelerate.state import AcceleratorState
 
 from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.training import adversarial, autoencoder
 
 
 @pytest.fixture(autouse=True)
-def fresh_accelerator():
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+def every_training_is_the_first(fresh_accelerator):
+    """No training of a test knows of those of the tests before."""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,9 +9,11 @@ import torch
 from latentstem import AudioError, read_audio, write_audio
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.background import in_background
-from latentstem.ui.generator import GenerationRequest, Generator, Sampling, check_sounding
+from latentstem.ui.generator import Generator, Sampling, check_sounding
+from latentstem.ui.history import Take
 from latentstem.ui.live_preview import LivePreview
 from latentstem.ui.player import player_html
+from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.sessions import Sessions
 from latentstem.ui.status import explain
 
@@ -155,7 +157,8 @@ def test_everything_is_written_to_the_folder_of_the_run(generator, mix, folder):
     (take,) = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST), folder))
     assert set(mix.parent.iterdir()) == before
     made = {sound.file for sound in (take.mix, take.stem, take.both)}
-    assert set(folder.iterdir()) == made | {file.with_suffix(".png") for file in made}
+    written = {path for path in folder.rglob("*") if path.is_file()}
+    assert written == made | {file.with_suffix(".png") for file in made}
 
 
 def test_an_end_in_the_middle_waits_for_the_work_and_frees_the_model(generator, mix, folder):
@@ -244,15 +247,18 @@ def test_silence_is_refused_and_whispers_are_not(tmp_path):
 def test_names_of_files_are_quoted_in_the_player(generator, folder, tmp_path):
     path = tmp_path / 'a&b "c" <i>.wav'
     write_audio(path, torch.rand(1, 5000) - 0.5, 44100)
-    html = player_html(takes_of(generator.generate(GenerationRequest(path, quality=Quality.FAST), folder)))
+    html = player_html(
+        [Take(take) for take in takes_of(generator.generate(GenerationRequest(path, quality=Quality.FAST), folder))]
+    )
     assert "<i>.wav" not in html and '"c"' not in html
     assert "a%26b%20%22c%22%20%3Ci%3E-bass-0.wav" in html and "a&amp;b &quot;c&quot; &lt;i&gt;-bass-0.wav" in html
 
 
 def test_the_take_with_the_highest_score_is_marked(generator, mix, folder):
-    takes = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST, count=3), folder))
+    results = takes_of(generator.generate(GenerationRequest(mix, quality=Quality.FAST, count=3), folder))
+    takes = [Take(result) for result in results]
     html = player_html(takes)
-    best = max(takes, key=lambda take: take.score)
+    best = max(takes, key=lambda take: take.result.score)
     cards = html.split("<article")[1:]
     assert [("fits best" in card) for card in cards] == [take is best for take in takes]
     assert "fits best" not in player_html(takes[:1])

@@ -90,7 +90,7 @@ def test_loops_wait_for_stems(maker, tmp_path):
     held, release = threading.Event(), threading.Event()
 
     def hold():
-        with maker.generator.turn(lambda: None):
+        with maker.generator.turns.wait(print):
             held.set()
             release.wait(30)
 
@@ -98,7 +98,7 @@ def test_loops_wait_for_stems(maker, tmp_path):
     thread.start()
     held.wait(30)
     events = maker.make(LoopRequest(300.0, 1), tmp_path)
-    assert next(events) == Queued()
+    assert next(events) == Queued(1)
     release.set()
     *_, take = events
     thread.join()

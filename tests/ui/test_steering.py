@@ -14,8 +14,10 @@ from latentstem.cli import main
 from latentstem.conditioning import Controls
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.chord_strip import strip_html
-from latentstem.ui.generator import GenerationRequest, Generator
+from latentstem.ui.generator import Generator
+from latentstem.ui.history import Take
 from latentstem.ui.player import player_html
+from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.results import Result
 from latentstem.ui.steering import read_controls, tempo_and_chords_html
 
@@ -161,7 +163,7 @@ def test_takes_are_what_the_pipeline_makes_of_the_controls_and_tell_them(weights
         (take,) = [event for event in generator.generate(request, folder) if isinstance(event, Result)]
         stems.append(read_audio(take.stem.file)[0])
         torch.testing.assert_close(stems[-1], made(weights, mix, controls), rtol=0, atol=2**-21)
-        card = player_html([take])
+        card = player_html([Take(take)])
         told = ("96 bpm, downbeat 0.5 s", "chords | C | Am7 F | | % | G/B |", "6 notes a second", "pitch 50")
         assert [text in card for text in told] == [number == 1] * 4
     assert (stems[0] - stems[1]).abs().max() > 1e-3

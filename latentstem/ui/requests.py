@@ -1,0 +1,72 @@
+"""What a visitor asks for with one press of a button."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from latentstem.conditioning.controls import Controls
+from latentstem.pipelines.init_stem import Ranges
+from latentstem.pipelines.quality import Quality
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """Settings of one press of Generate.
+
+    Attributes:
+        mix: File of the mix to accompany.
+        style: Recording whose sound the stems take on; None leaves the sound to the net.
+        quality: Trade-off of time and quality.
+        count: Number of stems.
+        seed: Seed of the first stem; further stems count up from it.
+        style_strength: How far the sound moves to that of the style, from 0 to 1.
+        guidance_scale: How strongly the stem follows the mix; None takes that of the weights.
+        controls: Musical controls of the stems; what is left out is left to the net.
+        sketch: Stem that sampling starts from, as long as the mix; None starts from noise.
+        strength: How far the stems go from the sketch, above 0 and up to 1.
+        keep: Ranges (start, end) of the sketch in seconds that stay as they are; None keeps nothing.
+        loop: Whether the mix is one turn of a loop; the end of a stem then leads into its beginning.
+
+    Example:
+        >>> GenerationRequest(Path("mix.wav"), count=3, seed=5).seeds
+        range(5, 8)
+    """
+
+    mix: Path
+    style: Path | None = None
+    quality: Quality = Quality.STANDARD
+    count: int = 1
+    seed: int = 0
+    style_strength: float = 1.0
+    guidance_scale: float | None = None
+    controls: Controls = field(default_factory=Controls)
+    sketch: Path | None = None
+    strength: float = 0.8
+    keep: Ranges | None = None
+    loop: bool = False
+
+    @property
+    def seeds(self) -> range:
+        """Seed of each stem."""
+        return range(self.seed, self.seed + self.count)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings for people and scripts, with the names of the files alone.
+
+        Example:
+            >>> GenerationRequest(Path("/tmp/mix.wav"), seed=5).describe()["mix"]
+            'mix.wav'
+        """
+        return {
+            "mix": self.mix.name,
+            "style": None if self.style is None else self.style.name,
+            "style_strength": self.style_strength,
+            "quality": self.quality.value,
+            "seed": self.seed,
+            "guidance_scale": self.guidance_scale,
+            "controls": {name: value for name, value in vars(self.controls).items() if value is not None},
+            "sketch": None if self.sketch is None else self.sketch.name,
+            "strength": None if self.sketch is None else self.strength,
+            "keep": self.keep,
+            "loop": self.loop,
+        }

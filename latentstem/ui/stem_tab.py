@@ -1,0 +1,215 @@
+"""The tab of the page with stems: layout and event handlers."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from latentstem.pipelines.controls import known_controls
+from latentstem.pipelines.quality import Quality
+from latentstem.ui.components import QUIETLY, recording, visitor_of
+from latentstem.ui.generator import Generator
+from latentstem.ui.player import SCRIPT, STYLE, player_html
+from latentstem.ui.requests import GenerationRequest
+from latentstem.ui.sessions import Sessions
+from latentstem.ui.status import error_html, explain, message_html
+from latentstem.ui.steering_section import SteeringInputs, build_steering
+from latentstem.ui.take_actions import GENERATING, begin_with, change_take, find_take
+
+_WELCOME = "Drop a mix and press Generate."
+_MOST_TAKES = 8
+_GREATEST_DRAWN = 10**6  # a seed that people can note down
+_GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
+
+
+@dataclass(frozen=True)
+class StemForm:
+    """Inputs of the form.
+
+    Attributes:
+        components: Inputs by name; those of the steering come after them in a call.
+        steering: Inputs of the steering.
+    """
+
+    components: dict[str, Component]
+    steering: SteeringInputs
+
+    @property
+    def inputs(self) -> list[Component]:
+        """All inputs, in the order of their values in a call."""
+        return [*self.components.values(), *self.steering.components.values()]
+
+    def read(self, values: Sequence[Any], sessions: Sessions, visitor: str) -> GenerationRequest:
+        """Return the settings; without a mix its name is empty.
+
+        Args:
+            values: Values of the inputs.
+            sessions: Sessions with the lines of the pad.
+            visitor: Session of the visitor.
+
+        Raises:
+            ValueError: A value cannot be read or is out of range, or there is no line to play.
+        """
+        form = dict(zip(self.components, values, strict=False))
+        mix, sketch = Path(form["mix"] or ""), None
+        if form["plays_line"]:
+            mix, sketch = sessions.lines.newest(visitor)
+        return GenerationRequest(
+            mix,
+            None if form["style"] is None else Path(form["style"]),
+            Quality(form["quality"]),
+            form["count"],
+            form["seed"] if form["keep_seed"] else secrets.randbelow(_GREATEST_DRAWN),
+            form["style_strength"],
+            form["guidance_scale"],
+            self.steering.read(values[len(form) :]),
+            sketch,
+            form["freedom"],
+            loop=form["loop"],
+        )
+
+    def put_back(self, values: Sequence[Any], seed: int) -> dict[Any, Any]:
+        """Return updates that put the settings of a take into the form.
+
+        Args:
+            values: Values of the inputs that it was generated from.
+            seed: Its seed, which is kept.
+        """
+        updates = {component: gr.update(value=value) for component, value in zip(self.inputs, values, strict=True)}
+        form = self.components
+        return updates | {form["seed"]: gr.update(value=seed), form["keep_seed"]: gr.update(value=True)}
+
+
+def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_lines: bool = False) -> gr.Checkbox:
+    """Build the form and the player of the stems, in the tab that is open.
+
+    Args:
+        generator: Generator of the stems.
+        sessions: Runs and files of the visitors.
+        page: Page of the tab.
+        with_lines: Whether the page has a pad, whose lines can be played.
+
+    Returns:
+        The box that lets the stems play the newest line of the pad.
+
+    Example:
+        >>> with gr.Tab("Stem"):  # doctest: +SKIP
+        ...     build_stems(generator, sessions, page)
+    """
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            form = _build_form(generator, with_lines)
+            with gr.Row():
+                generate = gr.Button("Generate", variant="primary")
+                cancel = gr.Button("Cancel", variant="stop", interactive=False)
+        with gr.Column(scale=3, min_width=320):
+            status = gr.HTML(message_html(_WELCOME), elem_id="status")
+            player = gr.HTML("", elem_id="player", css_template=STYLE, js_on_load=SCRIPT, apply_default_css=False)
+
+    def set_running(running: bool) -> dict[Any, Any]:
+        return {generate: gr.update(interactive=not running), cancel: gr.update(interactive=running)}
+
+    def run(request: GenerationRequest, visitor: str, values: Sequence[Any]) -> Iterator[dict[Any, Any]]:
+        yield {status: message_html("Encoding the mix"), form.components["seed"]: request.seed, **set_running(True)}
+        with closing(sessions.run(generator, request, visitor, values)) as updates:
+            for html, takes in updates:
+                yield {status: html} if takes is None else {status: html, player: player_html(takes)}
+
+    def press(session: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
+        visitor = visitor_of(session)
+        try:
+            request = form.read(values, sessions, visitor)
+            if not request.mix.name:
+                raise ValueError("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")
+        except ValueError as error:
+            yield {status: error_html(explain(error, []))}
+            return
+        yield from run(request, visitor, values)
+
+    def act(session: gr.Request, event: gr.EventData, *values: Any) -> Iterator[dict[Any, Any]]:
+        visitor, data = visitor_of(session), event._data if isinstance(event._data, dict) else {}
+        try:
+            if data.get("action") == "settings":
+                take = find_take(sessions.history, visitor, data)
+                yield form.put_back(take.form, take.result.seed)
+                return
+            if data.get("action") not in GENERATING:
+                change_take(sessions.history, visitor, data)
+                yield {player: player_html(sessions.history.takes(visitor))}
+                return
+            if sessions.is_running(visitor):
+                raise ValueError("a run is going on; cancel it first, or wait for its end")
+            take = find_take(sessions.history, visitor, data)
+            request = begin_with(take, form.read(values, sessions, visitor), data)
+        except Exception as error:
+            yield {status: error_html(explain(error, []))}
+            return
+        yield from run(request, visitor, values)
+        yield set_running(False)
+
+    def stop(session: gr.Request) -> dict[Any, Any]:
+        sessions.stems.stop(visitor_of(session))
+        return {cancel: gr.update(interactive=False)}
+
+    def arrive(session: gr.Request) -> str:
+        return player_html(sessions.history.takes(visitor_of(session)))
+
+    def leave(session: gr.Request) -> None:
+        sessions.stems.end(visitor_of(session))
+
+    changing = [status, player, form.components["seed"], generate, cancel]
+    pressed = generate.click(press, form.inputs, changing, **QUIETLY)
+    # Generate stays off until the run is over: an earlier click would be lost.
+    pressed.then(lambda: set_running(False), None, [generate, cancel], **QUIETLY)
+    others = [component for component in form.inputs if component is not form.components["seed"]]
+    player.click(act, form.inputs, [*changing, *others], trigger_mode="multiple", **QUIETLY)
+    cancel.click(stop, None, [cancel], **QUIETLY)
+    page.load(arrive, None, [player], **QUIETLY)
+    page.unload(leave)
+    plays_line = form.components["plays_line"]
+    assert isinstance(plays_line, gr.Checkbox)
+    return plays_line
+
+
+def _build_form(generator: Generator, with_lines: bool) -> StemForm:
+    guidance_scale = float(generator.pipe.guider.guidance_scale)
+    mix = recording("Mix", "mix")
+    loop = gr.Checkbox(False, label="The mix is a loop", info="The end of a take then leads into its beginning")
+    plays_line = gr.Checkbox(
+        False, label="Play the bass line", info="Of the other tab, for its mix", visible=with_lines
+    )
+    with gr.Accordion("Style (optional)", open=False):
+        style = recording("A recording whose sound the bass takes on", "style")
+        strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
+    steering = build_steering(known_controls(generator.pipe), mix, generator.max_duration)
+    quality = gr.Radio(list(Quality), value=Quality.STANDARD, label="Quality", info="8, 16 or 64 steps")
+    count = gr.Slider(1, _MOST_TAKES, 2, step=1, label="Takes")
+    with gr.Row():
+        with gr.Column(min_width=160):
+            seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=_GREATEST_SEED)
+            keep_seed = gr.Checkbox(False, label="Keep the seed", info="Else every press gives new takes")
+        guidance = gr.Slider(1, max(10, guidance_scale), guidance_scale, step=0.5, label="Guidance")
+    freedom = gr.Slider(
+        0.1, 1, 0.6, step=0.05, label="How freely", info="For variations of a take, and for a line of the pad"
+    )
+    return StemForm(
+        {
+            "mix": mix,
+            "style": style,
+            "quality": quality,
+            "count": count,
+            "seed": seed,
+            "keep_seed": keep_seed,
+            "style_strength": strength,
+            "guidance_scale": guidance,
+            "plays_line": plays_line,
+            "freedom": freedom,
+            "loop": loop,
+        },
+        steering,
+    )

@@ -69,6 +69,20 @@ def accompany(
             rich_help_panel=STYLE,
         ),
     ] = None,
+    second_style: Annotated[
+        Path | None,
+        typer.Option(help="Recording whose sound is blended with that of --style.", rich_help_panel=STYLE),
+    ] = None,
+    blend: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            callback=finite,
+            help="Share of --second-style in the blend. Default: 0.5.",
+            rich_help_panel=STYLE,
+        ),
+    ] = None,
     style_strength: Annotated[
         float,
         typer.Option(
@@ -208,26 +222,26 @@ def accompany(
     The reranker of the weights chooses for --keep-best; never evaluate these stems with the same reranker.
     """
     batch = is_batch(mixes, output)
-    for path in filter(None, (None if batch else mixes[0], style, init)):
+    for path in filter(None, (None if batch else mixes[0], style, second_style, init)):
         check_readable(path)  # before PyTorch is loaded, which takes seconds
 
-    from latentstem.audio.io import AudioReader, read_audio
-    from latentstem.audio.resampling import resample
+    from latentstem.audio.io import AudioReader
     from latentstem.cli.session import StemMaker
+    from latentstem.pipelines.input_files import read_style_files
     from latentstem.pipelines.quality import Quality
 
     ranges = read_kept_ranges(context.params)
     _check_options(context.params, ranges, batch)
     controls = read_controls(context.params)
     jobs = plan_jobs(mixes, output, format, keep_best or count, midi, preview, target_name(weights))
-    check_outputs(jobs, filter(None, (style, init)), bits)
+    styles = [path for path in (style, second_style) if path is not None]
+    check_outputs(jobs, filter(None, (*styles, init)), bits)
     chosen_device = choose_device(device)
     if midi:
         require_extras("--midi", "data,evaluation", "pretty_midi", "latentstem.evaluation.transcription")
     with quiet_decoders():
-        for path in filter(None, (None if batch else mixes[0], init)):
+        for path in filter(None, (None if batch else mixes[0], *styles, init)):
             AudioReader(path, max_duration)  # refuses what it can before the weights are loaded
-        style_audio, style_rate = (None, 0) if style is None else read_audio(style, max_duration)
 
     console = Console(stderr=True)
     with console.status("loading the weights"):
@@ -238,8 +252,12 @@ def accompany(
     progress = console.is_terminal and not batch
     pipe.set_progress_bar_config(disable=not progress)
     quality_steps = Quality(quality).apply_to(pipe)
+    with library_errors(), quiet_decoders():
+        style_audio = read_style_files(pipe, styles, max_duration) if styles else None
+    share = 0.5 if blend is None else blend
     call: dict[str, Any] = {
-        "style": None if style_audio is None else resample(style_audio, style_rate, pipe.sampling_rate)[None],
+        "style": style_audio,
+        "style_weights": None if second_style is None else [1 - share, share],
         "style_strength": style_strength,
         "style_space": style_space,
         "num_inference_steps": steps or quality_steps,
@@ -278,6 +296,10 @@ def _check_options(options: dict[str, Any], ranges: "Ranges | None", batch: bool
         raise UsageError("--init is a stem of one mix; give one mix, and a file with -o")
     if options["chords_scale"] is not None and options["chords"] is None:
         raise UsageError("--chords-scale says how strongly to follow --chords; give them too")
+    if options["second_style"] is not None and options["style"] is None:
+        raise UsageError("--second-style is blended with --style; give it too")
+    if options["blend"] is not None and options["second_style"] is None:
+        raise UsageError("--blend is the share of --second-style; give it too")
     with library_errors():
         check_init_stem(options["init"], options["strength"], ranges, options["loop"])
         check_keep_best(options["keep_best"], options["count"], can_rank=True, has_mix=True)

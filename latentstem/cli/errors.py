@@ -38,6 +38,7 @@ OPTIONS = {
     "style": "--style",
     "style_space": "--style-space",
     "style_strength": "--style-strength",
+    "style_weights": "--blend",
 }
 """Options by the arguments of the pipeline's call that they stand for."""
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from latentstem._checks import check_finite, check_number, check_tensors
+from latentstem._checks import check_finite, check_number, check_tensors, is_number, short
 from latentstem.audio.level import ACTIVITY_RANGE_DB, SILENCE_RMS, active_rms, normalize_level
 from latentstem.guidance.functional import STRONGEST
 from latentstem.guidance.style_space import StyleSpace
@@ -108,7 +108,13 @@ class StyleGrounding:
         return cls(torch.cat(means).mean(0), **options)
 
     @classmethod
-    def from_audio(cls, audio: Tensor | Sequence[Tensor], autoencoder: Any, **options: Any) -> Self:
+    def from_audio(
+        cls,
+        audio: Tensor | Sequence[Tensor],
+        autoencoder: Any,
+        weights: Sequence[float] | None = None,
+        **options: Any,
+    ) -> Self:
         """Build the hook with a reference of audio, averaged over its active frames and over all references.
 
         Audio is brought to the reference loudness first, so that its level is no part of its style.
@@ -118,13 +124,14 @@ class StyleGrounding:
                 channels and device. Every item of a batch is a reference.
             autoencoder: Autoencoder to encode with, an `AutoencoderSpectral` or what `latentstem.models.as_codec`
                 takes.
+            weights: Share of each reference, see `blend_shares`; None gives all the same.
             **options: Further arguments of the class.
 
         Returns:
             The hook.
 
         Raises:
-            ValueError: A reference is silent.
+            ValueError: A reference is silent, or the shares do not fit the references.
 
         Example:
             >>> import torch
@@ -134,7 +141,8 @@ class StyleGrounding:
             torch.Size([64])
         """
         references = [audio] if isinstance(audio, Tensor) else list(audio)
-        return cls(torch.cat([_active_mean(item, autoencoder) for item in references]).mean(0), **options)
+        means = torch.cat([_active_mean(item, autoencoder) for item in references])
+        return cls(blend_shares(weights, len(means)).to(means) @ means, **options)
 
     def __call__(self, denoised: Tensor, step: DenoisedStep) -> Tensor:
         """Return `denoised`, `(batch, channels, frames)`, with its time-mean moved towards the reference."""
@@ -152,6 +160,34 @@ class StyleGrounding:
         grounded = denoised + self.strength * change.unsqueeze(-1)
         check_finite("the grounded sample", grounded, {"denoised": denoised})
         return grounded
+
+
+def blend_shares(weights: Sequence[float] | None, count: int) -> Tensor:
+    """Return the share of each of several references.
+
+    Args:
+        weights: Numbers in the proportions of the shares, 0 or more; None gives all the same.
+        count: Number of references.
+
+    Returns:
+        Shares `(count,)` with sum 1.
+
+    Raises:
+        ValueError: There are not as many weights as references, one is negative or not finite, or all are 0.
+
+    Example:
+        >>> blend_shares([1, 3], 2)
+        tensor([0.2500, 0.7500])
+    """
+    if weights is None:
+        return torch.full((count,), 1 / count)
+    numbers = [*weights] if isinstance(weights, Sequence) else []
+    shares = torch.tensor([number if is_number(number) else -1.0 for number in numbers], dtype=torch.float64)
+    if len(shares) != count or not torch.isfinite(shares).all() or (shares < 0).any() or not shares.sum():
+        raise ValueError(
+            f"got the shares {short(weights)} for {count} style references; expected one for each, 0 or more, not all 0"
+        )
+    return (shares / shares.max() / (shares / shares.max()).sum()).float()
 
 
 def _active_mean(audio: Tensor, autoencoder: Any) -> Tensor:

@@ -19,6 +19,7 @@ from latentstem.pipelines.input_files import EncodedMix as EncodedMix
 from latentstem.pipelines.input_files import LoadedInitStem as LoadedInitStem
 from latentstem.pipelines.input_files import encode_mix_file as encode_mix_file
 from latentstem.pipelines.input_files import read_init_stem_file as read_init_stem_file
+from latentstem.pipelines.input_files import read_style_files as read_style_files
 from latentstem.pipelines.loop import LoopPipeline as LoopPipeline
 from latentstem.pipelines.loop_edits import stretch_loop as stretch_loop
 from latentstem.pipelines.loop_edits import transition as transition

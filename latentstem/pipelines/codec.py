@@ -1,6 +1,6 @@
 """Audio to latents and back at the reference loudness, for every pipeline that generates stems."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import latentstem._diffusers  # noqa: F401  (registers the package with diffuser
 from latentstem._checks import check_finite
 from latentstem.audio.level import reference_gain
 from latentstem.audio.validation import prepare_audio
-from latentstem.guidance.style_grounding import StyleGrounding, encode_reference
+from latentstem.guidance.style_grounding import StyleGrounding, blend_shares, encode_reference
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
 from latentstem.pipelines.boundaries import Boundary, LoopBoundary
@@ -106,6 +106,7 @@ class StemCodecPipeline(ShippedByName, DiffusionPipeline):
         style_latents: Tensor | None,
         style_strength: float,
         style_space: bool = False,
+        style_weights: Sequence[float] | None = None,
     ) -> list[DenoisedHook]:
         """Build the hook that grounds the stem in a style reference; no hook without a reference.
 
@@ -116,36 +117,40 @@ class StemCodecPipeline(ShippedByName, DiffusionPipeline):
             style_strength: How far the mean moves to the reference, from 0 to 1.
             style_space: Whether to move only the part of the mean that lies in the autoencoder's `StyleSpace`, which
                 tells the instrument, and leave the rest of it, such as the register, to the net.
+            style_weights: Share of each reference of `style`; None gives all the same.
 
         Returns:
             A list of at most one hook.
 
         Raises:
             ArgumentError: `style_space` is set, and the autoencoder's config holds no style space.
-            ValueError: A reference is silent.
+            ValueError: A reference is silent, or the shares do not fit the references.
         """
         options: dict[str, Any] = {"strength": style_strength, "space": self._style_space() if style_space else None}
         if style is not None:
-            return [StyleGrounding.from_audio(style, self.autoencoder, **options)]
+            return [StyleGrounding.from_audio(style, self.autoencoder, style_weights, **options)]
         if style_latents is None:
             return []
         if style_latents.ndim == 1:
             return [StyleGrounding(style_latents, **options)]
         return [StyleGrounding.from_latents(style_latents, **options)]
 
-    def encode_style_code(self, style: Tensor | None, style_latents: Tensor | None) -> dict[str, Tensor]:
+    def encode_style_code(
+        self, style: Tensor | None, style_latents: Tensor | None, style_weights: Sequence[float] | None = None
+    ) -> dict[str, Tensor]:
         """Encode how a style reference sounds, for a net that takes the code as a condition.
 
         Args:
             style: References `(batch, channels, samples)`, whose codes are averaged.
             style_latents: Normalized latents of a reference in place of audio, `(latent_channels, frames)` or `(batch,
                 latent_channels, frames)`; a mean has no code.
+            style_weights: Share of each reference; None gives all the same.
 
         Returns:
             The code `(1, code_dim)` under "style"; empty without a reference or a style encoder.
 
         Raises:
-            ValueError: A reference is silent.
+            ValueError: A reference is silent, or the shares do not fit the references.
         """
         encoder = getattr(self, "style_encoder", None)
         if encoder is None or (style is None and (style_latents is None or style_latents.ndim == 1)):
@@ -157,7 +162,7 @@ class StemCodecPipeline(ShippedByName, DiffusionPipeline):
             latents, sounding = style_latents.reshape(-1, *style_latents.shape[-2:]).to(self._execution_device), None
         with torch.no_grad():
             codes: Tensor = encoder(latents.to(encoder.dtype), sounding)
-        return {"style": codes.float().mean(0, keepdim=True)}
+        return {"style": blend_shares(style_weights, len(codes)).to(codes.device)[None] @ codes.float()}
 
     def _style_space(self) -> StyleSpace:
         space = StyleSpace.from_config(as_codec(self.autoencoder).config)

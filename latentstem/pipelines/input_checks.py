@@ -45,13 +45,16 @@ def check_mix(mix: Any, mix_latents: Tensor | None, init_stem: Any, duration: fl
         )
 
 
-def check_style(style: Any, style_latents: Tensor | None, style_space: bool) -> None:
-    """Refuse two style references, and a style space without one.
+def check_style(
+    style: Any, style_latents: Tensor | None, style_space: bool, style_weights: Sequence[float] | None = None
+) -> None:
+    """Refuse two style references, and a style space or shares without one.
 
     Args:
         style: Audio of the style reference, or None.
         style_latents: Latents of the style reference, or None.
         style_space: Whether only the part of the mean in the style space is grounded.
+        style_weights: Share of each reference of `style`, or None.
 
     Raises:
         ArgumentError: The arguments do not go together.
@@ -60,6 +63,8 @@ def check_style(style: Any, style_latents: Tensor | None, style_space: bool) -> 
         raise ArgumentError("got both {style} and {style_latents}; pass one of them")
     if style_space and style is None and style_latents is None:
         raise ArgumentError("got {style_space} without a style reference; pass one as {style}")
+    if style_weights is not None and style is None:
+        raise ArgumentError("got {style_weights} without {style}; pass a batch of references as {style}")
 
 
 def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None, loop: bool = False) -> None:
@@ -323,13 +328,14 @@ def check_output(output_type: str, callback_tensors: Sequence[str], known_tensor
     Raises:
         ArgumentError: A name is unknown.
     """
-    if not isinstance(callback_tensors, list | tuple) or any(name not in known_tensors for name in callback_tensors):
+    names = callback_tensors if isinstance(callback_tensors, list | tuple) else [None]
+    if not all(isinstance(name, str) and name in known_tensors for name in names):
         raise ArgumentError(
             "{callback_on_step_end_tensor_inputs} must be a list of names among {known}, got {value}",
             known=list(known_tensors),
             value=short(callback_tensors),
         )
-    if output_type not in ("pt", "np", "latent"):
+    if not isinstance(output_type, str) or output_type not in ("pt", "np", "latent"):
         raise ArgumentError('{output_type} must be "pt", "np" or "latent", got {value}', value=short(output_type))
 
 

@@ -5,7 +5,7 @@ megabytes. A loop, and a stem to start from, are held whole as samples.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,34 @@ def _encode_loop(pipe: StemAccompanimentPipeline, reader: AudioReader) -> Encode
     num_samples = resampled_length(audio.shape[1], rate, pipe.sampling_rate)
     latents, gain = pipe.encode_mix(resample_periodic(turn, num_samples), pipe.boundary(loop=True))
     return EncodedMix(reader, audio.shape[1], latents, gain, loop=True)
+
+
+def read_style_files(
+    pipe: StemAccompanimentPipeline, paths: Sequence[str | os.PathLike[str]], max_duration: float = MAX_DURATION
+) -> Tensor:
+    """Read the recordings of a style, or of several to be blended, for the pipeline's argument `style`.
+
+    Args:
+        pipe: Pipeline that the recordings are for.
+        paths: Files of one or two channels at any rate, of any lengths.
+        max_duration: Longest file that is read, in seconds.
+
+    Returns:
+        Audio at the pipeline's rate and channels `(files, channels, samples)`; shorter ones end in silence, which is no
+        part of a style.
+
+    Raises:
+        latentstem.AudioError: A file cannot be used, see `AudioReader`.
+        ValueError: A file is mono and the model stereo, or it is stereo and its channels cancel.
+    """
+    styles = []
+    for path in paths:
+        audio, rate = read_audio(path, max_duration)
+        channels = pipe.audio_channels
+        (audio,) = prepare_audio(audio, rate, name=str(path), expected_rate=rate, expected_channels=channels)
+        styles.append(resample(audio, rate, pipe.sampling_rate))
+    longest = max(style.shape[-1] for style in styles)
+    return torch.stack([torch.nn.functional.pad(style, (0, longest - style.shape[-1])) for style in styles])
 
 
 @dataclass(frozen=True)

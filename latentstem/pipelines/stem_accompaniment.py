@@ -165,6 +165,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         callback_on_step_end: Callable[..., Any] | None = None,
         return_dict: bool = True,
         controls: Controls | None = None,
+        style_weights: Sequence[float] | None = None,
     ) -> None:
         """Refuse a call that cannot work, before anything is computed.
 
@@ -174,7 +175,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         """
         check_flags(loop=loop, style_space=style_space, return_dict=return_dict)
         input_checks.check_mix(mix, mix_latents, init_stem, duration)
-        input_checks.check_style(style, style_latents, style_space)
+        input_checks.check_style(style, style_latents, style_space, style_weights)
         if style_space:
             self._style_space()
         input_checks.check_counts(MOST_TIMESTEPS, num_inference_steps=num_inference_steps)
@@ -226,6 +227,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         return_dict: bool = True,
         style_space: bool = False,
         controls: Controls | None = None,
+        style_weights: Sequence[float] | None = None,
     ) -> StemPipelineOutput:
         """Generate stems.
 
@@ -282,6 +284,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
                 `StyleSpace`, which tells the instrument. Needs an autoencoder with a style space in its config.
             controls: Tempo, chords, density, register or level of the stems, for a net that knows them; `conditions` of
                 the same names come before.
+            style_weights: Share of each style of a batch, in proportion, 0 or more; None gives all the same.
 
         Returns:
             The stems and their sampling rate.
@@ -317,6 +320,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             callback_on_step_end=callback_on_step_end,
             return_dict=return_dict,
             controls=controls,
+            style_weights=style_weights,
         )
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         timesteps = self.scheduler.timesteps
@@ -335,7 +339,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
                 duration = init_stem.shape[-1] / self.sampling_rate
             num_samples = count_samples(duration, mix_latents, boundary)
             gain = torch.ones(1 if mix_latents is None else mix_latents.shape[0])
-        hooks = [*self.encode_style(style, style_latents, style_strength, style_space), *denoised_hooks]
+        hooks = [*self.encode_style(style, style_latents, style_strength, style_space, style_weights), *denoised_hooks]
 
         begin, init_latents, kept = 0, None, None
         if init_stem is not None:
@@ -356,7 +360,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         frames = boundary.count_frames(num_samples)
         all_conditions = {
             **({} if mix_latents is None else {"mix": mix_latents}),
-            **self.encode_style_code(style, style_latents),
+            **self.encode_style_code(style, style_latents, style_weights),
             **({} if controls is None else controls.conditions(frames, boundary.frames_per_second(num_samples))),
             **(conditions or {}),
         }

@@ -10,7 +10,7 @@ waits can be cancelled or stopped by the next."""
 
 
 def recording(label: str, name: str) -> gr.Audio:
-    """Return a field that takes the file of a recording.
+    """Return a field that takes the file of a recording, or records from a microphone or a line.
 
     Args:
         label: Label of the field.
@@ -20,7 +20,9 @@ def recording(label: str, name: str) -> gr.Audio:
         >>> recording("Mix", "mix").elem_id
         'mix'
     """
-    return gr.Audio(label=label, sources=["upload"], type="filepath", editable=False, buttons=[], elem_id=name)
+    return gr.Audio(
+        label=label, sources=["upload", "microphone"], type="filepath", editable=False, buttons=[], elem_id=name
+    )
 
 
 def visitor_of(request: gr.Request) -> str:

@@ -9,11 +9,16 @@ from typing import Any
 
 from torch import Tensor
 
-from latentstem.audio.io import AudioContentError, AudioReader, read_audio
+from latentstem.audio.io import AudioContentError, AudioReader
 from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter
-from latentstem.audio.resampling import resample
 from latentstem.pipelines.init_stem import first_step
-from latentstem.pipelines.input_files import EncodedMix, LoadedInitStem, encode_mix_file, read_init_stem_file
+from latentstem.pipelines.input_files import (
+    EncodedMix,
+    LoadedInitStem,
+    encode_mix_file,
+    read_init_stem_file,
+    read_style_files,
+)
 from latentstem.pipelines.reranking import draw_candidates
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.background import in_background
@@ -142,9 +147,9 @@ class Generator:
 
     def _read_inputs(self, request: GenerationRequest) -> tuple[EncodedMix, LoadedInitStem | None, dict[str, Any]]:
         """Read the files of a request; returns the arguments of the pipeline's call besides."""
-        for path in filter(None, (request.mix, request.style, request.sketch)):
+        for path in filter(None, (request.mix, *request.styles, request.sketch)):
             check_sounding(path, self.max_duration)
-        style = None if request.style is None else self._read_style(request.style)
+        style = read_style_files(self.pipe, request.styles, self.max_duration) if request.styles else None
         mix = encode_mix_file(self.pipe, request.mix, self.max_duration, request.loop)
         sketch = None
         if request.sketch is not None:
@@ -154,16 +159,13 @@ class Generator:
         call = {
             "style": style,
             "style_strength": request.style_strength,
+            "style_weights": request.style_weights,
             "guidance_scale": request.guidance_scale,
             "controls": request.controls,
             "loop": request.loop,
             **({} if sketch is None else sketch.options),
         }
         return mix, sketch, call
-
-    def _read_style(self, path: Path) -> Tensor:
-        audio, rate = read_audio(path, self.max_duration)
-        return resample(audio, rate, self.pipe.sampling_rate)[None]
 
 
 def _report_steps(

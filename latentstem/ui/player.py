@@ -213,8 +213,8 @@ def _notes(take: Take) -> str:
 
 def _origin(request: GenerationRequest) -> Iterator[str]:
     """Yield a few words on what the stem was made of."""
-    if request.style is not None:
-        yield f"in the sound of {request.style.stem}"
+    if request.styles:
+        yield f"in the sound of {' and '.join(path.stem for path in request.styles)}"
     if request.keep is not None:
         yield "a part made anew"
     elif request.sketch is not None:

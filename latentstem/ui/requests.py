@@ -19,6 +19,8 @@ class GenerationRequest:
         quality: Trade-off of time and quality.
         count: Number of stems.
         seed: Seed of the first stem; further stems count up from it.
+        second_style: Recording whose sound is blended with that of `style`; None blends none.
+        blend: Share of the second style, from 0 to 1.
         style_strength: How far the sound moves to that of the style, from 0 to 1.
         guidance_scale: How strongly the stem follows the mix; None takes that of the weights.
         controls: Musical controls of the stems; what is left out is left to the net.
@@ -44,11 +46,23 @@ class GenerationRequest:
     strength: float = 0.8
     keep: Ranges | None = None
     loop: bool = False
+    second_style: Path | None = None
+    blend: float = 0.5
 
     @property
     def seeds(self) -> range:
         """Seed of each stem."""
         return range(self.seed, self.seed + self.count)
+
+    @property
+    def styles(self) -> list[Path]:
+        """Recordings of the style; a second one counts alone too."""
+        return [path for path in (self.style, self.second_style) if path is not None]
+
+    @property
+    def style_weights(self) -> list[float] | None:
+        """Share of each recording of the style; None without a blend."""
+        return [1 - self.blend, self.blend] if len(self.styles) > 1 else None
 
     def describe(self) -> dict[str, Any]:
         """Return the settings for people and scripts, with the names of the files alone.
@@ -60,6 +74,8 @@ class GenerationRequest:
         return {
             "mix": self.mix.name,
             "style": None if self.style is None else self.style.name,
+            "second_style": None if self.second_style is None else self.second_style.name,
+            "blend": self.blend if len(self.styles) > 1 else None,
             "style_strength": self.style_strength,
             "quality": self.quality.value,
             "seed": self.seed,

@@ -94,7 +94,7 @@ class Sessions:
                     html = progress_html(event, preview, time.perf_counter() - began)
                     yield html, None
         except Exception as error:
-            yield error_html(explain(error, [*filter(None, (request.mix, request.style))])), None
+            yield error_html(explain(error, [request.mix, *request.styles])), None
             return
         finally:
             self._running.discard(visitor)

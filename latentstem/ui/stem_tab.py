@@ -71,6 +71,8 @@ class StemForm:
             sketch,
             form["freedom"],
             loop=form["loop"],
+            second_style=None if form["second_style"] is None else Path(form["second_style"]),
+            blend=form["blend"],
         )
 
     def put_back(self, values: Sequence[Any], seed: int) -> dict[Any, Any]:
@@ -186,6 +188,8 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
     with gr.Accordion("Style (optional)", open=False):
         style = recording("A recording whose sound the bass takes on", "style")
         strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
+        second_style = recording("A second recording, to be blended with the first", "second-style")
+        blend = gr.Slider(0, 1, 0.5, step=0.05, label="Share of the second")
     steering = build_steering(known_controls(generator.pipe), mix, generator.max_duration)
     quality = gr.Radio(list(Quality), value=Quality.STANDARD, label="Quality", info="8, 16 or 64 steps")
     count = gr.Slider(1, _MOST_TAKES, 2, step=1, label="Takes")
@@ -210,6 +214,8 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
             "plays_line": plays_line,
             "freedom": freedom,
             "loop": loop,
+            "second_style": second_style,
+            "blend": blend,
         },
         steering,
     )

@@ -195,6 +195,31 @@ def test_a_stem_of_another_length_is_refused_with_both_lengths(accompany, tmp_pa
     assert is_one_error(err) and "0.500 s" in err[0] and "0.560 s" in err[0] and "short.wav" in err[0]
 
 
+def test_two_styles_of_other_rates_and_lengths_are_blended(accompany, mix, tmp_path):
+    styles = [tmp_path / "low.flac", tmp_path / "high.wav"]
+    write_audio(styles[0], 0.5 * torch.sin(torch.arange(48000) * 0.02)[None], 48000)
+    write_audio(styles[1], 0.5 * torch.sin(torch.arange(20000) * 0.3).expand(2, -1), 44100)
+    stems = []
+    for words in (styles[:1], [styles[0], "--second-style", styles[1], "--blend", 0], styles[1:]):
+        code, *_ = accompany("--style", *words, "-o", tmp_path / "bass.wav", "--overwrite")
+        assert code == 0
+        stems.append(read_audio(tmp_path / "bass.wav")[0])
+    torch.testing.assert_close(stems[0], stems[1], rtol=0, atol=1e-4)
+    assert (stems[0] - stems[2]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (["--second-style", "MIX"], "--second-style is blended with --style"),
+        (["--blend", 0.3], "share of --second-style"),
+    ],
+)
+def test_a_blend_without_its_styles_is_refused(accompany, mix, is_one_error, words, fix):
+    code, _, err = accompany(*(mix if word == "MIX" else word for word in words))
+    assert code == 2 and is_one_error(err) and fix in err[0]
+
+
 def test_a_style_moves_the_sound_and_strength_zero_does_not(accompany, tmp_path):
     style = tmp_path / "style.flac"
     write_audio(style, 0.5 * torch.sin(torch.arange(48000) * 0.02)[None], 48000)

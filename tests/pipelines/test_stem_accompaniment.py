@@ -177,6 +177,22 @@ def test_the_style_reference_sets_the_mean_of_the_latents(pipe, mix):
     assert torch.equal(run(pipe, mix, style=style, style_strength=0.0, output_type="latent"), plain)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_blend_of_styles_lies_between_them(pipe, mix, share):
+    styles = 0.3 * torch.stack([torch.sin(torch.arange(20_000) * rate)[None] for rate in (0.02, 0.3)])
+    ends = [run(pipe, mix, style=style, output_type="latent").mean(-1) for style in styles]
+    blended = run(pipe, mix, style=styles, style_weights=[3 * (1 - share), 3 * share], output_type="latent").mean(-1)
+    torch.testing.assert_close(blended, torch.lerp(ends[0], ends[1], share), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0], [1.0, torch.nan], "ab", 3, [1, None]])
+def test_shares_that_do_not_fit_the_styles_are_refused(pipe, mix, weights):
+    with pytest.raises(ValueError, match="expected one for each"):
+        run(pipe, mix, style=0.1 * torch.ones(2, 1, 5000), style_weights=weights)
+    with pytest.raises(ValueError, match="without style"):
+        run(pipe, mix, style_weights=weights)
+
+
 @pytest.mark.parametrize("noise", ["rederive", "keep"])
 def test_hooks_in_the_call_are_the_hooks_around_it(pipe, mix, noise):
     hook = StyleGrounding(torch.randn(4), strength=0.5, noise=noise)

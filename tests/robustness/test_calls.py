@@ -76,12 +76,14 @@ OPTIONS = {
     "output_type": "pt",
     "return_dict": True,
     "style_space": False,
+    "style_weights": None,
 }
 STARTS = [
     {},
     {"init_stem": 0.1 * torch.ones(1, 1, SAMPLES), "strength": 0.5},
     {"init_stem": 0.1 * torch.ones(1, 1, SAMPLES), "keep": [(0.0, 0.05)]},
     {"style": 0.1 * torch.randn(1, 1, SAMPLES, generator=torch.Generator().manual_seed(0))},
+    {"style": 0.1 * torch.ones(2, 1, SAMPLES), "style_weights": [1.0, 2.0]},
     {"mix": None, "mix_latents": torch.zeros(1, CHANNELS, FRAMES)},
     {"mix": None, "duration": 0.1},
     {"num_waveforms_per_prompt": 2, "keep_best": 1},

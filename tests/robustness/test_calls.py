@@ -134,7 +134,7 @@ def stems(pipe, call):
 
 
 def test_a_call_gives_finite_stems_or_is_refused(campaign, tiny, odd_values):
-    call_all(campaign, tiny, odd_values, 60)
+    call_all(campaign, tiny, odd_values, 120)
     campaign.assert_clean()
     assert campaign.refused > 15 and campaign.served > 2
 

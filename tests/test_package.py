@@ -26,6 +26,7 @@ EXTRA_OF = {
     "recipes": "training",
     "cli": "cli",
     "ui": "ui",
+    "serve": "serve",
 }
 AUDIO_EXTRA = ("io.py", "resampling.py")  # of latentstem.audio, the rest of which needs torch alone
 MODULE_OF_PACKAGE = {"scikit-learn": "sklearn"}

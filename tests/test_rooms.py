@@ -23,6 +23,7 @@ LEVELS = [
     {"data", "plotting"},
     {"pipelines"},
     {"evaluation", "ui"},
+    {"serve"},
     {"training"},
     {"recipes", "cli", "__main__"},
     {"benchmarks"},

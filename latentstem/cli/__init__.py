@@ -1,4 +1,4 @@
-"""The command line: `latentstem accompany`, `bassnet`, `loop`, `ui`, `corpus`, `data`, `train` and `evaluate`.
+"""The command line: `latentstem accompany`, `bassnet`, `loop`, `ui`, `serve`, `corpus`, `data`, `train` and `evaluate`.
 
 Every error is one line on standard error, with exit code 2 if the caller can mend it in the command or its files, and
 1 for a failure or an interruption.
@@ -21,6 +21,7 @@ from latentstem.cli.errors import UsageError, explain, one_line
 from latentstem.cli.evaluate import evaluate
 from latentstem.cli.loading import choose_device, load_pipeline
 from latentstem.cli.loop import loop
+from latentstem.cli.serve import serve
 from latentstem.cli.signals import interruptible
 from latentstem.cli.train import train_app
 from latentstem.cli.ui import ui
@@ -131,5 +132,6 @@ app.command()(accompany)
 app.command()(bassnet)
 app.command()(loop)
 app.command()(ui)
+app.command()(serve)
 app.command()(corpus)
 app.command()(evaluate)

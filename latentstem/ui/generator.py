@@ -81,6 +81,7 @@ class Generator:
     Args:
         pipe: Pipeline, on its device.
         max_duration: Longest file that is read, in seconds.
+        previews: Whether spectrograms of the stem are drawn while it is sampled.
 
     Attributes:
         turns: Turns of all that computes; one request works at a time.
@@ -100,9 +101,9 @@ class Generator:
         [0, 1, 2, 3, 4, 5, 6, 7, 8]
     """
 
-    def __init__(self, pipe: StemAccompanimentPipeline, max_duration: float = 900.0):
+    def __init__(self, pipe: StemAccompanimentPipeline, max_duration: float = 900.0, previews: bool = True):
         self.pipe = pipe
-        self.max_duration = max_duration
+        self.max_duration, self.previews = max_duration, previews
         self.turns = Turns()
         pipe.set_progress_bar_config(disable=True)
 
@@ -137,7 +138,9 @@ class Generator:
                     mix.latents,
                     num_inference_steps=steps,
                     callback_on_step_end=_report_steps(
-                        Sampling(take, request.count, -left_out, steps - left_out), LivePreview(self.pipe, mix), emit
+                        Sampling(take, request.count, -left_out, steps - left_out),
+                        LivePreview(self.pipe, mix) if self.previews else None,
+                        emit,
                     ),
                     callback_on_step_end_tensor_inputs=["denoised"],
                     **call,
@@ -169,12 +172,13 @@ class Generator:
 
 
 def _report_steps(
-    begin: Sampling, preview: LivePreview, emit: Callable[[Event], None]
+    begin: Sampling, preview: LivePreview | None, emit: Callable[[Event], None]
 ) -> Callable[..., dict[str, Tensor]]:
     """Return a callback for the pipeline that emits progress after each step and changes nothing."""
 
     def on_step(_: Any, step: int, __: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        emit(replace(begin, step=begin.step + step + 1, preview=preview(tensors["denoised"])))
+        picture = None if preview is None else preview(tensors["denoised"])
+        emit(replace(begin, step=begin.step + step + 1, preview=picture))
         return {}
 
     return on_step

@@ -1,0 +1,1 @@
+"""A server of stems for other programs, such as a digital audio workstation (REST)."""

@@ -1,4 +1,5 @@
-"""The command line: `latentstem accompany`, `bassnet`, `loop`, `ui`, `serve`, `corpus`, `data`, `train` and `evaluate`.
+"""The command line: `latentstem accompany`, `bassnet`, `loop`, `listen`, `ui`, `serve`, `corpus`, `data`, `train` and
+`evaluate`.
 
 Every error is one line on standard error, with exit code 2 if the caller can mend it in the command or its files, and
 1 for a failure or an interruption.
@@ -19,6 +20,7 @@ from latentstem.cli.bassnet import bassnet
 from latentstem.cli.data import corpus, data_app
 from latentstem.cli.errors import UsageError, explain, one_line
 from latentstem.cli.evaluate import evaluate
+from latentstem.cli.listen import listen
 from latentstem.cli.loading import choose_device, load_pipeline
 from latentstem.cli.loop import loop
 from latentstem.cli.serve import serve
@@ -131,6 +133,7 @@ def _options(
 app.command()(accompany)
 app.command()(bassnet)
 app.command()(loop)
+app.command()(listen)
 app.command()(ui)
 app.command()(serve)
 app.command()(corpus)

@@ -12,6 +12,8 @@ from latentstem.evaluation.key import line_key as line_key
 from latentstem.evaluation.key import prevailing_key as prevailing_key
 from latentstem.evaluation.mfcc import program_classifier as program_classifier
 from latentstem.evaluation.mfcc import timbre as timbre
+from latentstem.evaluation.mix_analysis import MixAnalysis as MixAnalysis
+from latentstem.evaluation.mix_analysis import analyse_mix as analyse_mix
 from latentstem.evaluation.note_decoding import NoteDecodingConfig as NoteDecodingConfig
 from latentstem.evaluation.pipeline import Evaluation as Evaluation
 from latentstem.evaluation.pipeline import evaluate_pipeline as evaluate_pipeline

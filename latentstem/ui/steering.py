@@ -1,5 +1,10 @@
-"""Controls as visitors give them, and what the page says about them below their boxes."""
+"""Controls as visitors give them, what the page says about them below their boxes, and guesses of them."""
 
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from latentstem.audio.io import read_audio
 from latentstem.conditioning.controls import Controls
 from latentstem.ui.chord_strip import strip_html
 from latentstem.ui.status import error_html, explain
@@ -76,3 +81,38 @@ def tempo_and_chords_html(
     except ValueError as error:  # the beats are still shown
         wrong = error_html(explain(error, []))
     return "", wrong + (strip_html(controls, seconds) if seconds else "")
+
+
+def can_listen() -> bool:
+    """Return whether what estimates the controls of a mix is installed: the extra `evaluation`."""
+    return all(find_spec(name) for name in ("librosa", "mir_eval", "scipy", "sklearn"))
+
+
+def hear_mix(mix: str | None, max_duration: float) -> tuple[dict[str, Any], str]:
+    """Estimate tempo and chords of a mix.
+
+    Args:
+        mix: File of the mix; None if there is none.
+        max_duration: Longest file that is read, in seconds.
+
+    Returns:
+        Values by the arguments of `read_controls`, and what to say about them.
+
+    Raises:
+        ValueError: There is no mix, or its file cannot be used.
+    """
+    if mix is None:
+        raise ValueError("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")
+    from latentstem.evaluation.mix_analysis import analyse_mix
+
+    audio, rate = read_audio(Path(mix), max_duration)
+    analysis = analyse_mix(audio.mean(0).numpy(), rate)
+    values: dict[str, Any] = {"chords": analysis.chart}
+    tempo = "No beats were heard"
+    if analysis.bpm is not None:
+        values |= {"sets_tempo": True, "bpm": round(analysis.bpm, 2), "downbeat": round(analysis.downbeat, 2)}
+        tempo = f"{analysis.bpm:.1f} beats a minute"
+    return (
+        values,
+        f"{tempo}, {analysis.key or 'no key'}. These are guesses: correct what is wrong, and empty what is not wanted.",
+    )

@@ -13,7 +13,8 @@ from latentstem.audio.io import AudioReader
 from latentstem.conditioning.controls import Controls
 from latentstem.ui.chord_strip import STYLE
 from latentstem.ui.components import QUIETLY
-from latentstem.ui.steering import read_controls, tempo_and_chords_html
+from latentstem.ui.status import error_html, explain, message_html
+from latentstem.ui.steering import can_listen, hear_mix, read_controls, tempo_and_chords_html
 
 _WORDS = {"beat": "tempo", "chords": "chords", "density": "how busy", "register": "how low"}
 
@@ -76,6 +77,8 @@ def build_steering(known: Collection[str], mix: gr.Audio, max_duration: float) -
 
 def _build_tempo_and_chords(known: Collection[str], mix: gr.Audio, max_duration: float) -> dict[str, Component]:
     components: dict[str, Component] = {}
+    hear = gr.Button("Listen to the mix", size="sm", visible=can_listen())
+    heard = gr.HTML("", visible=False, elem_id="heard")
     if "beat" in known:
         components["sets_tempo"], numbers = _build_box("Tempo")
         with numbers:
@@ -107,6 +110,16 @@ def _build_tempo_and_chords(known: Collection[str], mix: gr.Audio, max_duration:
         below = tempo_and_chords_html(seconds, **dict(zip(components, values, strict=True)))
         return [gr.update(value=html, visible=bool(html)) for html in below]  # an empty one would leave a gap
 
+    def listen(mix_file: str | None) -> dict[Any, Any]:
+        try:
+            values, text = hear_mix(mix_file, max_duration)
+        except Exception as error:
+            text = error_html(explain(error, [] if mix_file is None else [Path(mix_file)]))
+            return {heard: gr.update(value=text, visible=True)}
+        updates = {components[name]: gr.update(value=value) for name, value in values.items() if name in components}
+        return {heard: gr.update(value=message_html(text), visible=True), **updates}
+
+    hear.click(listen, mix, [heard, *components.values()], **QUIETLY)
     shown: Any = (show, [length, *components.values()], [below_tempo, below_chords])
     mix.change(measure, mix, length, **QUIETLY).then(*shown, **QUIETLY)
     for component in components.values():

@@ -6,6 +6,7 @@ import pytest
 
 import latentstem
 from latentstem import read_audio
+from latentstem.evaluation import analyse_mix
 
 MIX = Path(latentstem.__file__).parents[1] / "examples" / "audio" / "mix-1.flac"
 
@@ -113,3 +114,19 @@ def test_a_take_is_heard_and_downloaded_at_another_level_and_in_other_formats(pa
     take(page, 0).get_by_role("img", name="Piano roll").wait_for()
     flac = downloaded(page, tmp_path, take(page, 0).get_by_role("button", name="FLAC"))
     assert (read_audio(flac)[0] - quieter).abs().max() < 1e-6
+
+
+def test_what_is_heard_in_the_mix_is_filled_in(page):
+    page.get_by_role("button", name="Steering: tempo").click()
+    page.get_by_role("button", name="Listen to the mix").click()
+    page.locator("#heard").get_by_role("alert").filter(has_text="There is no mix yet").wait_for()
+    page.locator("#mix input[type=file]").set_input_files(MIX)
+    page.locator("#mix").get_by_text("0:12").first.wait_for()
+    page.get_by_role("button", name="Listen to the mix").click()
+    page.locator("#heard").get_by_role("status").filter(has_text="82.9 beats a minute").wait_for(timeout=60_000)
+    assert page.get_by_label("Tempo").is_checked()
+    assert float(page.get_by_label("Beats a minute").first.input_value()) == pytest.approx(82.9, abs=0.1)
+    audio, rate = read_audio(MIX)
+    chart = analyse_mix(audio.mean(0).numpy(), rate).chart
+    assert page.get_by_role("textbox", name="Chords").first.input_value() == chart
+    page.locator("#chord-strip").get_by_text(chart.split(":")[0]).first.wait_for()

@@ -28,6 +28,7 @@ from latentstem.nn.oscillators import OscillatorBank as OscillatorBank
 from latentstem.nn.position import DynamicPositionBias as DynamicPositionBias
 from latentstem.pipelines.bassnet import BassNetPipeline as BassNetPipeline
 from latentstem.pipelines.loop import LoopPipeline as LoopPipeline
+from latentstem.pipelines.one_call import accompany as accompany
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
 from latentstem.pipelines.quality import Quality as Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline as StemAccompanimentPipeline

@@ -173,6 +173,16 @@ def accompany(
             rich_help_panel=FILES,
         ),
     ] = None,
+    gain: Annotated[
+        float,
+        typer.Option(
+            min=-60.0,
+            max=60.0,
+            callback=finite,
+            help="Change of the stem's level in dB, from that which fits MIX.",
+            rich_help_panel=FILES,
+        ),
+    ] = 0.0,
     midi: Annotated[
         bool,
         typer.Option(
@@ -272,7 +282,7 @@ def accompany(
         seeds = range(seed, seed + count)
         progress_console = console if progress else None
         maker = StemMaker(
-            pipe, call, controls, seeds, keep_best, init_stem, bits, tempo, max_duration, report, progress_console
+            pipe, call, controls, seeds, keep_best, init_stem, bits, gain, tempo, max_duration, report, progress_console
         )
         if batch:
             make_each(jobs, maker.make, report, console, overwrite)
@@ -300,6 +310,8 @@ def _check_options(options: dict[str, Any], ranges: "Ranges | None", batch: bool
         raise UsageError("--second-style is blended with --style; give it too")
     if options["blend"] is not None and options["second_style"] is None:
         raise UsageError("--blend is the share of --second-style; give it too")
+    if options["gain"] and ranges is not None:
+        raise UsageError("--gain would change the new parts alone, beside those that stay; leave one of them out")
     with library_errors():
         check_init_stem(options["init"], options["strength"], ranges, options["loop"])
         check_keep_best(options["keep_best"], options["count"], can_rank=True, has_mix=True)

@@ -36,6 +36,7 @@ class StemMaker:
         keep_best: Number of candidates to keep by their scores; None keeps all.
         init: Stem to start from, with its strength and the ranges to keep; None starts from noise.
         bits: Sample format of wav and flac files.
+        gain: Change of the stems' level in dB.
         tempo: Tempo of the MIDI files, in beats per minute.
         max_duration: Longest file that is read, in seconds.
         report: Report of the stems.
@@ -49,6 +50,7 @@ class StemMaker:
     keep_best: int | None
     init: tuple[Path, float | None, Ranges | None] | None
     bits: Bits | None
+    gain: float
     tempo: float
     max_duration: float
     report: Report
@@ -105,7 +107,7 @@ class StemMaker:
     ) -> float:
         """Write the stem, the mix with the stem in it, and the picture of both; return the stem's peak."""
         folder, rate, tags = files.stem.parent, mix.reader.sampling_rate, file_tags(mix)
-        with decode_stem(self.pipe, mix, candidate.latents, folder, init) as stem:
+        with decode_stem(self.pipe, mix, candidate.latents, folder, init, self.gain) as stem:
             peak = write_temporary_audio(stem, files.stem, rate, self.bits, tags) * stem.peak
             if files.remix is None and files.picture is None:
                 return peak

@@ -23,6 +23,7 @@ from latentstem.pipelines.input_files import read_style_files as read_style_file
 from latentstem.pipelines.loop import LoopPipeline as LoopPipeline
 from latentstem.pipelines.loop_edits import stretch_loop as stretch_loop
 from latentstem.pipelines.loop_edits import transition as transition
+from latentstem.pipelines.one_call import accompany as accompany
 from latentstem.pipelines.output import StemPipelineOutput as StemPipelineOutput
 from latentstem.pipelines.output_files import write_stem_file as write_stem_file
 from latentstem.pipelines.quality import Quality as Quality

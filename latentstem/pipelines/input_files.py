@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentstem.audio.errors import AudioContentError
 from latentstem.audio.io import MAX_DURATION, AudioReader, read_audio
-from latentstem.audio.level import ActiveLevelMeter
+from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter, active_rms
 from latentstem.audio.loops import resample_periodic
 from latentstem.audio.resampling import resample, resample_blocks, resampled_length
 from latentstem.audio.validation import check_not_cancelled, match_channels, prepare_audio
@@ -69,11 +70,27 @@ def encode_mix_file(
         The encoded mix.
 
     Raises:
-        latentstem.AudioError: The file cannot be used, see `AudioReader`.
+        latentstem.AudioError: The file cannot be used, see `AudioReader`, or it is silent.
         ValueError: The file is mono and the model stereo, or it is stereo and its channels cancel.
     """
     reader = AudioReader(path, max_duration)
     return _encode_loop(pipe, reader) if loop else _encode_blocks(pipe, reader)
+
+
+def check_level(name: str, level: float) -> None:
+    """Refuse a silent file.
+
+    Args:
+        name: Path of the file, for the message.
+        level: Level of what sounds in it, see `latentstem.audio.active_rms`.
+
+    Raises:
+        latentstem.AudioError: It is silent.
+    """
+    if level <= SILENCE_RMS:
+        raise AudioContentError(
+            f"{name}: is silence from beginning to end; choose a recording in which something sounds"
+        )
 
 
 def _encode_blocks(pipe: StemAccompanimentPipeline, reader: AudioReader) -> EncodedMix:
@@ -92,6 +109,7 @@ def _encode_blocks(pipe: StemAccompanimentPipeline, reader: AudioReader) -> Enco
 
     for block in resample_blocks(measured_blocks(), rate, pipe.sampling_rate):
         resampled.update(block[None])
+    check_level(name, sides.rms.item())
     if reader.channels > channels:
         check_not_cancelled(name, sides.rms, matched.rms)
 
@@ -105,6 +123,7 @@ def _encode_blocks(pipe: StemAccompanimentPipeline, reader: AudioReader) -> Enco
 def _encode_loop(pipe: StemAccompanimentPipeline, reader: AudioReader) -> EncodedMix:
     rate, channels = reader.sampling_rate, pipe.audio_channels
     audio = torch.cat(list(reader), dim=1)
+    check_level(str(reader.path), active_rms(audio[None]).item())
     turn = prepare_audio(audio, rate, name=str(reader.path), expected_rate=rate, expected_channels=channels)
     num_samples = resampled_length(audio.shape[1], rate, pipe.sampling_rate)
     latents, gain = pipe.encode_mix(resample_periodic(turn, num_samples), pipe.boundary(loop=True))

@@ -38,6 +38,7 @@ def write_stem_file(
     with_mix: str | os.PathLike[str] | None = None,
     init_stem: LoadedInitStem | None = None,
     bits: Bits | None = None,
+    gain: float = 0.0,
 ) -> float:
     """Decode a stem to a file at the mix's rate and length; each file is written whole or not at all.
 
@@ -53,6 +54,7 @@ def write_stem_file(
         init_stem: Stem that the latents were sampled from: the new one is as loud, and regions to keep are written as
             they were.
         bits: Sample format of wav and flac files, see `AudioWriter`.
+        gain: Change of the stem's level in dB, from that which fits the mix.
 
     Returns:
         Peak of the stem.
@@ -61,7 +63,7 @@ def write_stem_file(
         latentstem.audio.AudioFileError: A file cannot be written.
     """
     rate, tags = mix.reader.sampling_rate, file_tags(mix)
-    with decode_stem(pipe, mix, latents, Path(path).parent, init_stem) as stem:
+    with decode_stem(pipe, mix, latents, Path(path).parent, init_stem, gain) as stem:
         peak = write_temporary_audio(stem, path, rate, bits, tags) * stem.peak
         if with_mix is not None:
             with add_to_mix(mix, stem, Path(with_mix).parent) as tracks:
@@ -76,6 +78,7 @@ def decode_stem(
     latents: Tensor,
     folder: Path,
     init_stem: LoadedInitStem | None = None,
+    gain: float = 0.0,
 ) -> Iterator[TemporaryAudio]:
     """Decode a stem to a temporary file, at the mix's rate and length.
 
@@ -85,14 +88,15 @@ def decode_stem(
         latents: Normalized latents `(1, latent_channels, frames)`, as the pipeline returns them.
         folder: Folder of the temporary file.
         init_stem: Stem that the latents were sampled from: the new one is as loud, and regions to keep are put back.
+        gain: Change of the level in dB; regions that are put back keep theirs.
 
     Yields:
         The stem, which may exceed [-1, 1] unless regions were put back; removed afterwards.
     """
-    gain, kept = (mix.gain, None) if init_stem is None else (init_stem.gain, init_stem.kept)
+    level, kept = (mix.gain, None) if init_stem is None else (init_stem.gain, init_stem.kept)
     with ExitStack() as stack:
         stem = stack.enter_context(TemporaryAudio(folder, pipe.audio_channels))
-        for block in _decode_blocks(pipe, mix, latents, gain):
+        for block in _decode_blocks(pipe, mix, latents, level * 10 ** (-gain / 20)):
             stem.append(block if kept is None else kept.mute(block[None], stem.samples)[0])
         if kept is not None:
             stem = _restore(kept, stem, stack.enter_context(TemporaryAudio(folder, pipe.audio_channels)))

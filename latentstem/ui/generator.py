@@ -9,12 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
-from latentstem.audio.io import AudioContentError, AudioReader
-from latentstem.audio.level import SILENCE_RMS, ActiveLevelMeter
+from latentstem.audio.io import AudioReader
+from latentstem.audio.level import ActiveLevelMeter
 from latentstem.pipelines.init_stem import first_step
 from latentstem.pipelines.input_files import (
     EncodedMix,
     LoadedInitStem,
+    check_level,
     encode_mix_file,
     read_init_stem_file,
     read_style_files,
@@ -150,7 +151,7 @@ class Generator:
 
     def _read_inputs(self, request: GenerationRequest) -> tuple[EncodedMix, LoadedInitStem | None, dict[str, Any]]:
         """Read the files of a request; returns the arguments of the pipeline's call besides."""
-        for path in filter(None, (request.mix, *request.styles, request.sketch)):
+        for path in filter(None, (*request.styles, request.sketch)):
             check_sounding(path, self.max_duration)
         style = read_style_files(self.pipe, request.styles, self.max_duration) if request.styles else None
         mix = encode_mix_file(self.pipe, request.mix, self.max_duration, request.loop)
@@ -197,20 +198,4 @@ def check_sounding(path: Path, max_duration: float) -> None:
     level = ActiveLevelMeter()
     for block in AudioReader(path, max_duration):
         level.update(block[None])
-    check_level(path, level.rms.item())
-
-
-def check_level(path: Path, level: float) -> None:
-    """Refuse a silent file.
-
-    Args:
-        path: The file, for the message.
-        level: Level of what sounds in it, see `latentstem.audio.active_rms`.
-
-    Raises:
-        latentstem.AudioError: It is silent.
-    """
-    if level <= SILENCE_RMS:
-        raise AudioContentError(
-            f"{path}: is silence from beginning to end; choose a recording in which something sounds"
-        )
+    check_level(str(path), level.rms.item())

@@ -12,7 +12,7 @@ from torch import Tensor
 from latentstem.data.line import HOP
 from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.pipelines.bassnet_files import MeasuredMix
-from latentstem.ui.generator import check_level
+from latentstem.pipelines.input_files import check_level
 
 _PIECE = 800  # steps that are read at once
 _COLUMNS = 1200
@@ -63,7 +63,7 @@ class KeptMix:
             ValueError: It is stereo and its channels cancel.
         """
         measured = MeasuredMix.read(path, max_duration)
-        check_level(path, measured.level)
+        check_level(str(path), measured.level)
         spectrogram, bins = folder / "spectrogram.f32", 0
         with spectrogram.open("wb") as file:
             for piece in measured.spectrograms(pipe):

@@ -195,6 +195,18 @@ def test_a_stem_of_another_length_is_refused_with_both_lengths(accompany, tmp_pa
     assert is_one_error(err) and "0.500 s" in err[0] and "0.560 s" in err[0] and "short.wav" in err[0]
 
 
+def test_a_gain_is_heard_in_the_stem_and_beside_the_mix(accompany, mix, tmp_path):
+    stems, sums = [], []
+    for gain in (0, -6):
+        assert accompany("--gain", gain, "--preview", "-o", tmp_path / "bass.wav", "--overwrite")[0] == 0
+        stems.append(read_audio(tmp_path / "bass.wav")[0])
+        sums.append(read_audio(tmp_path / "bass-with-mix.wav")[0])
+    torch.testing.assert_close(stems[1], 10**-0.3 * stems[0], rtol=0, atol=1e-6)
+    mixed = read_audio(mix)[0]
+    both = mixed + stems[1]
+    torch.testing.assert_close(sums[1], both / both.abs().max().clamp(min=1), rtol=0, atol=1e-5)
+
+
 def test_two_styles_of_other_rates_and_lengths_are_blended(accompany, mix, tmp_path):
     styles = [tmp_path / "low.flac", tmp_path / "high.wav"]
     write_audio(styles[0], 0.5 * torch.sin(torch.arange(48000) * 0.02)[None], 48000)

@@ -250,8 +250,10 @@ function refresh() {
     return;
   }
   const playing = heard !== null && heard.isConnected && !heard.paused;
-  const pressOf = (name) => audioOf(name, "mix")?.getAttribute("src"); // the takes of a press share its copy of the mix
-  if (fresh.length > 0 && !playing && pressOf(fresh[0]) !== pressOf(state.take)) switchTo(fresh[0], state.view);
+  // The takes of a press share its copy of the mix; the newest press comes last.
+  const pressOf = (name) => audioOf(name, "mix")?.getAttribute("src");
+  const newest = names.find((name) => pressOf(name) === pressOf(names[names.length - 1]));
+  if (fresh.includes(newest) && !playing) switchTo(newest, state.view);
   else if (!names.includes(state.take)) switchTo(names[names.length - 1], state.view);
   else heard = audioOf(state.take, state.view) ?? heard;
   download();

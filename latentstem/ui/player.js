@@ -211,6 +211,7 @@ element.addEventListener(
     }
     show();
     place();
+    if (event.target === heard && heard.paused) lasting = { seconds: 0, playing: false }; // the next file begins anew
   },
   true,
 );

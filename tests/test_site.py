@@ -185,6 +185,25 @@ def test_players_play(address, page, name):
     assert page.wrong == []
 
 
+def test_a_player_that_starts_stops_the_others(address, page):
+    page.goto(f"{address}/listen.html")
+    page.evaluate("document.querySelectorAll('audio').forEach((audio) => (audio.muted = true))")
+    for number in (0, 1):
+        page.locator("audio").nth(number).evaluate("audio => audio.play()")
+        page.wait_for_function("(number) => !document.querySelectorAll('audio')[number].paused", arg=number)
+    page.wait_for_function("document.querySelectorAll('audio')[0].paused")
+    assert page.evaluate("[...document.querySelectorAll('audio')].filter((audio) => !audio.paused).length") == 1
+
+
+def test_plots_are_dark_on_a_dark_page_and_spectrograms_as_they_are(address, page):
+    page.emulate_media(color_scheme="dark")
+    shade = "getComputedStyle(document.querySelector('{}')).filter"
+    page.goto(f"{address}/benchmarks.html")
+    assert page.evaluate(shade.format("img[src*=results]")).startswith("invert")
+    page.goto(f"{address}/listen.html")
+    assert page.evaluate(shade.format(".player img")) == "none"
+
+
 @pytest.fixture(scope="module")
 def listen():
     """The script of the page Listen."""

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentstem._checks import short
+
 NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 QUALITIES = {
     "": (0, 4, 7),
@@ -100,8 +102,9 @@ class TimedChord:
         intervals = QUALITIES.get(SPELLINGS.get(quality, quality))
         if note is None or intervals is None or (slash and below is None):
             raise ValueError(
-                f"cannot read the chord {symbol!r}; expected a root from A to G, with # or b, one of the qualities "
-                f"{' '.join(filter(None, QUALITIES))} or none, and after a slash the lowest tone; or N for no chord"
+                f"cannot read the chord {short(symbol)}; expected a root from A to G, with # or b, one of the "
+                f"qualities {' '.join(filter(None, QUALITIES))} or none, and after a slash the lowest tone; or N for "
+                "no chord"
             )
         root = _pitch_class(note)
         tones = tuple((root + interval) % 12 for interval in intervals)
@@ -148,11 +151,13 @@ class ChordChart:
             >>> [(chord.start, chord.end, chord.bass) for chord in chart.chords]
             [(0.0, 2.5, 0), (2.5, 5.0, 11)]
         """
+        if not isinstance(text, str):
+            raise TypeError(f"got {short(text)} as a chart of chords; expected a text such as 'C:0 Am7:2.5'")
         if "|" not in text:
             timed = _read_times(text)
         elif bpm is None:
             raise ValueError(
-                f"got the bars {text.split()[:6]} without a tempo; give bpm, or chords with times: C:0 F:2"
+                f"got the bars {short(text.split()[:6])} without a tempo; give bpm, or chords with times: C:0 F:2"
             )
         elif not (math.isfinite(bpm) and bpm > 0 and beats_per_bar >= 1 and math.isfinite(downbeat)):
             raise ValueError(
@@ -198,9 +203,11 @@ def _read_times(text: str) -> Iterator[tuple[str, float, float]]:
         except ValueError:
             start = math.nan
         if not symbol or not math.isfinite(start):
-            raise ValueError(f"cannot read {word!r}; expected SYMBOL:SECONDS, such as Am7:2.5, or bars: | C | Am7 F |")
+            raise ValueError(
+                f"cannot read {short(word)}; expected SYMBOL:SECONDS, such as Am7:2.5, or bars: | C | Am7 F |"
+            )
         if starts and start <= starts[-1]:
-            raise ValueError(f"got {word!r} after a chord at {starts[-1]:g} s; expected times that ascend")
+            raise ValueError(f"got {short(word)} after a chord at {starts[-1]:g} s; expected times that ascend")
         symbols.append(symbol)
         starts.append(start)
     if not symbols:

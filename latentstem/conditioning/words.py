@@ -4,9 +4,12 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from latentstem._checks import short
 
 _EXCLUDE = {"no", "not", "without", "non"}
 _ENDS = {",", ";", ".", "with", "but", "plus"}
@@ -39,14 +42,21 @@ class Vocabulary:
     words: Mapping[str, Sequence[str]]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.words, Mapping) or not all(map(_is_entry, self.words.items())):
+            raise ValueError(
+                f"got {short(self.words)} as words; expected a mapping from each word to a list of words that mean the "
+                "same"
+            )
         object.__setattr__(self, "words", dict(sorted(self.words.items())))
         forms = [form for word, others in self.words.items() for form in (word, *others)]
         twice = sorted({form for form in forms if forms.count(form) > 1})
         if twice:
-            raise ValueError(f"got {twice[0]!r} twice; expected every word, and every word of one meaning, once")
+            raise ValueError(f"got {short(twice[0])} twice; expected every word, and every word of one meaning, once")
         unreadable = [form for form in forms if _is_unreadable(form)]
         if unreadable:
-            raise ValueError(f"got the word {unreadable[0]!r}; expected words in lower case that a prompt can hold")
+            raise ValueError(
+                f"got the word {short(unreadable[0])}; expected words in lower case that a prompt can hold"
+            )
 
     def read(self, text: str) -> dict[str, bool]:
         """Read a prompt.
@@ -109,6 +119,11 @@ class Vocabulary:
         advice = f"; did you mean {' or '.join(near)}" if near else ""
         known = ", ".join(self.words)
         raise ValueError(f"the prompt has the word {token!r}, which is not known{advice}. Known: {known}")
+
+
+def _is_entry(entry: tuple[Any, Any]) -> bool:
+    word, others = entry
+    return isinstance(word, str) and isinstance(others, list | tuple) and all(isinstance(each, str) for each in others)
 
 
 def _is_unreadable(form: str) -> bool:

@@ -200,6 +200,10 @@ def check_style_encoder(config: Config) -> None:
 
 def check_prompt_encoder(config: Config) -> None:
     """Refuse fields of `PromptEncoder` that are out of bounds; raise a ValueError that names one."""
+    if not isinstance(config["words"], Mapping):
+        raise ValueError(
+            f"got words={short(config['words'])}; expected a mapping from words to others that mean the same"
+        )
     words = len(config["words"])
     check_whole(1, WIDEST, **{"the number of words": words})
     check_style_encoder(config)

@@ -143,7 +143,7 @@ def check_counts(most: int, **counts: Any) -> None:
         ArgumentError: A value is no such number.
     """
     for name, value in counts.items():
-        if not isinstance(value, int) or not 1 <= value <= most:
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
             raise ArgumentError(
                 f"{{{name}}} must be a whole number of at least 1, and at most {most}, got {{value}}",
                 value=short(value),
@@ -166,6 +166,20 @@ def check_between(least: float, most: float, **numbers: Any) -> None:
             raise ArgumentError(
                 f"{{{name}}} must be a finite number from {least:g} to {most:g}, got {{value}}", value=short(value)
             )
+
+
+def check_texts(**texts: Any) -> None:
+    """Refuse anything but texts.
+
+    Args:
+        texts: Values by the names of the arguments; None is a value that the caller leaves open.
+
+    Raises:
+        ArgumentError: A value is no text.
+    """
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise ArgumentError(f"{{{name}}} must be a text, got {{value}}", value=short(value))
 
 
 def check_latents(channels: int, dimensions: Sequence[int], **latents: Any) -> None:

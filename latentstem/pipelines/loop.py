@@ -147,6 +147,9 @@ class LoopPipeline(StemDiffusionPipeline):
             ValueError: The scheduler has another noise schedule than the net was trained on.
         """
         check_flags(return_dict=return_dict)
+        input_checks.check_texts(prompt=prompt, chords=chords)
+        if bpm is None:
+            raise ArgumentError("got no {bpm}; a loop needs a tempo, in beats a minute")
         input_checks.check_between(_SLOWEST, _FASTEST, bpm=bpm)
         input_checks.check_counts(_MOST_LOOPS, bars=bars, beats_per_bar=beats_per_bar)
         input_checks.check_counts(_MOST_LOOPS, num_waveforms_per_prompt=num_waveforms_per_prompt)

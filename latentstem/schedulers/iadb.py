@@ -18,6 +18,7 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
+from latentstem._checks import MOST_TIMESTEPS, check_whole, short
 
 
 @dataclass
@@ -107,10 +108,9 @@ class IADBScheduler(SchedulerMixin, ConfigMixin):
 
     @register_to_config
     def __init__(self, num_train_timesteps: int = 1024, solver: Literal["euler", "midpoint", "heun", "rk4"] = "euler"):
-        if solver not in _METHODS:
-            raise ValueError(f"solver must be euler, midpoint, heun or rk4, got {solver!r}")
-        if num_train_timesteps < 1:
-            raise ValueError(f"num_train_timesteps must be 1 or more, got {num_train_timesteps}")
+        if not isinstance(solver, str) or solver not in _METHODS:
+            raise ValueError(f"solver must be euler, midpoint, heun or rk4, got {short(solver)}")
+        check_whole(1, MOST_TIMESTEPS, num_train_timesteps=num_train_timesteps)
         self.num_inference_steps: int | None = None
         self.timesteps = torch.arange(num_train_timesteps, 0, -1, dtype=torch.float32)
         self._evaluations: list[_Evaluation] = []

@@ -114,13 +114,13 @@ FUNCTIONS = {
 }
 
 
-def call_all(campaign, pipe, odd_values, count):
+def call_all(campaign, pipe, odd_values, count, options=OPTIONS, starts=STARTS):
     rng, tensors = random.Random(0), odd_tensors()
     for case in range(count):
-        start = rng.choice(STARTS)
-        call = {**OPTIONS, **start}
+        start = rng.choice(starts)
+        call = {**options, **start}
         changed = {}
-        for name in rng.sample(list(OPTIONS), rng.choice([1, 1, 2])):
+        for name in rng.sample(list(options), rng.choice([1, 1, 2])):
             pools = [odd_values, tensors, *([FUNCTIONS[name]] * 3 if name in FUNCTIONS else [])]
             changed[name] = rng.choice(rng.choice(pools))
         shown = {name: f"{value!r:.60}" for name, value in changed.items()}
@@ -182,6 +182,41 @@ def test_many_calls_give_finite_stems_or_are_refused(campaign, tiny, odd_values)
 def test_a_refusal_says_what_was_got(tiny, options, message):
     with pytest.raises(ValueError, match=message):
         tiny(**{**OPTIONS, **options})
+
+
+LOOP = {
+    "bpm": 480.0,
+    "bars": 1,
+    "beats_per_bar": 1,
+    "prompt": None,
+    "reference": None,
+    "sampling_rate": 44100,
+    "chords": None,
+    "num_inference_steps": 2,
+    **{
+        name: OPTIONS[name]
+        for name in (
+            "guidance_scale guidance_rescale condition_scales num_waveforms_per_prompt generator conditions latents "
+            "strength denoised_hooks callback_on_step_end callback_on_step_end_tensor_inputs output_type return_dict"
+        ).split()
+    },
+    "init_loop": None,
+}
+LOOP_SAMPLES = 5512  # an eighth of a second, as long as the beat
+LOOP_STARTS = [
+    {},
+    {"prompt": "dark techno, no hats", "chords": "| C |"},
+    {"reference": 0.1 * torch.randn(1, 1, 9000, generator=torch.Generator().manual_seed(0))},
+    {"init_loop": 0.1 * torch.ones(1, 1, LOOP_SAMPLES), "strength": 0.5},
+    {"num_waveforms_per_prompt": 2, "generator": 3},
+]
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(1500, marks=pytest.mark.slow)])
+def test_a_call_for_loops_gives_finite_ones_or_is_refused(campaign, build_loop_pipeline, odd_values, count):
+    call_all(campaign, build_loop_pipeline(), odd_values, count, LOOP, LOOP_STARTS)
+    campaign.assert_clean()
+    assert campaign.refused > 15 and campaign.served > 2
 
 
 @pytest.fixture(scope="module")

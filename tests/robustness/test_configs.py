@@ -13,6 +13,8 @@ from latentstem import (
     BassNetModel,
     ContrastiveStemModel,
     CosineDDIMScheduler,
+    IADBScheduler,
+    PromptEncoder,
     RescaledClassifierFreeGuidance,
     StemAccompanimentPipeline,
     StemUNet1DModel,
@@ -53,6 +55,18 @@ def run_discriminator(model):
 def run_scheduler(scheduler):
     scheduler.set_timesteps(1)
     return list(scheduler.step(*torch.randn(1, 1, 2, 5), scheduler.timesteps[0], torch.randn(1, 2, 5)).values())
+
+
+def run_deblending(scheduler):
+    scheduler.set_timesteps(1)
+    sample = torch.randn(1, 2, 5)
+    for timestep in scheduler.timesteps:
+        sample = scheduler.step(torch.randn(1, 2, 5), timestep, sample).prev_sample
+    return sample
+
+
+def run_prompt_encoder(model):
+    return model(torch.zeros(1, len(model.vocabulary.words)), torch.randn(2, model.config.latent_channels, 5))
 
 
 def run_guider(guider):
@@ -138,6 +152,17 @@ CLASSES = {
         run_discriminator,
         {"audio_channels": 1, "window_length": 256, "hop_length": 64, "channels": 4, "layers": 2},
     ),
+    PromptEncoder: (
+        run_prompt_encoder,
+        {
+            "words": {"techno": [], "drums": ["beat"], "dark": []},
+            "latent_channels": 4,
+            "channels": 8,
+            "code_dim": 3,
+            "layers": 1,
+        },
+    ),
+    IADBScheduler: (run_deblending, {"num_train_timesteps": 8, "solver": "heun"}),
     CosineDDIMScheduler: (
         run_scheduler,
         {

@@ -319,7 +319,7 @@ def test_refuses_grids_that_are_none(arguments, message):
 def test_refuses_unknown_settings():
     with pytest.raises(ValueError, match="got 'rk5'"):
         IADBScheduler(solver="rk5")
-    with pytest.raises(ValueError, match="got 0"):
+    with pytest.raises(ValueError, match="num_train_timesteps=0"):
         IADBScheduler(0)
 
 

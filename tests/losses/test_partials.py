@@ -25,7 +25,7 @@ def pitch_of(pitch, frames=64):
 @settings(max_examples=20, deadline=None)
 @given(st.floats(80, 400), st.lists(st.floats(-12, 12), min_size=3, max_size=10))
 def test_the_distance_is_the_mean_of_the_changes_of_the_partials(pitch, changes):
-    """In nepers, of partials whose strengths fall as they do in basses; a low E has less than eight bins between two."""
+    """In nepers, of partials whose strengths fall as in basses; those of a low E have less than eight bins between."""
     strengths = [0.2 * 0.7**h for h in range(len(changes))]
     changed = [a * 10 ** (change / 20) for a, change in zip(strengths, changes, strict=True)]
     distance = PartialDistance()(tone(pitch, changed), tone(pitch, strengths), pitch_of(pitch))

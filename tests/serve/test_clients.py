@@ -1,6 +1,7 @@
 """The programs that come with the server: the client in Python, and REAPER's script with the workstation played."""
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import latentstem
 from latentstem import read_audio
@@ -95,6 +98,51 @@ def test_the_client_writes_a_stem_and_leaves_no_job(server, tmp_path):
     assert jobs.all() == []
     wrong = subprocess.run([*map(str, command), "--density", "3"], capture_output=True, text=True)
     assert wrong.returncode == 1 and wrong.stderr.strip().endswith("do not know density")
+
+
+@pytest.fixture(scope="module")
+def bridge():
+    """The module of the bridge of Pure Data."""
+    return runpy.run_path(str(ROOT / "examples" / "puredata" / "bridge.py"))
+
+
+@given(
+    words=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Z"]) | st.just(" "), min_size=1)
+    )
+)
+def test_messages_of_pure_data_are_read_as_they_are_written(bridge, words):
+    written = bridge["write_message"](*words).decode()
+    assert written.endswith(";\n") and bridge["read_message"](written[:-2]) == words
+
+
+@pytest.mark.skipif(shutil.which("pd") is None, reason="needs Pure Data")
+def test_the_patch_of_pure_data_gets_a_stem(server, bridge, tmp_path):
+    url, jobs = server
+    mix = tmp_path / "my mix.flac"
+    shutil.copy(MIX, mix)
+    between = bridge["Bridge"](0, url, None)
+    thread = threading.Thread(target=between.serve_forever)
+    thread.start()
+    patch = (ROOT / "examples" / "puredata" / "latentstem.pd").read_text()
+    (own := tmp_path / "patch.pd").write_text(patch.replace("7862", str(between.server_address[1])))
+    asked = f"latentstem-mix symbol {mix}".replace("my mix", "my\\ mix")
+    try:
+        with subprocess.Popen(
+            ["pd", "-nogui", "-noaudio", "-stderr", "-open", str(own), "-send", asked],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as pd:
+            said = next(line for line in pd.stderr if line.startswith(("latentstem-done", "latentstem-error")))
+            pd.kill()
+    finally:
+        between.shutdown()
+        between.server_close()
+        thread.join()
+    assert said.startswith("latentstem-done: symbol ")
+    (stem,) = tmp_path.glob("my mix-bass-*.wav")
+    assert said.strip().endswith(stem.name.replace(" ", "\\ "))
+    assert read_audio(stem)[0].shape[1] == read_audio(MIX)[0].shape[1] and jobs.all() == []
 
 
 @pytest.mark.skipif(not (shutil.which("lua5.4") and shutil.which("curl")), reason="needs lua5.4 and curl")

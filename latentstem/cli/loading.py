@@ -1,6 +1,7 @@
 """Load weights and choose a device by the names that the command line gives them."""
 
 import json
+from contextlib import suppress
 from logging import CRITICAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,21 +74,28 @@ def load_bassnet(weights: str) -> "BassNetPipeline":
     return _load(BassNetPipeline, _folder(weights))
 
 
-def load_loops(weights: str) -> "LoopPipeline":
+def load_loops(weights: str, beside: "StemAccompanimentPipeline | None" = None) -> "LoopPipeline":
     """Load a pipeline of loops as `load_pipeline` loads other weights.
 
     Args:
         weights: Name of shipped weights, or folder of saved ones.
+        beside: Pipeline whose codec is taken where the loops share that of its weights, and not loaded once more.
 
     Raises:
         UsageError: The name is unknown, or the folder is damaged, incomplete or of another shape.
     """
     from latentstem.pipelines.loop import LoopPipeline
 
-    return _load(LoopPipeline, _folder(weights))
+    folder, components = _folder(weights), {}
+    if beside is not None:
+        own = Path(str(beside.config.get("_name_or_path")))
+        with suppress(OSError, ValueError, AttributeError):  # loading the folder reports what is wrong with it
+            shared = shared_components(folder)
+            components = {name: getattr(beside, name) for name, codec in shared.items() if codec.parent == own}
+    return _load(LoopPipeline, folder, **components)
 
 
-def _load(pipeline: Any, folder: Path) -> Any:
+def _load(pipeline: Any, folder: Path, **components: Any) -> Any:
     from diffusers.utils import logging
     from torch import nn
 
@@ -102,7 +110,7 @@ def _load(pipeline: Any, folder: Path) -> Any:
     logging.set_verbosity(CRITICAL)  # errors are reported below, in one line
     logging.disable_progress_bar()
     try:
-        pipe = pipeline.from_pretrained(folder, local_files_only=True)
+        pipe = pipeline.from_pretrained(folder, local_files_only=True, **components)
         for name, component in pipe.components.items():
             if not isinstance(component, nn.Module):
                 continue

@@ -41,6 +41,6 @@ def ui(
         with Console(stderr=True).status("loading the weights"):
             pipe = load_pipeline(weights, adapter).to(chosen_device)
             lines = load_bassnet(bassnet).to(chosen_device)
-            loop_pipe = load_loops(loops).to(chosen_device)
+            loop_pipe = load_loops(loops, beside=pipe).to(chosen_device)
         with library_errors():
             serve(pipe, listener, max_duration, open_browser, lines, loop_pipe)

@@ -7,6 +7,7 @@ import torch
 
 from latentstem import LoopPipeline, read_audio, write_audio
 from latentstem.cli import main
+from latentstem.cli.loading import load_loops, load_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +88,12 @@ def test_weights_of_another_command_are_refused(weights, tmp_path, capfd):
     write_audio(tmp_path / "mix.wav", torch.rand(1, 9000) - 0.5, 44100)
     assert main(["accompany", str(tmp_path / "mix.wav"), "--weights", str(weights)]) == 2
     assert "holds a LoopPipeline; these are weights for `latentstem loop`" in capfd.readouterr().err
+
+
+def test_a_codec_that_two_weights_share_is_loaded_once(tmp_path):
+    pipe = load_pipeline("bass")
+    assert load_loops("loops-gm", beside=pipe).autoencoder is pipe.autoencoder
+    alone = load_loops("loops-gm")
+    assert alone.autoencoder is not pipe.autoencoder
+    other = load_pipeline("bass-gm")
+    assert load_loops("loops-gm", beside=other).autoencoder is not other.autoencoder

@@ -11,7 +11,8 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from latentstem import CosineDDIMScheduler, on_denoised
+from latentstem import CosineDDIMScheduler, denoised_coefficients, on_denoised
+from latentstem.sampling import step_from_denoised
 
 # diffusers hands tensors to numpy in a way that numpy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -157,3 +158,16 @@ def test_refuses_steps_that_change_the_noise_level():
     scheduler.scale_model_input(torch.zeros(1, 2, 3), scheduler.timesteps[0])
     with on_denoised(scheduler, idle), pytest.raises(ValueError, match="s_churn"):
         scheduler.step(torch.zeros(1, 2, 3), scheduler.timesteps[0], torch.zeros(1, 2, 3), s_churn=0.5)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler])
+def test_a_step_from_the_clean_sample_is_that_of_the_output_which_means_it(kind):
+    mine, stock = build(kind), build(kind)
+    timestep, (sample, output) = mine.timesteps[2], torch.randn(2, 2, 3, 11)
+    for scheduler in (mine, stock):
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(2)
+    a, b = denoised_coefficients(mine, timestep)
+    stepped = step_from_denoised(mine, a * sample + b * output, timestep, sample)
+    expected = stock.step(output, timestep, sample).prev_sample
+    torch.testing.assert_close(stepped.result.prev_sample, expected, rtol=1e-4, atol=1e-4)

@@ -67,4 +67,5 @@ class TemporaryAudio:
         self._file.seek(start * width)
         frames = np.frombuffer(self._file.read(max(0, stop - start) * width), dtype=np.float32).copy()
         audio = torch.from_numpy(frames).reshape(-1, self.channels).T
-        return torch.nn.functional.pad(audio, (start - first, count - (start - first) - audio.shape[1]))
+        before = min(start - first, count)
+        return torch.nn.functional.pad(audio, (before, count - before - audio.shape[1]))

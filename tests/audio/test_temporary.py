@@ -1,12 +1,14 @@
 """Samples in a temporary file: read anywhere, also before the first and after the last."""
 
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from latentstem.audio.temporary import TemporaryAudio
 
 
+@example(pieces=[], channels=1, first=-1, count=0)
+@example(pieces=[3], channels=1, first=-5, count=3)
 @given(
     pieces=st.lists(st.integers(0, 40), max_size=4),
     channels=st.integers(1, 2),

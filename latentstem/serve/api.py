@@ -88,11 +88,12 @@ class JobAnswer(BaseModel):
     settings: dict[str, Any]
 
     @classmethod
-    def of(cls, job: Job) -> "JobAnswer":
+    def of(cls, job: Job, ahead: int) -> "JobAnswer":
         """Tell of a job.
 
         Args:
             job: The job.
+            ahead: Number of jobs before it.
         """
         stems = [
             StemAnswer(
@@ -108,7 +109,7 @@ class JobAnswer(BaseModel):
         return cls(
             job=job.name,
             state=job.state,
-            ahead=job.ahead,
+            ahead=ahead,
             progress=job.progress,
             error=job.error,
             stems=stems,
@@ -150,6 +151,9 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
     app = FastAPI(title="latentstem", version=latentstem.__version__, docs_url=None, redoc_url=None)
     pipe = generator.pipe
 
+    def tell_of(job: Job) -> JobAnswer:
+        return JobAnswer.of(job, jobs.count_ahead(job))
+
     @app.get("/")
     def about() -> About:
         """Tell what the server offers."""
@@ -184,7 +188,7 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
             return request
 
         try:
-            return JobAnswer.of(jobs.add(read))
+            return tell_of(jobs.add(read))
         except TooManyJobs as error:
             raise HTTPException(429, str(error)) from error
         except ValueError as error:
@@ -193,19 +197,19 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
     @app.get("/jobs")
     def list_jobs() -> list[JobAnswer]:
         """List the jobs, oldest first."""
-        return [JobAnswer.of(job) for job in jobs.all()]
+        return [tell_of(job) for job in jobs.all()]
 
     @app.get("/jobs/{job}")
     def tell(job: str) -> JobAnswer:
         """Tell how far a job is."""
-        return JobAnswer.of(_find(jobs, job))
+        return tell_of(_find(jobs, job))
 
     @app.post("/jobs/{job}/cancel")
     def cancel(job: str) -> JobAnswer:
         """End a job after its current step; its finished stems stay."""
         found = _find(jobs, job)
         jobs.cancel(found)
-        return JobAnswer.of(found)
+        return tell_of(found)
 
     @app.delete("/jobs/{job}", status_code=204)
     def delete(job: str) -> None:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
+from queue import SimpleQueue
 
-from latentstem.ui.generator import Generator, Queued, Sampling
+from latentstem.ui.generator import Generator, Sampling
 from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.results import Result
 from latentstem.ui.status import explain
@@ -51,7 +53,6 @@ class Job:
         folder: Folder of its files, the uploaded ones too.
         name: Its name, which cannot be guessed.
         state: Where it is.
-        ahead: Number of jobs before it, while it waits.
         progress: How much is done, from 0 to 1.
         stems: Finished stems.
         error: What went wrong; None if nothing did.
@@ -66,7 +67,6 @@ class Job:
     folder: Path
     name: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     state: State = State.QUEUED
-    ahead: int = 0
     progress: float = 0.0
     stems: list[Result] = field(default_factory=list)
     error: str | None = None
@@ -95,6 +95,8 @@ class Jobs:
         self.generator, self.folder, self.most = generator, folder, most
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
+        self._queue: SimpleQueue[Job] = SimpleQueue()
+        threading.Thread(target=self._serve, name="jobs", daemon=True).start()
 
     def add(self, read: Callable[[Path], GenerationRequest]) -> Job:
         """Add a job, which begins as soon as those before it have ended.
@@ -121,7 +123,7 @@ class Jobs:
         except BaseException:
             self._forget(job)
             raise
-        threading.Thread(target=self._work, args=(job,), name=f"job {job.name}", daemon=True).start()
+        self._queue.put(job)
         return job
 
     def find(self, name: str) -> Job:
@@ -138,6 +140,16 @@ class Jobs:
     def all(self) -> list[Job]:
         """Return all jobs, oldest first."""
         return [*self._jobs.values()]
+
+    def count_ahead(self, job: Job) -> int:
+        """Return the number of jobs that a waiting job waits for; 0 of any other.
+
+        Args:
+            job: The job.
+        """
+        if job.state is not State.QUEUED:
+            return 0
+        return sum(not other.state.over for other in takewhile(lambda other: other is not job, self.all()))
 
     def cancel(self, job: Job) -> None:
         """End a job after its current step; one that waits ends at once.
@@ -168,6 +180,12 @@ class Jobs:
             if job.ended is not None and job.ended <= time.monotonic() - keep:
                 self._forget(job)
 
+    def _serve(self) -> None:
+        while True:
+            job = self._queue.get()
+            if not job.state.over:
+                self._work(job)
+
     def _work(self, job: Job) -> None:
         made = job.folder / "stems"
         try:
@@ -175,10 +193,8 @@ class Jobs:
             for event in self.generator.generate(job.request, made, job.stop):
                 if isinstance(event, Result):
                     job.stems.append(event)
-                elif isinstance(event, Queued):
-                    job.ahead = event.ahead
                 elif isinstance(event, Sampling):
-                    job.state, job.ahead, job.progress = State.RUNNING, 0, event.fraction
+                    job.state, job.progress = State.RUNNING, event.fraction
         except Exception as error:
             if not job.stop.is_set():  # the files of a removed job are gone
                 given = (job.request.mix, *job.request.styles, job.request.sketch)
@@ -192,7 +208,7 @@ class Jobs:
     def _end(self, job: Job, state: State) -> None:
         if state is State.DONE:
             job.progress = 1.0
-        job.ahead, job.ended, job.state = 0, time.monotonic(), state
+        job.ended, job.state = time.monotonic(), state
 
     def _forget(self, job: Job) -> None:
         with self._lock:

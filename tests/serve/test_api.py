@@ -151,6 +151,8 @@ def test_silence_fails_when_its_turn_comes(client, tmp_path_factory):
 
 def test_twenty_jobs_wait_for_each_other_and_one_is_cancelled(client, jobs, mix):
     names = [submit(client, mix, seed=seed).json()["job"] for seed in range(20)]
+    waiting = client.get(f"/jobs/{names[-2]}").json()
+    assert waiting["state"] == "queued" and 0 < waiting["ahead"] < 19
     assert client.post(f"/jobs/{names[-1]}/cancel").json()["state"] == "cancelled"
     told = [finished(client, name) for name in names]
     assert [each["state"] for each in told] == ["done"] * 19 + ["cancelled"]

@@ -74,6 +74,20 @@ def serve():
     return serve_page
 
 
+def left_by_the_page(folder):
+    """What lies in a temporary folder and is not PyTorch's own."""
+    return [path for path in folder.iterdir() if not path.name.startswith("torch")]
+
+
+@pytest.fixture(scope="session")
+def shipped_page(tmp_path_factory, serve):
+    """The address of a page with the shipped weights, and the folder in which its temporary one lies."""
+    folder = tmp_path_factory.mktemp("temporary")
+    with serve(folder, "--max-duration", 60) as url:
+        yield url, folder
+    assert left_by_the_page(folder) == []
+
+
 class Visitor:
     """A browser of its own: it opens the page, and keeps the cookie that comes with it."""
 

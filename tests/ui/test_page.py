@@ -16,18 +16,9 @@ from latentstem.pipelines.quality import Quality
 MIX = Path(latentstem.__file__).parents[1] / "examples" / "audio" / "mix-1.flac"
 
 
-def left_by_the_page(folder):
-    """What lies in a temporary folder and is not PyTorch's own."""
-    return [path for path in folder.iterdir() if not path.name.startswith("torch")]
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, serve):
-    """The page's address, and the folder in which its temporary one lies."""
-    folder = tmp_path_factory.mktemp("temporary")
-    with serve(folder, "--max-duration", 60) as url:
-        yield url, folder
-    assert left_by_the_page(folder) == []
+def server(shipped_page):
+    return shipped_page
 
 
 def upload(page, name, path):

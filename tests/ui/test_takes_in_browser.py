@@ -12,10 +12,8 @@ MIX = Path(latentstem.__file__).parents[1] / "examples" / "audio" / "mix-1.flac"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, serve):
-    folder = tmp_path_factory.mktemp("temporary")
-    with serve(folder, "--max-duration", 60) as url:
-        yield url, folder
+def server(shipped_page):
+    return shipped_page
 
 
 def take(page, number):

@@ -5,6 +5,10 @@ import importlib.util
 import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -38,6 +42,27 @@ def fresh_accelerator():
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@contextmanager
+def _serving(program, folder, *words):
+    """`latentstem ui` or `latentstem serve`, with its temporary folder within this one; yields its address."""
+    command = [sys.executable, "-m", "latentstem", program, "--port", "0", "--device", "cpu", *map(str, words)]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            url = process.stdout.readline().partition(": ")[0]
+            assert url.startswith("http://127.0.0.1:")
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    assert not list(folder.glob(f"latentstem-{program}-*"))
+
+
+@pytest.fixture(scope="session")
+def serving():
+    return _serving
 
 
 @pytest.fixture(scope="session")

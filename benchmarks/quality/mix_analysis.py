@@ -1,4 +1,4 @@
-"""What `latentstem listen` hears in a mix: tempo, bars, key and chords, against the composer's own.
+"""What `latentstem listen` estimates of a mix: tempo, bars, key and chords, against the composer's own.
 
 The songs are test songs of the composer without their basses, on a soundfont of no training. Nothing of the estimator
 was fitted to them; its four numbers were chosen on validation songs.
@@ -57,7 +57,7 @@ def main(
 
 
 def score(song: RenderedSong, analysis: MixAnalysis) -> dict[str, float]:
-    """Compare what was heard with what was written."""
+    """Compare what was estimated with what was written."""
     written = song.song
     tempo = 60 / np.median(np.diff(written.beats))
     ratio = (analysis.bpm or 0.0) / tempo

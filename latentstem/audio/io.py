@@ -20,11 +20,9 @@ from torch import Tensor
 
 from latentstem.audio.errors import AudioContentError, AudioFileError, AudioLengthError
 from latentstem.audio.formats import Bits, check_readable, check_writable, storage
-from latentstem.audio.limits import LOUDEST, MAX_DURATION, MAX_SAMPLING_RATE
+from latentstem.audio.limits import LOUDEST, MAX_DURATION, MAX_SAMPLING_RATE, VALUES_PER_SECOND
 
 _BLOCK_FRAMES = 1 << 18
-# Three hours at 384 kHz would be 33 GB: a file may hold as many values as stereo of the longest duration at 48 kHz.
-_VALUES_PER_SECOND = 2 * 48_000
 _UNKNOWN_FRAMES = 2**62  # libsndfile reports the greatest 63-bit number where a header gives no length
 _LONGEST_TAG = 2000  # characters; of a wav libsndfile reads no longer ones, nor those after them
 
@@ -152,7 +150,7 @@ def _check_header(path: Path, file: soundfile.SoundFile, max_duration: float) ->
     if file.frames > _UNKNOWN_FRAMES:
         raise AudioLengthError(f"{path}: its header gives no length; encode it again to a file, not to a pipe")
     duration = file.frames / file.samplerate
-    if duration > max_duration or file.frames * file.channels > max_duration * _VALUES_PER_SECOND:
+    if duration > max_duration or file.frames * file.channels > max_duration * VALUES_PER_SECOND:
         raise AudioLengthError(
             f"{path}: lasts {duration:.0f} s by its header at {file.samplerate} Hz, over the limit of "
             f"{max_duration:g} s; cut it, or raise the limit (max_duration, --max-duration)"

@@ -77,13 +77,12 @@ def check_controls(controls: "Controls", pipe: "StemAccompanimentPipeline", weig
     Raises:
         UsageError: The net does not know one of them.
     """
-    from latentstem.pipelines.controls import known_controls
+    from latentstem.pipelines.controls import known_controls, unknown_controls
 
-    known = known_controls(pipe)
-    unknown = [name for name in controls.names if name not in known]
-    if unknown:
+    if unknown := unknown_controls(controls, pipe):
+        known = ", ".join(known_controls(pipe)) or "none"
         raise UsageError(
-            f"the weights {weights} have no control {', '.join(unknown)} (they have: {', '.join(known) or 'none'}); "
+            f"the weights {weights} have no control {', '.join(unknown)} (they have: {known}); "
             "leave the option out, or give weights trained with `latentstem train unet --controls`"
         )
 

@@ -44,7 +44,7 @@ def serve(
     chosen_device = choose_device(device)
     require_extras("the server", "serve", "latentstem.serve.server")
     from latentstem.serve.server import serve_jobs
-    from latentstem.ui.server import is_loopback, listen
+    from latentstem.ui.network import is_loopback, listen
 
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)

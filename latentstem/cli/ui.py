@@ -33,7 +33,8 @@ def ui(
         raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     chosen_device = choose_device(device)
     require_extras("the page", "ui", "latentstem.ui.server")
-    from latentstem.ui.server import listen, serve
+    from latentstem.ui.network import listen
+    from latentstem.ui.server import serve
 
     with library_errors():
         listener = listen(host, port)

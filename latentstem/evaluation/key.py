@@ -66,9 +66,25 @@ def line_key(track: PitchTrack) -> str | None:
     if not len(pitch_class):
         return None
     times = np.bincount(pitch_class, minlength=12)[:12].astype(float)
-    times -= times.mean()
+    return best_key(times)
+
+
+def best_key(weights: np.ndarray) -> str:
+    """Find the major or minor key whose profile correlates best with how much there is of each pitch class.
+
+    Args:
+        weights: Weight of each pitch class from C, `(12,)`.
+
+    Returns:
+        The key as mir_eval writes it.
+
+    Example:
+        >>> best_key(np.array([2, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1]))
+        'C major'
+    """
+    weights = weights - weights.mean()
     fits = {
-        f"{name} {mode}": float(times @ np.roll(np.array(profile) - np.mean(profile), tonic)) / np.std(profile)
+        f"{name} {mode}": float(weights @ np.roll(np.array(profile) - np.mean(profile), tonic)) / np.std(profile)
         for mode, profile in PROFILES.items()
         for tonic, name in enumerate(TONICS)
     }

@@ -12,7 +12,7 @@ import librosa
 import numpy as np
 
 from latentstem.conditioning.chords import QUALITIES, TimedChord
-from latentstem.evaluation.key import PROFILES, TONICS
+from latentstem.evaluation.key import TONICS, best_key
 from latentstem.evaluation.rhythm import ANALYSIS_RATE, beat_times, mono_at_analysis_rate
 
 BEATS_PER_BAR = 4
@@ -32,10 +32,10 @@ class MixAnalysis:
     """What a mix sounds like.
 
     Attributes:
-        bpm: Beats a minute of a steady tempo; None where no beats are heard.
+        bpm: Beats a minute of a steady tempo; None where no beats are found.
         downbeat: Second at which the first whole bar begins; 0 without a tempo.
         steadiness: Share of the beats that lie within 70 ms of the steady tempo, 0 to 1.
-        key: Key such as "A minor"; None if nothing is heard.
+        key: Key such as "A minor"; None if nothing sounds.
         chords: Chords in order, without gaps; those without a symbol are times without a chord.
 
     Example:
@@ -167,10 +167,5 @@ def _find_phase(chords: tuple[TimedChord, ...], percussive: np.ndarray, grid: np
 
 
 def _find_key(chroma: np.ndarray) -> str | None:
-    mean = chroma.mean(-1) - chroma.mean()
-    fits = {
-        f"{name} {mode}": float(mean @ np.roll(np.array(profile) - np.mean(profile), tonic)) / np.std(profile)
-        for mode, profile in PROFILES.items()
-        for tonic, name in enumerate(TONICS)
-    }
-    return max(fits, key=lambda key: fits[key]) if np.any(mean) else None
+    weights = chroma.mean(-1)
+    return best_key(weights) if np.any(weights != weights.mean()) else None

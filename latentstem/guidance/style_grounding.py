@@ -187,7 +187,8 @@ def blend_shares(weights: Sequence[float] | None, count: int) -> Tensor:
         raise ValueError(
             f"got the shares {short(weights)} for {count} style references; expected one for each, 0 or more, not all 0"
         )
-    return (shares / shares.max() / (shares / shares.max()).sum()).float()
+    shares = shares / shares.max()  # whose sum is finite
+    return (shares / shares.sum()).float()
 
 
 def _active_mean(audio: Tensor, autoencoder: Any) -> Tensor:

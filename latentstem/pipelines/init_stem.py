@@ -19,6 +19,19 @@ Ranges = Sequence[tuple[float, float | None]]
 """Pairs (start, end) in seconds; an end of None is the end of the stem."""
 
 
+def default_strength(keep: Ranges | None) -> float:
+    """Return the strength where none is given: all of the way where parts stay, less for a variation.
+
+    Args:
+        keep: Ranges that stay, or None.
+
+    Example:
+        >>> default_strength(None), default_strength([(0.0, 8.0)])
+        (0.6, 1.0)
+    """
+    return DEFAULT_STRENGTH if keep is None else 1.0
+
+
 def first_step(strength: float, num_inference_steps: int) -> int:
     """Return the index of the step at which sampling starts, so that only the last `strength` of the steps is run.
 
@@ -208,11 +221,12 @@ class InitStem:
         Raises:
             ArgumentError: A range is empty or leaves the stem, or the samples to keep leave [-1, 1].
         """
+        strength = default_strength(keep) if strength is None else strength
         if keep is None:
-            return cls(audio, DEFAULT_STRENGTH if strength is None else strength, None)
+            return cls(audio, strength, None)
         ranges = kept_samples(keep, sampling_rate, audio.shape[-1])
         kept = KeptRegions(audio, ranges, fade=round(CROSS_FADE * sampling_rate))
-        return cls(audio, 1.0 if strength is None else strength, kept)
+        return cls(audio, strength, kept)
 
     @property
     def condition(self) -> Tensor:

@@ -10,17 +10,17 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel
 
 import latentstem
-from latentstem.pipelines.controls import known_controls
+from latentstem.pipelines.controls import known_controls, unknown_controls
 from latentstem.serve.guard import Guard
 from latentstem.serve.jobs import Job, Jobs, State, TooManyJobs
 from latentstem.serve.settings import JobSettings, check_files, file_name
 from latentstem.ui.generator import Generator
+from latentstem.ui.network import upload_limit
 from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.results import Result
 from latentstem.ui.status import explain
 from latentstem.ui.take_files import Format, write_format
 
-_BYTES_PER_SECOND = 2 * 48_000 * 4  # two channels of floats
 _MOST_FILES = 4
 _TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "zip": "application/zip"}
 
@@ -170,7 +170,6 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
     def submit(form: Annotated[JobForm, Form(media_type="multipart/form-data")]) -> JobAnswer:
         """Ask for stems; they are made when the jobs before have ended."""
         uploads = {"mix": form.mix, "style": form.style, "second_style": form.second_style, "init": form.init}
-
         files: dict[str, Path] = {}
 
         def read(folder: Path) -> GenerationRequest:
@@ -182,8 +181,7 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
                         shutil.copyfileobj(upload.file, file)
             check_files(files, generator.max_duration)
             request = form.read(files)
-            unknown = set(request.controls.names) - set(known_controls(pipe))
-            if unknown:
+            if unknown := unknown_controls(request.controls, pipe):
                 raise ValueError(f"the weights of this server do not know {', '.join(sorted(unknown))}")
             return request
 
@@ -231,7 +229,7 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
         lines = (f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
         return JSONResponse({"detail": "; ".join(lines)[:500]}, 422)
 
-    return Guard(app, token, (1 << 20) + int(_MOST_FILES * _BYTES_PER_SECOND * generator.max_duration))
+    return Guard(app, token, upload_limit(_MOST_FILES, generator.max_duration))
 
 
 def _find(jobs: Jobs, name: str) -> Job:

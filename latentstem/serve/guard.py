@@ -2,12 +2,12 @@
 
 import hmac
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from latentstem.ui.access import App, Message, Receive, Send
+from latentstem.ui.network import foreign_origin
 
 
 class _TooLarge(Exception):
@@ -65,8 +65,8 @@ class Guard:
             await self._too_large()(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> JSONResponse | None:
-        origin, given = headers.get("origin"), headers.get("authorization", "")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        given = headers.get("authorization", "")
+        if (origin := foreign_origin(headers)) is not None:
             return JSONResponse({"detail": f"a page of {origin} may not use this server"}, 403)
         if self.token is not None and not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             wanted = {"WWW-Authenticate": "Bearer"}

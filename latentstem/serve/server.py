@@ -13,7 +13,7 @@ from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.serve.api import create_api
 from latentstem.serve.jobs import Jobs
 from latentstem.ui.generator import Generator
-from latentstem.ui.server import is_loopback
+from latentstem.ui.network import own_names, url_of
 
 _MOST_CONNECTIONS = 64
 
@@ -30,7 +30,7 @@ def serve_jobs(
 
     Args:
         pipe: Pipeline, on its device.
-        listener: Listening socket from `latentstem.ui.server.listen`.
+        listener: Listening socket from `latentstem.ui.network.listen`.
         token: Token that each request must bring; None asks for none, which is for this machine alone.
         max_duration: Longest file that is read, in seconds.
         max_jobs: Greatest number of jobs, with those that have ended and are kept.
@@ -45,9 +45,9 @@ def serve_jobs(
         generator = Generator(pipe, max_duration, previews=False)
         jobs = Jobs(generator, Path(name).resolve(), max_jobs)
         app = create_api(generator, jobs, token)
-        if is_loopback(host) and ":" not in host:  # a foreign name that resolves to this machine is DNS rebinding
-            app = TrustedHostMiddleware(app, allowed_hosts=["127.0.0.1", "localhost", host])
-        print(f"http://{f'[{host}]' if ':' in host else host}:{port}/: the server; Ctrl-C ends it", flush=True)
+        if names := own_names(host):
+            app = TrustedHostMiddleware(app, allowed_hosts=names)
+        print(f"{url_of(host, port)}: the server; Ctrl-C ends it", flush=True)
         ended = threading.Event()
         threading.Thread(target=_sweep, args=(jobs, 60 * keep_minutes, ended), daemon=True).start()
         config = uvicorn.Config(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from latentstem.audio.formats import SUFFIXES
 from latentstem.audio.io import AudioReader
 from latentstem.conditioning.controls import Controls
-from latentstem.pipelines.init_stem import Ranges
+from latentstem.pipelines.init_stem import Ranges, default_strength
 from latentstem.pipelines.quality import Quality
 from latentstem.ui.requests import GenerationRequest
 
@@ -85,7 +85,7 @@ class JobSettings(BaseModel):
             self.guidance_scale,
             Controls(self.bpm, self.downbeat, chords=self.chords, density=self.density, register=self.register_),
             files.get("init"),
-            self.strength if self.strength is not None else (0.6 if kept is None else 1.0),
+            default_strength(kept) if self.strength is None else self.strength,
             kept,
             self.loop,
             files.get("second_style"),
@@ -129,7 +129,7 @@ def file_name(name: str | None, role: str) -> str:
         >>> file_name("../my <song>.wav", "mix")
         'my _song_.wav'
     """
-    base = Path((name or "").replace("\\\\", "/")).name
+    base = Path(name or "").name
     stem, suffix = Path(base).stem, Path(base).suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(

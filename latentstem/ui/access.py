@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from latentstem.ui.network import foreign_origin
 from latentstem.ui.visitor_files import VisitorFiles
 
 Message = MutableMapping[str, Any]
@@ -88,8 +89,7 @@ class AccessControl:
     async def _serve(self, request: Request, send: Send) -> None:
         path = request.scope["path"]
         method = "GET" if request.method == "HEAD" else request.method
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        if (origin := foreign_origin(request.headers)) is not None:
             raise Refused(403, f"a page of {origin} may not use this one")
         if method == "GET" and (path in _PAGE or path.startswith(_PARTS_OF_THE_PAGE)):
             if "deep_link" in request.query_params:

@@ -1,5 +1,6 @@
 """What both tabs of the page use."""
 
+import secrets
 from typing import Any
 
 import gradio as gr
@@ -7,6 +8,16 @@ import gradio as gr
 QUIETLY: Any = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 """Options of every event: requests wait for each other in the generator and not in Gradio's queue, so that one which
 waits can be cancelled or stopped by the next."""
+
+
+def draw_seed() -> int:
+    """Return a random seed that people can note down.
+
+    Example:
+        >>> 0 <= draw_seed() < 10**6
+        True
+    """
+    return secrets.randbelow(10**6)
 
 
 def recording(label: str, name: str) -> gr.Audio:

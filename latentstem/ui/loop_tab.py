@@ -1,6 +1,5 @@
 """The tab of the page with loops: layout and event handlers."""
 
-import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from latentstem.ui.components import QUIETLY, recording, visitor_of
+from latentstem.ui.components import QUIETLY, draw_seed, recording, visitor_of
 from latentstem.ui.loop_maker import LoopMaker, LoopRequest, run_request
 from latentstem.ui.runs import Runs
 from latentstem.ui.status import error_html, message_html
@@ -22,7 +21,6 @@ _STYLE = """
 .loops .loop audio { width: 100%; }
 """
 _MOST_LOOPS = 8
-_GREATEST_DRAWN = 10**6  # a seed that people can note down
 
 
 def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> None:
@@ -86,7 +84,7 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> None:
             None if file is None else Path(file),
             chart,
             loop_count,
-            secrets.randbelow(_GREATEST_DRAWN),
+            draw_seed(),
         )
         yield {status: message_html("Starting"), loops: "", **set_running(True)}
         with closing(run_request(maker, loop_request, runs, visitor_of(request))) as updates:

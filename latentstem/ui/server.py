@@ -1,12 +1,10 @@
 """Server of the page: by default for this machine alone, without requests to others, and with temporary files only."""
 
-import ipaddress
 import logging
 import os
 import socket
 import tempfile
 import threading
-import warnings
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +20,7 @@ from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 from latentstem.ui.access import AccessControl, App, Message, Receive, Send
 from latentstem.ui.event_streams import EventStreams
 from latentstem.ui.generator import Generator
+from latentstem.ui.network import own_names, upload_limit, url_of
 from latentstem.ui.sessions import Sessions
 
 # A browser may load only what comes from this server. Gradio compiles its templates, hence 'unsafe-eval'.
@@ -30,8 +29,6 @@ _POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; font-src 'self' data:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
-_BYTES_PER_SECOND = 2 * 48_000 * 4  # two channels of floats: as much as `AudioReader` takes of the longest file
-_HEADERS = 1 << 20
 _AWAY = 900.0  # seconds after which the files of a visitor who closed the page are removed
 
 
@@ -100,7 +97,7 @@ def create_app(
         app,
         page,
         path="/",
-        max_file_size=_HEADERS + int(_BYTES_PER_SECOND * generator.max_duration),
+        max_file_size=upload_limit(1, generator.max_duration),
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -112,35 +109,9 @@ def create_app(
     app.add_middleware(EventStreams)
     app.add_middleware(AccessControl, files=sessions.files)
     app.add_middleware(_Policy)
-    if is_loopback(host) and ":" not in host:  # a foreign name that resolves to this machine is DNS rebinding
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host])
+    if names := own_names(host):
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=names)
     return app
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open the address of the page, before weights are loaded for it.
-
-    Args:
-        host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
-
-    Returns:
-        The listening socket.
-
-    Raises:
-        ValueError: The address is taken, or is not one of this machine.
-
-    Example:
-        >>> with listen("127.0.0.1", 0) as listener:
-        ...     listener.getsockname()[0]
-        '127.0.0.1'
-    """
-    if not is_loopback(host):
-        warnings.warn(f"others may reach {host}: whoever does can upload files and use this machine", stacklevel=2)
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ValueError(f"cannot listen on {host}, port {port} ({error.strerror}); choose another") from error
 
 
 def serve(
@@ -173,7 +144,7 @@ def serve(
         # Resolved: Gradio compares real paths with it, and the temporary folder may be reached by a link.
         sessions = Sessions(Path(name).resolve())
         app = create_app(Generator(pipe, max_duration), sessions, host, bassnet, loops)
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        url = url_of(host, port)
         print(f"{url}: the page; Ctrl-C ends it", flush=True)
         if open_browser:
             webbrowser.open(url)
@@ -182,22 +153,6 @@ def serve(
         with suppress(KeyboardInterrupt):  # the intended end
             _Server(app, sessions).run(sockets=[listener])
         ended.set()
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach an address.
-
-    Args:
-        host: Address or name of a host.
-
-    Example:
-        >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "studio.local")]
-        [True, True, True, False, False]
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _sweep(sessions: Sessions, ended: threading.Event) -> None:

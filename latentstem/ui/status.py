@@ -10,6 +10,9 @@ from pathlib import Path
 from latentstem.ui.generator import Sampling
 from latentstem.ui.results import Result
 
+NO_MIX = "There is no mix yet: drop one first, a wav, flac, mp3 or ogg file."
+"""What is said where a mix is wanted and none is there."""
+
 
 def message_html(text: str) -> str:
     """Return a status line.

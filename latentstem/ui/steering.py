@@ -7,7 +7,7 @@ from typing import Any
 from latentstem.audio.io import read_audio
 from latentstem.conditioning.controls import Controls
 from latentstem.ui.chord_strip import strip_html
-from latentstem.ui.status import error_html, explain
+from latentstem.ui.status import NO_MIX, error_html, explain
 
 
 def read_controls(
@@ -102,7 +102,7 @@ def hear_mix(mix: str | None, max_duration: float) -> tuple[dict[str, Any], str]
         ValueError: There is no mix, or its file cannot be used.
     """
     if mix is None:
-        raise ValueError("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")
+        raise ValueError(NO_MIX)
     from latentstem.evaluation.mix_analysis import analyse_mix
 
     audio, rate = read_audio(Path(mix), max_duration)

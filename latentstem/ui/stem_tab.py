@@ -1,6 +1,5 @@
 """The tab of the page with stems: layout and event handlers."""
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,18 +11,17 @@ from gradio.components import Component
 
 from latentstem.pipelines.controls import known_controls
 from latentstem.pipelines.quality import Quality
-from latentstem.ui.components import QUIETLY, recording, visitor_of
+from latentstem.ui.components import QUIETLY, draw_seed, recording, visitor_of
 from latentstem.ui.generator import Generator
 from latentstem.ui.player import SCRIPT, STYLE, player_html
 from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.sessions import Sessions
-from latentstem.ui.status import error_html, explain, message_html
+from latentstem.ui.status import NO_MIX, error_html, explain, message_html
 from latentstem.ui.steering_section import SteeringInputs, build_steering
 from latentstem.ui.take_actions import GENERATING, begin_with, change_take, find_take
 
 _WELCOME = "Drop a mix and press Generate."
 _MOST_TAKES = 8
-_GREATEST_DRAWN = 10**6  # a seed that people can note down
 _GREATEST_SEED = 2**53 - _MOST_TAKES  # what a browser's numbers hold
 
 
@@ -64,7 +62,7 @@ class StemForm:
             None if form["style"] is None else Path(form["style"]),
             Quality(form["quality"]),
             form["count"],
-            form["seed"] if form["keep_seed"] else secrets.randbelow(_GREATEST_DRAWN),
+            form["seed"] if form["keep_seed"] else draw_seed(),
             form["style_strength"],
             form["guidance_scale"],
             self.steering.read(values[len(form) :]),
@@ -127,7 +125,7 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
         try:
             request = form.read(values, sessions, visitor)
             if not request.mix.name:
-                raise ValueError("There is no mix yet: drop one first, a wav, flac, mp3 or ogg file.")
+                raise ValueError(NO_MIX)
         except ValueError as error:
             yield {status: error_html(explain(error, []))}
             return

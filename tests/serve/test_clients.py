@@ -21,7 +21,7 @@ pytest.importorskip("fastapi")
 
 from latentstem.serve.api import create_api  # noqa: E402
 from latentstem.serve.jobs import Jobs  # noqa: E402
-from latentstem.ui.server import listen  # noqa: E402
+from latentstem.ui.network import listen  # noqa: E402
 
 ROOT = Path(latentstem.__file__).parents[1]
 MIX = ROOT / "examples" / "audio" / "mix-1.flac"

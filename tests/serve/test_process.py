@@ -1,10 +1,6 @@
 """`latentstem serve` as a process of its own: equal to the command line, and gone without a trace."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,31 +16,9 @@ MIX = Path(latentstem.__file__).parents[1] / "examples" / "audio" / "mix-1.flac"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("temporary")
-    command = [
-        sys.executable,
-        "-m",
-        "latentstem",
-        "serve",
-        "--port",
-        "0",
-        "--device",
-        "cpu",
-        "--token",
-        "a long secret",
-    ]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
-    ) as process:
-        try:
-            url = process.stdout.readline().partition(": ")[0]
-            assert url.startswith("http://127.0.0.1:")
-            yield url
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
-    assert not list(folder.glob("latentstem-serve-*"))
+def server(serving, tmp_path_factory):
+    with serving("serve", tmp_path_factory.mktemp("temporary"), "--token", "a long secret") as url:
+        yield url
 
 
 def ask(url, body=None, **headers):

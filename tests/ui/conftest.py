@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import urllib.parse
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,27 +50,11 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@contextmanager
-def serve_page(folder, *words):
-    """The page of `latentstem ui`, with more words, and its temporary folder within this one; yields its address."""
-    command = [sys.executable, "-m", "latentstem", "ui", "--port", "0", "--no-open", "--device", "cpu"]
-    with subprocess.Popen(
-        [*command, *map(str, words)], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
-    ) as process:
-        try:
-            url = process.stdout.readline().partition(": ")[0]
-            assert url.startswith("http://127.0.0.1:")
-            yield url
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
-    assert not list(folder.glob("latentstem-ui-*"))
-
-
 @pytest.fixture(scope="session")
-def serve():
+def serve(serving):
+    """Serves the page: `serve(folder, *words)` is a context with its address."""
     pytest.importorskip("gradio")
-    return serve_page
+    return lambda folder, *words: serving("ui", folder, "--no-open", *words)
 
 
 def left_by_the_page(folder):

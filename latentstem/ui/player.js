@@ -5,6 +5,7 @@ const LEAST = 0.1; // seconds of a marked part
 let heard = null;
 let known = new Set();
 let lasting = { seconds: 0, playing: false };
+let emptied = false; // another file has come into the element that is heard, and its beginning is not known yet
 let wanted = null; // the file that is being written, to be downloaded then
 
 const takes = () => [...element.querySelectorAll(".take")];
@@ -50,7 +51,7 @@ function show() {
 
 function place() {
   if (!heard || !heard.duration) return;
-  lasting = { seconds: heard.currentTime, playing: !heard.paused };
+  if (!emptied) lasting = { seconds: heard.currentTime, playing: !heard.paused };
   const share = heard.currentTime / heard.duration;
   element.querySelector(".clock").textContent = `${clock(heard.currentTime)} / ${clock(heard.duration)}`;
   element.querySelectorAll(".playhead").forEach((line) => (line.style.left = `${100 * share}%`));
@@ -76,6 +77,7 @@ function switchTo(take, view) {
   if (next && next !== heard) {
     const before = heard;
     heard = next;
+    emptied = false;
     if (before) {
       next.currentTime = before.currentTime;
       if (!before.paused) next.play().then(() => before.pause(), () => before.pause());
@@ -216,6 +218,8 @@ element.addEventListener(
   true,
 );
 
+element.addEventListener("emptied", (event) => (emptied ||= event.target === heard), true);
+
 // Another file in the same element, such as the next line of a mix, begins at 0 and is still: it goes on where the last
 // one was.
 element.addEventListener(
@@ -225,6 +229,7 @@ element.addEventListener(
       heard.currentTime = Math.min(lasting.seconds, heard.duration);
       if (lasting.playing) start();
     }
+    if (event.target === heard) emptied = false;
     place();
     show();
   },

@@ -15,6 +15,7 @@ from latentstem.audio.validation import prepare_audio
 from latentstem.guidance.style_grounding import StyleGrounding, blend_shares, encode_reference
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
+from latentstem.models.config_bounds import check_statistics
 from latentstem.pipelines.boundaries import Boundary, LoopBoundary
 from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.init_stem import KeptRegions
@@ -42,6 +43,16 @@ class StemCodecPipeline(ShippedByName, DiffusionPipeline):
     sampling_rate: int
     audio_channels: int
     hop_length: int
+
+    def _take_format_of(self, autoencoder: Any) -> None:
+        """Set rate, channels and hop to those of the autoencoder, whose statistics must fit its latents."""
+        codec = as_codec(autoencoder)
+        check_statistics(codec.config, codec.latent_channels)
+        self.sampling_rate, self.audio_channels, self.hop_length = (
+            codec.sampling_rate,
+            codec.audio_channels,
+            codec.hop_length,
+        )
 
     def boundary(self, loop: bool = False) -> Boundary:
         """Return how the ends of stems are padded, cropped and closed.

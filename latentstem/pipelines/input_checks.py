@@ -1,13 +1,13 @@
-"""Rules for the arguments of a pipeline's call, checked before anything is computed.
+"""Rules for what a pipeline's call is given to work from, checked before anything is computed.
 
 Each function refuses what cannot work with an `ArgumentError` that says what was got, what was expected, and the fix.
-The command line applies the same rules and shows its options' names.
+The command line applies the same rules and shows its options' names. Rules for how a call samples are in
+`latentstem.pipelines.sampling_checks`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from latentstem._checks import is_number, short
@@ -247,110 +247,6 @@ def check_controls(controls: Any) -> None:
     if controls is not None and not isinstance(controls, Controls):
         kind = type(controls).__name__
         raise ArgumentError("{controls} must be latentstem.conditioning.Controls, got {kind}", kind=kind)
-
-
-def check_noise(generator: Any) -> None:
-    """Refuse anything but a random generator, a list of them, or a seed.
-
-    Args:
-        generator: Generators of the noise, a seed, or None.
-
-    Raises:
-        ArgumentError: There is something else.
-    """
-    if generator is None or (type(generator) is int and 0 <= generator < 2**63):
-        return
-    generators = generator if isinstance(generator, list | tuple) else [generator]
-    if not all(isinstance(each, torch.Generator) for each in generators):
-        raise ArgumentError(
-            "{generator} must be a torch.Generator, a list of one for each stem, or a seed of 0 or more, got {value}; "
-            "e.g. torch.Generator().manual_seed(0)",
-            value=short(generator),
-        )
-
-
-def check_functions(hooks: Any, callback: Callable[..., Any] | None) -> None:
-    """Refuse hooks and a callback that cannot be called.
-
-    Args:
-        hooks: Hooks on the clean sample.
-        callback: Function called at the end of each step, or None.
-
-    Raises:
-        ArgumentError: One of them cannot be called, or the hooks are no list.
-    """
-    if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
-        raise ArgumentError("{denoised_hooks} must be a list of functions, got {value}", value=short(hooks))
-    if callback is not None and not callable(callback):
-        raise ArgumentError("{callback_on_step_end} must be a function, got {value}", value=short(callback))
-
-
-def replaced_latents(changes: Any, latents: Tensor) -> Tensor:
-    """Return the latents that a callback leaves.
-
-    Args:
-        changes: What the callback returned.
-        latents: Latents before it.
-
-    Raises:
-        ArgumentError: It returned no dictionary, or latents of another shape.
-    """
-    if not isinstance(changes, Mapping):
-        raise ArgumentError(
-            '{callback_on_step_end} must return a dictionary, such as {{"latents": latents}}, got {value}',
-            value=short(changes),
-        )
-    replaced = changes.get("latents", latents)
-    if not isinstance(replaced, Tensor) or replaced.shape != latents.shape:
-        got = tuple(replaced.shape) if isinstance(replaced, Tensor) else type(replaced).__name__
-        raise ArgumentError(
-            "{callback_on_step_end} must return latents of shape {expected}, got {got}",
-            expected=tuple(latents.shape),
-            got=got,
-        )
-    return replaced
-
-
-def check_condition_scales(condition_scales: Mapping[str, float] | None, guider: Any) -> None:
-    """Refuse scales of single conditions that are no numbers by name, or for a guider that has one scale for all.
-
-    Args:
-        condition_scales: Guidance scales by condition, or None.
-        guider: Guider of the pipeline.
-
-    Raises:
-        ArgumentError: They are no mapping, or the guider has no scales of single conditions.
-    """
-    if condition_scales is not None and not isinstance(condition_scales, Mapping):
-        raise ArgumentError("{condition_scales} must be numbers by name, got {value}", value=short(condition_scales))
-    if condition_scales is not None and "condition_scales" not in guider.config:
-        raise ArgumentError(
-            "got {condition_scales}, and {kind} weighs all conditions together; use RescaledClassifierFreeGuidance, "
-            "or leave {condition_scales} out",
-            kind=type(guider).__name__,
-        )
-
-
-def check_output(output_type: str, callback_tensors: Sequence[str], known_tensors: Sequence[str]) -> None:
-    """Refuse an unknown kind of output, and unknown tensors for the callback.
-
-    Args:
-        output_type: Kind of output: "pt", "np" or "latent".
-        callback_tensors: Names of the tensors that the callback gets.
-        known_tensors: Names of the tensors that it may get.
-
-    Raises:
-        ArgumentError: A name is unknown.
-    """
-    names = callback_tensors if isinstance(callback_tensors, list | tuple) else [None]
-    if not all(isinstance(name, str) and name in known_tensors for name in names):
-        raise ArgumentError(
-            "{callback_on_step_end_tensor_inputs} must be a list of names among {known}, got {value}",
-            known=list(known_tensors),
-            value=short(callback_tensors),
-        )
-    if not isinstance(output_type, str) or output_type not in ("pt", "np", "latent"):
-        raise ArgumentError('{output_type} must be "pt", "np" or "latent", got {value}', value=short(output_type))
 
 
 def _check_values(name: str, value: Tensor) -> None:

@@ -5,7 +5,7 @@ and whose condition on sound or words stand in two branches of its code; here on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,27 +15,23 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
-from latentstem._checks import MOST_TIMESTEPS, check_flags, is_finite
 from latentstem.audio.limits import MAX_DURATION
 from latentstem.conditioning.controls import Controls
-from latentstem.guidance.functional import STRONGEST
 from latentstem.guidance.style_grounding import encode_reference
-from latentstem.models.codec import as_codec
-from latentstem.models.config_bounds import check_statistics
 from latentstem.models.prompt_encoder import PromptEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
 from latentstem.pipelines.batching import expand_conditions, generators_of
-from latentstem.pipelines.call import Callback, own_guider, step_callback
+from latentstem.pipelines.call import Callback, finish, own_guider, set_timesteps, skip_timesteps, step_callback
 from latentstem.pipelines.diffusion import StemDiffusionPipeline
 from latentstem.pipelines.errors import ArgumentError
-from latentstem.pipelines.init_stem import InitStem, first_step
+from latentstem.pipelines.init_stem import InitStem
 from latentstem.pipelines.output import StemPipelineOutput
-from latentstem.sampling.denoised import denoised_coefficients
+from latentstem.pipelines.sampling_checks import check_sampling
 from latentstem.sampling.hooks import DenoisedHook
-from latentstem.sampling.objectives import check_schedule, check_trained_schedule, schedule_of
+from latentstem.sampling.objectives import check_trained_schedule, schedule_of
 
-_MOST_LOOPS = 1000  # that are sampled at once
+_MOST_BEATS = 1000  # of a bar, and bars of a loop
 _SLOWEST, _FASTEST = 4, 1000  # beats a minute
 
 
@@ -97,13 +93,7 @@ class LoopPipeline(StemDiffusionPipeline):
         )
         trained = schedule_of(scheduler) if trained_schedule is None else check_trained_schedule(trained_schedule)
         self.register_to_config(trained_schedule=dict(trained))
-        codec = as_codec(autoencoder)
-        check_statistics(codec.config, codec.latent_channels)
-        self.sampling_rate, self.audio_channels, self.hop_length = (
-            codec.sampling_rate,
-            codec.audio_channels,
-            codec.hop_length,
-        )
+        self._take_format_of(autoencoder)
 
     def count_samples(self, bpm: float, bars: int, beats_per_bar: int = 4) -> int:
         """Return the length of a loop in samples.
@@ -146,13 +136,11 @@ class LoopPipeline(StemDiffusionPipeline):
             ArgumentError: The arguments of the call do not go together, or one is out of range.
             ValueError: The scheduler has another noise schedule than the net was trained on.
         """
-        check_flags(return_dict=return_dict)
         input_checks.check_texts(prompt=prompt, chords=chords)
         if bpm is None:
             raise ArgumentError("got no {bpm}; a loop needs a tempo, in beats a minute")
         input_checks.check_between(_SLOWEST, _FASTEST, bpm=bpm)
-        input_checks.check_counts(_MOST_LOOPS, bars=bars, beats_per_bar=beats_per_bar)
-        input_checks.check_counts(_MOST_LOOPS, num_waveforms_per_prompt=num_waveforms_per_prompt)
+        input_checks.check_counts(_MOST_BEATS, bars=bars, beats_per_bar=beats_per_bar)
         seconds = self.count_samples(bpm, bars, beats_per_bar) / self.sampling_rate
         if seconds > MAX_DURATION:
             raise ArgumentError(
@@ -164,19 +152,25 @@ class LoopPipeline(StemDiffusionPipeline):
             raise ArgumentError("got {prompt} or {reference}, and the pipeline has no prompt_encoder; leave them out")
         if chords is not None and "chords" not in self.unet.config.control_conditions:
             raise ArgumentError("got {chords}, and the net does not know chords; leave them out")
-        input_checks.check_counts(MOST_TIMESTEPS, num_inference_steps=num_inference_steps)
-        input_checks.check_between(0, STRONGEST, guidance_scale=guidance_scale)
-        input_checks.check_between(0, 1, guidance_rescale=guidance_rescale)
-        input_checks.check_condition_scales(condition_scales, self.guider)
-        input_checks.check_conditions(conditions)
-        input_checks.check_latents(self.unet.config.latent_channels, (3,), latents=latents)
-        input_checks.check_noise(generator)
-        input_checks.check_functions(denoised_hooks, callback_on_step_end)
-        input_checks.check_output(output_type, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs)
+        check_sampling(
+            self,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            guidance_rescale=guidance_rescale,
+            condition_scales=condition_scales,
+            num_waveforms_per_prompt=num_waveforms_per_prompt,
+            generator=generator,
+            conditions=conditions,
+            latents=latents,
+            denoised_hooks=denoised_hooks,
+            callback_on_step_end=callback_on_step_end,
+            callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
+            output_type=output_type,
+            return_dict=return_dict,
+        )
         if strength is not None and init_loop is None:
             raise ArgumentError("got {strength} without {init_loop}; pass the loop to vary as {init_loop}")
         input_checks.check_init_stem(init_loop, strength, None, loop=True)
-        check_schedule(self.scheduler, self.config["trained_schedule"])
 
     @torch.no_grad()
     def __call__(
@@ -271,9 +265,7 @@ class LoopPipeline(StemDiffusionPipeline):
             return_dict=return_dict,
         )
         controls = Controls(bpm=bpm, beats_per_bar=beats_per_bar, chords=chords)
-        self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
-        timesteps = self.scheduler.timesteps
-        denoised_coefficients(self.scheduler, timesteps[0])  # refuses solvers that cannot serve, before any work
+        timesteps = set_timesteps(self, num_inference_steps)
         boundary = self.boundary(loop=True)
         num_samples = self.count_samples(bpm, bars, beats_per_bar)
         frames = boundary.count_frames(num_samples)
@@ -283,10 +275,7 @@ class LoopPipeline(StemDiffusionPipeline):
             start = InitStem.prepare(
                 self.prepare_loop(init_loop, sampling_rate, num_samples), self.sampling_rate, strength
             )
-            # Solvers of several evaluations a step list each in `timesteps`.
-            begin = first_step(start.strength, num_inference_steps) * getattr(self.scheduler, "order", 1)
-            if begin and hasattr(self.scheduler, "set_begin_index"):
-                self.scheduler.set_begin_index(begin)
+            begin = skip_timesteps(self.scheduler, start.strength, num_inference_steps)
             init_latents, _ = self.encode_mix(start.condition, boundary)
             init_latents = init_latents.expand(num_waveforms_per_prompt, -1, -1) if start.strength < 1 else None
             gain = start.gain(gain)
@@ -309,18 +298,7 @@ class LoopPipeline(StemDiffusionPipeline):
         )
         on_step = step_callback(self, callback_on_step_end, callback_on_step_end_tensor_inputs, {})
         sample = self.denoise(sample, net_conditions, guider, denoised_hooks, begin, boundary, generator, on_step)
-        if not is_finite(sample):
-            raise ArgumentError(
-                "the sampled latents are not finite; lower {guidance_scale} or what is given, and check the weights "
-                "for NaN"
-            )
-        audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain, None, boundary)
-        if output_type == "np":
-            audios = audios.cpu().numpy()
-        self.maybe_free_model_hooks()
-        if not return_dict:
-            return cast(StemPipelineOutput, (audios,))  # most callers never ask for it
-        return StemPipelineOutput(audios=audios, sampling_rate=self.sampling_rate)
+        return finish(self, sample, num_samples, gain, boundary, output_type, return_dict)
 
     @torch.no_grad()
     def encode_prompt(

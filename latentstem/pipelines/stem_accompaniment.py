@@ -1,7 +1,7 @@
 """Stem accompaniment by latent diffusion: from a mix to a stem that fits it (arXiv 2402.01412, figure 1)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,30 +10,25 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
-from latentstem._checks import MOST_TIMESTEPS, check_flags, is_finite
+from latentstem._checks import check_flags
 from latentstem._diffusers import RenamedComponents
 from latentstem.conditioning.controls import Controls
 from latentstem.guidance.functional import STRONGEST
 from latentstem.guidance.inpainting import InpaintRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
-from latentstem.models.codec import as_codec
-from latentstem.models.config_bounds import check_statistics
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
 from latentstem.pipelines.batching import count_samples, expand_conditions, generators_of, match_init_stem
-from latentstem.pipelines.call import Callback, own_guider, step_callback
+from latentstem.pipelines.call import Callback, finish, own_guider, set_timesteps, skip_timesteps, step_callback
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgrade_schedule
-from latentstem.pipelines.errors import ArgumentError
-from latentstem.pipelines.init_stem import InitStem, Ranges, first_step
+from latentstem.pipelines.init_stem import InitStem, Ranges
 from latentstem.pipelines.output import StemPipelineOutput, check_target
 from latentstem.pipelines.reranking import rank_scores
-from latentstem.sampling.denoised import denoised_coefficients
+from latentstem.pipelines.sampling_checks import check_sampling
 from latentstem.sampling.hooks import DenoisedHook
-from latentstem.sampling.objectives import check_schedule, check_trained_schedule, schedule_of
-
-_MOST_STEMS = 1000  # that are sampled at once
+from latentstem.sampling.objectives import check_trained_schedule, schedule_of
 
 
 class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
@@ -122,13 +117,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         )
         trained = schedule_of(scheduler) if trained_schedule is None else check_trained_schedule(trained_schedule)
         self.register_to_config(trained_schedule=upgrade_schedule(trained), target=target)
-        codec = as_codec(autoencoder)
-        check_statistics(codec.config, codec.latent_channels)
-        self.sampling_rate, self.audio_channels, self.hop_length = (
-            codec.sampling_rate,
-            codec.audio_channels,
-            codec.hop_length,
-        )
+        self._take_format_of(autoencoder)
 
     @property
     def judge(self) -> ContrastiveStemModel | None:
@@ -173,29 +162,35 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             ArgumentError: The arguments of the call do not go together, or one is out of range.
             ValueError: The scheduler has another noise schedule than the net was trained on.
         """
-        check_flags(loop=loop, style_space=style_space, return_dict=return_dict)
+        check_flags(loop=loop, style_space=style_space)
         input_checks.check_mix(mix, mix_latents, init_stem, duration)
         input_checks.check_style(style, style_latents, style_space, style_weights)
         if style_space:
             self._style_space()
-        input_checks.check_counts(MOST_TIMESTEPS, num_inference_steps=num_inference_steps)
-        input_checks.check_counts(_MOST_STEMS, num_waveforms_per_prompt=num_waveforms_per_prompt)
-        input_checks.check_between(0, STRONGEST, guidance_scale=guidance_scale)
         input_checks.check_between(-STRONGEST, STRONGEST, style_strength=style_strength)
-        input_checks.check_between(0, 1, guidance_rescale=guidance_rescale)
-        input_checks.check_condition_scales(condition_scales, self.guider)
         channels = self.unet.config.latent_channels
-        input_checks.check_latents(channels, (3,), mix_latents=mix_latents, latents=latents)
+        input_checks.check_latents(channels, (3,), mix_latents=mix_latents)
         input_checks.check_latents(channels, (1, 2, 3), style_latents=style_latents)
-        input_checks.check_conditions(conditions)
         input_checks.check_controls(controls)
-        input_checks.check_noise(generator)
-        input_checks.check_functions(denoised_hooks, callback_on_step_end)
-        input_checks.check_output(output_type, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs)
+        check_sampling(
+            self,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            guidance_rescale=guidance_rescale,
+            condition_scales=condition_scales,
+            num_waveforms_per_prompt=num_waveforms_per_prompt,
+            generator=generator,
+            conditions=conditions,
+            latents=latents,
+            denoised_hooks=denoised_hooks,
+            callback_on_step_end=callback_on_step_end,
+            callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
+            output_type=output_type,
+            return_dict=return_dict,
+        )
         input_checks.check_init_stem(init_stem, strength, keep, loop)
         has_mix = mix is not None or mix_latents is not None
         input_checks.check_keep_best(keep_best, num_waveforms_per_prompt, self.reranker is not None, has_mix)
-        check_schedule(self.scheduler, self.config["trained_schedule"])
 
     @torch.no_grad()
     def __call__(
@@ -322,9 +317,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             controls=controls,
             style_weights=style_weights,
         )
-        self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
-        timesteps = self.scheduler.timesteps
-        denoised_coefficients(self.scheduler, timesteps[0])  # refuses solvers that cannot serve, before any work
+        timesteps = set_timesteps(self, num_inference_steps)
         mix, style, init_stem = (
             None if audio is None else self._prepare(audio, sampling_rate, name)
             for audio, name in ((mix, "mix"), (style, "style"), (init_stem, "init_stem"))
@@ -345,10 +338,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         if init_stem is not None:
             init_stem = match_init_stem(init_stem, num_samples, None if mix_latents is None else len(gain))
             start = InitStem.prepare(init_stem, self.sampling_rate, strength, keep)
-            # Solvers of several evaluations a step list each in `timesteps`.
-            begin = first_step(start.strength, num_inference_steps) * getattr(self.scheduler, "order", 1)
-            if begin and hasattr(self.scheduler, "set_begin_index"):
-                self.scheduler.set_begin_index(begin)
+            begin = skip_timesteps(self.scheduler, start.strength, num_inference_steps)
             kept, gain = start.kept, start.gain(gain)
             init_latents, _ = self.encode_mix(start.condition, boundary)
             init_latents = init_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
@@ -390,15 +380,4 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             best = (first[:, None] + ranks).flatten()
             sample, gain, scores = sample[best], gain[best.to(gain.device)], scores[best]
 
-        if not is_finite(sample):
-            raise ArgumentError(
-                "the sampled latents are not finite; lower {guidance_scale}, {style_strength} or what is given, and "
-                "check the weights for NaN"
-            )
-        audios = sample if output_type == "latent" else self.decode_latents(sample, num_samples, gain, kept, boundary)
-        if output_type == "np":
-            audios = audios.cpu().numpy()
-        self.maybe_free_model_hooks()
-        if not return_dict:
-            return cast(StemPipelineOutput, (audios,))  # most callers never ask for it
-        return StemPipelineOutput(audios=audios, sampling_rate=self.sampling_rate, scores=scores)
+        return finish(self, sample, num_samples, gain, boundary, output_type, return_dict, kept, scores)

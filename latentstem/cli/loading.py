@@ -1,6 +1,8 @@
 """Load weights and choose a device by the names that the command line gives them."""
 
 import json
+import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from logging import CRITICAL
 from pathlib import Path
@@ -56,7 +58,7 @@ def load_pipeline(weights: str, adapter: Path | None = None) -> "StemAccompanime
                 )
     pipe = _load(StemAccompanimentPipeline, folder)
     if adapter is not None:
-        _add_adapter(pipe, adapter)
+        add_adapters(pipe, [adapter])
     return pipe
 
 
@@ -181,17 +183,42 @@ def _stored_tensors(pipe: Any, folder: Path, name: str) -> set[str]:
     return stored
 
 
-def _add_adapter(pipe: "StemAccompanimentPipeline", folder: Path) -> None:
-    if not (folder / ADAPTER_FILE).is_file():
-        raise UsageError(f"{folder}: holds no {ADAPTER_FILE}; expected the folder `adapter` of a fine-tuning's output")
-    require_extras("--adapter", "training", "peft")
-    try:
-        pipe.unet.load_lora_adapter(folder)
-    except Exception as error:
-        raise UsageError(
-            f"{folder}: the adapter does not go into these weights: {type(error).__name__}: {one_line(error)[:200]}; "
-            "give the weights that it was trained for as --weights"
-        ) from error
+def add_adapters(pipe: "StemAccompanimentPipeline", folders: Sequence[Path]) -> list[str]:
+    """Load adapters into the U-Net of a pipeline; the first of them is then at work.
+
+    Args:
+        pipe: The pipeline.
+        folders: Folders of the adapters.
+
+    Returns:
+        A name of each: that of its folder, or of the fine-tuning whose folder `adapter` it is.
+
+    Raises:
+        UsageError: An adapter is missing, damaged or of another net, two have one name, or peft is not installed.
+    """
+    names: list[str] = []
+    for folder in folders:
+        if not (folder / ADAPTER_FILE).is_file():
+            raise UsageError(
+                f"{folder}: holds no {ADAPTER_FILE}; expected the folder `adapter` of a fine-tuning's output"
+            )
+        require_extras("--adapter", "training", "peft")
+        full = folder.resolve()
+        name = (full.parent if full.name == "adapter" else full).name.replace(".", "-")  # of a module, without dots
+        if name in names:
+            raise UsageError(f"{folder}: got two adapters with the name {name}; rename one of their folders")
+        try:
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # peft's, of several adapters
+                pipe.unet.load_lora_adapter(folder, adapter_name=name)
+        except Exception as error:
+            raise UsageError(
+                f"{folder}: the adapter does not go into these weights: {type(error).__name__}: "
+                f"{one_line(error)[:200]}; give the weights that it was trained for as --weights"
+            ) from error
+        names.append(name)
+    if len(names) > 1:
+        pipe.unet.set_adapter(names[0])
+    return names
 
 
 def choose_device(name: str) -> str:

@@ -1,17 +1,26 @@
 """`latentstem ui`: serve the web page."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
-from latentstem.cli.loading import Adapter, choose_device, load_bassnet, load_loops, load_pipeline
+from latentstem.cli.loading import add_adapters, choose_device, load_bassnet, load_loops, load_pipeline
 
 
 def ui(
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or folder of saved ones.")] = "bass",
-    adapter: Adapter = None,
+    adapters: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--adapter",
+            metavar="FOLDER",
+            help="Folder of a fine-tuned adapter of the denoiser, which visitors can choose; give it again for others.",
+            rich_help_panel="Expert",
+        ),
+    ] = None,
     bassnet: Annotated[
         str, typer.Option(help="Weights of the BassNet whose pad is the second tab: name of shipped ones, or folder.")
     ] = "bassnet-gm",
@@ -40,8 +49,10 @@ def ui(
         listener = listen(host, port)
     with listener:
         with Console(stderr=True).status("loading the weights"):
-            pipe = load_pipeline(weights, adapter).to(chosen_device)
+            pipe = load_pipeline(weights)
+            names = add_adapters(pipe, adapters or [])
+            pipe.to(chosen_device)
             lines = load_bassnet(bassnet).to(chosen_device)
             loop_pipe = load_loops(loops, beside=pipe).to(chosen_device)
         with library_errors():
-            serve(pipe, listener, max_duration, open_browser, lines, loop_pipe)
+            serve(pipe, listener, max_duration, open_browser, lines, loop_pipe, names)

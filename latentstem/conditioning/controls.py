@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -52,6 +52,29 @@ class Controls:
         _check_range(self.density, 0, math.inf, "a density of {} notes a second; expected 0 or more")
         _check_range(self.register, 0, 127, "a register of {}; expected a MIDI pitch from 0 to 127")
         self.conditions(1, 1.0)  # refuses what cannot be read
+
+    def from_second(self, second: float) -> "Controls":
+        """Return the controls of what is left of a song from some second on.
+
+        Args:
+            second: Time in the song that becomes 0.
+
+        Example:
+            >>> controls = Controls(bpm=120.0, downbeat=0.5, chords="C:0 F:4", density=[(0.0, 1.0), (8.0, 4.0)])
+            >>> controls = controls.from_second(3.0)
+            >>> controls.downbeat, controls.chords, controls.density
+            (-2.5, 'C:-3 F:1', [(-3.0, 1.0), (5.0, 4.0)])
+        """
+        chords = self.chords
+        if chords is not None and "|" not in chords:  # bars begin at the downbeat, which moves
+            timed = (word.rpartition(":") for word in chords.split())
+            chords = " ".join(f"{symbol}:{float(time) - second:.10g}" for symbol, _, time in timed)
+        curves = {
+            name: value if value is None or isinstance(value, int | float) else [(t - second, v) for t, v in value]
+            for name, value in (("density", self.density), ("register", self.register), ("level", self.level))
+        }
+        downbeat = self.downbeat if self.bpm is None else self.downbeat - second
+        return replace(self, downbeat=downbeat, chords=chords, **curves)
 
     @property
     def names(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Generate stems for the page, one request after another, with progress events."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from latentstem.pipelines.input_files import (
 )
 from latentstem.pipelines.reranking import draw_candidates
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
+from latentstem.ui.adapters import AdapterChoice
 from latentstem.ui.background import in_background
 from latentstem.ui.live_preview import LivePreview
 from latentstem.ui.requests import GenerationRequest
@@ -83,8 +84,10 @@ class Generator:
         pipe: Pipeline, on its device.
         max_duration: Longest file that is read, in seconds.
         previews: Whether spectrograms of the stem are drawn while it is sampled.
+        adapters: Names of the adapters in the denoiser, of which a request chooses one or none.
 
     Attributes:
+        adapters: Choice of the adapter.
         turns: Turns of all that computes; one request works at a time.
 
     Example:
@@ -102,8 +105,14 @@ class Generator:
         [0, 1, 2, 3, 4, 5, 6, 7, 8]
     """
 
-    def __init__(self, pipe: StemAccompanimentPipeline, max_duration: float = 900.0, previews: bool = True):
-        self.pipe = pipe
+    def __init__(
+        self,
+        pipe: StemAccompanimentPipeline,
+        max_duration: float = 900.0,
+        previews: bool = True,
+        adapters: Sequence[str] = (),
+    ):
+        self.pipe, self.adapters = pipe, AdapterChoice(pipe.unet, adapters)
         self.max_duration, self.previews = max_duration, previews
         self.turns = Turns()
         pipe.set_progress_bar_config(disable=True)
@@ -129,6 +138,7 @@ class Generator:
     def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event], None]) -> None:
         with self.turns.wait(lambda ahead: emit(Queued(ahead))):
             steps = request.quality.apply_to(self.pipe)
+            self.adapters.use(request.adapter)
             left_out = 0 if request.sketch is None else first_step(request.strength, steps)
             emit(Sampling(0, request.count, 0, steps - left_out))
             mix, sketch, call = self._read_inputs(request)
@@ -165,7 +175,7 @@ class Generator:
             "style_strength": request.style_strength,
             "style_weights": request.style_weights,
             "guidance_scale": request.guidance_scale,
-            "controls": request.controls,
+            "controls": request.controls_of_part,
             "loop": request.loop,
             **({} if sketch is None else sketch.options),
         }

@@ -51,11 +51,11 @@ def player_html(takes: Sequence[Take]) -> str:
     if not takes:
         return ""
     newest = takes[-1].result.mix.file
-    best = {
-        _best([take for take in takes if take.result.mix.file == mix]) for mix in {t.result.mix.file for t in takes}
-    }
+    fits = {}
+    for mix in {take.result.mix.file for take in takes}:
+        fits |= _fits([take for take in takes if take.result.mix.file == mix])
     cards = "".join(
-        _card(index, take, take.name in best, take.result.mix.file == newest) for index, take in enumerate(takes)
+        _card(index, take, fits.get(take.name), take.result.mix.file == newest) for index, take in enumerate(takes)
     )
     return f"""
 <section class="takes" aria-label="Takes">
@@ -140,10 +140,9 @@ def file_url(path: Path) -> str:
     return escape(f"/gradio_api/file={quote(path.as_posix())}")
 
 
-def _card(index: int, take: Take, best: bool, newest: bool) -> str:
+def _card(index: int, take: Take, fit: float | None, newest: bool) -> str:
     shown, request, number = take.shown, take.result.request, index + 1
-    fit = "" if shown.score is None else f'<span title="Score of the reranker">fit {shown.score:.2f}</span>'
-    badge = '<span class="badge">fits best</span>' if best else ""
+    badge = '<span class="badge">fits best</span>' if fit == 1 else ""
     made = "".join(_word(text) for text in (*_origin(request), *_given(request.controls)))
     pictures = "".join(
         f'<img data-view="{view}" src="{file_url(sound.picture)}" alt="Spectrogram, {_VIEWS[view].lower()}">'
@@ -157,7 +156,7 @@ def _card(index: int, take: Take, best: bool, newest: bool) -> str:
 <article class="take" data-take="{index}" data-name="{take.name}" aria-label="Take {number}">
   <header>
     <button type="button" class="pick" aria-label="Take {number}">{number}</button>
-    <span>seed {request.seed}</span>{made}{fit}{badge}
+    <span>seed {request.seed}</span>{made}{_fit_bar(fit, shown.score)}{badge}
     <span class="downloads">{_downloads(take)}</span>
   </header>
   <div class="picture" tabindex="0" role="slider" aria-label="Position in take {number}" aria-valuemin="0"
@@ -221,6 +220,8 @@ def _origin(request: GenerationRequest) -> Iterator[str]:
         yield f"a variation, {request.strength:g} free"
     if request.loop:
         yield "loop"
+    if request.adapter is not None:
+        yield f"adapter {request.adapter}"
 
 
 def _given(controls: Controls) -> Iterator[str]:
@@ -240,10 +241,21 @@ def _word(text: str) -> str:
     return f'<span title="{escape(text)}">{escape(shown)}</span>'
 
 
-def _best(takes: Sequence[Take]) -> str | None:
-    """Return the name of the take with the highest score; None without several scores."""
-    scored = [take for take in takes if take.result.score is not None]
-    return max(scored, key=lambda take: take.result.score or 0.0).name if len(scored) > 1 else None
+def _fits(takes: Sequence[Take]) -> dict[str, float]:
+    """Return the place of each score between the lowest, 0, and the highest, 1, by take; empty without several."""
+    scores = {take.name: take.result.score for take in takes if take.result.score is not None}
+    if len(scores) < 2:
+        return {}
+    lowest, highest = min(scores.values()), max(scores.values())
+    return {name: (score - lowest) / (highest - lowest) if highest > lowest else 1.0 for name, score in scores.items()}
+
+
+def _fit_bar(fit: float | None, score: float | None) -> str:
+    """Return a bar of how well a take fits, among those of its mix."""
+    if fit is None or score is None:
+        return ""
+    text = f"Score of the reranker: {score:.2f}; the bar goes from the worst to the best take of this mix"
+    return f'<span class="fit" title="{text}">fit <meter value="{fit:.2f}" aria-label="{text}"></meter></span>'
 
 
 def _sounds(result: Result) -> list[tuple[str, Sound]]:

@@ -28,6 +28,9 @@ class GenerationRequest:
         strength: How far the stems go from the sketch, above 0 and up to 1.
         keep: Ranges (start, end) of the sketch in seconds that stay as they are; None keeps nothing.
         loop: Whether the mix is one turn of a loop; the end of a stem then leads into its beginning.
+        part: Seconds (start, end) of a song that the stems are for, with None for its end; `controls` are those of the
+            whole song. None is all of it.
+        adapter: Name of the adapter of the denoiser; None takes none.
 
     Example:
         >>> GenerationRequest(Path("mix.wav"), count=3, seed=5).seeds
@@ -48,6 +51,8 @@ class GenerationRequest:
     loop: bool = False
     second_style: Path | None = None
     blend: float = 0.5
+    part: tuple[float, float | None] | None = None
+    adapter: str | None = None
 
     @property
     def seeds(self) -> range:
@@ -63,6 +68,11 @@ class GenerationRequest:
     def style_weights(self) -> list[float] | None:
         """Share of each recording of the style; None without a blend."""
         return [1 - self.blend, self.blend] if len(self.styles) > 1 else None
+
+    @property
+    def controls_of_part(self) -> Controls:
+        """Musical controls, in the seconds of the part."""
+        return self.controls if self.part is None else self.controls.from_second(self.part[0])
 
     def describe(self) -> dict[str, Any]:
         """Return the settings for people and scripts, with the names of the files alone.
@@ -85,4 +95,6 @@ class GenerationRequest:
             "strength": None if self.sketch is None else self.strength,
             "keep": self.keep,
             "loop": self.loop,
+            "part": self.part,
+            "adapter": self.adapter,
         }

@@ -6,6 +6,7 @@ import socket
 import tempfile
 import threading
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -121,6 +122,7 @@ def serve(
     open_browser: bool,
     bassnet: BassNetPipeline | None = None,
     loops: LoopPipeline | None = None,
+    adapters: Sequence[str] = (),
 ) -> None:
     """Serve the page until it is interrupted.
 
@@ -131,6 +133,7 @@ def serve(
         open_browser: Whether to open the page in a browser of this machine.
         bassnet: Pipeline of the pad, on its device; without it the page has no pad.
         loops: Pipeline of the tab with loops, on its device; it comes with the pad.
+        adapters: Names of the adapters in the denoiser, of which visitors choose one or none.
 
     Raises:
         ValueError: The control of the BassNet has not two dimensions.
@@ -143,7 +146,7 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="latentstem-ui-", ignore_cleanup_errors=True) as name:
         # Resolved: Gradio compares real paths with it, and the temporary folder may be reached by a link.
         sessions = Sessions(Path(name).resolve())
-        app = create_app(Generator(pipe, max_duration), sessions, host, bassnet, loops)
+        app = create_app(Generator(pipe, max_duration, adapters=adapters), sessions, host, bassnet, loops)
         url = url_of(host, port)
         print(f"{url}: the page; Ctrl-C ends it", flush=True)
         if open_browser:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from latentstem.ui.excerpts import cut_file
 from latentstem.ui.generator import Generator, Queued
 from latentstem.ui.history import History, Take
 from latentstem.ui.line_sessions import LineSessions
@@ -81,6 +82,8 @@ class Sessions:
         try:
             if request.sketch is not None:  # the pad removes its lines when others have come
                 request = replace(request, sketch=Path(shutil.copy(request.sketch, run.folder / "sketch.wav")))
+            elif request.part is not None:  # the mix of a sketch is cut already
+                request = replace(request, mix=cut_file(request.mix, request.part, folder, generator.max_duration))
             for event in generator.generate(request, folder, run.stop):
                 if isinstance(event, Result):
                     made.append(event)

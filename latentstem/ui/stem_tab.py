@@ -18,6 +18,7 @@ from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.sessions import Sessions
 from latentstem.ui.status import NO_MIX, error_html, explain, message_html
 from latentstem.ui.steering_section import SteeringInputs, build_steering
+from latentstem.ui.styles import style_file, style_names
 from latentstem.ui.take_actions import GENERATING, begin_with, change_take, find_take
 
 _WELCOME = "Drop a mix and press Generate."
@@ -32,10 +33,12 @@ class StemForm:
     Attributes:
         components: Inputs by name; those of the steering come after them in a call.
         steering: Inputs of the steering.
+        styles: Choice of a style that needs no upload, which goes into the field of the style.
     """
 
     components: dict[str, Component]
     steering: SteeringInputs
+    styles: gr.Dropdown
 
     @property
     def inputs(self) -> list[Component]:
@@ -71,6 +74,8 @@ class StemForm:
             loop=form["loop"],
             second_style=None if form["second_style"] is None else Path(form["second_style"]),
             blend=form["blend"],
+            part=_read_part(form["begin"], form["end"], form["plays_line"]),
+            adapter=form.get("adapter") or None,
         )
 
     def put_back(self, values: Sequence[Any], seed: int) -> dict[Any, Any]:
@@ -162,6 +167,17 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
     def leave(session: gr.Request) -> None:
         sessions.stems.end(visitor_of(session))
 
+    def take_style(session: gr.Request, name: str) -> dict[Any, Any]:
+        visitor = visitor_of(session)
+        try:
+            file = style_file(name, sessions.history.takes(visitor), sessions.files.home_of(visitor))
+        except Exception as error:
+            return {status: error_html(explain(error, []))}
+        return {form.components["style"]: str(file), form.styles: None}
+
+    def offer(session: gr.Request) -> dict[str, Any]:
+        return gr.update(choices=style_names(sessions.history.takes(visitor_of(session))))
+
     changing = [status, player, form.components["seed"], generate, cancel]
     pressed = generate.click(press, form.inputs, changing, **QUIETLY)
     # Generate stays off until the run is over: an earlier click would be lost.
@@ -169,6 +185,8 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
     others = [component for component in form.inputs if component is not form.components["seed"]]
     player.click(act, form.inputs, [*changing, *others], trigger_mode="multiple", **QUIETLY)
     cancel.click(stop, None, [cancel], **QUIETLY)
+    form.styles.select(take_style, form.styles, [status, form.components["style"], form.styles], **QUIETLY)
+    form.styles.focus(offer, None, form.styles, **QUIETLY)
     page.load(arrive, None, [player], **QUIETLY)
     page.unload(leave)
     plays_line = form.components["plays_line"]
@@ -179,12 +197,16 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
 def _build_form(generator: Generator, with_lines: bool) -> StemForm:
     guidance_scale = float(generator.pipe.guider.guidance_scale)
     mix = recording("Mix", "mix")
+    with gr.Accordion("A part of the mix (optional)", open=False), gr.Row():
+        begin = gr.Number(0, label="From second", minimum=0, min_width=120)
+        end = gr.Number(0, label="To second", info="0 is the end", minimum=0, min_width=120)
     loop = gr.Checkbox(False, label="The mix is a loop", info="The end of a take then leads into its beginning")
     plays_line = gr.Checkbox(
         False, label="Play the bass line", info="Of the other tab, for its mix", visible=with_lines
     )
     with gr.Accordion("Style (optional)", open=False):
         style = recording("A recording whose sound the bass takes on", "style")
+        styles = gr.Dropdown(style_names([]), value=None, label="Or one of these", info="Your last ones, and ours")
         strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
         second_style = recording("A second recording, to be blended with the first", "second-style")
         blend = gr.Slider(0, 1, 0.5, step=0.05, label="Share of the second")
@@ -199,6 +221,8 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
     freedom = gr.Slider(
         0.1, 1, 0.6, step=0.05, label="How freely", info="For variations of a take, and for a line of the pad"
     )
+    names = generator.adapters.names
+    adapter = gr.Radio([("none", ""), *names], value=names[0], label="Adapter") if names else None
     return StemForm(
         {
             "mix": mix,
@@ -214,6 +238,19 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
             "loop": loop,
             "second_style": second_style,
             "blend": blend,
+            "begin": begin,
+            "end": end,
+            **({} if adapter is None else {"adapter": adapter}),
         },
         steering,
+        styles,
     )
+
+
+def _read_part(begin: float | None, end: float | None, plays_line: bool) -> tuple[float, float | None] | None:
+    """Return the part of the mix that is asked for; None for all of it."""
+    if not begin and not end:
+        return None
+    if plays_line:
+        raise ValueError("a bass line of the other tab is for the whole mix; set both seconds of the part to 0")
+    return begin or 0.0, end or None

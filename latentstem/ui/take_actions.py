@@ -60,7 +60,7 @@ def find_take(history: History, visitor: str, data: Mapping[str, Any]) -> Take:
 
 
 def begin_with(take: Take, request: GenerationRequest, data: Mapping[str, Any]) -> GenerationRequest:
-    """Return the request for new takes that begin with a take.
+    """Return the request for new takes that begin with a take, for its mix, or the part of it.
 
     Args:
         take: The take.
@@ -76,7 +76,7 @@ def begin_with(take: Take, request: GenerationRequest, data: Mapping[str, Any]) 
         [(0.0, 2.0), (4.0, None)]
     """
     result = take.result
-    request = replace(request, mix=result.mix.file, sketch=result.stem.file)
+    request = replace(request, mix=result.mix.file, sketch=result.stem.file, part=result.request.part)
     if data.get("action") == "vary":
         return request
     start, end = _number(data, "start"), _number(data, "end")

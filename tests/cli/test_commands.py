@@ -1,5 +1,7 @@
 """The other commands: training, corpus, evaluation, help."""
 
+import shutil
+
 import pytest
 
 from latentstem.cli import main
@@ -76,13 +78,18 @@ def test_evaluate_says_what_is_wrong_with_its_songs(capfd, tmp_path, weights):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_page_plays_the_net_with_its_adapter(weights, adapter, monkeypatch):
+def test_the_page_takes_several_adapters_and_plays_the_first(weights, adapter, monkeypatch, tmp_path, capfd):
     pytest.importorskip("gradio")
     served = []
-    monkeypatch.setattr("latentstem.ui.server.serve", lambda pipe, *_: served.append(pipe))
-    words = ["ui", "--weights", weights, "--adapter", adapter, "--port", "0", "--no-open", "--device", "cpu"]
-    assert main([str(word) for word in words]) == 0
-    assert len(served[0].unet.active_adapters()) == 1
+    monkeypatch.setattr("latentstem.ui.server.serve", lambda pipe, *rest: served.append((pipe, rest[-1])))
+    words = ["ui", "--weights", weights, "--port", "0", "--no-open", "--device", "cpu", "--adapter", adapter]
+    other = shutil.copytree(adapter, tmp_path / "upright 1.5")
+    assert main([str(word) for word in [*words, "--adapter", other]]) == 0
+    ((pipe, names),) = served
+    assert names == ["run", "upright 1-5"] and pipe.unet.active_adapters() == ["run"]
+    capfd.readouterr()
+    assert main([str(word) for word in [*words, "--adapter", adapter]]) == 2
+    assert "two adapters with the name run" in capfd.readouterr().err
 
 
 def test_help_and_version_need_no_weights(capsys):

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from latentstem.conditioning import DENSITY, LEVEL, REGISTER, BeatGrid, ChordChart, Controls, Curve
 
@@ -57,3 +59,17 @@ def test_what_is_given_is_computed_for_the_frames_and_nothing_else():
 def test_what_cannot_be_used_is_refused_at_once(given, message):
     with pytest.raises(ValueError, match=message):
         Controls(**given)
+
+
+@given(
+    st.integers(0, 40),
+    st.sampled_from(["| C | Am7 F | % | N |", "C:0.3 F:2.5 N:4 G/B:7.75", None]),
+    st.sampled_from([3.0, [(0.0, 1.0), (2.3, 5.0), (9.0, 2.0)]]),
+)
+def test_controls_from_a_second_on_are_the_rest_of_those_of_the_song(first, chords, density):
+    controls = Controls(bpm=97.0, downbeat=0.7, chords=chords, density=density, register=40.0)
+    whole = controls.conditions(120, RATE)
+    rest = controls.from_second(first / RATE).conditions(120 - first, RATE)
+    assert rest.keys() == whole.keys()
+    for name, values in rest.items():
+        torch.testing.assert_close(values, whole[name][..., first:], rtol=0, atol=1e-4)

@@ -107,7 +107,7 @@ class Visitor:
 
     def call(self, mix, style=None, **other):
         """What a press of the button sends, with what some addresses want besides."""
-        data = [mix, style, "fast", 1, 0, True, 1.0, 2.0, False, 0.8, False, None, 0.5]
+        data = [mix, style, "fast", 1, 0, True, 1.0, 2.0, False, 0.8, False, None, 0.5, 0, 0]
         own = {"data": data, "fn_index": 0, "session_hash": self.session, "trigger_id": None, "event_data": None}
         elsewhere = {"mix_file": mix, "style_file": style, "component_id": 6, "fn_name": "preprocess", "event_id": "e"}
         return own | elsewhere | other

@@ -79,7 +79,7 @@ def test_a_part_is_made_anew_and_plays_again_and_again(page_with_a_take, tmp_pat
     assert "a variation, 0.6 free" in take(page, 2).inner_text()
 
 
-def test_a_reload_keeps_the_takes_and_their_settings(page_with_a_take):
+def test_a_reload_keeps_the_takes_and_their_settings_to_be_changed(page_with_a_take):
     page = page_with_a_take
     seed = page.get_by_label("First seed").input_value()
     take(page, 0).get_by_role("button", name="Star").click()
@@ -91,8 +91,16 @@ def test_a_reload_keeps_the_takes_and_their_settings(page_with_a_take):
         "(seed) => [...document.querySelectorAll('input')].some((input) => input.value === seed)", arg=seed
     )
     assert page.get_by_label("fast").is_checked() and page.get_by_label("Keep the seed").is_checked()
+    page.get_by_role("button", name="A part of the mix").click()
+    page.get_by_label("From second").fill("4")
+    page.get_by_role("button", name="Style (optional)").click()
+    page.get_by_label("Or one of these").click()
+    page.get_by_role("option", name="slap bass").click()
+    page.locator("#style").get_by_text("0:08").first.wait_for()
     press(page, page.get_by_role("button", name="Generate"))  # the mix is back too
-    assert f"seed {seed}" in take(page, 1).inner_text()
+    made = take(page, 1)
+    assert f"seed {seed}" in made.inner_text() and "in the sound of slap bass" in made.inner_text()
+    assert made.get_by_role("slider", name="Position").get_attribute("aria-valuemax") == "8.0"
     take(page, 1).get_by_role("button", name="Delete").click()
     page.wait_for_function("() => document.querySelectorAll('.take').length === 1")
     page.once("dialog", lambda dialog: dialog.accept())  # it has a star

@@ -15,13 +15,14 @@ from latentstem.guidance.branches import changed_net, changes_net, dropped_in, g
 from latentstem.nn.position import reuse_position_tables
 from latentstem.pipelines.boundaries import Boundary
 from latentstem.pipelines.codec import StemCodecPipeline
+from latentstem.pipelines.lora import AdaptedDenoiser
 from latentstem.sampling.denoised import denoised_coefficients
 from latentstem.sampling.hooks import DenoisedHook, step_from_denoised
 from latentstem.sampling.objectives import COMPARED_TIMESTEPS, add_noise_for_step
 from latentstem.sampling.overlapping import OverlappingWindows
 
 
-class StemDiffusionPipeline(StemCodecPipeline):
+class StemDiffusionPipeline(AdaptedDenoiser, StemCodecPipeline):
     """A pipeline with a conditioned denoiser, a scheduler, a guider, and optionally a reranker of the generated stems.
 
     This is a base class without a call of its own; `StemAccompanimentPipeline` is a subclass.

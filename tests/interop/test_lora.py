@@ -5,7 +5,8 @@ import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
 
-from latentstem import StemUNet1DModel
+from latentstem import StemAccompanimentPipeline, StemUNet1DModel
+from latentstem.pipelines.lora import AdaptedDenoiser
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out"]
 
@@ -92,3 +93,24 @@ def test_two_adapters_are_switched_weighed_and_deleted(adapted):
     torch.testing.assert_close(run(net), run(unet()), atol=1e-5, rtol=1e-5)
     net.delete_adapters(["bass", "same"])
     torch.testing.assert_close(run(net), run(unet()), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config` attribute:UserWarning")
+def test_a_pipeline_has_the_methods_that_those_of_diffusers_have(adapted):
+    net, folder = adapted
+    pipe = AdaptedDenoiser()
+    pipe.unet = unet()
+    plain = run(pipe.unet)
+    pipe.load_lora_weights(folder, adapter_name="bass")
+    assert torch.equal(run(pipe.unet), run(net))
+    pipe.disable_lora()
+    torch.testing.assert_close(run(pipe.unet), plain, atol=1e-5, rtol=1e-5)
+    pipe.enable_lora()
+    assert torch.equal(run(pipe.unet), run(net))
+    pipe.load_lora_weights(folder, adapter_name="same")
+    pipe.set_adapters(["bass", "same"], [0.25, 0.75])
+    torch.testing.assert_close(run(pipe.unet), run(net), atol=1e-5, rtol=1e-5)
+    pipe.unload_lora_weights()
+    torch.testing.assert_close(run(pipe.unet), plain, atol=1e-5, rtol=1e-5)
+    assert not any("lora" in name for name in pipe.unet.state_dict())
+    assert issubclass(StemAccompanimentPipeline, AdaptedDenoiser)

@@ -45,7 +45,7 @@ class UNetTraining(LatentOptions):
     Args:
         output: Folder for the training state, the logs, the previews and, in `pipeline/` or, with LoRA, `adapter/`, the
             trained weights.
-        validation: Folder of annotated tracks (with `song.json`) to validate on; without it nothing is validated.
+        validation: Folder of tracks to validate on; without it nothing is validated.
         model: Keyword arguments of `StemUNet1DModel` that differ from the defaults, as a JSON object.
         init_from: Folder of a published U-Net to start from; controls that it lacks are added.
         controls: Names of controls to train on beside the mix, read from the `song.json` of each track: beat, chords,

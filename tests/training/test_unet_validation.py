@@ -7,8 +7,9 @@ import torch
 
 from latentstem import CosineDDIMScheduler
 from latentstem.data.stems.folder import StemFolder
+from latentstem.training import unet_validation
 from latentstem.training.latents import LatentTrack
-from latentstem.training.unet_validation import accompany, prediction_errors
+from latentstem.training.unet_validation import UNetValidation, accompany, prediction_errors
 
 TIMESTEPS = (100, 900)
 
@@ -155,3 +156,22 @@ def test_stems_are_generated_under_the_conditions_of_their_tracks(tmp_path):
     assert pipeline.mixes.shape == (2, 1, 11 * 4096)
     accompany(pipeline, StemFolder(tmp_path).tracks, "bass", seconds=0.5)
     assert pipeline.conditions is None
+
+
+def test_songs_without_annotation_are_judged_by_the_onsets_of_their_true_stems(tmp_path, monkeypatch, build_pipeline):
+    time = np.arange(22050) / 44100
+    stroke = np.sin(2 * np.pi * 110 * time) * np.exp(-12 * time)
+    stems = {"a": np.tile(stroke, 6), "b": np.tile(np.concatenate([stroke, stroke[:11025]]), 4)}
+    for song, stem in stems.items():
+        (tmp_path / "songs" / song).mkdir(parents=True)
+        soundfile.write(tmp_path / "songs" / song / "bass.wav", 0.5 * stem, 44100)
+        soundfile.write(tmp_path / "songs" / song / "drums.wav", 0.5 * stem[::-1], 44100)
+    played = []  # what the net plays, song after song
+    monkeypatch.setattr(unet_validation, "accompany", lambda *_, **__: (played[0], played[0]))
+    pipe = build_pipeline()
+    validation = UNetValidation(tmp_path / "songs", "bass", pipe.autoencoder, pipe.scheduler, tracks((24,)))
+    true = torch.stack([torch.from_numpy(stem[:132_300]).float()[None] for stem in stems.values()])
+    for stem, expected in ((true, 1.0), (true.flip(0), 0.6), (torch.zeros_like(true), 0.0)):
+        played[:] = [stem]
+        metrics = validation(pipe.unet, tmp_path / "preview")
+        assert metrics == {"onset_f1": pytest.approx(expected, abs=0.1)}

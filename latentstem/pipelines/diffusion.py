@@ -148,6 +148,7 @@ class StemDiffusionPipeline(AdaptedDenoiser, StemCodecPipeline):
         step_options: dict[str, Any] = {"generator": generator} if takes_generator else {}
         bar = self.progress_bar(total=len(timesteps) - begin)  # pyright: ignore[reportAttributeAccessIssue]
         with bar as progress_bar, reuse_position_tables(self.unet):
+            progress_bar.set_description(getattr(progress_bar, "desc", None) or "sampling")
             for index, timestep in enumerate(timesteps[begin:], start=begin):
                 guider.set_state(step=index, num_inference_steps=len(timesteps), timestep=timestep)
                 denoised = self.predict(sample, timestep, conditions, guider, boundary)

@@ -300,8 +300,6 @@ def _check_options(options: dict[str, Any], ranges: "Ranges | None", batch: bool
     """
     from latentstem.pipelines.input_checks import check_init_stem, check_keep_best, check_style
 
-    if options["max_duration"] <= 0:
-        raise UsageError(f"--max-duration is {options['max_duration']:g}; expected a positive number of seconds")
     if batch and options["init"] is not None:
         raise UsageError("--init is a stem of one mix; give one mix, and a file with -o")
     if options["chords_scale"] is not None and options["chords"] is None:

@@ -89,8 +89,6 @@ def bassnet(
 
     if sum(given is not None for given in (control, path, like)) > 1:
         raise UsageError("got several of --control, --path and --like; give one of them")
-    if max_duration <= 0:
-        raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     steering = _read_point(control) if control is not None else None if path is None else read_path(path)
     notes = output.with_suffix(".mid")
     for file in (output, notes)[: 1 + midi]:

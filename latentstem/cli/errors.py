@@ -115,3 +115,10 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
+
+
+def above_zero(value: float) -> float:
+    """Refuse NaN, Inf, 0 and negative numbers as the value of an option."""
+    if not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value:g} is not a finite number above 0.")
+    return value

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from latentstem.audio.formats import check_readable
-from latentstem.cli.errors import UsageError, library_errors, require_extras
+from latentstem.cli.errors import library_errors, require_extras
 from latentstem.cli.options import MaxDuration
 from latentstem.cli.stderr import quiet_decoders
 
@@ -20,8 +20,6 @@ def listen(
 ) -> None:
     """Tell tempo, bars, key and chords of MIX: guesses, to be corrected and passed on. Needs the extra `evaluation`."""
     check_readable(mix)
-    if max_duration <= 0:
-        raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     require_extras("listen", "evaluation", "latentstem.evaluation.mix_analysis")
     from latentstem.audio.io import read_audio
     from latentstem.evaluation.mix_analysis import analyse_mix

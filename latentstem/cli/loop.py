@@ -119,8 +119,9 @@ def loop(
     files = numbered(output, count)
     for file in files:
         check_output(file, bits)
-        if file.resolve() in {path.resolve() for path in inputs}:
-            raise UsageError(f"{file}: is an input and would be overwritten; name another output with -o")
+        for written in (file, file.with_suffix(".png")) if preview else (file,):
+            if written.resolve() in {path.resolve() for path in inputs}:
+                raise UsageError(f"{written}: is an input and would be overwritten; name another output with -o")
 
     from latentstem.audio.io import write_audio
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from latentstem.cli.errors import finite
+from latentstem.cli.errors import above_zero, finite
 
 EDIT, FILES, EXPERT = "Edit", "Files", "Expert"
 
@@ -24,6 +24,6 @@ Device = Annotated[
 ]
 """Option of the commands that compute."""
 MaxDuration = Annotated[
-    float, typer.Option(callback=finite, help="Longest file that is read, in seconds.", rich_help_panel=EXPERT)
+    float, typer.Option(callback=above_zero, help="Longest file that is read, in seconds.", rich_help_panel=EXPERT)
 ]
 """Option of the commands that read audio."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
+from latentstem.cli.errors import UsageError, above_zero, finite, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline
 
 
@@ -27,7 +27,7 @@ def serve(
     ] = None,
     device: Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.")] = "auto",
     max_duration: Annotated[
-        float, typer.Option(callback=finite, help="Longest file that is read, in seconds.")
+        float, typer.Option(callback=above_zero, help="Longest file that is read, in seconds.")
     ] = 900.0,
     max_jobs: Annotated[
         int, typer.Option(min=1, max=10_000, help="Greatest number of jobs, with those that are kept.")
@@ -37,8 +37,6 @@ def serve(
     ] = 60.0,
 ) -> None:
     """Serve stems to other programs over HTTP, with OpenAPI at /openapi.json. Needs the extra `serve`."""
-    if max_duration <= 0:
-        raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     if token is not None and (not token.isascii() or not token.isprintable() or len(token) < 8):
         raise UsageError("--token must have at least 8 printable ASCII characters, because it is all that protects")
     chosen_device = choose_device(device)

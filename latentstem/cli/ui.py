@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
+from latentstem.cli.errors import above_zero, library_errors, require_extras
 from latentstem.cli.loading import add_adapters, choose_device, load_bassnet, load_loops, load_pipeline
 
 
@@ -33,13 +33,11 @@ def ui(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 7860,
     device: Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1, mps.")] = "auto",
     max_duration: Annotated[
-        float, typer.Option(callback=finite, help="Longest file that is read, in seconds.")
+        float, typer.Option(callback=above_zero, help="Longest file that is read, in seconds.")
     ] = 900.0,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
     """Serve a web page: drop a mix, listen to takes of a bass for it, keep one. Needs the extra `ui`."""
-    if max_duration <= 0:
-        raise UsageError(f"--max-duration is {max_duration:g}; expected a positive number of seconds")
     chosen_device = choose_device(device)
     require_extras("the page", "ui", "latentstem.ui.server")
     from latentstem.ui.network import listen

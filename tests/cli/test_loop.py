@@ -1,6 +1,7 @@
 """`latentstem loop`: files of loops, or one line that refuses."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -67,6 +68,8 @@ def test_a_loop_of_another_rate_is_varied_and_heard(loop, tmp_path):
         (("--prompt-scale", 2), "--prompt-scale says how strongly"),
         (("--init", "own.wav"), "own.wav: is 0.312 times as long as a loop of --bars at --bpm"),
         (("--init", "loop.wav", "-o", "loop.wav"), "loop.wav: is an input and would be overwritten"),
+        (("--init", "loop.png", "-o", "loop.wav", "--preview"), "loop.png: is an input and would be overwritten"),
+        (("--max-duration", "0"), "0 is not a finite number above 0"),
         (("-o", "loop.xyz"), "xyz"),
         (("--reference", "missing.wav"), "missing.wav"),
     ],
@@ -75,6 +78,7 @@ def test_what_cannot_work_is_refused_in_one_line(loop, tmp_path, monkeypatch, wo
     monkeypatch.chdir(tmp_path)
     for name in ("own.wav", "loop.wav"):
         write_audio(name, torch.rand(1, 22050) - 0.5, 44100)
+    shutil.copy("loop.wav", "loop.png")
     code, _, err = loop(*words)
     assert code == 2 and len(err) == 1 and message in err[0]
 

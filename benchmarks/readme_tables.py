@@ -1,10 +1,10 @@
-"""Tables of results in README and on the page of benchmarks, written from the reports in `benchmarks/results`.
+"""Results in README and on the pages of the site: tables and sentences from the reports in `benchmarks/results`.
 
     python -m benchmarks.readme_tables           # rewrite the tables
     python -m benchmarks.readme_tables --check   # exit code 1 where tables and reports differ
 
-A table stands between the comments `<!-- table: NAME -->` and `<!-- end -->`; its figures are those of the committed
-JSON and of nothing else.
+A table stands between the comments `<!-- table: NAME -->` and `<!-- end -->`, a sentence of `benchmarks/findings.py`
+between `<!-- finding: NAME -->` and `<!-- end -->`; their figures are those of the committed JSON and of nothing else.
 """
 
 import difflib
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from benchmarks.findings import FINDINGS, METHOD, MUSIC, SOUND, SPEED, Results, overview, paragraph
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -46,10 +48,8 @@ REFERENCES = {
 }
 """Key of `timbre.json` -> words of the table of results."""
 
-Results = Callable[[str], Mapping[str, Any]]
-"""Name of a benchmark -> the figures of its report."""
 Tables = Mapping[str, Callable[[Results], list[str]]]
-"""Name of each table of a document to its writer."""
+"""Name of each table and sentence of a document to its writer."""
 
 
 def main(
@@ -79,25 +79,25 @@ def main(
 
 
 def fill_tables(text: str, tables: Tables, results: Results) -> str:
-    """Replace every marked table of a Markdown text.
+    """Replace every marked table and sentence of a Markdown text.
 
     Args:
-        text: Markdown with marked tables, each of the names of `tables` once.
-        tables: Writer of each table, by its name.
+        text: Markdown with marked places, each of the names of `tables` once.
+        tables: Writer of each table or sentence, by its name.
         results: Figures of a benchmark by its name.
 
     Returns:
         The text with the tables of the reports.
 
     Raises:
-        ValueError: The marked tables are not those of `tables`.
+        ValueError: The marked places are not those of `tables`.
     """
-    marked = re.findall(r"^<!-- table: (.+) -->$", text, re.MULTILINE)
+    marked = re.findall(r"^<!-- (?:table|finding): (.+) -->$", text, re.MULTILINE)
     if sorted(marked) != sorted(tables):
         raise ValueError(f"got tables marked {marked}, expected each of {', '.join(tables)} once")
     for name, table in tables.items():
         lines = "\n".join(table(results))
-        pattern = rf"(^<!-- table: {name} -->\n).*?(^<!-- end -->$)"
+        pattern = rf"(^<!-- (?:table|finding): {name} -->\n).*?(^<!-- end -->$)"
         text = re.sub(pattern, lambda found, lines=lines: f"{found[1]}\n{lines}\n\n{found[2]}", text, flags=re.M | re.S)
     return text
 
@@ -129,17 +129,31 @@ def fit_table(results: Results) -> list[str]:
     return _markdown(["", *COLUMNS.values()], cells)
 
 
-def other_table(results: Results) -> list[str]:
-    """Tabulate what belongs to the autoencoder, the reranker and guidance alone."""
+def reconstruction_table(results: Results) -> list[str]:
+    """Tabulate what the autoencoder's round trip keeps of basses."""
     trip = results("reconstruction")["groups"]["all"]
-    pairs = results("retrieval")["basses"]
-    guidance = results("guidance_std")
     lag = {key: 1000 * trip["onset_lag_size"][key] for key in ("mean", "low", "high")}
     cells = [
         ["pitch kept by the autoencoder's round trip", _interval(trip["pitch_agreement"])],
         ["onset lag of the round trip, ms", _interval(lag)],
-        ["25 mixes: generated bass ranked first for its own mix", _interval(pairs["generated"]["top_1"])],
-        ["25 mixes: true bass ranked first for its own mix", _interval(pairs["true bass"]["top_1"])],
+    ]
+    return _markdown(["", "mean"], cells)
+
+
+def retrieval_table(results: Results) -> list[str]:
+    """Tabulate how often the reranker ranks a bass first for its own mix."""
+    pairs = results("retrieval")["basses"]
+    cells = [
+        [f"25 mixes: {bass} ranked first for its own mix", _interval(pairs[row]["top_1"])]
+        for row, bass in {"generated": "generated bass", "true bass": "true bass"}.items()
+    ]
+    return _markdown(["", "mean"], cells)
+
+
+def deviation_table(results: Results) -> list[str]:
+    """Tabulate how much deviation guidance adds, and how much of it rescaling removes."""
+    guidance = results("guidance_std")
+    cells = [
         ["deviation of the latents, guided over unguided", _interval(guidance["guided_over_plain"])],
         ["fraction of that excess removed by rescaling", _interval(guidance["excess_taken_away"])],
     ]
@@ -228,9 +242,18 @@ def loops_table(results: Results) -> list[str]:
     return _markdown(["", "generated", "of other requests", "composed loops"], rows)
 
 
+def _sentences(page: str) -> Tables:
+    """Writers of the findings that a page of benchmarks explains."""
+    return {name: partial(paragraph, name) for name, found in FINDINGS.items() if found.section.startswith(page)}
+
+
 DOCUMENTS: Mapping[str, Tables] = {
     "README.md": {"results": results_table, "speed": speed_table},
-    "docs/pages/benchmarks.md": {"fit": fit_table, "other": other_table},
+    "docs/pages/benchmarks.md": {"overview": overview},
+    f"docs/pages/{MUSIC}": {"fit": fit_table, "retrieval": retrieval_table, **_sentences(MUSIC)},
+    f"docs/pages/{SOUND}": {"reconstruction": reconstruction_table, **_sentences(SOUND)},
+    f"docs/pages/{SPEED}": _sentences(SPEED),
+    f"docs/pages/{METHOD}": {"deviation": deviation_table, **_sentences(METHOD)},
     "docs/pages/bassnet.md": {
         "patterns": partial(patterns_table, "accuracy"),
         "f0": partial(patterns_table, "f0"),

@@ -36,7 +36,8 @@ SNIPPET = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
 TUTORIALS = ("make-a-stem", "ground-in-your-bass", "finetuning", "train-on-your-stems", "evaluate-a-bass")
 
 GIVEN = {
-    "docs/pages/benchmarks.md": ("pipe", "mix", "reference"),
+    "docs/pages/benchmarks/method.md": ("pipe", "mix"),
+    "docs/pages/benchmarks/sound.md": ("pipe", "mix", "reference"),
     "docs/pages/controls.md": ("torch", "pipe", "mix"),
     "docs/pages/evaluation.md": ("true_basses", "generated_basses", "mixes", "basses", "generated"),
     "docs/pages/faq.md": ("torch", "pipe", "mix"),

@@ -200,7 +200,8 @@ def steps(results: Results) -> str:
     true = report["other_half_of_the_true_basses"]["frechet"]
     return (
         f"The distance from true basses is least at **{of_ddim}** steps of DDIM ({ddim[of_ddim]:.2f}, and "
-        f"{ddim['256']:.2f} at 256) or {of_unipc} of UniPC ({unipc[of_unipc]:.2f}); other true basses are at {true:.2f}."
+        f"{ddim['256']:.2f} at 256) or {of_unipc} of UniPC ({unipc[of_unipc]:.2f}); other true basses are at "
+        f"{true:.2f}."
     )
 
 

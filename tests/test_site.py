@@ -198,10 +198,37 @@ def test_a_player_that_starts_stops_the_others(address, page):
 def test_plots_are_dark_on_a_dark_page_and_spectrograms_as_they_are(address, page):
     page.emulate_media(color_scheme="dark")
     shade = "getComputedStyle(document.querySelector('{}')).filter"
-    page.goto(f"{address}/benchmarks.html")
+    page.goto(f"{address}/benchmarks/method.html")
     assert page.evaluate(shade.format("img[src*=results]")).startswith("invert")
     page.goto(f"{address}/listen.html")
     assert page.evaluate(shade.format(".player img")) == "none"
+
+
+def test_what_the_benchmarks_found_fits_a_screen(address, page):
+    page.goto(f"{address}/benchmarks.html")
+    boxes = [box.bounding_box() for box in page.locator(".pairs > div").all()]
+    assert len(boxes) == 4
+    assert all(box["x"] > 0 and box["x"] + box["width"] <= DESKTOP["width"] for box in boxes)
+    assert all(box["y"] + box["height"] <= DESKTOP["height"] for box in boxes)
+
+
+def test_a_plot_opens_at_full_size_and_closes_by_the_keyboard(address, page):
+    page.set_viewport_size(PHONE)
+    page.goto(f"{address}/benchmarks/method.html")
+    plots = page.locator("img[src*=results]")
+    assert plots.count() == page.locator(".zoomable").count() > 2
+    second = page.locator(".zoomable").nth(1)
+    second.press("Enter")
+    large = page.locator("dialog.zoom img")
+    assert large.get_attribute("src") == plots.nth(1).get_attribute("src")
+    assert large.bounding_box()["width"] > 2 * PHONE["width"] > 2 * plots.nth(1).bounding_box()["width"]
+    page.keyboard.press("Escape")
+    large.wait_for(state="detached")
+    assert second.evaluate("opener => opener === document.activeElement")
+    second.click()
+    page.get_by_role("button", name="Close").click()
+    large.wait_for(state="detached")
+    assert page.wrong == []
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,54 @@
-"""What the pictures of the benchmarks share: intervals, means with error bars, and one dot a song."""
+"""What the pictures of the benchmarks share: colors, intervals, means with error bars, and one dot a song.
 
-from collections.abc import Mapping, Sequence
+What the library made, with its default settings where these vary, is blue in every picture; the truth is green, and
+what both are compared with is grey.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-BLUE = "#1565c0"
+OURS, TRUTH, OTHER = "#1565c0", "#2e7d32", "#757575"
+SERIES = (OURS, "#ef6c00", "#8e24aa", "#00838f", "#ad1457", "#9e9d24", "#5d4037", "#f9a825", "#7e57c2", "#455a64")
+"""Colors of lines that are all the library's, such as several solvers; matplotlib takes them in turn."""
+
+
+def role_colors(cases: Iterable[str], ours: Collection[str], truth: Collection[str] = ()) -> dict[str, str]:
+    """Color cases by what they are.
+
+    Args:
+        cases: Names of all cases.
+        ours: Names of those that the library made.
+        truth: Names of those that are true: they are the ceiling.
+
+    Returns:
+        Color of each case.
+
+    Example:
+        >>> role_colors(["generated", "true bass", "another mix"], ["generated"], ["true bass"])
+        {'generated': '#1565c0', 'true bass': '#2e7d32', 'another mix': '#757575'}
+    """
+    return {case: OURS if case in ours else TRUTH if case in truth else OTHER for case in cases}
+
+
+def series_colors(cases: Iterable[str], default: str) -> dict[str, str]:
+    """Color cases that are all the library's: blue for the default, and the other colors in turn.
+
+    Args:
+        cases: Names of at most ten cases.
+        default: Name of the case that the library takes by default.
+
+    Returns:
+        Color of each case.
+
+    Example:
+        >>> series_colors(["UniPC", "DDIM"], "DDIM")
+        {'UniPC': '#ef6c00', 'DDIM': '#1565c0'}
+    """
+    others = iter(SERIES[1:])
+    return {case: OURS if case == default else next(others) for case in cases}
 
 
 def error_bars(cells: Sequence[Mapping[str, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +82,7 @@ def plot_means(axis: Axes, positions: Sequence[float], cells: Sequence[Mapping[s
     axis.errorbar(positions, means, yerr=bars, **{"marker": "o", "capsize": 3, **style})
 
 
-def plot_interval(axis: Axes, row: float, cell: Mapping[str, float] | None, color: str = BLUE) -> None:
+def plot_interval(axis: Axes, row: float, cell: Mapping[str, float] | None, color: str = OURS) -> None:
     """Draw an interval as a horizontal bar with a dot at its mean; nothing for None.
 
     Args:

@@ -1,6 +1,7 @@
 """Reports of the benchmarks: bootstrap intervals over songs (Efron 1979), tables, JSON and pictures."""
 
 import datetime
+import io
 import json
 import os
 import platform
@@ -16,12 +17,16 @@ from rich.console import Console
 from rich.table import Table
 
 matplotlib.use("Agg")
+from cycler import cycler
 from matplotlib.figure import Figure
+from PIL import Image
 
+from benchmarks.common.plotting import SERIES
 from latentstem.training.card import commit, processor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "benchmarks" / "results"
+matplotlib.rcParams["axes.prop_cycle"] = cycler(color=SERIES)
 PACKAGES = ("torch", "diffusers", "numpy", "librosa", "mir_eval", "soxr")
 
 
@@ -91,8 +96,30 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     report = {"benchmark": name, **_environment(), "settings": dict(settings), "figures": dict(figures)}
     (folder / f"{name}.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    picture.savefig(folder / f"{name}.png", dpi=110, bbox_inches="tight")
+    save_picture(picture, folder / f"{name}.png")
     Console().print(f"wrote {name}.json and {name}.png in {folder}")
+
+
+def save_picture(picture: Figure, path: Path) -> None:
+    """Write a picture as a PNG with a palette of 256 colors, a third as large as one of all colors.
+
+    Args:
+        picture: Picture to write.
+        path: Path of the PNG.
+    """
+    drawn = io.BytesIO()
+    picture.savefig(drawn, format="png", dpi=150, bbox_inches="tight")
+    shrink_picture(drawn).save(path, optimize=True)
+
+
+def shrink_picture(source: Any) -> Image.Image:
+    """Read a PNG, and return it on white and with a palette of 256 colors.
+
+    Args:
+        source: Path of the PNG, or a file with it.
+    """
+    # No dithering: it would speckle the plain areas of plots, and the file would be larger.
+    return Image.open(source).convert("RGB").quantize(256, dither=Image.Dither.NONE)
 
 
 def _environment() -> dict[str, Any]:

@@ -27,7 +27,7 @@ from benchmarks.common.processes import processes
 from benchmarks.common.report import RESULTS, format_interval, print_table, write_report
 from benchmarks.common.scores import analyze, paired_difference, score_against_others, score_all, summarize
 from benchmarks.common.songs import DEFAULT_CACHE, RenderedSong, unseen_songs
-from benchmarks.quality.accompaniment_plot import plot_accompaniment
+from benchmarks.quality.accompaniment_plot import plot
 from latentstem.evaluation.scores import METRICS, Score, StemAnalysis
 
 TRUE, TRIP, GENERATED, SWAPPED = "true bass", "round trip of it", "generated", "generated, swapped mix"
@@ -121,9 +121,7 @@ def main(
         },
         "history": growth,
     }
-    write_report(
-        "accompaniment", settings, report, plot_accompaniment(scores, figures, groups, GENERATED, growth), results
-    )
+    write_report("accompaniment", settings, report, plot(report), results)
 
 
 def _by_song(unseen: list[RenderedSong], scores: dict[str, list[Score]]) -> list[dict]:

@@ -86,7 +86,7 @@ def main(
         print(f"pitch of the line kept at strength {strength}: {format_interval(figure)}")
     settings = {"weights": Path(weights).name, "songs": songs, "duration": duration, "grid": AXIS, "sketches": sketches}
     report = {"sets": figures, "relative_pitch": relative, "sketches": kept}
-    write_report("bassnet_lines", settings, report, _picture(relative), results)
+    write_report("bassnet_lines", settings, report, plot(report), results)
 
 
 def _lines(pipe: Any, mix: np.ndarray) -> list[PitchLine]:
@@ -245,10 +245,11 @@ def _print(figures: Mapping[str, Any]) -> None:
             print(f"{name}: {label.replace('_', ' ')} {format_interval(own[label])}")
 
 
-def _picture(relative: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+def plot(report: Mapping[str, Any]) -> Figure:
     """Draw figure 8 of the paper: relative pitch at a grid of points, less that of the true basses."""
-    (shares, *_) = relative.values()
+    (shares, *_) = report["relative_pitch"].values()
     figure = Figure(figsize=(13, 8), layout="constrained")
+    figure.suptitle("Pitches of lines at points of the control")
     axes = figure.subplots(len(AXIS), len(AXIS), sharex=True, sharey=True)
     for row, y in enumerate(reversed(AXIS)):
         for column, x in enumerate(AXIS):

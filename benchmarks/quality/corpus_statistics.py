@@ -45,7 +45,7 @@ def main(
     rows = [[name, f"{figure:.3f}"] for name, figure in figures.items() if isinstance(figure, float)]
     rows += [[f"metre {name}", f"{fraction:.3f}"] for name, fraction in figures["metre"].items()]
     print_table(f"{songs} songs of {duration:g} s", ["", "fraction or mean"], rows, caption="")
-    write_report("corpus_statistics", {"songs": songs, "duration": duration}, figures, _picture(figures), results)
+    write_report("corpus_statistics", {"songs": songs, "duration": duration}, figures, plot(figures), results)
 
 
 def _fractions(values: Iterable[Any]) -> dict[str, float]:
@@ -74,8 +74,9 @@ def _overlap(chord: Chord, start: float, end: float) -> float:
     return max(0.0, min(chord.end, end) - max(chord.start, start))
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(11, 6.5), layout="constrained")
+    picture.suptitle("Songs of the composer")
     named = {"tempo": "beats a minute, from", "metre": "time signature", "mode": "mode at the start"}
     named |= {"parts": "parts beside the bass", "bass_style": "bass style", "bass_program": "bass instrument"}
     for panel, (name, title) in zip(picture.subplots(2, 3).flat, named.items(), strict=True):

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
-from benchmarks.common.plotting import plot_means
+from benchmarks.common.plotting import plot_means, series_colors
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
 from latentstem import StemAccompanimentPipeline
@@ -94,7 +94,7 @@ def main(
         "songs": songs,
         "duration": duration,
     }
-    write_report("guidance_grid", settings, figures, _picture(figures), results)
+    write_report("guidance_grid", settings, figures, plot(figures), results)
 
 
 @contextmanager
@@ -159,15 +159,17 @@ def _print(figures: dict[str, Any]) -> None:
         print_table(label, ["w", *(f"phi = {phi:g}" for phi in SONG_RESCALES)], rows)
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
-    picture = Figure(figsize=(11, 8))
+def plot(figures: dict[str, Any]) -> Figure:
+    picture = Figure(figsize=(11, 8), layout="constrained")
+    picture.suptitle("Generated basses by guidance w and rescaling phi; dotted: the true basses of the mixes")
+    colors = series_colors(figures["distances"], "0.7")
     axes = picture.subplots(2, 2).flatten()
     panels = [("distances", measure, label) for measure, label in METRICS.items()]
     panels += [("heard", measure, label) for measure, label in SONG_METRICS.items()]
     for axis, (part, measure, label) in zip(axes, panels, strict=True):
         for phi, cells in figures[part].items():
             scales, values = [float(w) for w in cells], [cell[measure] for cell in cells.values()]
-            plot_means(axis, scales, values, color=f"C{RESCALES.index(float(phi))}", label=f"phi = {phi}")
+            plot_means(axis, scales, values, color=colors[phi], label=f"phi = {phi}")
         if part == "distances":
             axis.axhline(figures["true_basses_of_the_mixes"][measure], color="grey", linestyle=":")
         axis.set(xlabel="w", ylabel=label)

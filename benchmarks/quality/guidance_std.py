@@ -4,13 +4,14 @@ Run it as `python -m benchmarks.quality.guidance_std`.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from matplotlib.figure import Figure
 
 from benchmarks.common.generation import encode, generate, load_pipeline, weights_folder
+from benchmarks.common.plotting import plot_songs, role_colors
 from benchmarks.common.report import RESULTS, format_interval, interval, mean, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, unseen_songs
 
@@ -66,11 +67,11 @@ def main(
         "guidance_scale": scale,
         "guidance_rescale": rescale,
     }
-    by_song = [
+    figures["songs"] = [
         {"seed": song.song.seed} | {name: values[index] for name, values in deviations.items()}
         for index, song in enumerate(unseen)
     ]
-    write_report("guidance_std", settings, {**figures, "songs": by_song}, _picture(deviations), results)
+    write_report("guidance_std", settings, figures, plot(figures), results)
 
 
 def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
@@ -83,12 +84,17 @@ def _removed_fraction(plain: np.ndarray, guided: np.ndarray, rescaled: np.ndarra
     return np.where(excess != 0, (mean(guided) - mean(rescaled)) / np.where(excess != 0, excess, 1.0), 0.0)
 
 
-def _picture(deviations: dict[str, list[float]]) -> Figure:
-    picture = Figure(figsize=(6, 3.6))
+def plot(figures: dict[str, Any]) -> Figure:
+    picture = Figure(figsize=(6, 3.6), layout="constrained")
     axis = picture.subplots()
-    axis.boxplot(list(deviations.values()))
-    axis.set_xticks(range(1, len(deviations) + 1), list(deviations))
-    axis.set(ylabel="standard deviation", title="final latents, one value a song")
+    cases = list(figures["standard_deviation"])
+    plot_songs(
+        axis,
+        {case: [song[case] for song in figures["songs"]] for case in cases},
+        role_colors(cases, set(cases) - {"true bass"}, ["true bass"]),
+    )
+    axis.set_xticks(range(len(cases)), cases)
+    axis.set(ylabel="standard deviation", title="Deviation of the final latents, one dot a song")
     return picture
 
 

@@ -61,7 +61,7 @@ def main(
     print_table("Stretch and transitions", ("", ""), rows)
     settings = {"weights": Path(weights).name, "loops": loops, "stretched": stretched, "ways": ways}
     report = {"solvers": solvers, "stretch": stretch, "transition_db": levels}
-    write_report("loop_solvers", settings, report, _picture(solvers), results)
+    write_report("loop_solvers", settings, report, plot(report), results)
 
 
 @torch.no_grad()
@@ -131,8 +131,10 @@ def _tensor(audio: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(audio)[None, None]
 
 
-def _picture(solvers: dict[str, Any]) -> Figure:
+def plot(report: dict[str, Any]) -> Figure:
+    solvers = report["solvers"]
     figure = Figure(figsize=(13, 4.5), layout="constrained")
+    figure.suptitle("Loops by solver, from equal noise")
     labels = {
         "distance": "distance from the exact solution",
         "frechet": "Fréchet distance to composed loops",

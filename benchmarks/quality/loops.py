@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from benchmarks.common.loop_words import RATE, RenderedLoop, features, fit_words, rendered_loops
-from benchmarks.common.plotting import plot_means
+from benchmarks.common.plotting import plot_means, role_colors
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE
 from latentstem import LoopPipeline
@@ -82,7 +82,7 @@ def main(
         "steps": steps,
     }
     figures = {"tempo": tempo, "words": words, "reference": reference, "seam": seam}
-    write_report("loops", settings, figures, _picture(tempo, words), results)
+    write_report("loops", settings, figures, plot(figures), results)
 
 
 def hear_beats(audio: np.ndarray, tracker: str) -> np.ndarray:
@@ -280,11 +280,15 @@ def _print_words(figures: Mapping[str, Any]) -> None:
     print_table("Words told apart", ("", "all words", "words told in composed loops")[: len(table[0])], table)
 
 
-def _picture(tempo: Mapping[str, Any], words: Mapping[str, Any]) -> Figure:
+def plot(figures: Mapping[str, Any]) -> Figure:
+    tempo, words = figures["tempo"], figures["words"]
     figure = Figure(figsize=(13, 9), layout="constrained")
     (top, below) = figure.subfigures(2, 1)
     for axis, score, title in zip(
-        top.subplots(1, 2, sharey=True), ("tempo", "beat_f1"), ("tempo within 4 %", "beat F1 within 50 ms"), strict=True
+        top.subplots(1, 2, sharey=True),
+        ("tempo", "beat_f1"),
+        ("loops with the asked tempo, within 4 %", "beats on the asked ones, F1 within 50 ms"),
+        strict=True,
     ):
         for name, own in tempo.items():
             plot_means(axis, TEMPI, [own["by_tempo"][str(bpm)][score] for bpm in TEMPI], label=name)
@@ -292,8 +296,10 @@ def _picture(tempo: Mapping[str, Any], words: Mapping[str, Any]) -> Figure:
         axis.legend()
     axis = below.subplots()
     order = sorted(words["composed"]["by_word"], key=lambda word: -words["guided"]["by_word"][word])
-    for row, marker in (("composed", "_"), ("guided", "o"), ("unguided", "."), ("shuffled", "x")):
-        axis.plot(order, [words[row]["by_word"][word] for word in order], marker, label=row)
+    markers = {"composed": "_", "guided": "o", "unguided": ".", "shuffled": "x"}
+    colors = role_colors(markers, ["guided", "unguided"], ["composed"])
+    for row, marker in markers.items():
+        axis.plot(order, [words[row]["by_word"][word] for word in order], marker, color=colors[row], label=row)
     axis.axhline(0.5, color="0.8", linewidth=1)
     axis.set(title='"WORD" told from "no WORD", balanced accuracy', ylim=(0, 1.05))
     axis.tick_params(axis="x", rotation=60)

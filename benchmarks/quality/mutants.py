@@ -78,7 +78,7 @@ def main(
         "rooms": {room: noticed[room] / counts[room] for room in ROOMS},
         "survivors": survivors,
     }
-    write_report("mutants", {"count": count, "seed": seed}, figures, _picture(figures["rooms"]), results)
+    write_report("mutants", {"count": count, "seed": seed}, figures, plot(figures), results)
 
 
 def _places(path: Path) -> Iterator[tuple[Path, int, int, str]]:
@@ -184,7 +184,8 @@ def _run_tests(room: str, path: Path, index: int | None) -> int:
         return int(pytest.main([*words, *map(str, paths)]))
 
 
-def _picture(rooms: dict[str, float]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
+    rooms = figures["rooms"]
     figure = Figure(figsize=(6, 2.5), layout="constrained")
     panel = figure.subplots()
     panel.bar(list(rooms), list(rooms.values()))

@@ -17,12 +17,14 @@ from diffusers import UniPCMultistepScheduler
 from matplotlib.figure import Figure
 
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
-from benchmarks.common.plotting import plot_means
+from benchmarks.common.plotting import plot_means, series_colors
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, validation_songs
 from latentstem import CosineDDIMScheduler, Quality, StemAccompanimentPipeline
 from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitch
 
+TIMES = (8, 10, 15, 20, 30)
+"""Times real time that the picture marks."""
 METRICS = {"chord_share": "chord share", "onset_f1": "onset F1"}
 BEST = "DDIM, 64 (best)"
 
@@ -94,7 +96,8 @@ def main(
     print_table(f"{songs} validation songs of {duration:g} s", header, rows)
     settings = {"weights": weights_folder(weights).name, "songs": songs, "duration": duration, "batch": batch}
     by_song = {name: {key: column.tolist() for key, column in of_case.items()} for name, of_case in columns.items()}
-    write_report("presets", settings, {"cases": report, "by_song": by_song}, _picture(report), results)
+    figures = {"cases": report, "by_song": by_song}
+    write_report("presets", settings, figures, plot(figures), results)
 
 
 def _score(stems: np.ndarray, songs: list[RenderedSong]) -> dict[str, np.ndarray]:
@@ -106,15 +109,18 @@ def _score(stems: np.ndarray, songs: list[RenderedSong]) -> dict[str, np.ndarray
     return {metric: np.array(column) for metric, column in columns.items()}
 
 
-def _picture(report: dict[str, dict[str, Any]]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
+    report, colors = figures["cases"], series_colors(figures["cases"], BEST)
     picture = Figure(figsize=(10, 4.2), layout="constrained")
-    picture.suptitle("Difference from the best, song by song, with 95 % intervals")
+    picture.suptitle("Quality presets: difference from the best, song by song, with 95 % intervals")
     axes: Any = picture.subplots(1, 2)
     for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
         for name, row in report.items():
-            plot_means(axis, [row["times_real_time"]], [row[metric]["less_best"]], label=name)
+            plot_means(axis, [row["times_real_time"]], [row[metric]["less_best"]], color=colors[name], label=name)
         axis.axhline(0, color="grey", linewidth=0.8)
         axis.set(xscale="log", xlabel="times real time", ylabel=f"{label}, less that of the best")
+        axis.set_xticks(TIMES, [str(times) for times in TIMES])
+        axis.minorticks_off()
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize="small")
     return picture

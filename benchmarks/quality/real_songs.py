@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import typer
@@ -26,7 +26,7 @@ from benchmarks.common import freedoom
 from benchmarks.common.baselines import copy_low_end
 from benchmarks.common.cache import cached_arrays
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
-from benchmarks.common.plotting import plot_songs
+from benchmarks.common.plotting import plot_songs, role_colors
 from benchmarks.common.processes import Each, processes
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.scores import analyze
@@ -100,7 +100,7 @@ def main(
             for index, (name, song) in enumerate(excerpts.items())
         ],
     }
-    write_report("real_songs", settings, report, _picture(scores), results)
+    write_report("real_songs", settings, report, plot(report), results)
 
 
 def render(song: Song, sound: Sound, cache: Path) -> RenderedSong:
@@ -215,13 +215,17 @@ def _print(figures: Mapping[str, dict]) -> None:
         print_table(f"Basses of real songs, rendered with {sound}", ["bass", *METRICS.values()], cells)
 
 
-def _picture(scores: Mapping[Sound, dict[str, list[Score]]]) -> Figure:
+def plot(report: Mapping[str, Any]) -> Figure:
     """Draw a row of panels for each sound: one panel a metric, one dot a song."""
-    picture = Figure(figsize=(18, 4 * len(scores)), layout="constrained")
-    grid = picture.subplots(len(scores), len(METRICS), squeeze=False)
-    for (sound, rows), axes in zip(scores.items(), grid, strict=True):
+    sounds = report["sounds"]
+    picture = Figure(figsize=(13, 3.4 * len(sounds)), layout="constrained")
+    picture.suptitle("Basses for songs by others, one dot a song, line: mean")
+    grid = picture.subplots(len(sounds), len(METRICS), squeeze=False)
+    for (sound, rows), axes in zip(sounds.items(), grid, strict=True):
         for axis, (metric, name) in zip(axes, METRICS.items(), strict=True):
-            plot_songs(axis, {row: [case[metric] for case in cases] for row, cases in rows.items()})
+            values = {row: [song[sound][row][metric] for song in report["songs"]] for row in rows}
+            plot_songs(axis, values, role_colors(rows, [GENERATED], [TRUE]))
+            axis.tick_params(axis="x", labelsize=7)
             axis.set(title=name, ylim=(0, None if metric == "voiced" else 1.02))
         axes[0].set_ylabel(f"rendered with {sound}")
     return picture

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from benchmarks.common.generation import load_autoencoder, reconstruct, weights_folder
-from benchmarks.common.plotting import plot_songs
+from benchmarks.common.plotting import OURS, TRUTH, plot_songs, role_colors
 from benchmarks.common.processes import processes
 from benchmarks.common.report import RESULTS, format_interval, interval, mean, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, training_songs, unseen_songs
@@ -93,7 +93,7 @@ def main(
         "pca_variance_explained": float(linear.pca.explained_variance_ratio_.sum()),
     }
     report = {"groups": bass_figures, "mixes": mix_summary, "songs": cases}
-    write_report("reconstruction", settings, report, _picture(cases, of_mixes), results)
+    write_report("reconstruction", settings, report, plot(report), results)
 
 
 def mix_metrics(reference: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
@@ -154,25 +154,31 @@ def _program_name(group: str) -> str:
     return group if group == "all" else f"{group} {PROGRAM_NAMES.get(int(group), '')}".strip()
 
 
-def _picture(cases: list[dict], mixes: dict[str, list[dict]]) -> Figure:
+def plot(report: dict[str, Any]) -> Figure:
+    cases = report["songs"]
     picture = Figure(figsize=(12, 7), layout="constrained")
     panels: Any = picture.subfigures(2, 1)
     above, below = panels
     (pitch, lag), of_mixes = above.subplots(1, 2), below.subplots(1, len(MIX_METRICS))
     programs = sorted({case["program"] for case in cases})
     columns = np.array([programs.index(case["program"]) for case in cases])
-    for nudge, metric, name in ((-0.12, "pitch_ceiling", "ceiling"), (0.12, "pitch_agreement", "round trip")):
-        pitch.plot(columns + nudge, [case[metric] for case in cases], "o", alpha=0.6, label=name)
-    pitch.set(ylabel="pitch agreement", ylim=(0, 1.02), title="basses: voiced frames within 50 cents")
+    for nudge, metric, name, color in (
+        (-0.12, "pitch_ceiling", "ceiling", TRUTH),
+        (0.12, "pitch_agreement", "round trip", OURS),
+    ):
+        pitch.plot(columns + nudge, [case[metric] for case in cases], "o", alpha=0.6, color=color, label=name)
+    pitch.set(ylabel="pitch agreement", ylim=(0, 1.02), title="Basses: voiced frames within 50 cents")
     lag.plot(columns, [1000 * case["onset_lag"] for case in cases], "o", alpha=0.6)
     lag.axhspan(-5, 5, color="grey", alpha=0.15, label="goal")
-    lag.set(ylabel="ms", title="basses: onset lag")
+    lag.set(ylabel="ms", title="Basses: onset lag")
     for axis in (pitch, lag):
         axis.legend(loc="lower right")
         axis.set_xticks(range(len(programs)), [PROGRAM_NAMES.get(p, str(p)) for p in programs], rotation=30)
     for axis, (metric, name) in zip(of_mixes, MIX_METRICS.items(), strict=True):
-        plot_songs(axis, {row: [case[metric] for case in values] for row, values in mixes.items()})
-        axis.set(title=f"mixes: {name}")
+        values = {row: [case[row][metric] for case in cases] for row in report["mixes"]}
+        plot_songs(axis, values, role_colors(values, [AUTOENCODER]))
+        axis.tick_params(axis="x", labelsize=7)
+        axis.set(title=f"Mixes: {name}")
         axis.set_ylim(0, 1.02 if metric == "chroma_agreement" else None)
     return picture
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from benchmarks.common.generation import encode, generate, load_pipeline, weights_folder
-from benchmarks.common.plotting import plot_interval
+from benchmarks.common.plotting import plot_interval, role_colors
 from benchmarks.common.processes import processes
 from benchmarks.common.report import RESULTS, format_interval, print_table, write_report
 from benchmarks.common.scores import analyze, paired_difference, summarize
@@ -87,7 +87,7 @@ def main(
         "count": count,
     }
     report = {"rows": figures, "over_mean": over_mean}
-    write_report("reranking", settings, report, _picture(figures), results)
+    write_report("reranking", settings, report, plot(report), results)
 
 
 def _generate(
@@ -124,12 +124,15 @@ def _mean(scores: list[Score]) -> Score:
     return {key: float(np.mean(column)) if column else None for key, column in columns.items()}
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
-    picture = Figure(figsize=(10, 3), layout="constrained")
+def plot(report: dict[str, Any]) -> Figure:
+    figures = report["rows"]
+    colors = role_colors(figures, [RERANKED])
+    picture = Figure(figsize=(10, 3.2), layout="constrained")
+    picture.suptitle("One of eight basses, by how it is chosen: mean and 95 % interval over songs")
     axes: Any = picture.subplots(1, len(COMPARED), sharey=True)
     for axis, (key, label) in zip(axes, COMPARED.items(), strict=True):
         for index, row in enumerate(reversed(figures)):
-            plot_interval(axis, index, figures[row][key])
+            plot_interval(axis, index, figures[row][key], colors[row])
         axis.set(xlabel=label, yticks=range(len(figures)), yticklabels=list(reversed(figures)))
         axis.grid(alpha=0.3)
     return picture

@@ -88,7 +88,7 @@ def main(
         "instruments": instruments,
     }
     report = {"round_trips": figures, "retrieval": {"share": retrieval, "instruments": found}}
-    write_report("round_trips", settings, report, _picture(figures), results)
+    write_report("round_trips", settings, report, plot(report), results)
 
 
 def compare(
@@ -172,9 +172,11 @@ def _print(figures: Mapping[str, Mapping[str, dict]], retrieval: Mapping[str, fl
     print(f"instrument retrieved from the latents of another line: {format_interval(retrieval)}")
 
 
-def _picture(figures: Mapping[str, Mapping[str, dict]]) -> Figure:
+def plot(report: Mapping[str, Any]) -> Figure:
     """Draw a panel a measure, a row a stem and source, and the goal as a line."""
+    figures = report["round_trips"]
     picture = Figure(figsize=(13, 4.5), layout="constrained")
+    picture.suptitle("What round trips keep, by stem and instruments; dashed: the goal")
     panels: Any = picture.subplots(1, len(GOALS))
     for axis, (measure, goal) in zip(panels, GOALS.items(), strict=True):
         rows = {name: measured[measure] for name, measured in figures.items() if measure in measured}

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.common.clips import METRICS, Clips, distances, draw, over_seeds
 from benchmarks.common.generation import load_pipeline, weights_folder
-from benchmarks.common.plotting import plot_means
+from benchmarks.common.plotting import plot_means, series_colors
 from benchmarks.common.report import RESULTS, format_interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE
 
@@ -74,14 +74,17 @@ def main(
         "seeds": seeds,
         "steps": counts,
     }
-    write_report("solvers", settings, figures, _picture(figures, counts), results)
+    write_report("solvers", settings, figures, plot(figures), results)
 
 
-def _picture(figures: dict[str, Any], counts: tuple[int, ...]) -> Figure:
-    picture = Figure(figsize=(10, 4))
+def plot(figures: dict[str, Any]) -> Figure:
+    picture = Figure(figsize=(10, 4.2), layout="constrained")
+    picture.suptitle("Distance of generated from true basses, by solver; dotted: other true basses")
+    colors = series_colors(figures["solvers"], "DDIM")
+    counts = [int(count) for count in figures["solvers"]["DDIM"]]
     for axis, (measure, label) in zip(picture.subplots(1, 2), METRICS.items(), strict=True):
         for name, cells in figures["solvers"].items():
-            plot_means(axis, counts, [cells[str(count)][measure] for count in counts], label=name)
+            plot_means(axis, counts, [cells[str(count)][measure] for count in counts], color=colors[name], label=name)
         axis.axhline(figures["other_half_of_the_true_basses"][measure], color="grey", linestyle=":")
         axis.axvline(64, color="lightgrey", zorder=0)
         axis.set_xscale("log", base=2)

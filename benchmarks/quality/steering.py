@@ -20,7 +20,7 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks.common.generation import generate, load_pipeline, weights_folder
-from benchmarks.common.plotting import plot_songs
+from benchmarks.common.plotting import plot_songs, role_colors
 from benchmarks.common.processes import Each, processes
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.scores import analyze
@@ -230,7 +230,9 @@ def _picture(scores: Mapping[str, Figures]) -> Figure:
         "onset_f1": ("mix", "no drums, grid", "mix, chart", case_of("density", 2.0), case_of("register", 36.0), TRUE),
     }
     for axis, (metric, cases) in zip(picture.subplots(2, 3).flat, panels.items(), strict=True):
-        plot_songs(axis, {case: scores[case][metric] for case in cases})
+        plot_songs(
+            axis, {case: scores[case][metric] for case in cases}, role_colors(cases, set(cases) - {TRUE}, [TRUE])
+        )
         axis.tick_params(axis="x", labelsize=7)
         axis.set_title(METRICS[metric])
     return picture

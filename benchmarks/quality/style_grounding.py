@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from benchmarks.common.generation import encode, generate, load_pipeline, weights_folder
+from benchmarks.common.plotting import series_colors
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, RenderedSong, unseen_bass, unseen_songs
 from latentstem import ContrastiveStemModel, StemAccompanimentPipeline, StyleGrounding, StyleSpace
@@ -199,7 +200,8 @@ def main(
         "true_songs": TRUE_SONGS,
     }
     by_song = {"seeds": [song.song.seed for song in unseen], "cases": cases}
-    write_report("style_grounding", settings, {"cases": figures, "songs": by_song}, _picture(figures), results)
+    report = {"cases": figures, "songs": by_song}
+    write_report("style_grounding", settings, report, plot(report), results)
 
 
 def _program(index: int) -> int:
@@ -284,10 +286,11 @@ def _print(figures: dict[str, Any]) -> None:
     print_table("Style grounding", header, rows)
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
-    picture = Figure(figsize=(7.5, 5))
+def plot(report: dict[str, Any]) -> Figure:
+    picture = Figure(figsize=(9.5, 5), layout="constrained")
     axis = picture.subplots()
-    for name, figure in figures.items():
+    colors = series_colors(report["cases"], "whole mean, strength 1")
+    for name, figure in report["cases"].items():
         style, cost = figure["timbre_movement"], figure["chord_share"]
         axis.errorbar(
             style["mean"],
@@ -296,10 +299,11 @@ def _picture(figures: dict[str, Any]) -> Figure:
             yerr=[[cost["mean"] - cost["low"]], [cost["high"] - cost["mean"]]],
             marker="o",
             capsize=2,
+            color=colors[name],
             label=name,
         )
-    axis.set(xlabel="movement towards the reference, MFCC", ylabel="chord share")
-    axis.legend(fontsize="small")
+    axis.set(xlabel="movement towards the reference, MFCC", ylabel="chord share", title="Ways of grounding")
+    picture.legend(loc="outside right upper", fontsize="small")
     return picture
 
 

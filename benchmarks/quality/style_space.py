@@ -9,7 +9,7 @@ Run it as `python -m benchmarks.quality.style_space --corpus runs/bass-gm/train`
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -75,8 +75,8 @@ def main(
     header = ["numbers", "of the variance between instruments", "of that between songs"]
     print_table("Variance moved by a style swap", header, rows, "fractions, on songs that did not fit the space")
     print(f"between instruments: {figures['share_of_variance_between_instruments']:.3f} of all variance")
-    settings = {"weights": weights_folder(weights).name, "duration": duration, "shipped_size": StyleFit.numbers}
-    write_report("style_space", settings, figures, _picture(fractions), results)
+    settings = {"weights": weights_folder(weights).name, "duration": duration, "shipped_size": StyleFit.dimensions}
+    write_report("style_space", settings, figures, plot(figures), results)
 
 
 def _split(members: dict[tuple[int, str], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -88,15 +88,17 @@ def _split(members: dict[tuple[int, str], torch.Tensor]) -> tuple[torch.Tensor, 
     return between, within
 
 
-def _picture(fractions: dict[int, dict[str, float]]) -> Figure:
-    picture = Figure(figsize=(6, 3.8))
+def plot(figures: dict[str, Any]) -> Figure:
+    fractions = {int(size): fraction for size, fraction in figures["moved"].items()}
+    picture = Figure(figsize=(7, 4), layout="constrained")
     axis = picture.subplots()
     for name in ("between_instruments", "between_songs"):
         axis.plot(
             list(fractions), [fraction[name] for fraction in fractions.values()], "o-", label=name.replace("_", " ")
         )
-    axis.axvline(StyleFit.numbers, color="grey", linestyle=":")
+    axis.axvline(StyleFit.dimensions, color="grey", linestyle=":")
     axis.set(xlabel="numbers of the style space", ylabel="fraction of the variance that is moved", ylim=(0, 1.05))
+    axis.set_title("Style spaces by size; dotted: the shipped size")
     axis.set_xticks(np.array(list(fractions)))
     axis.legend()
     return picture

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from benchmarks.common.generation import decode_with_mean, encode, load_autoencoder, reconstruct, weights_folder
+from benchmarks.common.plotting import OURS, TRUTH
 from benchmarks.common.processes import processes
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, PROGRAM_NAMES, SAMPLING_RATE, unseen_timbre_pairs
@@ -80,7 +81,8 @@ def main(
         for index, pair in enumerate(pairs)
     ]
     settings = {"weights": weights_folder(weights).name, "songs": songs, "duration": duration}
-    write_report("style_swap", settings, {"means": summary, "songs": cases}, _picture(cases), results)
+    report = {"means": summary, "songs": cases}
+    write_report("style_swap", settings, report, plot(report), results)
 
 
 def analyze(audio: np.ndarray) -> dict[str, Any]:
@@ -101,16 +103,17 @@ def compare(bass: dict, own: dict, decoded: dict, target: dict) -> dict[str, flo
     }
 
 
-def _picture(cases: list[dict]) -> Figure:
+def plot(report: dict[str, Any]) -> Figure:
     """Draw the movement of the timbre by target instrument, beside that of the round trip of the pair."""
+    cases = report["songs"]
     picture = Figure(figsize=(10, 3.8), layout="constrained")
     axis = picture.subplots()
     programs = sorted({case["partner"] for case in cases})
-    for nudge, row in ((-0.12, PARTNER), (0.12, CEILING)):
+    for nudge, row, color in ((-0.12, PARTNER, OURS), (0.12, CEILING, TRUTH)):
         columns = [programs.index(case["partner"]) + nudge for case in cases]
-        axis.plot(columns, [case[row]["timbre"] for case in cases], "o", alpha=0.6, label=row)
+        axis.plot(columns, [case[row]["timbre"] for case in cases], "o", alpha=0.6, color=color, label=row)
     axis.axhline(0, color="grey", linewidth=0.8)
-    axis.set(ylabel="MFCCs moved", title="basses decoded with the mean of another instrument")
+    axis.set(ylabel="MFCCs moved", title="Basses decoded with the mean of another instrument")
     axis.set_xticks(range(len(programs)), [PROGRAM_NAMES.get(p, str(p)) for p in programs], rotation=30)
     picture.legend(loc="outside right upper")
     return picture

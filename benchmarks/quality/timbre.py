@@ -26,7 +26,7 @@ from benchmarks.common.composers import CURRENT, TEST_SONG_SEEDS
 from benchmarks.common.generation import encode, generate, load_pipeline, reconstruct, weights_folder
 from benchmarks.common.instrument_classifier import BANDS, Band, InstrumentClassifier
 from benchmarks.common.instruments import Instrument, instrument_sets
-from benchmarks.common.plotting import plot_interval
+from benchmarks.common.plotting import plot_interval, role_colors
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, TARGET, normalize_level, render_all, unseen_songs
 from latentstem import AutoencoderSpectral
@@ -160,7 +160,7 @@ def main(
             },
         },
     }
-    write_report("timbre", settings, report, _picture(figures), results)
+    write_report("timbre", settings, report, plot(report), results)
 
 
 def bass_lines(first: int, count: int, duration: float) -> list[tuple[Note, ...]]:
@@ -230,19 +230,21 @@ def _print(figures: Mapping[str, dict]) -> None:
     print_table("Instruments recognized from their latents", ["set", ITSELF], named)
 
 
-def _picture(figures: Mapping[str, dict]) -> Figure:
+def plot(report: Mapping[str, Any]) -> Figure:
     """Draw how often instruments are recognized: a row of panels a set, a panel a band."""
+    figures, colors = report["sets"], role_colors(NAMED, [TRIP, STYLED], [ITSELF])
     picture = Figure(figsize=(11, 2.6 * len(figures)), layout="constrained")
+    picture.suptitle("Which instrument is recognized; dotted: by chance")
     grid = picture.subplots(len(figures), len(BANDS), squeeze=False, sharex=True, sharey=True)
     for (of_set, figure), axes in zip(figures.items(), grid, strict=True):
         for axis, (band, cells) in zip(axes, figure["bands"].items(), strict=True):
             for index, row in enumerate(NAMED):
-                plot_interval(axis, index, cells[row])
+                plot_interval(axis, index, cells[row], colors[row])
             axis.axvline(figure["chance"], color="grey", linestyle=":")
             axis.set(title=f"{of_set}, {band}", xlim=(-0.02, 1.02), ylim=(len(NAMED) - 0.5, -0.5))
             axis.set_yticks(range(len(NAMED)), NAMED)
             axis.grid(axis="x", alpha=0.3)
-    picture.supxlabel("instrument recognized; dotted: chance")
+    picture.supxlabel("share recognized")
     return picture
 
 

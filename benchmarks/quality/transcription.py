@@ -49,11 +49,12 @@ def main(
     groups = {kind: _grouped(cases, kind) for kind in KINDS}
     _print(figures, groups)
     settings = {"songs": songs, "duration": duration}
+    report = {"all": figures, "groups": groups, "songs": cases}
     write_report(
         "transcription",
         settings,
-        {"all": figures, "groups": groups, "songs": cases},
-        _picture(figures, groups),
+        report,
+        plot(report),
         results,
     )
 
@@ -118,14 +119,15 @@ def _row(name: str, figures: dict[str, Any]) -> list[str]:
     return [name, str(figures["f1"]["songs"]), *measured, lag]
 
 
-def _picture(figures: dict[str, Any], groups: dict[str, dict[str, Any]]) -> Figure:
-    rows = [("all songs", figures)]
-    for kind, members in groups.items():
+def plot(report: dict[str, Any]) -> Figure:
+    rows = [("all songs", report["all"])]
+    for kind, members in report["groups"].items():
         rows += [
             (KINDS[kind].upper(), None),
             *((f"{name} ({group['f1']['songs']})", group) for name, group in members.items()),
         ]
     picture = Figure(figsize=(9, 1.2 + 0.24 * len(rows)), layout="constrained")
+    picture.suptitle("Notes found in true basses, by style and by instrument")
     for axis, metric in zip(picture.subplots(1, 2, sharey=True), ("f1", "offset_f1"), strict=True):
         for index, (_, group) in enumerate(rows):
             plot_interval(axis, index, group and group[metric])

@@ -51,7 +51,7 @@ def main(
     ]
     print_table("BassNet, from file to file", ["seconds of music", "seconds", "times real time", "MiB"], rows, "")
     settings = {"weights": Path(weights).name, "rounds": rounds, "threads": threads}
-    write_report("bassnet_speed", settings, figures, _picture(figures), results)
+    write_report("bassnet_speed", settings, figures, plot(figures), results)
 
 
 def _run(folder: str, length: int, threads: int) -> dict[str, float]:
@@ -89,8 +89,9 @@ def measure(folder: str, length: int, threads: int) -> dict[str, float]:
     return {"seconds": seconds, "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(9, 3.5), layout="constrained")
+    picture.suptitle("Lines and their sound from file to file, by length")
     for axis, (name, label) in zip(
         picture.subplots(1, 2),
         {"times_real_time": "times real time", "mebibytes": "peak memory, MiB"}.items(),

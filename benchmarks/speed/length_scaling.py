@@ -44,7 +44,7 @@ def main(
     caption = "slope ratio: from 120 to 240 s over from 30 to 60 s; exponent: of time over length, by least squares"
     print_table("Time against length", header, rows, caption)
     settings = {"lengths": LENGTHS, "rounds": rounds, "threads": threads}
-    write_report("length_scaling", settings, figures, _picture(figures), results)
+    write_report("length_scaling", settings, figures, plot(figures), results)
 
 
 @torch.no_grad()
@@ -66,7 +66,7 @@ def _measured(way: str, rounds: int) -> dict[str, Any]:
     }
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(6, 3.5), layout="constrained")
     axis = picture.subplots()
     for way, found in figures.items():
@@ -76,6 +76,7 @@ def _picture(figures: dict[str, Any]) -> Figure:
     axis.set(
         xscale="log", xticks=LENGTHS, xticklabels=LENGTHS, xlabel="seconds of audio", ylabel="ms a second of audio"
     )
+    axis.set_title("Time for a second of audio, by length")
     axis.minorticks_off()
     axis.set_ylim(bottom=0)
     axis.legend()

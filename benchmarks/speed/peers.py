@@ -20,8 +20,10 @@ from typing import Annotated, Any
 
 import typer
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import NullFormatter
 from rich.progress import track
 
+from benchmarks.common.plotting import role_colors
 from benchmarks.common.report import RESULTS, print_table, write_report
 from benchmarks.speed.peer_case import BFLOAT16, cases
 from benchmarks.speed.targets import as_figures, goals
@@ -75,7 +77,8 @@ def main(
         "only": patterns,
         "packages": sorted({row["package"] for row in rows.values() if "package" in row}),
     }
-    write_report(name, settings, {"cases": rows, "goals": as_figures(found)}, _picture(rows, seconds), results)
+    figures = {"cases": rows, "goals": as_figures(found)}
+    write_report(name, settings, figures, plot(figures), results)
 
 
 def _run(python: Path, case: str, seconds: float, threads: int, timeout: float) -> dict[str, Any]:
@@ -175,9 +178,9 @@ def _short(figure: float) -> str:
     return f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
 
 
-def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
     """Draw bars of speed and memory, and time and memory against length, as far as they were measured."""
-    measured = {case: row for case, row in rows.items() if "seconds" in row}
+    measured = {case: row for case, row in figures["cases"].items() if "seconds" in row}
     bars = {
         group: {case.partition("/")[2]: row for case, row in measured.items() if case.startswith(f"{group}/")}
         for group in ("encode", "decode", "forward", "sampling")
@@ -188,19 +191,20 @@ def _picture(rows: dict[str, dict[str, Any]], seconds: float) -> Figure:
     picture = Figure(figsize=(11, sum(heights, 0.5)), layout="constrained")
     parts = iter(picture.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).flat if heights else ())
     if bars:
-        _draw_bars(next(parts), bars, seconds)
+        _draw_bars(next(parts), bars)
     if lengths:
         _draw_lengths(next(parts), lengths)
     return picture
 
 
-def _draw_bars(figure: SubFigure, bars: dict[str, dict[str, dict[str, Any]]], seconds: float) -> None:
-    figure.suptitle(f"{seconds:g} s of audio, fastest round")
+def _draw_bars(figure: SubFigure, bars: dict[str, dict[str, dict[str, Any]]]) -> None:
+    seconds = max(row["audio_seconds"] for of_group in bars.values() for row in of_group.values())
+    figure.suptitle(f"latentstem beside other libraries: {seconds:g} s of audio, the fastest round")
     heights = [len(of_group) + 1 for of_group in bars.values()]
     axes = figure.subplots(len(bars), 2, squeeze=False, gridspec_kw={"height_ratios": heights}, sharex="col")
     for (speed, memory), (group, cases_of) in zip(axes, bars.items(), strict=True):
         names = sorted(cases_of, key=lambda name: cases_of[name]["times_real_time"])
-        colors = ["tab:orange" if name.startswith("latentstem") else "tab:blue" for name in names]
+        colors = list(role_colors(names, [name for name in names if name.startswith("latentstem")]).values())
         for axis, figures, label in (
             (speed, [cases_of[name]["times_real_time"] for name in names], "times real time"),
             (memory, [cases_of[name]["peak_memory"] / 1e9 for name in names], "peak resident memory, GB"),
@@ -208,6 +212,7 @@ def _draw_bars(figure: SubFigure, bars: dict[str, dict[str, dict[str, Any]]], se
             drawn = axis.barh(names, figures, color=colors)
             axis.bar_label(drawn, [_short(figure) for figure in figures], padding=3, fontsize="small")
             axis.set(xscale="log", xlabel=label if group == list(bars)[-1] else "")
+            axis.xaxis.set_minor_formatter(NullFormatter())  # between powers of ten they would overlap
             axis.margins(x=0.2)
         speed.set_title(GROUPS[group], loc="left")
         memory.set_yticklabels([])

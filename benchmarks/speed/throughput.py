@@ -62,7 +62,8 @@ def main(
         caption="fastest of several",
     )
     settings = {"device": device, "seconds": seconds, "compiled": compiled}
-    write_report("throughput", settings, {"batches": rows, "lengths": memory}, _picture(rows, memory), results)
+    figures = {"batches": rows, "lengths": memory}
+    write_report("throughput", settings, figures, plot(figures), results)
 
 
 @torch.no_grad()
@@ -114,7 +115,8 @@ def _autocast(pipe: StemAccompanimentPipeline, dtype: str) -> Any:
     return torch.autocast(pipe.device.type, torch.bfloat16, enabled=dtype == "bf16")
 
 
-def _picture(rows: list[dict[str, Any]], memory: list[dict[str, Any]]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
+    rows, memory = figures["batches"], figures["lengths"]
     figure = Figure(figsize=(11, 4), layout="constrained")
     speed, length, peak = figure.subplots(1, 3)
     names = [f"{row['dtype']}, batch {row['batch']}" for row in rows]

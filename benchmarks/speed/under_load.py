@@ -23,6 +23,7 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
+from benchmarks.common.plotting import role_colors
 from benchmarks.common.report import RESULTS, print_table, write_report
 from latentstem import StemAccompanimentPipeline
 
@@ -53,7 +54,8 @@ def main(
     ]
     print_table("A stem of 12 s beside another program", ["it holds", *POLICIES], rows, "times the quiet one")
     settings = {"rounds": rounds, "steps": steps, "seconds": SECONDS, "threads": torch.get_num_threads()}
-    write_report("under_load", settings, {"median_seconds": figures, "seconds": times}, _picture(figures), results)
+    report = {"median_seconds": figures, "seconds": times}
+    write_report("under_load", settings, report, plot(report), results)
 
 
 def measure(steps: int) -> float:
@@ -102,15 +104,16 @@ while True:
             process.kill()
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
+def plot(report: dict[str, Any]) -> Figure:
+    figures, colors = report["median_seconds"], role_colors(POLICIES, ["passive"])
     picture = Figure(figsize=(7, 3), layout="constrained")
     axis = picture.subplots()
     for index, policy in enumerate(POLICIES):
         places = np.arange(len(figures)) + (index - 0.5) * 0.35
-        axis.barh(places, [own[policy] for own in figures.values()], 0.33, label=policy)
+        axis.barh(places, [own[policy] for own in figures.values()], 0.33, color=colors[policy], label=policy)
     axis.set_yticks(range(len(figures)), list(figures))
     axis.invert_yaxis()
-    axis.set(xlabel="seconds for a stem of 12 s", ylabel="another program holds")
+    axis.set(xlabel="seconds for a stem of 12 s", ylabel="another program holds", title="Beside another program")
     axis.legend(title="OMP_WAIT_POLICY")
     return picture
 

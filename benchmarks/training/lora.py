@@ -8,12 +8,13 @@ Run it as `python -m benchmarks.training.lora runs/my-bass --minutes 5`.
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from matplotlib.figure import Figure
 
+from benchmarks.common.plotting import OURS
 from benchmarks.common.report import REPOSITORY, RESULTS, format_interval, interval, print_table, write_report
 
 sys.path.append(str(REPOSITORY / "examples"))  # the example does not depend on the benchmarks
@@ -53,15 +54,16 @@ def main(
         "adapter_bytes": sum(file.stat().st_size for file in adapter.iterdir()),
     }
     report = {"rows": figures, "change": change, "songs": scores}
-    write_report("lora", settings, report, _picture(scores), results)
+    write_report("lora", settings, report, plot(report), results)
 
 
-def _picture(scores: dict[str, dict[str, list[float]]]) -> Figure:
-    picture = Figure(figsize=(10, 4))
+def plot(report: dict[str, Any]) -> Figure:
+    scores = report["songs"]
+    picture = Figure(figsize=(10, 4), layout="constrained")
     rows = list(scores)
     for axes, (key, label) in zip(picture.subplots(1, 2), KEYS.items(), strict=True):
         # One line a song, which shows whether all songs changed or only one.
-        axes.plot(range(len(rows)), [scores[row][key] for row in rows], "o-", color="C0", alpha=0.4)
+        axes.plot(range(len(rows)), [scores[row][key] for row in rows], "o-", color=OURS, alpha=0.4)
         axes.plot(range(len(rows)), [np.mean(scores[row][key]) for row in rows], "_", color="black", markersize=24)
         axes.set_xticks(range(len(rows)), rows, rotation=15)
         axes.set(ylabel=label, ylim=(0, None), title=f"{label}, song by song; dash: mean")

@@ -143,7 +143,8 @@ def main(
         "weights": weights_folder(weights).name,
         "trainings": {name: _last_record(output / folder) for folder, name in NETS.items()},
     }
-    write_report("position_bias", settings, {"lengths": report, "by_song": figures}, _picture(report), results)
+    written = {"lengths": report, "by_song": figures}
+    write_report("position_bias", settings, written, plot(written), results)
 
 
 def set_position(unet: Any, name: str) -> Any:
@@ -223,7 +224,8 @@ def _last_record(run: Path) -> dict[str, float]:
     return json.loads((run / "history.jsonl").read_text().splitlines()[-1])
 
 
-def _picture(report: dict[str, dict[str, dict[str, Any]]]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
+    report = figures["lengths"]
     picture = Figure(figsize=(10, 4.2), layout="constrained")
     picture.suptitle("Three small nets trained alike on 12 s, and longer music; intervals over songs")
     axes: Any = picture.subplots(1, 2)

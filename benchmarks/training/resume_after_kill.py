@@ -136,7 +136,7 @@ def main(
         "steps": {"autoencoder": autoencoder_steps, "unet": unet_steps},
         "seeds": seeds,
     }
-    write_report("resume_after_kill", settings, figures, _picture(figures), results)
+    write_report("resume_after_kill", settings, figures, plot(figures), results)
 
 
 def _rendering(render: Callable[..., Any], folder: Path, kills: int) -> dict[str, Any]:
@@ -321,8 +321,9 @@ def _velocity_loss(stems: Path, output: Path) -> float:
     return float(np.mean(errors))
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
-    picture = Figure(figsize=(10, 3.6))
+def plot(figures: dict[str, Any]) -> Figure:
+    picture = Figure(figsize=(10, 3.8), layout="constrained")
+    picture.suptitle("Trainings that were killed, and trainings that were not")
     panels: Sequence[Any] = picture.subplots(1, 2)
     for panel, (name, label) in zip(panels, {"autoencoder": "losses", "unet": "velocity error"}.items(), strict=True):
         for index, run in enumerate(figures[name]["uninterrupted"]):

@@ -123,7 +123,8 @@ def main(
         "batch_frames": batch_frames,
         "weights": weights_folder(weights).name,
     }
-    write_report("scaling", settings, {"runs": rows, "by_song": figures}, _picture(rows, minutes), results)
+    written = {"runs": rows, "by_song": figures}
+    write_report("scaling", settings, written, plot(written), results)
 
 
 def cases(songs: int) -> list[Case]:
@@ -245,9 +246,11 @@ def _print(rows: dict[str, dict[str, Any]], minutes: float) -> None:
         print_table(f"Velocity error by timestep, {mix}", ["run", *BANDS], cells)
 
 
-def _picture(rows: dict[str, dict[str, Any]], minutes: float) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
+    rows = figures["runs"]
     picture = Figure(figsize=(11, 7.5), layout="constrained")
-    picture.suptitle(f"{minutes:g} minutes a run; intervals over validation songs")
+    minutes = max(row["seconds"] for row in rows.values()) / 60
+    picture.suptitle(f"Nets and corpora of several sizes, {minutes:.0f} minutes each; intervals over validation songs")
     axes: Any = picture.subplots(2, 2, sharex="col")
     sizes = [row for name, row in rows.items() if "all songs" in name]
     amounts = sorted((row for name, row in rows.items() if name.startswith(REFERENCE)), key=lambda row: row["songs"])

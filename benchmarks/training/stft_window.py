@@ -63,10 +63,10 @@ def main(
     ]
     header = ["window/hop", "pitch agreement", "parameters"]
     print_table(f"Pitch kept after {steps} steps", header, rows, caption="mean over validation songs, one seed")
-    write_report("stft_window", {"steps": steps, "songs": songs}, figures, _picture(figures), results)
+    write_report("stft_window", {"steps": steps, "songs": songs}, figures, plot(figures), results)
 
 
-def _picture(figures: dict[str, dict]) -> Figure:
+def plot(figures: dict[str, dict]) -> Figure:
     picture = Figure(figsize=(6, 4))
     axis = picture.subplots()
     for name, figure in figures.items():
@@ -76,7 +76,7 @@ def _picture(figures: dict[str, dict]) -> Figure:
             "o-",
             label=name,
         )
-    axis.set(xlabel="optimiser steps", ylabel="pitch agreement", ylim=(0, 1), title="validation songs")
+    axis.set(xlabel="optimiser steps", ylabel="pitch agreement", ylim=(0, 1), title="Pitch kept in validation songs")
     axis.legend(title="window/hop")
     return picture
 

@@ -48,4 +48,3 @@ def test_every_finding_stands_in_the_section_that_it_names(name):
         part for title, part in sections.items() if title.lower().replace(",", "").replace(" ", "-") == anchor
     )
     assert f"<!-- finding: {name} -->" in section and finding.sentence(reports) in section
-

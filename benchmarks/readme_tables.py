@@ -129,6 +129,24 @@ def fit_table(results: Results) -> list[str]:
     return _markdown(["", *COLUMNS.values()], cells)
 
 
+def mixes_table(results: Results) -> list[str]:
+    """Tabulate how well basses fit by what their mix holds: a row a kind of mix."""
+    groups = results("accompaniment")["groups"]
+    rows = {
+        "drums alone": groups["mix"]["drums alone"],
+        "one instrument with the chords": groups["mix"]["chords alone"],
+        "the same songs, all parts": groups["mix"]["everything"],
+    }
+    rows |= {f"{count} parts beside the bass": group for count, group in groups["stems"].items()}
+    rows |= {f"a song in {metre}": group for metre, group in groups["metre"].items()}
+    metrics = [metric for metric in METRICS if metric != "voiced_ratio"]
+    cells = [
+        [words, str(group["songs"]), *(_interval(group["generated"][metric]) for metric in metrics)]
+        for words, group in rows.items()
+    ]
+    return _markdown(["the mix", "songs", *(METRICS[metric] for metric in metrics)], cells)
+
+
 def reconstruction_table(results: Results) -> list[str]:
     """Tabulate what the autoencoder's round trip keeps of basses."""
     trip = results("reconstruction")["groups"]["all"]
@@ -254,6 +272,7 @@ DOCUMENTS: Mapping[str, Tables] = {
     f"docs/pages/{SOUND}": {"reconstruction": reconstruction_table, **_sentences(SOUND)},
     f"docs/pages/{SPEED}": _sentences(SPEED),
     f"docs/pages/{METHOD}": {"deviation": deviation_table, **_sentences(METHOD)},
+    "docs/pages/faq.md": {"mixes": mixes_table},
     "docs/pages/bassnet.md": {
         "patterns": partial(patterns_table, "accuracy"),
         "f0": partial(patterns_table, "f0"),

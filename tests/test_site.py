@@ -204,6 +204,12 @@ def test_plots_are_dark_on_a_dark_page_and_spectrograms_as_they_are(address, pag
     assert page.evaluate(shade.format(".player img")) == "none"
 
 
+def test_intervals_are_not_broken_between_their_ends(site):
+    text = (site / "benchmarks" / "sound.html").read_text()
+    assert len(re.findall(r"\d \[[\d.]+,&nbsp;[\d.]+\]", text)) > 30
+    assert re.findall(r"\d \[[\d.]+, [\d.]+\]", text) == []
+
+
 def test_what_the_benchmarks_found_fits_a_screen(address, page):
     page.goto(f"{address}/benchmarks.html")
     boxes = [box.bounding_box() for box in page.locator(".pairs > div").all()]

@@ -1,4 +1,4 @@
-"""Keep the two ends of an interval on one line: in a narrow table `0.93 [0.90, 0.96]` breaks before its bracket alone."""
+"""Keep both ends of an interval on one line: in a narrow table `0.93 [0.90, 0.96]` breaks before its bracket alone."""
 
 import re
 from typing import Any

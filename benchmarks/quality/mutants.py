@@ -1,9 +1,10 @@
 """How much of a wrong program the tests notice: small faults are put into the code, one at a time, and the tests run.
 
 A fault is one change of an operator, a comparison, a number, a truth value or a branch, drawn by seed from all such
-places outside of messages. The tests of the fault's room run until one fails, in a process of their own that is
-stopped after a while. The share of faults that are noticed says how strong the tests are; some cannot be noticed,
-because the program stays right (a bound of 100,000 that becomes 100,001).
+places outside of messages. The docstring examples of the module and the tests of its room run until one fails, in a
+process of their own that is stopped after a while; then, if none has, the tests of the rooms that put the code to use.
+The share of faults that are noticed says how strong the tests are; some cannot be noticed, because the program stays
+right (a number in steps of which a file is read).
 
 Run it as `python -m benchmarks.quality.mutants`; it needs a system with fork.
 """
@@ -11,19 +12,22 @@ Run it as `python -m benchmarks.quality.mutants`; it needs a system with fork.
 import ast
 import contextlib
 import copy
+import importlib
 import importlib.abc
 import importlib.util
 import io
 import os
 import random
+import resource
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import torch
 import typer
 from matplotlib.figure import Figure
 
@@ -42,8 +46,22 @@ COMPARISONS = {
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
 }
+NEIGHBOURS = ("models", "robustness")
+"""Folders of tests that put the code of all rooms to use; they run where those of the room notice nothing."""
 SECONDS = 180
-NOTICED, SURVIVED, SLOW = 1, 0, 2
+"""Time of a processor after which tests are stopped, with a fault that has them run on and on."""
+BYTES = 16 << 30
+"""Address space of a process, for a fault that has it take all memory."""
+
+
+class Fault(NamedTuple):
+    """A place of a module where a fault can be put: the how manieth it is, and what stands there."""
+
+    room: str
+    path: Path
+    index: int
+    line: int
+    what: str
 
 
 def main(
@@ -51,40 +69,47 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    import torch  # before the forks, which then need not load it
-
+    for name in ("diffusers", "hypothesis", "pytest", "scipy.signal", "soundfile"):
+        importlib.import_module(name)  # before the forks, which then need not load it
     torch.set_num_threads(1)
     rng, faults = random.Random(seed), []
+    neighbours = [ROOT / "tests" / folder for folder in NEIGHBOURS]
     for room in ROOMS:
-        places = [place for path in sorted((ROOT / "latentstem" / room).glob("*.py")) for place in _places(path)]
-        faults += [(room, *place) for place in rng.sample(places, min(count // len(ROOMS), len(places)))]
-    for room in ROOMS:
-        if _try(room, ROOT / "latentstem" / room / "__init__.py", None) != SURVIVED:
-            raise SystemExit(f"the tests of {room} fail without a fault")
+        places = [place for path in sorted((ROOT / "latentstem" / room).glob("*.py")) for place in _places(room, path)]
+        faults += rng.sample(places, min(count // len(ROOMS), len(places)))
+    for tests in (*([ROOT / "latentstem" / room, ROOT / "tests" / room] for room in ROOMS), neighbours):
+        if _notice(None, tests):
+            raise SystemExit(f"the tests of {', '.join(map(str, tests))} fail without a fault")
     outcomes = []
-    for number, (room, path, index, line, what) in enumerate(faults):  # no progress bar: its thread would be forked
-        outcomes.append((room, path, line, what, _try(room, path, index)))
+    for number, fault in enumerate(faults):  # no progress bar: its thread would be forked
+        by_room = _notice(fault, _tests_of_room(fault))
+        outcomes.append((fault, by_room, by_room or _notice(fault, neighbours)))
         print(f"\r{number + 1} of {len(faults)} faults", end="", file=sys.stderr, flush=True)
     survivors = [
-        f"{path.relative_to(ROOT)}:{line} {what}" for _, path, line, what, code in outcomes if code == SURVIVED
+        f"{fault.path.relative_to(ROOT)}:{fault.line} {fault.what}" for fault, *_, noticed in outcomes if not noticed
     ]
-    noticed = Counter(room for room, *_, code in outcomes if code != SURVIVED)
-    counts = Counter(room for room, *_ in outcomes)
-    rows = [(room, f"{noticed[room]} of {counts[room]}") for room in ROOMS]
-    print_table("faults that the tests notice", ("room", "noticed"), rows, caption="")
+    counts = Counter(fault.room for fault in faults)
+    noticed_by = Counter(fault.room for fault, *_, noticed in outcomes if noticed)
+    print_table(
+        "faults that the tests notice",
+        ("room", "noticed"),
+        [(room, f"{noticed_by[room]} of {counts[room]}") for room in ROOMS],
+        caption="",
+    )
     print(*survivors, sep="\n")
     figures = {
-        "noticed": sum(noticed.values()) / len(outcomes),
-        "rooms": {room: noticed[room] / counts[room] for room in ROOMS},
+        "noticed": sum(noticed_by.values()) / len(outcomes),
+        "noticed by the tests of the room": sum(by_room for _, by_room, _ in outcomes) / len(outcomes),
+        "rooms": {room: noticed_by[room] / counts[room] for room in ROOMS},
         "survivors": survivors,
     }
     write_report("mutants", {"count": count, "seed": seed}, figures, plot(figures), results)
 
 
-def _places(path: Path) -> Iterator[tuple[Path, int, int, str]]:
-    """Yield the places of a file where a fault can be put: their index, line, and what changes."""
+def _places(room: str, path: Path) -> Iterator[Fault]:
+    """Yield the places of a file where a fault can be put."""
     for index, (node, _) in enumerate(_changes(ast.parse(path.read_text()))):
-        yield path, index, node.lineno, ast.unparse(node)[:60].replace("\n", " ")
+        yield Fault(room, path, index, node.lineno, ast.unparse(node)[:60].replace("\n", " "))
 
 
 def _changes(tree: ast.AST) -> Iterator[tuple[Any, Any]]:
@@ -105,13 +130,18 @@ def _changes(tree: ast.AST) -> Iterator[tuple[Any, Any]]:
         elif isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARISONS:
             yield node, lambda node: node.ops.__setitem__(0, COMPARISONS[type(node.ops[0])]())
         elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            yield node, lambda node: setattr(node, "value", node.value + 1)
+            yield node, lambda node: setattr(node, "value", _other_number(node.value))
         elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
             yield node, lambda node: setattr(node, "value", not node.value)
         elif isinstance(node, ast.If | ast.IfExp):
             yield node, lambda node: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
         elif isinstance(node, ast.BoolOp):
             yield node, lambda node: setattr(node, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
+
+
+def _other_number(value: float) -> float:
+    """Return the next number; of a large one, to which a unit is nothing, the double."""
+    return 2 * value if value >= 100 else value + 1
 
 
 def _faulty(path: Path, index: int) -> Any:
@@ -127,7 +157,7 @@ class _FaultyModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, path: Path, index: int):
         self.path, self.code = path, _faulty(path, index)
-        self.name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        self.name = _module_name(path)
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         if fullname != self.name:
@@ -148,40 +178,55 @@ class _FaultyModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(self.code, module.__dict__)
 
 
-def _try(room: str, path: Path, index: int | None) -> int:
-    """Run the tests of a room with a fault, or without one, in a process of its own."""
+def _module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _tests_of_room(fault: Fault) -> list[Path]:
+    """Return the files of tests of a fault's room, those first that are the likeliest to notice it."""
+    own = ROOT / "tests" / fault.room / f"test_{fault.path.stem}.py"
+    files = sorted(own.parent.glob("test_*.py"), key=lambda path: path != own)
+    return [*files[:1], fault.path, *files[1:]]
+
+
+def _notice(fault: Fault | None, tests: Sequence[Path]) -> bool:
+    """Return whether tests fail with a fault, or without one; they run in a process of their own."""
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        os._exit(_run_tests(room, path, index))
-    end = time.monotonic() + SECONDS
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+        code = 1
+        try:
+            code = _run_tests(fault, tests)
+        finally:
+            os._exit(code)
+    end = time.monotonic() + 10 * SECONDS  # a busy machine takes longer; a fault may also have the tests wait for ever
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            code = os.waitstatus_to_exitcode(status)
-            return SURVIVED if code == 0 else NOTICED
+            return os.waitstatus_to_exitcode(status) != 0
         time.sleep(0.05)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return SLOW
+    return True
 
 
-def _run_tests(room: str, path: Path, index: int | None) -> int:
+def _run_tests(fault: Fault | None, tests: Sequence[Path]) -> int:
     import pytest
 
     os.chdir(ROOT)
     for name in [name for name in sys.modules if name.split(".")[0] == "latentstem"]:
         del sys.modules[name]  # what the report has imported would stay as it is
-    if index is not None:
-        sys.meta_path.insert(0, _FaultyModule(path, index))
-    own = ROOT / "tests" / room / f"test_{path.stem}.py"
-    words = ["-x", "-q", "-p", "no:cacheprovider", "--no-header"]
+    words = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     silent = io.StringIO()
-    # Without the doctests: pytest reads the files that it is given itself, and would read the one without the fault.
-    paths = ([own] if own.exists() else []) + [ROOT / "tests" / room]
     with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
-        return int(pytest.main([*words, *map(str, paths)]))
+        if fault is not None:
+            sys.meta_path.insert(0, _FaultyModule(fault.path, fault.index))
+            # For its docstring examples, pytest would itself read the file, which is without the fault.
+            importlib.import_module(_module_name(fault.path))
+        return int(pytest.main([*words, *map(str, tests)]))
 
 
 def plot(figures: dict[str, Any]) -> Figure:

@@ -225,7 +225,7 @@ def _level_of_flow(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel
 
 
 def _level_of_edm(scheduler: Any, timestep: int | float | Tensor) -> NoiseLevel:
-    sigma, data = _sigma(scheduler, timestep), scheduler.config.get("sigma_data", 1.0)
+    sigma, data = _sigma(scheduler, timestep), scheduler.config["sigma_data"]
     length = math.hypot(data, sigma)
     return NoiseLevel(data / length, sigma / length, input_scale=data / length)
 

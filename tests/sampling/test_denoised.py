@@ -1,4 +1,5 @@
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from diffusers import (
 
 from latentstem import CosineDDIMScheduler, denoised_coefficients
 from latentstem.sampling import signal_and_noise_rates
+from latentstem.sampling.denoised import step_position
 
 CONFIG = CosineDDIMScheduler().config
 
@@ -102,6 +104,31 @@ def test_flow_matching_undoes_the_straight_line():
         assert signal * sigma == pytest.approx(rate * (1 - sigma), abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", [DPMSolverMultistepScheduler, UniPCMultistepScheduler])
+def test_solvers_on_flow_sigmas_are_read_as_flow_matching(kind):
+    scheduler = kind(use_flow_sigmas=True, prediction_type="flow_prediction")
+    scheduler.set_timesteps(8)
+    for timestep in scheduler.timesteps:
+        sample, output = torch.randn(2, 1, 3, 4)
+        a, b = denoised_coefficients(scheduler, timestep)
+        assert a == 1 and signal_and_noise_rates(scheduler, timestep)[0] * -b == pytest.approx(
+            signal_and_noise_rates(scheduler, timestep)[1] * (1 + b)
+        )
+        assert torch.allclose(a * sample + b * output, own_prediction(scheduler, output, timestep, sample), atol=1e-5)
+
+
+def test_the_position_is_the_one_that_the_scheduler_counts_or_else_the_nearest_timestep():
+    timesteps = torch.tensor([900.0, 600.0, 600.0, 300.0])
+    counted = SimpleNamespace(step_index=2, begin_index=1, timesteps=timesteps, index_for_timestep=lambda timestep: 3)
+    assert step_position(counted, 900) == 2
+    counted.step_index = None
+    assert step_position(counted, 900) == 1
+    counted.begin_index = None
+    assert step_position(counted, 900) == 3
+    plain = SimpleNamespace(timesteps=timesteps)
+    assert [step_position(plain, timestep) for timestep in (900, 610.0, torch.tensor(290))] == [0, 1, 3]
+
+
 def test_a_scheduler_of_ones_own_is_asked_first():
     class Deblending:
         def denoised_coefficients(self, timestep):
@@ -123,10 +150,13 @@ def test_refuses_unknown_schedulers_and_clipping():
     unknown.set_timesteps(4)
     with pytest.raises(TypeError, match=r"IPNDMScheduler is not .* CosineDDIMScheduler"):
         denoised_coefficients(unknown, unknown.timesteps[0])
-    clipping = DDIMScheduler()
-    clipping.set_timesteps(4)
-    with pytest.raises(ValueError, match="clip_sample=False"):
-        denoised_coefficients(clipping, clipping.timesteps[0])
+    with pytest.raises(TypeError, match="SimpleNamespace is not a scheduler whose"):
+        denoised_coefficients(SimpleNamespace(config={}), 0)
+    for option in ("clip_sample", "thresholding"):
+        bending = DDIMScheduler(**({"clip_sample": False} | {option: True}))
+        bending.set_timesteps(4)
+        with pytest.raises(ValueError, match=f"{option}=False"):
+            denoised_coefficients(bending, bending.timesteps[0])
 
 
 def test_refuses_epsilon_without_signal():

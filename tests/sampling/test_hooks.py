@@ -12,7 +12,7 @@ from diffusers import (
 )
 
 from latentstem import CosineDDIMScheduler, denoised_coefficients, on_denoised
-from latentstem.sampling import step_from_denoised
+from latentstem.sampling import DenoisedStep, step_from_denoised
 
 # diffusers hands tensors to numpy in a way that numpy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -102,6 +102,84 @@ def test_hooks_run_in_order_and_mix_both_ways_of_noise():
     assert torch.allclose(nested.pred_original_sample, 2 * clean + 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("noise", ["rederive", "keep"])
+def test_hooks_of_one_kind_act_like_one_hook_that_does_what_they_do(noise):
+    scheduler = build(CosineDDIMScheduler)
+    sample, output = torch.randn(2, 2, 3, 11)
+
+    def stepped(*hooks):
+        with on_denoised(scheduler, *hooks, noise=noise):
+            return scheduler.step(output, scheduler.timesteps[3], sample).prev_sample
+
+    one_by_one = stepped(lambda x, step: 2 * x, lambda x, step: x + 1, lambda x, step: -x)
+    torch.testing.assert_close(one_by_one, stepped(lambda x, step: -2 * x - 1))
+
+
+@pytest.mark.parametrize("noise", ["rederive", "keep"])
+def test_hooks_act_on_steps_from_the_clean_sample_too(noise):
+    scheduler = build(CosineDDIMScheduler)
+    timestep, (sample, output) = scheduler.timesteps[3], torch.randn(2, 2, 3, 11)
+
+    def add(denoised, step):
+        return denoised + 1
+
+    with on_denoised(scheduler, add, noise=noise):
+        expected = scheduler.step(output, timestep, sample)
+        clean = expected.pred_original_sample - 1
+        inside = scheduler.step_from_denoised(clean, timestep, sample)
+    outside = step_from_denoised(scheduler, clean, timestep, sample, [add], noise)
+    for result in (inside, outside.result):
+        torch.testing.assert_close(result.prev_sample, expected.prev_sample)
+        torch.testing.assert_close(result.pred_original_sample, expected.pred_original_sample)
+    torch.testing.assert_close(outside.denoised, clean + 1)
+    assert "step_from_denoised" not in vars(scheduler)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+@pytest.mark.parametrize("ends_at_one", [True, False])
+def test_a_kept_edit_of_ddim_weighs_what_the_clean_sample_weighs_on_arrival(spacing, ends_at_one):
+    scheduler = DDIMScheduler(1024, clip_sample=False, set_alpha_to_one=ends_at_one, timestep_spacing=spacing)
+    scheduler.set_timesteps(8)
+    sample, silence = torch.ones(1, 2, 3), torch.zeros(1, 2, 3)
+    for timestep in scheduler.timesteps:
+        plain = scheduler.step(silence, timestep, sample)  # without noise, the next sample is the clean one's share
+        with on_denoised(scheduler, lambda denoised, step: denoised + 1, noise="keep"):
+            moved = scheduler.step(silence, timestep, sample).prev_sample - plain.prev_sample
+        torch.testing.assert_close(moved, plain.prev_sample / plain.pred_original_sample)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "expected"), [(0.0, 1.0, range(10)), (0.2, 0.5, [2, 3, 4]), (0.25, 0.59, [2, 3, 4]), (1, 1, [])]
+)
+def test_a_window_holds_its_first_step_and_not_its_last(start, stop, expected):
+    steps = [DenoisedStep(index, 10, 0, torch.zeros(1), 0.6, 0.8) for index in range(10)]
+    assert [step.index for step in steps if step.is_within(start, stop)] == [*expected]
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (None, "returned None; expected the clean sample"),
+        (torch.zeros(1, 2, 4), r"of shape \(1, 2, 4\); expected .* of shape \(1, 2, 3\)"),
+        (torch.full((1, 2, 3), torch.nan), "NaN|not finite"),
+    ],
+)
+def test_a_hook_that_returns_something_else_is_refused(returned, message):
+    scheduler = build(CosineDDIMScheduler)
+    with on_denoised(scheduler, lambda denoised, step: returned), pytest.raises(ValueError, match=message):
+        scheduler.step(torch.zeros(1, 2, 3), 1023, torch.zeros(1, 2, 3))
+
+
+def test_a_hook_with_an_unknown_treatment_of_the_noise_is_refused():
+    def hook(denoised, step):
+        return denoised
+
+    hook.noise = "forget"
+    scheduler = build(CosineDDIMScheduler)
+    with on_denoised(scheduler, hook), pytest.raises(ValueError, match="got 'forget'"):
+        scheduler.step(torch.zeros(1, 2, 3), 1023, torch.zeros(1, 2, 3))
+
+
 def test_a_hook_that_edits_in_place_is_noticed():
     def double(denoised, step):
         return denoised.mul_(2)
@@ -158,6 +236,11 @@ def test_refuses_steps_that_change_the_noise_level():
     scheduler.scale_model_input(torch.zeros(1, 2, 3), scheduler.timesteps[0])
     with on_denoised(scheduler, idle), pytest.raises(ValueError, match="s_churn"):
         scheduler.step(torch.zeros(1, 2, 3), scheduler.timesteps[0], torch.zeros(1, 2, 3), s_churn=0.5)
+    scheduler = build(FlowMatchEulerDiscreteScheduler)
+    with on_denoised(scheduler, idle), pytest.raises(ValueError, match="per_token_timesteps"):
+        scheduler.step(
+            torch.zeros(1, 2, 3), scheduler.timesteps[0], torch.zeros(1, 2, 3), per_token_timesteps=torch.zeros(1, 3)
+        )
 
 
 @pytest.mark.parametrize("kind", [*KINDS, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler])

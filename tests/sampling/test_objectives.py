@@ -1,5 +1,8 @@
 """Objectives: targets by their definitions, one algebra for training and sampling, schedules told apart."""
 
+import dataclasses
+import math
+
 import pytest
 import torch
 from diffusers import (
@@ -18,6 +21,7 @@ from latentstem.sampling.objectives import (
     Objective,
     add_noise_for_step,
     check_schedule,
+    check_trained_schedule,
     schedule_of,
     training_rates,
 )
@@ -83,6 +87,29 @@ def test_timesteps_are_drawn_with_the_density_that_is_asked_for(emphasis):
         assert below == pytest.approx(fraction ** (1 + emphasis), abs=0.015)
 
 
+def test_timesteps_are_drawn_evenly_unless_told_otherwise_and_never_beyond_the_last(monkeypatch):
+    objective = Objective(CosineDDIMScheduler())
+    assert objective.draw_timesteps(20_000).float().mean() == pytest.approx(511.5, abs=10)
+    # The greatest number that is drawn, whose root rounds to one.
+    monkeypatch.setattr(torch, "rand", lambda count: torch.full((count,), 1 - 2**-24))
+    assert objective.draw_timesteps(2, 9.0).tolist() == [1023, 1023]
+    assert Objective(FlowMatchEulerDiscreteScheduler()).draw_timesteps(2, 9.0).tolist() == [1000, 1000]
+
+
+def test_a_net_in_half_precision_is_given_what_is_in_half_precision():
+    objective = Objective(CosineDDIMScheduler())
+    clean, noise = torch.randn(2, 4, 3, 5, dtype=torch.bfloat16)
+    timesteps = objective.draw_timesteps(4)
+    assert objective.add_noise(clean, noise, timesteps).dtype == torch.bfloat16
+    assert objective.target(clean, noise, timesteps).dtype == torch.bfloat16
+
+
+def test_an_objective_is_a_value():
+    objective = Objective(CosineDDIMScheduler())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        objective.scheduler = None
+
+
 def test_velocity_and_noise_are_those_of_diffusers():
     stock = DDPMScheduler(prediction_type="v_prediction")
     objective = Objective(stock)
@@ -126,6 +153,72 @@ def test_a_shift_chooses_other_timesteps_of_the_same_schedule():
         signal, noise, _ = noise_level(shifted, timestep)
         rates = training_rates(shifted, timestep)
         assert (float(rates[0]), float(rates[1])) == pytest.approx((signal, noise), abs=1e-6)
+
+
+def test_a_solver_on_flow_sigmas_has_the_schedule_of_flow_matching():
+    trained = schedule_of(FlowMatchEulerDiscreteScheduler())
+    check_schedule(DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction"), trained)
+
+
+def test_a_schedule_is_described_by_its_rates_from_the_first_timestep_to_the_last():
+    scheduler = CosineDDIMScheduler(num_train_timesteps=513)
+    trained = schedule_of(scheduler)
+    alphas = [float(scheduler.alphas_cumprod[32 * index]) for index in range(17)]
+    assert trained["signal_rates"] == pytest.approx([math.sqrt(alpha) for alpha in alphas], abs=6e-7)
+    assert trained["noise_rates"] == pytest.approx([math.sqrt(1 - alpha) for alpha in alphas], abs=6e-7)
+    assert all(rate == round(rate, 6) for name in ("signal_rates", "noise_rates") for rate in trained[name])
+
+
+@pytest.mark.parametrize("name", ["signal_rates", "noise_rates"])
+@pytest.mark.parametrize("place", [0, 8, 16])
+def test_rates_may_differ_by_what_solvers_round_and_by_no_more(name, place):
+    trained = schedule_of(CosineDDIMScheduler())
+    for shift in (4e-4, -4e-4, 6e-4, -6e-4):
+        other = trained | {name: [rate + shift * (i == place) for i, rate in enumerate(trained[name])]}
+        if abs(shift) < 5e-4:
+            check_schedule(CosineDDIMScheduler(), other)
+        else:
+            with pytest.raises(ValueError, match="another noise schedule"):
+                check_schedule(CosineDDIMScheduler(), other)
+    with pytest.raises(ValueError, match="another noise schedule"):
+        check_schedule(CosineDDIMScheduler(), trained | {"num_train_timesteps": 512})
+
+
+OLD = {"num_train_timesteps": 1024, "prediction_type": "epsilon", "max_signal_rate": 1.0, "min_signal_rate": 0.0}
+
+
+def changed(**entries):
+    return schedule_of(CosineDDIMScheduler()) | entries
+
+
+@pytest.mark.parametrize(
+    ("trained", "message"),
+    [
+        (None, "got trained_schedule=None; expected what"),
+        ([("num_train_timesteps", 1024)], "expected what schedule_of"),
+        ({}, "lacks num_train_timesteps, prediction_type, signal_rates, noise_rates; save"),
+        ({"num_train_timesteps": 9, "sigma": 1}, "lacks prediction_type, .*rates and has unknown sigma;"),
+        (changed(sigma=1), "the trained schedule has unknown sigma; save"),
+        (changed(num_train_timesteps=0), "num_train_timesteps=0; expected a whole number from 1"),
+        (changed(prediction_type="score"), "prediction_type='score'; expected one of epsilon"),
+        (changed(signal_rates=0.5), "got signal_rates=0.5 in the trained schedule; expected 17 numbers"),
+        (changed(signal_rates="a" * 17), "in the trained schedule; expected 17 numbers"),
+        (changed(noise_rates=[0.5] * 16), "in the trained schedule; expected 17 numbers"),
+        (changed(noise_rates=[0.5] * 16 + [-0.1]), r"noise_rates\[16\]=-0.1; expected a number from 0"),
+        (changed(signal_rates=["a"] + [0.5] * 16), r"signal_rates\[0\]='a'; expected a number"),
+        (OLD | {"max_signal_rate": 1.1}, "max_signal_rate=1.1; expected a number from 0 to 1"),
+        (OLD | {"min_signal_rate": -0.1}, "min_signal_rate=-0.1; expected a number from 0 to 1"),
+        (OLD | {"noise_rates": [0.5] * 17}, "has unknown noise_rates"),
+    ],
+)
+def test_a_saved_schedule_that_is_none_is_refused(trained, message):
+    with pytest.raises(ValueError, match=message):
+        check_trained_schedule(trained)
+
+
+@pytest.mark.parametrize("trained", [changed(), changed(noise_rates=(0.0,) * 16 + (1000.0,)), OLD])
+def test_a_saved_schedule_comes_back_as_it_is(trained):
+    assert check_trained_schedule(trained) is trained
 
 
 def test_a_scheduler_without_a_schedule_over_timesteps_is_refused():

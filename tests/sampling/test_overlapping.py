@@ -1,5 +1,6 @@
 """Windows: they cover a sequence, agree with the whole where a net is local, and are the whole where one covers it."""
 
+import dataclasses
 from itertools import pairwise
 
 import pytest
@@ -45,3 +46,15 @@ def test_one_window_fades_into_the_next():
 def test_windows_that_cannot_be_are_refused(frames, overlap):
     with pytest.raises(ValueError, match="overlap of 0 to half"):
         OverlappingWindows(frames, overlap)
+
+
+def test_windows_are_a_value_and_long_enough_for_a_sequence_of_training():
+    assert OverlappingWindows().spans(1025) == [slice(0, 1024), slice(896, 1025)]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        OverlappingWindows().frames = 2
+
+
+def test_as_many_windows_are_evaluated_as_are_needed():
+    asked = []
+    OverlappingWindows(4, 2).blend(lambda span: asked.append(span) or torch.ones(1, span.stop - span.start), 9)
+    assert asked == [slice(0, 4), slice(2, 6), slice(4, 8), slice(6, 9)]

@@ -114,6 +114,6 @@ class InpaintRegions:
                 f"of {tuple(denoised.shape[-2:])}; encode audio as long as the stem with the pipeline's autoencoder"
             )
         known, mask = self.latents.to(denoised), self.mask.to(denoised)
-        filled = torch.where(mask > 0, mask * known + (1 - mask) * denoised, denoised)
+        filled = mask * known + (1 - mask) * denoised
         check_finite("the sample with kept frames", filled, {"denoised": denoised})
         return filled

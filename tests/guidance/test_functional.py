@@ -59,3 +59,27 @@ def test_bfloat16_is_measured_in_float32():
         assert rescaled.dtype == torch.bfloat16
         # Rounding of single values averages out; a deviation rounded to bfloat16 would be off by up to 0.4 %.
         assert rescaled.float().std().item() == pytest.approx(cond.float().std().item(), rel=3e-4)
+
+
+@pytest.mark.parametrize("scale", [-1000.0, 1000.0])
+def test_the_strongest_scale_is_taken_and_one_beyond_it_refused(scale):
+    cond, uncond = torch.randn(2, 1, 2, 3)
+    torch.testing.assert_close(classifier_free_guidance(cond, uncond, scale), uncond + scale * (cond - uncond))
+    with pytest.raises(ValueError, match="expected a number from -1000 to 1000"):
+        classifier_free_guidance(cond, uncond, 1.001 * scale)
+
+
+@pytest.mark.parametrize("amount", [-0.01, 1.01, float("nan")])
+def test_an_amount_that_is_no_share_is_refused(amount):
+    with pytest.raises(ValueError, match="expected a number from 0 to 1"):
+        rescale_std(torch.zeros(1, 2, 3), torch.zeros(1, 2, 3), amount)
+
+
+def test_soft_predictions_are_rescaled_like_loud_ones_and_dimensions_may_be_named():
+    cond, guided = torch.randn(2, 2, 3, 50)
+    expected = rescale_std(guided, 0.3 * cond, 0.8)
+    torch.testing.assert_close(rescale_std(1e-3 * guided, 0.3e-3 * cond, 0.8), 1e-3 * expected)
+    assert torch.equal(rescale_std(guided, 0.3 * cond, 0.8, dim=(1, 2)), expected)
+    constant = torch.full((1, 3, 8), 2.0)
+    # A constant has no deviation to divide by; the least one stands in for it.
+    torch.testing.assert_close(rescale_std(constant, 1e-3 * torch.ones(1, 3, 8), 0.8), constant)

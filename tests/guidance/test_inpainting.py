@@ -63,6 +63,23 @@ def test_a_range_over_everything_keeps_everything_and_ranges_add_up():
     assert mask.tolist() == [1, 0.5, 0, 0, 0, 0.5, 1, 1]
 
 
+def test_a_range_that_ends_where_the_last_frame_begins_has_an_edge_there():
+    assert InpaintRegions.from_ranges(torch.zeros(2, 5), [(0.0, 4.0)], frame_rate=1.0).mask.tolist() == [
+        1,
+        1,
+        1,
+        0.5,
+        0,
+    ]
+    assert InpaintRegions.from_ranges(torch.zeros(2, 5), [(0.0, 4.01)], frame_rate=1.0).mask.tolist() == [1.0] * 5
+
+
+def test_known_latents_of_one_item_are_kept_in_all():
+    known = torch.randn(3, 5)
+    filled = InpaintRegions(known, torch.ones(5))(torch.randn(2, 3, 5), STEP)
+    assert torch.equal(filled, known.expand(2, 3, 5))
+
+
 def test_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match=r"got \(5,\)"):
         InpaintRegions(torch.zeros(5), torch.ones(5))
@@ -70,7 +87,12 @@ def test_refuses_what_does_not_fit():
         InpaintRegions(torch.full((2, 5), torch.nan), torch.ones(5))
     with pytest.raises(ValueError, match=r"5 frames, got shape \(4,\)"):
         InpaintRegions(torch.zeros(2, 5), torch.ones(4))
-    with pytest.raises(ValueError, match="0 to 1"):
-        InpaintRegions(torch.zeros(2, 5), torch.full((5,), 1.5))
+    with pytest.raises(ValueError, match=r"got \(1, 1, 2, 5\)"):
+        InpaintRegions(torch.zeros(1, 1, 2, 5), torch.ones(5))
+    for weight in (1.5, -0.5, torch.nan):
+        with pytest.raises(ValueError, match="0 to 1"):
+            InpaintRegions(torch.zeros(2, 5), torch.tensor([0.0, 1.0, 0.5, weight, 0.0]))
     with pytest.raises(ValueError, match=r"\(2, 5\) channels and frames .* \(2, 6\)"):
         InpaintRegions(torch.zeros(2, 5), torch.ones(5))(torch.zeros(1, 2, 6), STEP)
+    with pytest.raises(ValueError, match=r"\(2, 5\) channels and frames .* \(3, 5\)"):
+        InpaintRegions(torch.zeros(2, 5), torch.ones(5))(torch.zeros(1, 3, 5), STEP)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
@@ -5,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentstem import AutoencoderSpectral, CosineDDIMScheduler, StyleGrounding, on_denoised
+from latentstem.guidance.style_grounding import blend_shares, encode_reference
 from latentstem.sampling import DenoisedStep
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -51,6 +54,14 @@ def test_acts_within_its_window_only():
     denoised = torch.randn(1, 3, 4)
     acted = [i for i in range(10) if not torch.equal(grounding(denoised, step(i)), denoised)]
     assert acted == [3, 4, 5]
+
+
+@pytest.mark.parametrize("strength", [-1000.0, 1000.0])
+def test_a_window_may_be_empty_and_the_strongest_grounding_is_taken(strength):
+    denoised = torch.randn(1, 3, 4)
+    for edge in (0.0, 0.5, 1.0):
+        grounding = StyleGrounding(torch.ones(3), strength, start=edge, stop=edge)
+        assert all(torch.equal(grounding(denoised, step(index)), denoised) for index in range(10))
 
 
 def test_each_item_of_a_batch_may_have_its_own_reference():
@@ -117,9 +128,53 @@ def test_a_reference_from_audio_is_the_mean_over_sounding_frames_at_any_level(au
     assert torch.allclose(both, (wanted + StyleGrounding.from_audio(other, autoencoder).reference) / 2, atol=1e-4)
 
 
+@given(st.lists(st.floats(0, 1e308), min_size=1, max_size=6).filter(lambda weights: max(weights) > 0))
+def test_shares_are_in_the_given_proportions_and_sum_to_one(weights):
+    shares = blend_shares(weights, len(weights)).double()
+    total = math.fsum(weight / max(weights) for weight in weights)
+    assert shares.tolist() == pytest.approx([weight / max(weights) / total for weight in weights], abs=1e-6)
+    assert blend_shares(None, 4).tolist() == [0.25] * 4
+
+
+@pytest.mark.parametrize(
+    "weights", [[], [1], [1, 2, 3], [1, -1], [0, 0], [1, math.inf], [1, math.nan], [1, "a"], [1, True], 5]
+)
+def test_shares_that_are_none_are_refused(weights):
+    with pytest.raises(ValueError, match="2 style references; expected one for each, 0 or more, not all 0"):
+        blend_shares(weights, 2)
+
+
+def test_references_are_blended_by_their_shares(autoencoder):
+    audios = [0.2 * torch.randn(1, 1, 9000) for _ in range(2)]
+    first, second = (StyleGrounding.from_audio(audio, autoencoder).reference for audio in audios)
+    blended = StyleGrounding.from_audio(audios, autoencoder, weights=[3, 1]).reference
+    assert torch.allclose(blended, 0.75 * first + 0.25 * second, atol=1e-5)
+
+
+def test_frames_within_forty_decibels_of_the_loudest_are_active(autoencoder):
+    decibels = torch.tensor([0.0, -39.0, -41.0, -200.0, -10.0])
+    frames = torch.randn(2, 1, 5, 4096).sign() * 10 ** (decibels / 20)[:, None]
+    audio = frames.flatten(2)[..., : 4 * 4096 + 2048]  # half of the last frame: 13 dB below the loudest
+    _, active = encode_reference(torch.cat([audio, 1e-3 * audio]), autoencoder)
+    assert active.tolist() == [[True, True, False, False, True]] * 4
+
+
 def test_refuses_references_that_say_nothing(autoencoder):
-    with pytest.raises(ValueError, match="silent"):
-        StyleGrounding.from_audio(torch.zeros(1, 1, 9000), autoencoder)
+    for audio in (torch.zeros(1, 1, 9000), torch.full((1, 1, 9000), 1e-7)):
+        with pytest.raises(ValueError, match="silent"):
+            StyleGrounding.from_audio(audio, autoencoder)
+    for audio in (torch.ones(1, 9000), torch.ones(1, 1, 0)):
+        with pytest.raises(ValueError, match=r"got a style reference of shape .*; expected \(batch, channels"):
+            StyleGrounding.from_audio(audio, autoencoder)
+    for latents in (torch.ones(4), torch.ones(1, 1, 4, 9), torch.ones(4, 0)):
+        with pytest.raises(ValueError, match="got latents of shape"):
+            StyleGrounding.from_latents(latents)
+    for strength in (1000.5, -1000.5, math.nan):
+        with pytest.raises(ValueError, match="expected a number from -1000 to 1000"):
+            StyleGrounding(torch.zeros(3), strength=strength)
+    for window in ((-0.1, 0.5), (0.5, 1.1)):
+        with pytest.raises(ValueError, match="0 <= start <= stop <= 1"):
+            StyleGrounding(torch.zeros(3), start=window[0], stop=window[1])
     with pytest.raises(ValueError, match=r"\(1, 3, 4\); for latents"):
         StyleGrounding(torch.zeros(1, 3, 4))
     with pytest.raises(ValueError, match="finite"):

@@ -1,5 +1,7 @@
 """The space of styles, on means whose instruments and songs are known."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -48,6 +50,44 @@ def test_it_spans_what_an_independent_discriminant_finds():
     assert torch.linalg.svdvals(spans[0].T @ spans[1]).min() > 0.9999
 
 
+def test_coordinates_have_deviation_one_among_the_songs_of_an_instrument():
+    some, labels, centres = means(instruments=10, songs=60, channels=9)
+    space = StyleSpace.fit(some, labels)
+    assert space.readout.shape == (8, 9)
+    within = (some - centres[labels]) @ space.readout.T
+    assert within.std(0).sub(1).abs().max() < 0.1
+    assert (within.T.corrcoef() - torch.eye(8)).abs().max() < 0.2
+
+
+def test_fewer_songs_than_channels_are_enough():
+    some, labels, centres = means(instruments=3, songs=2, channels=40)
+    change = centres[1] - centres[0]
+    assert StyleSpace.fit(some, labels, 2).part(change).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("readout", "directions"),
+    [
+        (torch.zeros(2, 5), torch.zeros(2, 6)),
+        (torch.zeros(5), torch.zeros(5)),
+        (torch.zeros(1, 2, 5), torch.zeros(1, 2, 5)),
+        (torch.full((2, 5), torch.nan), torch.zeros(2, 5)),
+        (torch.zeros(2, 5), torch.full((2, 5), torch.inf)),
+    ],
+)
+def test_matrices_that_are_none_are_refused(readout, directions):
+    with pytest.raises(ValueError, match=r"expected two finite matrices \(numbers, channels\)"):
+        StyleSpace(readout, directions)
+
+
+def test_it_is_a_value_and_its_config_is_short():
+    space = StyleSpace.fit(*means()[:2], 3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        space.readout = space.directions
+    for matrix in space.to_config().values():
+        assert all(value == round(value, 6) for row in matrix for value in row)
+
+
 def test_it_goes_through_a_config():
     space = StyleSpace.fit(*means()[:2], 3)
     back = StyleSpace.from_config(space.to_config())
@@ -73,3 +113,7 @@ def test_grounding_in_it_moves_the_style_numbers_to_the_reference_and_nothing_ac
 def test_what_allows_no_fit_is_refused(instruments, numbers):
     with pytest.raises(ValueError, match="fewer numbers than instruments"):
         StyleSpace.fit(torch.randn(4, 3), instruments, numbers)
+
+
+def test_one_instrument_with_two_songs_is_enough():
+    assert StyleSpace.fit(torch.randn(4, 3), [0, 1, 2, 2], 2).readout.shape == (2, 3)

@@ -105,6 +105,44 @@ def test_each_prediction_and_eta_agree_with_stock_ddim(prediction_type, eta):
         assert torch.allclose(mine.prev_sample, theirs.prev_sample, atol=2e-5)
 
 
+@pytest.mark.parametrize("prediction_type", PREDICTIONS)
+@pytest.mark.parametrize("eta", [None, 0.0, 0.7])
+def test_a_step_from_the_clean_sample_is_that_of_the_output_which_means_it(prediction_type, eta):
+    scheduler = CosineDDIMScheduler(prediction_type=prediction_type)
+    scheduler.set_timesteps(8)
+    sample, clean = torch.randn(2, 2, 3, 5)
+    for timestep in scheduler.timesteps:
+        output = perfect_output(scheduler, clean, sample, timestep)
+        options = [
+            {"generator": torch.Generator().manual_seed(1)} | ({} if eta is None else {"eta": eta}) for _ in "ab"
+        ]
+        stepped = scheduler.step_from_denoised(clean, timestep, sample, **options[0])
+        expected = scheduler.step(output, timestep, sample, **options[1])
+        torch.testing.assert_close(stepped.prev_sample, expected.prev_sample, atol=1e-4, rtol=1e-4)
+        assert torch.equal(stepped.pred_original_sample, clean)
+        again = scheduler.step_from_denoised(
+            clean, timestep, sample, return_dict=False, **({"eta": eta} if eta else {})
+        )
+        assert torch.equal(again[1], clean)
+        # Without eta nothing is drawn; after the last step no noise is left to be added.
+        arrived = scheduler.previous_signal_rate(timestep) == 1
+        assert torch.equal(again[0], stepped.prev_sample) == (not eta or arrived)
+
+
+def test_the_added_noise_is_a_share_of_that_which_is_left():
+    """Whatever eta is, the next sample holds the noise of its timestep: of a part that is predicted and one drawn."""
+    scheduler = CosineDDIMScheduler()
+    scheduler.set_timesteps(8)
+    timestep, arrived = scheduler.timesteps[3:5].tolist()
+    signal, noise_rate = scheduler.signal_and_noise_rates(timestep)
+    signal_there, noise_there = scheduler.signal_and_noise_rates(arrived)
+    clean, noise = torch.full((1, 200_000), 0.7), torch.randn(1, 200_000)
+    for eta in (0.0, 0.4, 1.0):
+        there = scheduler.step_from_denoised(clean, timestep, signal * clean + noise_rate * noise, eta=eta).prev_sample
+        assert there.mean().item() == pytest.approx(signal_there * 0.7, abs=0.01)
+        assert there.std().item() == pytest.approx(noise_there, abs=0.01)
+
+
 @given(steps=st.integers(1, 256), prediction_type=st.sampled_from(PREDICTIONS))
 def test_a_perfect_net_recovers_the_data_in_any_number_of_steps(steps, prediction_type):
     clean = 2 * torch.randn(1, 2, 5)
@@ -171,6 +209,12 @@ def test_tuple_and_saved_scheduler_give_the_same(tmp_path):
     [
         ({"max_signal_rate": 1.0}, "max_signal_rate < 1"),
         ({"min_signal_rate": 0.0}, "0 < min_signal_rate"),
+        ({"min_signal_rate": 0.999}, "min_signal_rate < max_signal_rate"),
+        ({"max_signal_rate": 0.02}, "min_signal_rate < max_signal_rate"),
+        ({"max_signal_rate": 1.1}, "max_signal_rate=1.1; expected a number from 0 to 1"),
+        ({"set_alpha_to_one": False}, "set_alpha_to_one=True"),
+        ({"trained_betas": [2.0]}, r"trained_betas\[0\]=2.0; expected a number from -1 to 1"),
+        ({"trained_betas": 0.5}, "trained_betas=0.5; expected a list"),
         ({"prediction_type": "score"}, "'score'"),
         ({"clip_sample": True}, "clip_sample=False"),
         ({"timestep_spacing": "leading"}, "'leading'"),
@@ -187,6 +231,62 @@ def test_refuses_settings_it_would_not_follow(options, message):
 def test_refuses_counts_of_steps_out_of_range(steps):
     with pytest.raises(ValueError, match=f"num_inference_steps={steps}; expected a whole number from 1 to 1024"):
         CosineDDIMScheduler().set_timesteps(steps)
+
+
+def test_rates_are_told_for_every_timestep_and_no_other():
+    scheduler = CosineDDIMScheduler(num_train_timesteps=100)
+    times = torch.tensor([0, 99])
+    signal, noise = scheduler.signal_and_noise_rates(times)
+    torch.testing.assert_close(signal.square() + noise.square(), torch.ones(2))
+    assert signal.tolist() == pytest.approx([0.999, 0.02], abs=1e-5)
+    for place, timestep in enumerate((0, torch.tensor(99))):
+        pair = scheduler.signal_and_noise_rates(timestep)
+        assert pair == pytest.approx((float(signal[place]), float(noise[place])), abs=1e-6)
+    for outside in (-1, 100, torch.tensor(100), torch.tensor(-1)):
+        with pytest.raises(ValueError, match=r"got timestep=-?\d+; expected a number from 0 to 99"):
+            scheduler.signal_and_noise_rates(outside)
+    for outside in ([0, 100], [-1, 99]):
+        with pytest.raises(
+            ValueError, match=f"got timesteps from {outside[0]} to {outside[1]}; expected numbers from 0"
+        ):
+            scheduler.signal_and_noise_rates(torch.tensor(outside))
+
+
+def test_one_timestep_serves_a_batch():
+    scheduler = CosineDDIMScheduler()
+    clean, noise = torch.randn(2, 3, 2, 5, dtype=torch.bfloat16)
+    one, each = torch.tensor([700]), torch.tensor([700] * 3)
+    for mix in (scheduler.add_noise, scheduler.get_velocity):
+        assert (
+            torch.equal(mix(clean, noise, one), mix(clean, noise, each)) and mix(clean, noise, one).dtype == clean.dtype
+        )
+
+
+def test_a_scheduler_as_it_is_made_holds_the_whole_schedule():
+    scheduler = CosineDDIMScheduler(num_train_timesteps=100)
+    assert scheduler.timesteps.tolist() == list(range(99, -1, -1)) and scheduler.num_inference_steps is None
+    assert (scheduler.order, scheduler.init_noise_sigma) == (1, 1.0)
+    assert (CosineDDIMScheduler().max_signal_rate, CosineDDIMScheduler().min_signal_rate) == (0.999, 0.02)
+    sample = torch.randn(2, 3)
+    assert scheduler.scale_model_input(sample, 5) is sample
+    scheduler.set_timesteps(100)
+    assert scheduler.timesteps.tolist() == list(range(99, -1, -1)) and scheduler.num_inference_steps == 100
+    with pytest.raises(ValueError, match="num_train_timesteps=0; expected a whole number from 1 to 100000"):
+        CosineDDIMScheduler(num_train_timesteps=0)
+
+
+@pytest.mark.parametrize("name", ["step", "step_from_denoised"])
+def test_refuses_steps_of_what_does_not_fit(name):
+    scheduler = CosineDDIMScheduler()
+    scheduler.set_timesteps(4)
+    step = getattr(scheduler, name)
+    with pytest.raises(ValueError, match=r"shapes \(1, 2\) and \(2, 2\); expected equal ones"):
+        step(torch.zeros(1, 2), 1023, torch.zeros(2, 2))
+    for eta in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="expected a number from 0 to 1"):
+            step(torch.zeros(1, 2), 1023, torch.zeros(1, 2), eta=eta)
+    with pytest.raises(ValueError, match="got sample with NaN"):
+        step(torch.zeros(1, 2), 1023, torch.full((1, 2), torch.nan))
 
 
 def test_refuses_timesteps_that_were_not_chosen():

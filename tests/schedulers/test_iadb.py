@@ -316,6 +316,39 @@ def test_refuses_grids_that_are_none(arguments, message):
         IADBScheduler().set_timesteps(**arguments)
 
 
+def test_rates_are_the_share_of_the_timestep_and_numbers_for_numbers():
+    scheduler = IADBScheduler(200)
+    assert scheduler.signal_and_noise_rates(50) == (0.75, 0.25)
+    signal, noise = scheduler.signal_and_noise_rates(torch.tensor([0, 50, 200]))
+    assert signal.tolist() == [1.0, 0.75, 0.0] and noise.tolist() == [0.0, 0.25, 1.0]
+    assert scheduler.denoised_coefficients(50) == (1.0, -0.25)
+    assert scheduler.denoised_coefficients(0) == (1.0, -1e-3)
+    clean, noise = torch.randn(2, 3, 2, 5, dtype=torch.bfloat16)
+    noisy = scheduler.add_noise(clean, noise, torch.tensor([50]))
+    assert noisy.dtype == torch.bfloat16 and torch.equal(noisy, 0.75 * clean + 0.25 * noise)
+
+
+def test_a_run_begins_anew_with_its_timesteps():
+    scheduler, sample = IADBScheduler(100, "midpoint"), torch.randn(1, 2)
+    assert scheduler.timesteps.tolist() == list(range(100, 0, -1)) and scheduler.num_inference_steps is None
+    assert scheduler.scale_model_input(sample, 5) is sample and (scheduler.order, scheduler.init_noise_sigma) == (
+        2,
+        1.0,
+    )
+    assert scheduler.step_index is None and scheduler.begin_index is None
+    scheduler.set_timesteps(3)
+    scheduler.set_begin_index(2)
+    scheduler.step(sample, scheduler.timesteps[2], sample)
+    assert (scheduler.begin_index, scheduler.step_index, scheduler.num_inference_steps) == (2, 3, 3)
+    scheduler.set_timesteps(sigmas=[1.0])
+    assert (scheduler.begin_index, scheduler.step_index, scheduler.num_inference_steps) == (None, None, 1)
+    scheduler.set_begin_index()
+    assert scheduler.begin_index == 0
+    for outside in (-1, 2):
+        with pytest.raises(ValueError, match=f"no step begins at index {outside} of the 2 timesteps"):
+            scheduler.set_begin_index(outside)
+
+
 def test_refuses_unknown_settings():
     with pytest.raises(ValueError, match="got 'rk5'"):
         IADBScheduler(solver="rk5")

@@ -155,6 +155,28 @@ def test_log_n_scaling_acts_on_longer_sequences_only(length):
     torch.testing.assert_close(out, plain(hidden, table), atol=1e-5, rtol=1e-5)
 
 
+def test_logits_are_scaled_where_asked_for_and_from_a_training_length_of_128_on():
+    hidden, plain = torch.randn(1, 8, 300), awake(SelfAttention1D(8, 2))
+    scaled, not_yet = (
+        SelfAttention1D(8, 2, log_n_scaling=True),
+        SelfAttention1D(8, 2, log_n_scaling=True, train_length=300),
+    )
+    for other in (scaled, not_yet):
+        other.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(not_yet(hidden), plain(hidden))
+    torch.testing.assert_close(scaled(hidden[..., :128]), plain(hidden[..., :128]))
+    with torch.no_grad():
+        plain.to_q.weight *= math.log(300) / math.log(128)
+    torch.testing.assert_close(scaled(hidden), plain(hidden), atol=1e-5, rtol=1e-5)
+    SelfAttention1D(8, 2, train_length=2)
+
+
+def test_other_numbers_of_keys_than_of_queries_are_refused():
+    query, key, value, table = random_case(1, 2, 10, 4)
+    with pytest.raises(ValueError, match="got 10 queries, 9 keys"):
+        biased_attention(query, key[:, :, :9], value[:, :, :9], table)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [

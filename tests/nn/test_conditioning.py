@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from latentstem import StemUNet1DModel
 from latentstem.nn import ControlConditions, FrameConditions, GlobalConditions
+from latentstem.nn.conditioning import check_conditions, with_null
 
 KINDS = {"global_conditions": {"style": 3}, "control_conditions": {"chords": 5, "density": 1}, "control_channels": 8}
 
@@ -124,3 +125,72 @@ def test_a_net_with_conditions_is_saved_and_loaded(unet, tmp_path):
 def test_a_name_has_one_kind():
     with pytest.raises(ValueError, match="a condition is of one kind"):
         tiny(global_conditions={"mix": 3})
+
+
+CHANNELS, VECTORS = {"mix": 4, "chords": 5}, {"style": 3}
+
+
+def check(conditions=None, dropped=None):
+    check_conditions(conditions or {}, dropped or {}, CHANNELS, VECTORS, batch=2, frames=9)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ({"tempo": torch.zeros(2, 1)}, "got a condition 'tempo', and the net takes: mix, chords, style"),
+        ({"mix": torch.zeros(2, 4, 8)}, r"shape \(2, 4, 8\), expected \(2, 4, 9\); give it as many frames"),
+        ({"mix": torch.zeros(2, 5, 9)}, r"'mix' has shape"),
+        ({"mix": torch.zeros(1, 4, 9)}, r"'mix' has shape"),
+        ({"style": torch.zeros(2, 4)}, r"'style' has shape \(2, 4\), expected \(2, 3\)$"),
+        ({"style": torch.zeros(2, 3, 9)}, r"'style' has shape"),
+    ],
+)
+def test_conditions_that_do_not_fit_are_named(conditions, message):
+    with pytest.raises(ValueError, match=message):
+        check({"chords": torch.zeros(2, 5, 9)} | conditions)
+    with pytest.raises(ValueError, match="and the net takes: none"):
+        check_conditions(conditions, {}, {}, {}, 2, 9)
+    with pytest.raises(TypeError, match="condition 'style' must be a tensor of floats"):
+        check({"style": torch.zeros(2, 3, dtype=torch.int64)})
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (2, 5), (2, 1, 1), (2, 5, 1), (2, 1, 9), (2, 5, 9)])
+def test_masks_have_one_entry_an_item_or_more_of_the_shape_of_the_condition(shape):
+    mask = torch.zeros(shape, dtype=torch.bool)
+    check({"chords": torch.zeros(2, 5, 9), "style": torch.zeros(2, 3)}, {"chords": mask})
+    with pytest.raises(ValueError, match=r"'chords' is torch.float32 of shape .*, expected torch.bool of shape \(2,\)"):
+        check({}, {"chords": mask.float()})
+    with pytest.raises(ValueError, match="got a condition 'tempo'"):
+        check({}, {"tempo": mask})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("chords", ()),
+        ("chords", (1,)),
+        ("chords", (3,)),
+        ("chords", (1, 5)),
+        ("chords", (2, 4)),
+        ("chords", (2, 5, 8)),
+        ("chords", (2, 1, 9, 1)),
+        ("style", (2, 2)),
+        ("style", (2, 3, 1)),
+    ],
+)
+def test_masks_that_do_not_fit_are_named(name, shape):
+    with pytest.raises(ValueError, match=f"the mask that drops '{name}' is torch.bool of shape"):
+        check({}, {name: torch.zeros(shape, dtype=torch.bool)})
+
+
+@given(st.sampled_from([(2, 3), (2, 3, 4)]), st.data())
+def test_the_null_stands_where_the_mask_says(shape, data):
+    value, null = torch.randn(shape), torch.randn(3)
+    leading = data.draw(st.integers(1, len(shape)))
+    mask = torch.rand(shape[:leading]) < 0.5
+    replaced = with_null(value, mask, null, shape)
+    for place in torch.cartesian_prod(*map(torch.arange, shape)).tolist():
+        expected = null[place[1]] if mask[tuple(place[:leading])] else value[tuple(place)]
+        assert replaced[tuple(place)] == expected
+    assert with_null(value, None, null, shape) is value
+    assert torch.equal(with_null(None, mask, null, shape), null.reshape(1, 3, *[1] * (len(shape) - 2)).expand(shape))

@@ -1,5 +1,7 @@
 """The noise bank: noise of the predicted level in each band, the same for a piece as for the whole."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -53,3 +55,29 @@ def test_levels_learn():
     frames, _ = net(hidden)
     frames.square().sum().backward()
     assert net.level.weight.grad.abs().sum() > 0 and hidden.grad.abs().sum() > 0
+
+
+def test_levels_are_interpolated_evenly_on_the_mel_scale():
+    """A level that grows evenly over the bands grows evenly in mel over the bins, from 0 Hz to half the rate."""
+    net = bank()
+    with torch.no_grad():
+        net.level.weight.zero_()
+        net.level.bias.copy_(torch.linspace(-9.0, -3.0, 32))
+        _, level = net(torch.zeros(1, 1, 8))
+    for bin_, found in enumerate(level[0, 0, :, 0].log().tolist()):
+        mel = math.log(1 + bin_ * 44100 / 2048 / 700) / math.log(1 + 22050 / 700)
+        assert found == pytest.approx(-9.0 + 6.0 * mel, abs=1e-3)
+
+
+def test_the_noise_has_the_power_of_one_and_begins_quiet():
+    frames, level = NoiseBank(8, 44100, 2048, 512)(torch.randn(1, PERIOD, 8))
+    power = (frames.square().sum(0) / level.square()).mean()
+    assert power.item() == pytest.approx(1, abs=0.01)
+    assert level.log().mean().item() == pytest.approx(-13, abs=0.5) and level.log().std() < 0.5
+    assert NoiseBank(8, 44100, 2048, 512).bands == 96
+
+
+def test_the_noise_is_drawn_and_not_saved():
+    net = bank()
+    assert sorted(net.state_dict()) == ["level.bias", "level.weight"]
+    assert torch.equal(net.noise, bank().noise)

@@ -4,12 +4,13 @@ import math
 from functools import cache
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from latentstem.nn.convnext import ConvNeXtBlock1D
-from latentstem.nn.oscillators import PHASE_STEPS, OscillatorBank
+from latentstem.nn.oscillators import PHASE_STEPS, OscillatorBank, _fast_length, bounded_exp
 
 
 @cache
@@ -157,3 +158,99 @@ def test_a_block_keeps_its_shape_and_sees_its_kernel_only(frames, kernel_size):
     difference = (block(hidden) - block(changed)).abs().amax((0, 2))
     assert block(hidden).shape == hidden.shape
     assert difference[kernel_size // 2 + 1 :].sum() == 0
+
+
+@pytest.mark.parametrize(("count", "bins"), [(16, 4), (384, 53), (700, 1025)])
+def test_the_bins_are_those_that_the_oscillators_reach(count, bins):
+    """Two above the highest, where the main lobe of the window ends, and none above half the sampling rate."""
+    module = OscillatorBank(4, 44100, 2048, 512, count=count, pitches=10, partials=2)
+    frames, pitch = module(torch.zeros(1, 1, 4))
+    assert frames.shape == (2, 1, 1, bins) and pitch.shape == (1, 1, 2, 10)
+    assert module.highest == pytest.approx(27.5 * 2 ** ((count - 1) / 72), rel=1e-6)
+
+
+def test_weights_are_all_that_is_saved():
+    module = OscillatorBank(4, 44100, 2048, 512, smoothing=3)
+    assert sorted(module.state_dict()) == sorted(name for name, _ in module.named_parameters())
+
+
+def test_a_new_bank_is_quiet_and_its_first_voice_the_loudest():
+    module = OscillatorBank(4, 44100, 2048, 512, smoothing=9)
+    frames, _ = module(torch.zeros(1, 3, 4))
+    assert frames.abs().max() < 0.05
+    first, second = module.partial.bias.view(2, -1)
+    assert torch.equal(first - second, torch.full((len(first),), 4.0))
+    hidden = torch.randn(1, 3, 4)
+    assert not module.gain(hidden).any()
+    assert OscillatorBank(4, 44100, 2048, 512).gain is None
+    assert OscillatorBank(4, 44100, 2048, 512).offsets[:4] == [0, 72, 114, 144]
+    assert len(OscillatorBank(4, 44100, 2048, 512, count=540).offsets) == 32
+
+
+@pytest.mark.parametrize("count", [72, 384, 540])
+def test_noise_is_predicted_four_times_an_octave(count):
+    points = OscillatorBank(4, 44100, 2048, 512, count=count).noise.out_features
+    assert 14 <= (count - 1) / (points - 1) <= 18
+
+
+@given(st.integers(1, 5000))
+def test_fast_lengths_are_long_enough_little_longer_and_without_large_factors(least):
+    length = _fast_length(least)
+    assert least <= length < max(1.25 * least, least + 1)
+    for factor in (2, 3, 5, 7):
+        while length % factor == 0:
+            length //= factor
+    assert length == 1
+
+
+@given(st.floats(-20, 20))
+def test_the_exponential_goes_on_as_its_tangent(logarithm):
+    values = torch.tensor([logarithm], dtype=torch.float64, requires_grad=True)
+    result = bounded_exp(values)
+    result.sum().backward()
+    assert result.item() == pytest.approx(math.exp(logarithm) if logarithm < 1 else math.e * logarithm)
+    assert values.grad.item() == pytest.approx(math.exp(min(logarithm, 1)))
+
+
+@pytest.mark.parametrize("smoothing", [(1, 1), (3, 3), (1, 3), (3, 1)])
+@torch.no_grad()
+def test_a_bank_takes_over_a_smaller_one(smoothing):
+    small = OscillatorBank(4, 44100, 2048, 512, count=200, pitches=100, partials=4, smoothing=smoothing[0])
+    large = OscillatorBank(4, 44100, 2048, 512, count=300, pitches=100, partials=9, smoothing=smoothing[1])
+    for module in (small, large):
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter)
+    own = None if large.gain is None else large.gain.weight.clone()
+    large.take_over(small)
+    hidden = torch.randn(1, 5, 4)
+    assert torch.equal(large.pitch(hidden), small.pitch(hidden))
+    before, now = (module.partial(hidden).view(5, 2, -1) for module in (small, large))
+    torch.testing.assert_close(now[..., : before.shape[-1]], before)
+    fall = now[..., before.shape[-1] :] - before[..., -1:]
+    expected = torch.linspace(0, -2, now.shape[-1] - before.shape[-1] + 1)[1:]
+    torch.testing.assert_close(fall, expected.expand_as(fall), atol=1e-5, rtol=1e-5)
+    noise = small.noise.out_features
+    torch.testing.assert_close(large.noise(hidden)[..., :noise], small.noise(hidden))
+    assert not large.noise.weight[noise:].any()
+    if large.gain is not None:
+        assert torch.equal(large.gain.weight, own if small.gain is None else small.gain.weight)
+
+
+@pytest.mark.parametrize("other", [{"voices": 1}, {"pitches": 50}, {"partials": 5}])
+def test_a_bank_of_other_voices_or_more_partials_is_not_taken_over(other):
+    sizes = {"count": 200, "pitches": 100, "partials": 4}
+    module = OscillatorBank(4, 44100, 2048, 512, **sizes)
+    module.take_over(OscillatorBank(4, 44100, 2048, 512, **sizes))
+    with pytest.raises(ValueError, match="expected 2, 100 and at most 4"):
+        module.take_over(OscillatorBank(4, 44100, 2048, 512, **sizes | other))
+
+
+@torch.no_grad()
+def test_noise_is_given_a_spectrum():
+    module = silenced(OscillatorBank(8, 44100, 2048, 512))
+    slope = 0.02 * torch.linspace(0, -3, 53).exp()
+    module.set_spectrum(slope)
+    frames, _ = module(torch.zeros(1, 400, 8))
+    level = frames.square().sum(0).mean((0, 1)).sqrt()
+    decibels = 20 * (level / slope).log10()
+    assert decibels[3:50].abs().mean() < 3

@@ -56,6 +56,40 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(block(hidden, embedding), block(hidden, embedding))
 
 
+def test_a_block_of_no_settings_drops_nothing_and_takes_no_control():
+    block, hidden, embedding = awake(ResnetBlock1D(8, 4)), torch.randn(1, 8, 5), torch.randn(1, 4)
+    assert torch.equal(block(hidden, embedding), block(hidden, embedding))
+    assert block.control_to_scale_shift is None
+    assert torch.equal(block(hidden, embedding, torch.randn(1, 3, 5)), block(hidden, embedding))
+
+
+def test_a_block_is_its_formula_with_a_control_and_without():
+    block, hidden, embedding = awake(ResnetBlock1D(6, 4, control_channels=3)), torch.randn(2, 6, 5), torch.randn(2, 4)
+    for control in (None, torch.randn(2, 3, 5)):
+        scale_shift = block.to_scale_shift(embedding * embedding.sigmoid())[..., None].expand(-1, -1, 5)
+        if control is not None:
+            scale_shift = scale_shift + torch.einsum("oc,bct->bot", block.control_to_scale_shift.weight, control)
+            scale_shift = scale_shift + block.control_to_scale_shift.bias[:, None]
+        normed = block.norm1(hidden)
+        change = block.norm2(block.conv1(normed * normed.sigmoid()))
+        change = change * (1 + scale_shift[:, :6]) + scale_shift[:, 6:]
+        expected = hidden + block.conv2(change * change.sigmoid())
+        torch.testing.assert_close(block(hidden, embedding, control), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_control_counts_only_after_training():
+    block = ResnetBlock1D(6, 4, control_channels=3)
+    torch.nn.init.normal_(block.conv2.taps.weight)
+    hidden, embedding = torch.randn(2, 6, 5), torch.randn(2, 4)
+    assert torch.equal(block(hidden, embedding, torch.randn(2, 3, 5)), block(hidden, embedding))
+
+
+def test_soft_frames_are_normalized_as_loud_ones():
+    hidden = torch.randn(2, 6, 7)
+    torch.testing.assert_close(ChannelNorm(6)(0.1 * hidden), ChannelNorm(6)(hidden), atol=1e-2, rtol=1e-2)
+    assert ChannelNorm(6)(torch.ones(1, 6, 2)).isfinite().all()
+
+
 @given(frames=st.integers(1, 20))
 def test_downsampling_maps_pairs_and_the_odd_tail_with_itself(frames):
     down, hidden = Downsample1D(3, 4), torch.randn(2, 3, frames)

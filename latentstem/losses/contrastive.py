@@ -41,7 +41,7 @@ def supervised_contrastive(codes: Tensor, labels: Tensor, temperature: float = 0
     partners = (labels[:, None] == labels) & ~itself
     log_shares = cosines.log_softmax(dim=-1).masked_fill(~partners, 0.0)
     counts = partners.sum(dim=-1)
-    losses = -log_shares.sum(dim=-1)[counts > 0] / counts[counts > 0]
-    loss = losses.mean() if len(losses) else codes.sum() * 0.0
+    losses = -log_shares.sum(dim=-1) / counts.clamp(min=1)  # 0 of a code without a partner
+    loss = losses.sum() / (counts > 0).sum().clamp(min=1)
     check_finite("the loss", loss, {"codes": codes})
     return loss

@@ -29,7 +29,7 @@ class PartialDistance(nn.Module):
         partials: Number of partials that are compared.
         highest: Frequency in Hz up to which they are.
         floor_db: Level in dB, a full-scale sinusoid having 0, below which strengths count as equal. A partial counts
-            whose true strength is at least 10 dB above it.
+            whose true strength is at least 8 dB above it.
 
     Shape:
         Two audios `(batch, channels, samples)`, and the pitch in Hz `(batch, frames)` at equal distances from the
@@ -84,6 +84,7 @@ class PartialDistance(nn.Module):
         pitch, steady = self._steady(frequency[:, :used], frames)
         mine, theirs = (self._strengths(each[..., : frames * hop], pitch) for each in (decoded, audio))
         heard = steady[..., None] & (self.get_buffer("numbers") * pitch[..., None] < self.highest)
+        # Ten times the floor is nine times and the floor itself; a steady partial has 1.5 times the power of its peak.
         heard = heard[:, None] & (theirs > 0.5 * math.log(10 * self.floor))
         distance = ((mine - theirs).abs() * heard).sum() / heard.sum().clamp(min=1)
         check_finite("the distance", distance, {"decoded": decoded, "audio": audio})

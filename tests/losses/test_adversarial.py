@@ -33,3 +33,14 @@ def test_feature_matching_weighs_all_layers_alike_and_moves_the_decoded_side_alo
     assert torch.isclose(distance, torch.tensor(0.5))
     distance.backward()
     assert all(layer.grad is None for layer in real) and all(layer.grad.abs().sum() > 0 for layer in fake)
+
+
+def test_soft_layers_weigh_as_loud_ones_and_silent_ones_stay_finite():
+    real, fake = torch.randn(2, 3, 4)
+    torch.testing.assert_close(feature_matching([1e-3 * fake], [1e-3 * real]), feature_matching([fake], [real]))
+    assert feature_matching([fake], [torch.zeros(3, 4)]).isfinite()
+
+
+def test_the_penalty_sums_over_all_of_an_item():
+    real = torch.randn(2, 3, 4, requires_grad=True)
+    assert torch.isclose(r1_penalty(real.sum(), real), torch.tensor(12.0))

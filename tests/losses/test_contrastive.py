@@ -34,5 +34,23 @@ def test_the_loss_is_the_sum_of_its_definition(labels, temperature, seed):
     ("codes", "labels"), [((4,), (4,)), ((4, 2), (3,)), ((4, 2), (4, 1)), ((2, 4, 2), (2,))], ids=str
 )
 def test_other_shapes_are_refused(codes, labels):
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"expected \(batch, dimensions\) and \(batch,\)"):
         supervised_contrastive(torch.randn(codes), torch.zeros(labels, dtype=torch.long))
+
+
+def test_codes_without_a_partner_cost_nothing_and_have_a_gradient_of_nothing():
+    codes = torch.randn(3, 5, requires_grad=True)
+    loss = supervised_contrastive(codes, torch.arange(3))
+    loss.backward()
+    assert loss == 0 and not codes.grad.any()
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, 1e7])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    with pytest.raises(ValueError, match=r"got temperature=.*; expected a number from 1e-06"):
+        supervised_contrastive(torch.randn(2, 3), torch.zeros(2), temperature)
+
+
+def test_the_usual_temperature_is_a_tenth():
+    codes, labels = torch.randn(6, 3), torch.tensor([0, 1, 0, 1, 2, 2])
+    assert torch.equal(supervised_contrastive(codes, labels), supervised_contrastive(codes, labels, 0.1))

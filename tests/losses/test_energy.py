@@ -7,7 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latentstem.audio.fourier import stft
 from latentstem.losses import BandEnergyDistance, BandFlatnessDistance
+from latentstem.losses.spectral import log_frequency_bands
 
 DECIBEL = math.log(10) / 20
 
@@ -95,3 +97,66 @@ def test_flatness_refuses_other_shapes_and_has_a_gradient_at_silence():
     audio = torch.zeros(1, 1, 8192, requires_grad=True)
     BandFlatnessDistance()(audio, noise(0)[..., :8192]).backward()
     assert audio.grad.isfinite().all()
+
+
+def powers(audio, window, hop):
+    return stft(audio, window, hop)[0, 0].abs().square().double()
+
+
+@pytest.mark.parametrize(("window", "per_octave"), [(1024, 4), (4096, 5)])
+def test_the_energy_is_the_mean_power_over_a_band_and_a_span(window, per_octave):
+    audio = noise(3, seconds=1)[..., : 6 * 4096]
+    power, bands = powers(audio, window, window // 4), log_frequency_bands(window, 44100, per_octave, 80.0).double()
+    frames = 4096 // (window // 4)
+    spans = [power[:, start : start + frames].mean(1) for start in range(0, power.shape[1] - frames + 1, frames // 2)]
+    expected = 0.5 * torch.log(torch.stack(spans) @ bands.T + 1e-10)
+    found = BandEnergyDistance().measure(audio, window)
+    torch.testing.assert_close(found.reshape(expected.shape), expected.float(), atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("window", [4096, 8192])
+def test_the_flatness_is_the_mean_of_logarithms_below_the_logarithm_of_the_mean(window):
+    audio = (noise(3) + partials(130.0))[..., : 4 * 8192]
+    power, bands = powers(audio, window, window // 2).T, log_frequency_bands(window, 44100, 3, 160.0).double()
+    # On a bin, the means of the bands that it lies in, by their weights.
+    means = (power @ bands.T) @ (bands / bands.sum(0).clamp(min=1e-9))
+    floored = power + 1e-4 * means + 1e-12
+    expected = 0.5 * (floored.log() @ bands.T - (floored @ bands.T).log())
+    found = BandFlatnessDistance().measure(audio, window)
+    torch.testing.assert_close(found.reshape(expected.shape), expected.float(), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        (BandEnergyDistance, [{"resolutions": ((1024, 4),)}, {"resolutions": ((4096, 5),)}]),
+        (BandFlatnessDistance, [{"window_lengths": (4096,)}, {"window_lengths": (8192,)}]),
+    ],
+)
+def test_the_distance_is_the_mean_over_its_windows_and_silence_behind_changes_nothing(kind, parts):
+    samples = 5 * 4096
+    pair = noise(1)[..., :samples], 0.5 * noise(2)[..., :samples] + partials(90.0)[..., :samples]
+    for audio in pair:
+        audio[..., -7:] = 0
+    distance = kind()(*pair)
+    assert torch.equal(distance, kind()(*(audio[..., :-7] for audio in pair)))
+    costs = []
+    for single in (kind(**options) for options in parts):
+        one, other = (single.measure(audio, single.window_lengths[0]) for audio in pair)
+        costs.append((one - other).abs().mean())
+    torch.testing.assert_close(distance, sum(costs) / 2)
+    assert not kind().state_dict()
+
+
+def test_silence_lies_at_the_floor():
+    silent, loud = torch.zeros(1, 1, 8192), 5 * noise(0)[..., :8192]
+    energy = BandEnergyDistance(resolutions=((1024, 4),))
+    floor = energy.measure(silent, 1024)
+    torch.testing.assert_close(floor, torch.full_like(floor, 0.5 * math.log(1e-10)))
+    assert energy(silent, loud).item() == pytest.approx((energy.measure(loud, 1024) - floor).mean().item(), rel=1e-4)
+
+
+def test_a_span_of_half_a_window_is_enough():
+    assert BandEnergyDistance(span=2048)(noise(0), noise(0)) == 0
+    with pytest.raises(ValueError, match="multiple of half of the window of 4096"):
+        BandEnergyDistance(span=3072)

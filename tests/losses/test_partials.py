@@ -92,3 +92,58 @@ def test_audio_without_a_whole_window_has_no_distance():
 def test_shapes_that_do_not_fit_are_refused(shapes, message):
     with pytest.raises(ValueError, match=message):
         PartialDistance()(*map(torch.randn, shapes))
+
+
+def distance_of_one(pitch, partial, level=-40.0, frequency=None):
+    """The distance where one partial of that level is twice as strong; the fundamental is there too."""
+    first, second = tone(pitch, [0.3]), 10 ** (level / 20) * tone(pitch * partial, [1.0])
+    frequency = pitch_of(pitch) if frequency is None else frequency
+    return PartialDistance()(first + 2 * second, first + second, frequency).item()
+
+
+@pytest.mark.parametrize(
+    ("pitch", "partial", "counts"),
+    [(100, 48, True), (100, 49, False), (399.9, 20, True), (400.0, 20, False)],
+)
+def test_the_first_48_partials_below_8_khz_count(pitch, partial, counts):
+    assert distance_of_one(pitch, partial) == pytest.approx(math.log(2) / 2 if counts else 0, abs=0.02)
+
+
+@pytest.mark.parametrize(("level", "counts"), [(-81.5, True), (-83.0, False)])
+def test_partials_count_from_eight_decibels_above_the_floor_on(level, counts):
+    # Where they begin to, a tenth of the power is the floor's.
+    assert distance_of_one(100, 5, level) == pytest.approx(math.log(2) / 2 if counts else 0, abs=0.06)
+
+
+@pytest.mark.parametrize(("change", "steady"), [(1.029, True), (1.031, False)])
+def test_a_pitch_is_steady_within_three_percent(change, steady):
+    wavering = pitch_of(110).clone()
+    wavering[:, ::2] *= change
+    assert (distance_of_one(110, 1, -10, wavering) > 0.1) == steady
+
+
+def test_three_half_windows_are_the_least_and_what_is_beyond_the_last_whole_one_does_not_count():
+    loud, soft = tone(110, [0.4]), tone(110, [0.2])
+    distance = PartialDistance()
+    for samples, expected in ((3 * 4096 - 1, 0), (3 * 4096, math.log(2)), (3 * 4096 + 4000, math.log(2))):
+        found = distance(soft[..., :samples], loud[..., :samples], pitch_of(110, 48))
+        assert found.item() == pytest.approx(expected, abs=0.02)
+    # The pitch of the last 4000 of 16288 samples, in which no window lies.
+    pitch = pitch_of(110, 48).clone()
+    pitch[:, 38:] = 0
+    assert distance(soft[..., :16288], loud[..., :16288], pitch).item() == pytest.approx(math.log(2), abs=0.02)
+
+
+def test_items_and_channels_count_by_their_own_pitch():
+    clean = torch.cat([tone(110, [0.3, 0.1]), tone(150, [0.3, 0.1])])
+    changed = torch.cat([tone(110, [0.3, 0.2]), tone(150, [0.3, 0.1])])
+    pitch = torch.tensor([[110.0], [150.0]]).expand(2, 64)
+    distance = PartialDistance()
+    assert distance(changed, clean, pitch).item() == pytest.approx(math.log(2) / 4, abs=0.02)
+    stereo, other = (torch.cat([audio[:1], audio[1:]], 1) for audio in (clean, changed))
+    assert distance(other[:, :1], stereo[:, :1], pitch[:1]) > 0.3
+    assert distance(torch.cat([clean[:1]] * 2, 1), torch.cat([clean[:1]] * 2, 1), pitch[:1]) == 0
+
+
+def test_nothing_of_it_is_saved():
+    assert not PartialDistance().state_dict()

@@ -43,5 +43,16 @@ def test_unvoiced_frames_and_pitches_off_the_grid_do_not_count():
     silent = pitch_cross_entropy(logits, torch.zeros(1, 3), GRID)
     silent.backward()
     assert silent == 0 and logits.grad.abs().max() == 0
-    with pytest.raises(ValueError, match="expected"):
-        pitch_cross_entropy(logits, torch.zeros(1, 4), GRID)
+    for frequency, grid in ((torch.zeros(1, 4), GRID), (torch.zeros(1, 3), GRID[:-1])):
+        with pytest.raises(ValueError, match=r"expected \(..., pitches\)"):
+            pitch_cross_entropy(logits, frequency, grid)
+    with pytest.raises(ValueError, match="at least two pitches"):
+        pitch_cross_entropy(torch.zeros(3, 1), torch.zeros(3), GRID[:1])
+
+
+def test_voiced_frames_count_alike_from_the_first_pitch_of_the_grid_to_the_last():
+    grid = torch.tensor([50.0, 100.0])
+    logits = torch.randn(5, 2)
+    costs = -logits.log_softmax(-1)
+    found = pitch_cross_entropy(logits, torch.tensor([50.0, 100.0, 49.9, 100.1, 100.0]), grid)
+    torch.testing.assert_close(found, (costs[0, 0] + costs[1, 1] + costs[4, 1]) / 3)

@@ -68,3 +68,56 @@ def test_shapes_must_agree():
 def test_log_magnitude_distance_is_the_mean_absolute_difference():
     a, b = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
     assert math.isclose(log_magnitude_distance(a, b), sum((a - b).abs().flatten().tolist()) / 24, rel_tol=1e-5)
+
+
+@pytest.mark.parametrize(("window", "per_octave", "lowest"), [(8192, 24, 27.5), (1024, 5, 80.0)])
+def test_bands_reach_from_the_lowest_to_below_nine_tenths_of_half_the_rate(window, per_octave, lowest):
+    bands = log_frequency_bands(window, 44100, per_octave, lowest)
+    centres = lowest * 2 ** (torch.arange(len(bands) + 1) / per_octave)
+    assert bands.shape == (len(bands), window // 2 + 1)
+    # The first one above the limit is not there, and none is missing but for what a whole number leaves out.
+    assert centres[-2] < 0.45 * 44100 < centres[-1] * 2 ** (1 / per_octave)
+    spacing = 44100 / window
+    low = centres[:-1] * (2 ** (1 / per_octave) - 1) < spacing
+    found = bands @ (torch.arange(window // 2 + 1) * spacing)
+    torch.testing.assert_close(found[low], centres[:-1][low], rtol=1e-4, atol=1e-2)
+    assert ((bands > 0).sum(1)[low] <= 2).all()
+    widths = (bands > 0).sum(1)[~low] * spacing
+    expected = 2 * centres[:-1][~low] * (2 ** (1 / per_octave) - 1)
+    assert ((widths - expected).abs() <= spacing).all()
+
+
+def test_the_distance_is_the_mean_of_its_definition_over_the_windows():
+    one, other = torch.randn(2, 2, 1, 4 * 1024)
+    expected = 0.0
+    for window in (512, 1024):
+        magnitudes = []
+        for audio in (one, other):
+            frames = torch.nn.functional.pad(audio[:, 0], (window // 4, window // 4)).unfold(-1, window, window // 2)
+            spectrum = torch.fft.rfft(frames * torch.hann_window(window)).abs() * 4 / window
+            magnitudes.append((spectrum.square() + 1e-3**2).sqrt())
+        norm = magnitudes[1].square().sum().sqrt() + 1e-3 * magnitudes[1].numel() ** 0.5
+        expected = expected + (magnitudes[0] - magnitudes[1]).square().sum().sqrt() / norm
+        bands = log_frequency_bands(window, 44100)
+        pooled = [torch.log(magnitude @ bands.T + 1e-2) for magnitude in magnitudes]
+        expected = expected + (pooled[0] - pooled[1]).abs().mean()
+    distance = MultiScaleSpectralDistance(window_lengths=(512, 1024))
+    torch.testing.assert_close(distance(one, other), expected / 2, rtol=1e-3, atol=1e-4)
+    assert not distance.state_dict()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"sampling_rate": 16000, "window_lengths": (256, 640), "bands_per_octave": 7, "epsilon": 0.1}]
+)
+def test_the_function_is_the_module(options):
+    one, other = torch.randn(2, 1, 1, 8192)
+    distance = multi_scale_spectral_distance(one, other, **options)
+    assert torch.equal(distance, MultiScaleSpectralDistance(**options)(one, other))
+    ended = torch.nn.functional.pad(one, (0, 100)), torch.nn.functional.pad(other, (0, 100))
+    assert torch.isfinite(multi_scale_spectral_distance(*ended, **options))
+
+
+def test_six_windows_from_six_milliseconds_to_a_fifth_of_a_second_are_the_usual_ones():
+    one, other = torch.randn(2, 1, 1, 8192)
+    each = [MultiScaleSpectralDistance(window_lengths=(2**power,))(one, other) for power in range(8, 14)]
+    torch.testing.assert_close(MultiScaleSpectralDistance()(one, other), sum(each) / 6)

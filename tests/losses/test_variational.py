@@ -80,6 +80,12 @@ def test_a_step_that_two_pitches_share_is_best_explained_by_their_shares():
     assert cost(0.25) < min(cost(0.2), cost(0.3))
 
 
+def test_shares_weigh_steps_and_their_sum_does_not_matter():
+    logits, shares = torch.randn(1, 2, 4), torch.rand(1, 2, 4)
+    once, softer = (reconstruction_errors({"f0": logits}, {"f0": scale * shares})["f0"] for scale in (1.0, 1e-3))
+    torch.testing.assert_close(once, softer)
+
+
 def pair(seed):
     """Two items: what a model returned for them, and their basses."""
     torch.manual_seed(seed)

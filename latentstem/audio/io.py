@@ -175,12 +175,15 @@ def _check_whole(path: Path, file: soundfile.SoundFile, frames: int) -> None:
 
 
 def _ogg_ends(path: Path) -> bool:
-    """Whether the last page of an Ogg stream carries the end-of-stream flag (RFC 3533, section 6)."""
+    """Whether the last page of an Ogg stream is whole and carries the end-of-stream flag (RFC 3533, section 6)."""
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - 0x20000))  # a page is at most 65,307 bytes
         tail = stream.read()
-    last = tail.rfind(b"OggS")
-    return last >= 0 and len(tail) > last + 5 and bool(tail[last + 5] & 0x04)
+    page = tail[tail.rfind(b"OggS") :]  # without one, the last byte
+    if len(page) < 27:
+        return False
+    segments = page[26]
+    return len(page) >= 27 + segments + sum(page[27 : 27 + segments]) and bool(page[5] & 0x04)
 
 
 class AudioWriter:

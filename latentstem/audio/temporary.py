@@ -62,7 +62,7 @@ class TemporaryAudio:
 
     def read(self, first: int, count: int) -> Tensor:
         """Samples `first` to `first + count - 1`, `(channels, count)`, zeros before the first and after the last."""
-        start, stop = max(first, 0), min(max(first + count, 0), self.samples)
+        start, stop = max(first, 0), min(first + count, self.samples)
         width = 4 * self.channels
         self._file.seek(start * width)
         frames = np.frombuffer(self._file.read(max(0, stop - start) * width), dtype=np.float32).copy()

@@ -1,5 +1,7 @@
 """The constant-Q transform equals its definition and librosa's, whole and in pieces."""
 
+import dataclasses
+
 import librosa
 import numpy as np
 import pytest
@@ -204,3 +206,28 @@ def test_the_greatest_number_of_bins_is_accepted_and_no_audio_refused():
     assert ConstantQ(bins=294)(torch.zeros(1)).shape == (294, 1)
     with pytest.raises(ValueError, match="0 samples"):
         ConstantQ()(torch.zeros(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [({}, (2, 264, 19)), ({"hop_length": 128, "lowest": 110.0, "bins": 50, "bins_per_octave": 24}, (2, 50, 24))],
+)
+def test_the_function_is_the_transform(options, shape):
+    audio = torch.randn(2, 3000)
+    assert torch.equal(constant_q(audio, **options), ConstantQ(**options)(audio))
+    assert constant_q(audio, **options).shape == (
+        2,
+        options.get("bins", 264),
+        -(-3000 // options.get("hop_length", 160)),
+    )
+
+
+def test_a_transform_is_a_value():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ConstantQ().bins = 5
+    assert ConstantQ() == ConstantQ(16000, 160, 27.5, 264, 36, 1.0) and hash(ConstantQ()) == hash(ConstantQ())
+
+
+def test_pieces_have_2048_frames_unless_told_otherwise():
+    tiles = list(ConstantQ(hop_length=2, lowest=2000.0, bins=2).stream([torch.randn(5000)]))
+    assert [tile.shape for tile in tiles] == [(2, 2048), (2, 452)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latentstem.audio.fourier import istft, overlap_add, stft
 
-framings = st.sampled_from([(1024, 256), (2048, 512), (4096, 1024), (512, 256)])
+framings = st.sampled_from([(1024, 256), (2048, 512), (4096, 1024), (512, 256), (3, 1), (4, 2)])
 
 
 @given(framings, st.integers(1, 40))
@@ -63,8 +63,21 @@ def test_overlap_add_equals_a_loop(frames, hop_length, window_length):
 
 
 @pytest.mark.parametrize(
-    ("samples", "window", "hop"), [(1000, 1024, 256), (0, 1024, 256), (1024, 1023, 256), (512, 256, 256)]
+    ("samples", "window", "hop"),
+    [
+        (1000, 1024, 256),
+        (0, 1024, 256),
+        (1024, 1023, 256),
+        (512, 256, 256),
+        (1024, 1024, 0),
+        (1024, 510, 256),
+    ],
 )
 def test_bad_framings_are_named(samples, window, hop):
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"expected a (window of at least two hops|positive multiple)"):
         stft(torch.zeros(samples), window, hop)
+
+
+def test_bins_of_another_window_are_named():
+    with pytest.raises(ValueError, match="got 512 bins; expected 513 for a window of 1024"):
+        istft(torch.zeros(1, 512, 3, dtype=torch.complex64), 1024, 256)

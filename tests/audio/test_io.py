@@ -1,5 +1,6 @@
 """Audio files: what is written comes back, lengths are exact, and every bad file has its own one-line error."""
 
+import contextlib
 import os
 import struct
 
@@ -7,12 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from latentstem.audio.errors import AudioContentError, AudioError, AudioFileError, AudioLengthError
 from latentstem.audio.io import AudioReader, AudioWriter, read_audio, write_audio
-from latentstem.audio.resampling import resample, resample_blocks
 
 
 def noise(channels=2, samples=22050, seed=0):
@@ -46,30 +44,6 @@ def test_one_sample_is_a_file(tmp_path):
     write_audio(tmp_path / "one.wav", torch.full((1, 1), 0.25), 44100)
     back, _ = read_audio(tmp_path / "one.wav")
     assert back.tolist() == [[0.25]]
-
-
-@given(
-    samples=st.integers(1, 5000),
-    from_rate=st.sampled_from([8000, 11025, 22050, 32000, 44100, 48000, 96000, 192000]),
-    to_rate=st.sampled_from([22050, 44100, 48000]),
-)
-def test_resampling_has_the_stated_length_and_returns_to_the_first(samples, from_rate, to_rate):
-    there = resample(torch.zeros(1, samples), from_rate, to_rate)
-    assert there.shape == (1, int(np.ceil(samples * to_rate / from_rate)))
-    assert resample(there, to_rate, from_rate, num_samples=samples).shape == (1, samples)
-
-
-@given(
-    samples=st.integers(1, 60_000),
-    sizes=st.lists(st.integers(0, 20_000), min_size=1, max_size=6),
-    rates=st.sampled_from([(48000, 44100), (44100, 48000), (22050, 44100), (44100, 44100), (44100, 16000)]),
-    num_samples=st.none() | st.integers(1, 100_000),
-)
-def test_resampling_by_blocks_equals_resampling_the_whole(samples, sizes, rates, num_samples):
-    audio = noise(2, samples)
-    blocks = torch.tensor_split(audio, np.clip(np.cumsum(sizes), 0, samples).tolist(), dim=1)
-    streamed = torch.cat(list(resample_blocks(blocks, *rates, num_samples)), dim=1)
-    assert torch.equal(streamed, resample(audio, *rates, num_samples))
 
 
 def test_a_reader_gives_the_samples_of_the_whole_again_and_again(tmp_path):
@@ -115,21 +89,6 @@ def test_a_writer_that_was_given_nothing_leaves_no_file_behind(tmp_path):
     with pytest.raises(AudioContentError, match="no samples"), AudioWriter(tmp_path / "a.wav", 44100, 1):
         pass
     assert not list(tmp_path.iterdir())
-
-
-def test_resampling_keeps_a_tone():
-    def tone(rate):
-        return torch.sin(2 * torch.pi * 220 * torch.arange(rate) / rate).expand(2, -1).contiguous()
-
-    inner = slice(1000, -1000)  # the resampler's filter reaches over the ends
-    for from_rate, to_rate in ((48000, 44100), (44100, 96000), (22050, 44100)):
-        converted = resample(tone(from_rate), from_rate, to_rate)
-        assert (converted - tone(to_rate))[:, inner].abs().max() < 1e-3
-
-
-def test_resampling_to_the_same_rate_changes_nothing():
-    audio = noise()
-    assert torch.equal(resample(audio, 44100, 44100), audio)
 
 
 def missing(folder):
@@ -228,6 +187,118 @@ def test_bad_files_have_one_line_errors(tmp_path, make, error, message):
     assert isinstance(caught.value, AudioError)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def flac_of(folder, frames, sampling_rate, channels=1):
+    """A file whose header states a length, with a moment of samples behind it."""
+    soundfile.write(folder / "a.flac", np.zeros((5000, channels)), sampling_rate)
+    content = bytearray((folder / "a.flac").read_bytes())
+    content[22:26] = struct.pack(">I", frames)
+    (folder / "a.flac").write_bytes(content)
+    return folder / "a.flac"
+
+
+@pytest.mark.parametrize(("sampling_rate", "channels"), [(8000, 1), (48000, 2), (96000, 1)])
+def test_three_hours_of_48_khz_stereo_are_the_most_that_is_read_unless_told_otherwise(
+    tmp_path, sampling_rate, channels
+):
+    frames = 3 * 3600 * sampling_rate
+    assert AudioReader(flac_of(tmp_path, frames, sampling_rate, channels)).duration == 3 * 3600
+    with pytest.raises(AudioLengthError, match="over the limit of 10800 s"):
+        AudioReader(flac_of(tmp_path, frames + 1, sampling_rate, channels))
+    assert AudioReader(flac_of(tmp_path, frames + 1, sampling_rate, channels), max_duration=10801).channels == channels
+
+
+def test_higher_rates_of_two_channels_are_limited_by_their_values(tmp_path):
+    assert AudioReader(flac_of(tmp_path, 3 * 3600 * 48000, 96000, 2)).duration == 1.5 * 3600
+    with pytest.raises(AudioLengthError):
+        AudioReader(flac_of(tmp_path, 3 * 3600 * 48000 + 1, 96000, 2))
+
+
+@pytest.mark.parametrize("max_duration", [0, -1.0, float("nan")])
+def test_a_limit_that_is_none_is_refused(tmp_path, max_duration):
+    with pytest.raises(ValueError, match="expected a positive number of seconds"):
+        AudioReader(tmp_path / "a.wav", max_duration)
+
+
+def test_the_highest_rate_is_read_and_a_higher_one_refused(tmp_path):
+    for rate in (1, 768_000):
+        soundfile.write(tmp_path / "a.wav", np.zeros((100, 1)), rate)
+        assert read_audio(tmp_path / "a.wav", max_duration=200)[1] == rate
+    soundfile.write(tmp_path / "a.wav", np.zeros((100, 1)), 768_001)
+    with pytest.raises(AudioContentError, match="sampling rate of 768001 Hz, expected 1 to 768000"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_the_loudest_samples_are_read_and_the_first_that_cannot_be_is_named(tmp_path):
+    samples = np.full((300_000, 2), 1e12)
+    soundfile.write(tmp_path / "a.wav", samples, 1000, subtype="FLOAT")
+    assert read_audio(tmp_path / "a.wav")[0].max() == np.float32(1e12)
+    samples[280_000, 1], samples[290_000, 0] = -1.1e12, np.nan
+    soundfile.write(tmp_path / "a.wav", samples, 1000, subtype="FLOAT")
+    with pytest.raises(AudioContentError, match=r"reaches 1.1e\+12, first at 280.000 s"):
+        read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(("stated", "is_cut"), [(0x7FFFEFFF, True), (0x7FFFF000, False), (0xFFFFFFFF, False)])
+def test_a_stated_length_of_two_gibibytes_or_more_is_that_of_a_stream(tmp_path, stated, is_cut):
+    write_audio(tmp_path / "a.wav", noise(), 44100)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    start = content.find(b"data")
+    content[start + 4 : start + 8] = struct.pack("<I", stated)
+    (tmp_path / "a.wav").write_bytes(content)
+    if is_cut:
+        with pytest.raises(AudioFileError, match="is cut short"):
+            read_audio(tmp_path / "a.wav")
+    else:
+        assert read_audio(tmp_path / "a.wav")[0].shape == (2, 22050)
+
+
+def test_a_long_ogg_is_read_whole_and_without_its_last_page_refused(tmp_path):
+    write_audio(tmp_path / "a.ogg", noise(samples=900_000), 44100)
+    content = (tmp_path / "a.ogg").read_bytes()
+    assert len(content) > 0x20000 and read_audio(tmp_path / "a.ogg")[0].shape == (2, 900_000)
+    last = content.rfind(b"OggS")
+    header = last + 27 + content[last + 26]
+    for stop in (last, last + 4, last + 5, last + 6, last + 26, last + 27, header - 1, header, len(content) - 1):
+        (tmp_path / "a.ogg").write_bytes(content[:stop])
+        with pytest.raises(AudioFileError):
+            read_audio(tmp_path / "a.ogg")
+
+
+def test_a_writer_is_used_within_its_context_and_takes_silence_of_no_length(tmp_path):
+    writer = AudioWriter(tmp_path / "a.wav", 44100, 2)
+    with pytest.raises(ValueError, match="is not open; write inside the context"):
+        writer.write(torch.zeros(2, 5))
+    with writer:
+        for piece in (torch.zeros(2, 0), torch.ones(2, 5), -torch.ones(2, 3)):
+            writer.write(piece)
+        with pytest.raises(AudioContentError, match=r"expected \(channels, samples\) with 2 channels"):
+            writer.write(torch.zeros(5))
+    assert read_audio(tmp_path / "a.wav")[0].shape == (2, 8)
+    for channels in (0, 3):
+        with pytest.raises(AudioContentError, match=f"got {channels} channels to write, expected one or two"):
+            AudioWriter(tmp_path / "a.wav", 44100, channels)
+
+
+def test_an_unfinished_file_has_a_name_of_its_own_which_a_system_takes(tmp_path):
+    names = ["b" * 250 + ".wav", "b" * 249 + "c.wav", "b.flac"]
+    writers = [AudioWriter(tmp_path / name, 44100, 1) for name in names]
+    with contextlib.ExitStack() as stack:
+        for writer in writers:
+            stack.enter_context(writer).write(torch.zeros(1, 9))
+        unfinished = [path.name for path in tmp_path.iterdir()]
+        assert len(set(unfinished)) == 3 and all(name.startswith(".b") and len(name) < 100 for name in unfinished)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_a_file_is_left_as_it_was_where_its_writer_fails(tmp_path):
+    write_audio(tmp_path / "a.wav", noise(), 44100)
+    before = (tmp_path / "a.wav").read_bytes()
+    with pytest.raises(RuntimeError, match="elsewhere"), AudioWriter(tmp_path / "a.wav", 44100, 1) as writer:
+        writer.write(torch.zeros(1, 9))
+        raise RuntimeError("elsewhere")
+    assert (tmp_path / "a.wav").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.signal
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,3 +62,42 @@ def test_a_tone_that_fits_its_turn_comes_through_as_it_is():
 def test_the_fade_keeps_the_power_of_unlike_sounds():
     turn, beyond = torch.randn(2, 1, 400_000, generator=torch.Generator().manual_seed(0))
     assert crossfade_seam(turn, beyond).square().mean() == pytest.approx(1, abs=0.01)
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_resampling_is_that_of_scipy(samples, others):
+    audio = torch.randn(2, samples, dtype=torch.float64)
+    expected = torch.from_numpy(scipy.signal.resample(audio.numpy(), others, axis=-1))
+    torch.testing.assert_close(resample_periodic(audio, others), expected)
+
+
+def test_the_fade_is_over_as_much_as_there_is_and_raises_opposite_sounds_by_three_decibels_at_most():
+    turn, beyond = torch.ones(1, 5, dtype=torch.float64), torch.zeros(1, 9, dtype=torch.float64)
+    angles = (torch.arange(5, dtype=torch.float64) + 0.5) / 5 * torch.pi / 2
+    torch.testing.assert_close(crossfade_seam(turn, beyond)[0], angles.sin())
+    opposite = crossfade_seam(turn, -turn)[0]
+    torch.testing.assert_close(opposite, (angles.sin() - angles.cos()) / (1 - 0.5 * (2 * angles).sin()).sqrt())
+    assert opposite.abs().max() <= 2**0.5
+    assert torch.equal(crossfade_seam(turn, beyond[..., :0]), turn)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: circular_pad(torch.zeros(2, 0), 1), "length of the period=0; expected a whole number from 1"),
+        (lambda: circular_pad(torch.zeros(2, 3), -1), "context=-1; expected a whole number from 0"),
+        (lambda: circular_pad(torch.zeros(2, 3), 0.5), "context=0.5; expected a whole number"),
+        (lambda: resample_periodic(torch.zeros(2, 0), 1), "length of the period=0; expected a whole number from 1"),
+        (lambda: resample_periodic(torch.zeros(2, 3), 0), "num_samples=0; expected a whole number from 1"),
+        (lambda: resample_periodic(torch.full((3,), torch.nan), 3), "got audio with NaN"),
+        (lambda: resample_periodic(torch.full((3,), torch.nan), 4), "got audio with NaN"),
+        (lambda: crossfade_seam(torch.full((3,), torch.nan), torch.zeros(1)), "got turn with NaN"),
+    ],
+)
+def test_what_is_no_loop_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_the_dtype_of_the_audio_is_kept():
+    assert resample_periodic(torch.randn(7), 9).dtype == torch.float32

@@ -1,5 +1,7 @@
 """Windows of several resolutions keep their centre, constants and means, and join to a track of the same length."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -110,6 +112,29 @@ def test_what_a_net_changes_reaches_the_track_where_its_window_lies():
 def test_lengths_that_do_not_fit_are_named(compressed, expanded):
     with pytest.raises(ValueError, match=f"windows of {expanded} steps compressed to {compressed}; expected"):
         MultiResolutionWindows(compressed, expanded)
+
+
+@pytest.mark.parametrize("method", ["cut", "compress", "expand"])
+def test_an_axis_too_few_is_named(method):
+    windows = MultiResolutionWindows(4, 16)
+    axes = {"cut": (5,), "compress": (16,), "expand": (3, 4)}[method]
+    with pytest.raises(ValueError, match=r"of shape .*; expected \(\.\.\."):
+        getattr(windows, method)(torch.zeros(axes))
+    getattr(windows, method)(torch.zeros(*axes[:-1], 1, axes[-1]))
+
+
+def test_windows_are_a_value_and_those_of_the_paper_unless_told_otherwise():
+    windows = MultiResolutionWindows()
+    assert (windows.channels, windows.hop, windows.count(1), windows.count(320), windows.count(321)) == (
+        5,
+        320,
+        2,
+        2,
+        3,
+    )
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        windows.compressed = 2
+    assert MultiResolutionWindows(2, 2).channels == 1
 
 
 def test_wrong_shapes_are_named():

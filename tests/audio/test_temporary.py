@@ -27,3 +27,12 @@ def test_what_is_read_is_what_was_written_with_zeros_around_it(tmp_path_factory,
         assert torch.equal(audio.read(first, count), around[:, first + 50 : first + 50 + count])
         assert torch.equal(torch.cat([torch.zeros(channels, 0), *audio.blocks()], dim=1), whole)
         assert audio.peak == (whole.abs().max().item() if whole.numel() else 0.0)
+
+
+def test_long_audio_comes_back_in_blocks(tmp_path):
+    whole = torch.rand(2, (1 << 18) + 5)
+    with TemporaryAudio(tmp_path, 2) as audio:
+        audio.append(whole)
+        blocks = list(audio.blocks())
+    assert [block.shape for block in blocks] == [(2, 1 << 18), (2, 5)]
+    assert torch.equal(torch.cat(blocks, dim=1), whole)

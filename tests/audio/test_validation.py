@@ -33,6 +33,42 @@ def test_a_mono_model_takes_the_mean_of_stereo_and_says_so_once(caplog):
     ]
 
 
+def test_nothing_is_said_of_audio_that_has_the_channels_of_the_model(caplog):
+    validation._warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING, logger=validation.__name__):
+        prepare(torch.randn(2, 1, 100))
+        prepare(torch.randn(2, 2, 100), channels=2)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("share", "cancels"), [(0.9e-4, True), (1.1e-4, False)])
+def test_channels_cancel_where_their_mean_is_eighty_decibels_below_them(share, cancels):
+    tone = torch.randn(5000, dtype=torch.float64)
+    stereo = torch.stack([(1 + share) * tone, (share - 1) * tone])
+    assert (stereo.mean(0) / tone).mean().item() == pytest.approx(share)
+    batch = torch.stack([torch.randn(2, 5000).double(), stereo])
+    if cancels:
+        with pytest.raises(ValueError, match="anti-phase"):
+            prepare(batch)
+    else:
+        prepare(batch)
+
+
+def test_the_loudest_audio_is_taken_and_louder_one_refused():
+    assert prepare(torch.full((10,), 1e12)).max() == 1e12
+    with pytest.raises(ValueError, match=r"mix reaches 1.1e\+12; expected samples in \[-1, 1\]"):
+        prepare(torch.full((10,), -1.1e12))
+    for rate in ("44100", True, float("nan")):
+        with pytest.raises(ValueError, match="expected a number in Hz"):
+            prepare(torch.zeros(10), rate)
+
+
+def test_a_few_samples_of_many_channels_are_told_from_many_samples_of_a_few():
+    for samples, hint in ((2, "transpose it"), (3, "mix it down first")):
+        with pytest.raises(ValueError, match=f"mix has 3 channels.*{hint}"):
+            prepare(torch.zeros(3, samples))
+
+
 def test_a_stereo_model_takes_both_channels():
     stereo = torch.randn(2, 100)
     assert torch.equal(prepare(stereo, channels=2)[0], stereo)

@@ -48,6 +48,17 @@ COMPARISONS = {
 }
 NEIGHBOURS = ("models", "robustness")
 """Folders of tests that put the code of all rooms to use; they run where those of the room notice nothing."""
+PRELOADED = (
+    "diffusers.guiders",
+    "diffusers.models.unets",
+    "diffusers.schedulers.scheduling_ddim",
+    "hypothesis",
+    "librosa.core",
+    "pytest",
+    "sklearn.discriminant_analysis",
+    "soundfile",
+)
+"""What the tests import besides this package: loaded once, before the processes begin."""
 SECONDS = 180
 """Time of a processor after which tests are stopped, with a fault that has them run on and on."""
 BYTES = 16 << 30
@@ -69,8 +80,8 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    for name in ("diffusers", "hypothesis", "pytest", "scipy.signal", "soundfile"):
-        importlib.import_module(name)  # before the forks, which then need not load it
+    for name in PRELOADED:
+        importlib.import_module(name)
     torch.set_num_threads(1)
     rng, faults = random.Random(seed), []
     neighbours = [ROOT / "tests" / folder for folder in NEIGHBOURS]

@@ -254,10 +254,12 @@ def test_a_stated_length_of_two_gibibytes_or_more_is_that_of_a_stream(tmp_path, 
         assert read_audio(tmp_path / "a.wav")[0].shape == (2, 22050)
 
 
-def test_a_long_ogg_is_read_whole_and_without_its_last_page_refused(tmp_path):
-    write_audio(tmp_path / "a.ogg", noise(samples=900_000), 44100)
+def test_a_long_ogg_is_read_whole_and_one_without_its_last_page_refused(tmp_path):
+    write_audio(tmp_path / "a.ogg", noise(samples=600_000), 44100)
+    assert (tmp_path / "a.ogg").stat().st_size > 0x20000
+    assert read_audio(tmp_path / "a.ogg")[0].shape == (2, 600_000)
+    write_audio(tmp_path / "a.ogg", noise(samples=60_000), 44100)
     content = (tmp_path / "a.ogg").read_bytes()
-    assert len(content) > 0x20000 and read_audio(tmp_path / "a.ogg")[0].shape == (2, 900_000)
     last = content.rfind(b"OggS")
     header = last + 27 + content[last + 26]
     for stop in (last, last + 4, last + 5, last + 6, last + 26, last + 27, header - 1, header, len(content) - 1):

@@ -65,7 +65,7 @@ BYTES = 16 << 30
 
 
 class Fault(NamedTuple):
-    """A place of a module where a fault can be put: the how manieth it is, and what stands there."""
+    """A place of a module where a fault can be put: its number among them, its line, and what stands there."""
 
     room: str
     path: Path

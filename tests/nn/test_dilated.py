@@ -129,6 +129,17 @@ def test_only_the_last_output_of_a_decoder_may_be_negative(layers, rectify):
     assert decoded.shape == (4, 2, 8, 8) and bool((decoded < 0).any()) == (not rectify or layers == 0)
 
 
+def test_kernels_have_three_steps_and_bins_and_stacks_no_decoder_unless_told_otherwise():
+    point = torch.zeros(1, 1, 7, 7)
+    point[..., 3, 3] = 1.0
+    for block in (DilatedResidualBlock2D(1, 20), DilatedResidualStack2D(1, 20, ((1, 1),)).blocks[0]):
+        stirred(block)
+        moved = (block(point) != block(0 * point)).any(1)[0].nonzero().tolist()
+        assert moved == [[step, bin_] for step in (2, 3, 4) for bin_ in (2, 3, 4)]
+    assert not len(DilatedResidualStack2D(1, 2, ((1, 1),)).twins)
+    assert not (DilatedResidualStack2D(1, 2, ((1, 1),), decoder=True).decode(torch.randn(2, 2, 5, 5)) < 0).any()
+
+
 def test_wrong_use_is_named():
     with pytest.raises(ValueError, match=r"kernel_size=\(3, 4\); expected odd"):
         DilatedResidualBlock2D(1, 1, kernel_size=(3, 4))

@@ -50,6 +50,16 @@ def test_positions_are_invisible_before_training_and_told_apart_after():
     assert not torch.allclose(table, table.flip(1)), "the sign of the distance is lost"
 
 
+def test_the_usual_net_has_two_hidden_layers_of_64_and_is_given_logarithms():
+    bias = DynamicPositionBias(num_heads=2)
+    assert [tuple(layer.weight.shape) for layer in bias.hidden] == [(64, 1), (64, 64)]
+    torch.nn.init.normal_(bias.to_bias.weight)
+    logarithmic = DynamicPositionBias(2, log_distance=True)
+    logarithmic.load_state_dict(bias.state_dict())
+    assert torch.equal(bias(9), logarithmic(9))
+    assert DynamicPositionBias(2, depth=1)(1).shape == (2, 1)
+
+
 def test_autocast_changes_nothing():
     bias = trained_bias()
     plain = bias(33)

@@ -182,7 +182,7 @@ def blend_shares(weights: Sequence[float] | None, count: int) -> Tensor:
     if weights is None:
         return torch.full((count,), 1 / count)
     numbers = [*weights] if isinstance(weights, Sequence) else []
-    shares = torch.tensor([number if is_number(number) else -1.0 for number in numbers], dtype=torch.float64)
+    shares = torch.tensor([number if is_number(number) else torch.nan for number in numbers], dtype=torch.float64)
     if len(shares) != count or not torch.isfinite(shares).all() or (shares < 0).any() or not shares.sum():
         raise ValueError(
             f"got the shares {short(weights)} for {count} style references; expected one for each, 0 or more, not all 0"

@@ -205,6 +205,7 @@ def changed(**entries):
         (changed(signal_rates="a" * 17), "in the trained schedule; expected 17 numbers"),
         (changed(noise_rates=[0.5] * 16), "in the trained schedule; expected 17 numbers"),
         (changed(noise_rates=[0.5] * 16 + [-0.1]), r"noise_rates\[16\]=-0.1; expected a number from 0"),
+        (changed(noise_rates=[1.1e6] + [0.5] * 16), r"noise_rates\[0\]=1100000.0; expected a number from 0 to 1e\+06"),
         (changed(signal_rates=["a"] + [0.5] * 16), r"signal_rates\[0\]='a'; expected a number"),
         (OLD | {"max_signal_rate": 1.1}, "max_signal_rate=1.1; expected a number from 0 to 1"),
         (OLD | {"min_signal_rate": -0.1}, "min_signal_rate=-0.1; expected a number from 0 to 1"),
@@ -216,7 +217,7 @@ def test_a_saved_schedule_that_is_none_is_refused(trained, message):
         check_trained_schedule(trained)
 
 
-@pytest.mark.parametrize("trained", [changed(), changed(noise_rates=(0.0,) * 16 + (1000.0,)), OLD])
+@pytest.mark.parametrize("trained", [changed(), changed(noise_rates=(0.0,) * 16 + (1e6,)), OLD])
 def test_a_saved_schedule_comes_back_as_it_is(trained):
     assert check_trained_schedule(trained) is trained
 

@@ -142,7 +142,7 @@ def _check_header(path: Path, file: soundfile.SoundFile, max_duration: float) ->
         raise AudioContentError(
             f"{path}: has {file.channels} channels, expected one or two; mix it down to stereo first"
         )
-    if not 0 < file.samplerate <= MAX_SAMPLING_RATE:
+    if file.samplerate > MAX_SAMPLING_RATE:  # libsndfile opens no file of rate 0
         raise AudioContentError(
             f"{path}: states a sampling rate of {file.samplerate} Hz, expected 1 to {MAX_SAMPLING_RATE}; "
             "export it again"

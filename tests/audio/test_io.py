@@ -145,6 +145,14 @@ def strange_rate(folder):
     return folder / "a.wav"
 
 
+def rate_of_nothing(folder):
+    soundfile.write(folder / "a.wav", np.zeros((100, 1)), 8000)
+    content = bytearray((folder / "a.wav").read_bytes())
+    content[24:28] = bytes(4)
+    (folder / "a.wav").write_bytes(content)
+    return folder / "a.wav"
+
+
 def days(folder):
     # The header alone is changed: 36 bits of a length in samples, from byte 21 on (RFC 9639, section 8.2).
     soundfile.write(folder / "a.flac", np.zeros((8000, 1)), 8000)
@@ -174,6 +182,7 @@ BAD_FILES = [
     (inf, AudioContentError, "NaN or Inf"),
     (three_channels, AudioContentError, "3 channels"),
     (strange_rate, AudioContentError, "sampling rate of 2147483647"),
+    (rate_of_nothing, AudioFileError, "cannot be read as audio"),
     (days, AudioLengthError, "172800 s"),
     (no_length, AudioLengthError, "gives no length"),
 ]

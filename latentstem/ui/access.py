@@ -8,13 +8,13 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from latentstem.ui.network import foreign_origin
@@ -79,7 +79,8 @@ class AccessControl:
             request = Request(scope, receive)
             token = visitor_token(request)
             try:
-                with nullcontext() if token is None else self.files.present(self.files.home(token)):
+                present = nullcontext() if token is None else self.files.present(self.files.home(token))
+                with present, suppress(ClientDisconnect):  # who has gone needs no answer
                     await self._serve(request, send)
             except Refused as refusal:
                 await JSONResponse({"detail": str(refusal)}, refusal.status)(scope, receive, send)

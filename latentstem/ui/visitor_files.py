@@ -115,7 +115,8 @@ class VisitorFiles:
     def sweep(self, away: float) -> None:
         """Remove all files of the visitors who have been away for some time, and forget them.
 
-        An upload that another visitor made too stays as long as theirs.
+        An upload that another visitor made too stays as long as theirs. What is left of uploads that ended in their
+        midst, which have no owner yet, goes as long after its last byte came.
 
         Args:
             away: Seconds since the end of a visitor's last request.
@@ -133,3 +134,8 @@ class VisitorFiles:
                 shutil.rmtree(home, ignore_errors=True)
                 del self._requests[home], self._last_seen[home]
             self._sessions = {session: home for session, home in self._sessions.items() if home not in gone}
+        # Gradio writes an upload to the folder itself, and moves it to a folder of its own when it is complete.
+        for path in self.folder.iterdir():
+            with suppress(OSError):  # it was moved meanwhile
+                if path.is_file() and path.stat().st_mtime <= time.time() - away:
+                    path.unlink()

@@ -1,13 +1,17 @@
 """What visitors of the page leave behind goes when they have been away for a while, and nothing else."""
 
 import asyncio
+import os
+import time
 
 import pytest
 
 pytest.importorskip("fastapi")
 
-from latentstem.ui.access import COOKIE, AccessControl
-from latentstem.ui.visitor_files import VisitorFiles
+from starlette.requests import Request  # noqa: E402
+
+from latentstem.ui.access import COOKIE, AccessControl  # noqa: E402
+from latentstem.ui.visitor_files import VisitorFiles  # noqa: E402
 
 
 @pytest.fixture
@@ -82,3 +86,30 @@ def test_an_open_request_keeps_the_files_of_its_visitor(files):
     assert served == [True]
     files.sweep(0.0)
     assert not mix.exists()
+
+
+def test_an_upload_that_ends_in_its_midst_is_no_error_and_leaves_nothing(files):
+    (ended := files.folder / "tmp1").write_text("a part of a song")
+    (going_on := files.folder / "tmp2").write_text("the first part of a song")
+    os.utime(ended, (time.time() - 100,) * 2)
+    messages, read, sent = [], [], []
+
+    async def page(scope, receive, send):
+        async for part in Request(scope, receive).stream():
+            read.append(part)
+
+    async def receive():
+        return messages.pop()
+
+    async def send(message):
+        sent.append(message)
+
+    cookie = f"{COOKIE}={'a' * 43}".encode()
+    for path in ("/gradio_api/upload", "/gradio_api/queue/join"):
+        messages = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"the first", "more_body": True}]
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [(b"cookie", cookie)]}
+        asyncio.run(AccessControl(page, files)(scope, receive, send))
+        assert messages == []
+    assert read == [b"the first"] and sent == []
+    files.sweep(50.0)
+    assert not ended.exists() and going_on.exists()

@@ -1,6 +1,7 @@
 """The addresses of the server and what they answer (OpenAPI at `/openapi.json`)."""
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from latentstem.pipelines.controls import known_controls, unknown_controls
 from latentstem.serve.guard import Guard
 from latentstem.serve.jobs import Job, Jobs, State, TooManyJobs
 from latentstem.serve.settings import JobSettings, check_files, file_name
+from latentstem.ui.access import Message, Receive, Send
 from latentstem.ui.generator import Generator
 from latentstem.ui.network import upload_limit
 from latentstem.ui.requests import GenerationRequest
@@ -117,6 +119,18 @@ class JobAnswer(BaseModel):
         )
 
 
+class _HeldFile(FileResponse):
+    """A file that stays until it is sent."""
+
+    def __init__(self, path: Path, media_type: str, held: ExitStack):
+        super().__init__(path, media_type=media_type, filename=path.name)
+        self.held = held
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        with self.held:
+            await super().__call__(scope, receive, send)
+
+
 class JobForm(JobSettings):
     """Files and settings of a job.
 
@@ -218,10 +232,14 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
     def download(job: str, kind: Kind, seed: int, suffix: Suffix) -> FileResponse:
         """Send a finished stem, or the mix with it."""
         found = _find(jobs, job)
-        for stem in [*found.stems]:
-            if stem.seed == seed and (kind == "stem" or suffix == "wav"):
-                path = _file(stem, kind, suffix)
-                return FileResponse(path, media_type=_TYPES[suffix], filename=path.name)
+        with ExitStack() as held:
+            try:
+                held.enter_context(jobs.hold(found))
+            except KeyError:
+                raise _missing_job() from None
+            for stem in found.stems:
+                if stem.seed == seed and (kind == "stem" or suffix == "wav"):
+                    return _HeldFile(_file(stem, kind, suffix), _TYPES[suffix], held.pop_all())
         raise HTTPException(404, f"the job has no {kind}/{seed}.{suffix}; it lists its finished stems")
 
     @app.exception_handler(RequestValidationError)
@@ -236,7 +254,11 @@ def _find(jobs: Jobs, name: str) -> Job:
     try:
         return jobs.find(name)
     except KeyError:
-        raise HTTPException(404, "there is no such job; it was deleted, or it ended long ago") from None
+        raise _missing_job() from None
+
+
+def _missing_job() -> HTTPException:
+    return HTTPException(404, "there is no such job; it was deleted, or it ended long ago")
 
 
 def _file(stem: Result, kind: Kind, suffix: Suffix) -> Path:

@@ -4,7 +4,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import takewhile
@@ -57,6 +58,8 @@ class Job:
         stems: Finished stems.
         error: What went wrong; None if nothing did.
         ended: Time of its end by `time.monotonic`; None before.
+        stop: Set when it is to end soon.
+        holders: Number of those who still use its files.
 
     Example:
         >>> Job(GenerationRequest(Path("mix.wav")), Path("/tmp/job")).state.value
@@ -72,6 +75,7 @@ class Job:
     error: str | None = None
     ended: float | None = None
     stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    holders: int = 0
 
 
 class TooManyJobs(Exception):
@@ -94,7 +98,7 @@ class Jobs:
     def __init__(self, generator: Generator, folder: Path, most: int = 100):
         self.generator, self.folder, self.most = generator, folder, most
         self._jobs: dict[str, Job] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._queue: SimpleQueue[Job] = SimpleQueue()
         threading.Thread(target=self._serve, name="jobs", daemon=True).start()
 
@@ -111,19 +115,19 @@ class Jobs:
             TooManyJobs: There are as many as there may be.
             ValueError: The request cannot be read; nothing is left of it.
         """
-        with self._lock:
-            if len(self._jobs) >= self.most:
-                raise TooManyJobs(f"there are {self.most} jobs, as many as may be; delete those that have ended")
-            job = Job(GenerationRequest(Path()), self.folder)
-            job.folder = self.folder / job.name
-            self._jobs[job.name] = job
+        self._check_room()  # before files are copied for nothing
+        job = Job(GenerationRequest(Path()), self.folder)
+        job.folder = self.folder / job.name
         try:
             job.folder.mkdir()
             job.request = read(job.folder)
+            with self._lock:  # jobs are listed in the order in which they work
+                self._check_room()
+                self._jobs[job.name] = job
+                self._queue.put(job)
         except BaseException:
-            self._forget(job)
+            shutil.rmtree(job.folder, ignore_errors=True)
             raise
-        self._queue.put(job)
         return job
 
     def find(self, name: str) -> Job:
@@ -158,11 +162,31 @@ class Jobs:
             job: The job.
         """
         job.stop.set()
-        if job.state is State.QUEUED:
-            self._end(job, State.CANCELLED)
+        with self._lock:
+            if job.state is State.QUEUED:
+                self._move(job, State.CANCELLED)
+
+    @contextmanager
+    def hold(self, job: Job) -> Iterator[None]:
+        """Keep the files of a job until the block ends, though the job may be removed meanwhile.
+
+        Args:
+            job: The job.
+
+        Raises:
+            KeyError: The job was removed before.
+        """
+        with self._lock:
+            self.find(job.name).holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                job.holders -= 1
+            self._clear(job)
 
     def remove(self, job: Job) -> None:
-        """Cancel a job and remove its files.
+        """Cancel a job and remove its files, as soon as nobody uses them.
 
         Args:
             job: The job.
@@ -183,8 +207,9 @@ class Jobs:
     def _serve(self) -> None:
         while True:
             job = self._queue.get()
-            if not job.state.over:
-                self._work(job)
+            with suppress(KeyError), self.hold(job):  # not one that was removed while it waited
+                if not job.state.over:
+                    self._work(job)
 
     def _work(self, job: Job) -> None:
         made = job.folder / "stems"
@@ -194,23 +219,38 @@ class Jobs:
                 if isinstance(event, Result):
                     job.stems.append(event)
                 elif isinstance(event, Sampling):
-                    job.state, job.progress = State.RUNNING, event.fraction
+                    job.progress = event.fraction
+                    self._move(job, State.RUNNING)
         except Exception as error:
-            if not job.stop.is_set():  # the files of a removed job are gone
+            if not job.stop.is_set():
                 given = (job.request.mix, *job.request.styles, job.request.sketch)
                 job.error = explain(error, [path for path in given if path is not None])
-                self._end(job, State.FAILED)
-        if not job.state.over:
-            self._end(job, State.CANCELLED if job.stop.is_set() else State.DONE)
-        if job.name not in self._jobs:  # it was removed while it worked
-            shutil.rmtree(job.folder, ignore_errors=True)
+                self._move(job, State.FAILED)
+        self._move(job, State.CANCELLED if job.stop.is_set() else State.DONE)
 
-    def _end(self, job: Job, state: State) -> None:
-        if state is State.DONE:
-            job.progress = 1.0
-        job.ended, job.state = time.monotonic(), state
+    def _move(self, job: Job, state: State) -> None:
+        """Change the state of a job, unless it has ended."""
+        with self._lock:
+            if job.state.over:
+                return
+            if state is State.DONE:
+                job.progress = 1.0
+            if state.over:
+                job.ended = time.monotonic()
+            job.state = state
+
+    def _check_room(self) -> None:
+        if len(self._jobs) >= self.most:
+            raise TooManyJobs(f"there are {self.most} jobs, as many as may be; delete those that have ended")
 
     def _forget(self, job: Job) -> None:
         with self._lock:
             self._jobs.pop(job.name, None)
-        shutil.rmtree(job.folder, ignore_errors=True)
+        self._clear(job)
+
+    def _clear(self, job: Job) -> None:
+        """Remove the files of a job that was removed and is used by nobody."""
+        with self._lock:
+            unused = job.holders == 0 and job.name not in self._jobs
+        if unused:
+            shutil.rmtree(job.folder, ignore_errors=True)

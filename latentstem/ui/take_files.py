@@ -1,6 +1,7 @@
 """Further files of a finished stem: at another level, its notes, in other formats, and everything in one file."""
 
 import json
+import threading
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from latentstem.ui.results import Result, write_sound
 
 GREATEST_LEVEL = 12
 """Greatest change of a stem's level, up or down, in dB."""
+
+_writing = threading.RLock()  # a file that two ask for at once is written once
 
 
 class Format(StrEnum):
@@ -98,7 +101,7 @@ def transcribe_notes(result: Result) -> tuple[Note, ...]:
 
 
 def write_format(result: Result, format: Format, notes: Sequence[Note] | None = None) -> Path:
-    """Write a stem in another format, beside its WAV file.
+    """Write a stem in another format, beside its WAV file, unless it is there.
 
     Args:
         result: The stem.
@@ -115,6 +118,13 @@ def write_format(result: Result, format: Format, notes: Sequence[Note] | None = 
         >>> write_format(result, Format.FLAC)  # doctest: +SKIP
     """
     path = result.stem.file.with_suffix(f".{format}")
+    with _writing:
+        if not path.exists():
+            _write(result, format, path, notes)
+    return path
+
+
+def _write(result: Result, format: Format, path: Path, notes: Sequence[Note] | None) -> None:
     if format is Format.ZIP:
         _write_zip(result, path, notes)
     elif format is Format.MIDI:
@@ -126,7 +136,6 @@ def write_format(result: Result, format: Format, notes: Sequence[Note] | None = 
         with AudioWriter(path, reader.sampling_rate, reader.channels, tags=reader.tags) as writer:
             for block in reader:
                 writer.write(block)
-    return path
 
 
 def _write_zip(result: Result, path: Path, notes: Sequence[Note] | None) -> None:

@@ -30,6 +30,7 @@ _POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; font-src 'self' data:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
+_MOST_EVENTS = 1000  # that go on at a time; a run is one while it waits too, and Gradio's 40 would leave none for Cancel
 _AWAY = 900.0  # seconds after which the files of a visitor who closed the page are removed
 
 
@@ -93,6 +94,8 @@ def create_app(
 
     app = FastAPI(openapi_url=None)
     page = build_page(generator, sessions, bassnet, loops)
+    page.max_threads = _MOST_EVENTS
+    page.queue()  # takes it over
     page.has_launched = True  # Gradio checks the paths of file arguments only on a page that was launched, not mounted
     gradio.mount_gradio_app(
         app,

@@ -1,0 +1,70 @@
+"""Many visitors at once: who waits holds up nobody's cancel."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+pytest.importorskip("gradio")
+
+from benchmarks.common.tally import Tally  # noqa: E402
+from benchmarks.speed.load_page import Page, Visitor  # noqa: E402
+
+MORE_THAN_GRADIO_TAKES = 45
+
+# The page as the command line serves it, while somebody computes who never ends.
+SERVER = """
+import sys
+from latentstem.cli import main
+from latentstem.ui import server
+
+class Busy(server.Generator):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.turns._tickets.append(object())
+
+server.Generator = Busy
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def busy_page(build_pipeline, tmp_path):
+    build_pipeline(carriers=8).save_pretrained(tmp_path / "weights")
+    words = ["ui", "--weights", str(tmp_path / "weights"), "--port", "0", "--no-open", "--device", "cpu"]
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    ) as process:
+        try:
+            yield process.stdout.readline().partition(": ")[0].rstrip("/")
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.slow
+def test_a_run_is_cancelled_while_many_wait(busy_page):
+    visitor = Visitor(busy_page, tally := Tally(), random.Random(0))
+    mix = visitor.upload(0.1)
+    for _ in range(MORE_THAN_GRADIO_TAKES):
+        Page(visitor).call("press", Mix=mix)
+    own = Page(visitor)
+    run, shown, stop = own.call("press", Mix=mix), [], None
+    given_up = threading.Timer(30, own.gone.set)
+    given_up.start()
+    for message in own.events():
+        if message.get("event_id") == run:
+            shown.append(json.dumps(message))
+            if stop is None and "Waiting: 46 runs" in shown[-1]:
+                stop = own.call("stop")
+    given_up.cancel()
+    assert any("Cancelled." in text for text in shown)
+    assert tally.problems == []

@@ -70,9 +70,7 @@ class Client:
         finally:
             connection.close()
 
-    def send_slowly(
-        self, address: str, body: bytes, headers: Mapping[str, str], seconds: float
-    ) -> tuple[int, bytes]:
+    def send_slowly(self, address: str, body: bytes, headers: Mapping[str, str], seconds: float) -> tuple[int, bytes]:
         """Post a body in pieces, and return the status and the content of the answer.
 
         Args:

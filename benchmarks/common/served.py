@@ -69,9 +69,7 @@ class Served:
         command = [sys.executable, "-m", "latentstem", self.program, "--port", "0", "--device", "cpu", *self.words]
         environment = {**os.environ, "TMPDIR": str(self._temporary)}
         self._log: IO[bytes] = (self.folder / "log").open("wb")
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment
-        )
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment)
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().partition(": ")[0].rstrip("/")
         if not self.url:

@@ -120,9 +120,7 @@ class Page:
 
     def open(self) -> None:
         """Open the connection that tells the server that the page is there, and have the history shown."""
-        beat = self._connections.enter_context(
-            self.visitor.http.answer("GET", f"{_API}/heartbeat/{self.session}")
-        )
+        beat = self._connections.enter_context(self.visitor.http.answer("GET", f"{_API}/heartbeat/{self.session}"))
         beat.readline()
         self.finish(self.call("arrive"))
 
@@ -202,7 +200,9 @@ class Page:
         event = self.call("press", Mix=mix, Quality="fast", Takes=1)
         if wait is not None:
             wait.sent, wait.accepted = sent, time.monotonic()
-        timers = [threading.Timer(seconds, self.cancel if what == "cancel" else self.gone.set) for what, seconds in then]
+        timers = [
+            threading.Timer(seconds, self.cancel if what == "cancel" else self.gone.set) for what, seconds in then
+        ]
         for timer in timers:
             timer.start()
         try:

@@ -17,7 +17,7 @@ class Stopped(Exception):
 
 
 def in_background(
-    work: Callable[[Callable[[Item], None]], None], stop: threading.Event | None = None
+    work: Callable[[Callable[[Item | None], None]], None], stop: threading.Event | None = None
 ) -> Generator[Item, None, None]:
     """Run a function in a thread and yield what it emits, while it goes on.
 
@@ -25,7 +25,7 @@ def in_background(
     unwound.
 
     Args:
-        work: Called with `emit`, which takes one item.
+        work: Called with `emit`, which takes one item; with None it only raises `Stopped` if the work was cancelled.
         stop: Event that cancels the work when it is set; None leaves that to closing the iterator.
 
     Yields:
@@ -44,10 +44,11 @@ def in_background(
     items: SimpleQueue[Any] = SimpleQueue()
     closed = threading.Event()
 
-    def emit(item: Item) -> None:
+    def emit(item: Item | None) -> None:
         if closed.is_set() or (stop is not None and stop.is_set()):
             raise Stopped
-        items.put(item)
+        if item is not None:
+            items.put(item)
 
     def run() -> None:
         try:

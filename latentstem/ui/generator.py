@@ -135,8 +135,8 @@ class Generator:
         """
         return in_background(partial(self._work, request, folder), stop)
 
-    def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event], None]) -> None:
-        with self.turns.wait(lambda ahead: emit(Queued(ahead))):
+    def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event | None], None]) -> None:
+        with self.turns.wait(lambda ahead: emit(None if ahead is None else Queued(ahead))):
             steps = request.quality.apply_to(self.pipe)
             self.adapters.use(request.adapter)
             left_out = 0 if request.sketch is None else first_step(request.strength, steps)

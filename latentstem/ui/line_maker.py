@@ -176,8 +176,8 @@ class LineMaker:
         """
         return in_background(partial(self._work, request, session), stop)
 
-    def _work(self, request: LineRequest, session: MixSession, emit: Callable[[LineEvent], None]) -> None:
-        with self.generator.turns.wait(lambda ahead: emit(Queued(ahead))):
+    def _work(self, request: LineRequest, session: MixSession, emit: Callable[[LineEvent | None], None]) -> None:
+        with self.generator.turns.wait(lambda ahead: emit(None if ahead is None else Queued(ahead))):
             if session.mix is None:
                 emit(LineProgress("Listening to the mix"))
                 session.mix = KeptMix.analyse(

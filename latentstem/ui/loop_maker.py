@@ -142,11 +142,11 @@ class LoopMaker:
         """
         return in_background(partial(self._work, request, folder), stop)
 
-    def _work(self, request: LoopRequest, folder: Path, emit: Callable[[LoopEvent], None]) -> None:
+    def _work(self, request: LoopRequest, folder: Path, emit: Callable[[LoopEvent | None], None]) -> None:
         pipe = self.pipe
         if pipe.count_samples(request.bpm, request.bars) / pipe.sampling_rate > self.generator.max_duration:
             raise ValueError(f"{request.bars} bars at {request.bpm:g} beats a minute are too long; ask for fewer")
-        with self.generator.turns.wait(lambda ahead: emit(Queued(ahead))):
+        with self.generator.turns.wait(lambda ahead: emit(None if ahead is None else Queued(ahead))):
             emit(LoopProgress(0, 0, STEPS, request.count))
             call: dict[str, Any] = {
                 "bpm": request.bpm,

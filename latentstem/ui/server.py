@@ -30,7 +30,9 @@ _POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; font-src 'self' data:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
-_MOST_EVENTS = 1000  # that go on at a time; a run is one while it waits too, and Gradio's 40 would leave none for Cancel
+_MOST_EVENTS = (
+    1000  # that go on at a time; a run is one while it waits too, and Gradio's 40 would leave none for Cancel
+)
 _AWAY = 900.0  # seconds after which the files of a visitor who closed the page are removed
 
 

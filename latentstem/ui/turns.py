@@ -21,19 +21,20 @@ class Turns:
         self._changed = threading.Condition()
 
     @contextmanager
-    def wait(self, waiting: Callable[[int], None]) -> Iterator[None]:
+    def wait(self, waiting: Callable[[int | None], None]) -> Iterator[None]:
         """Wait for the turn, and hold it while the block runs.
 
         Args:
-            waiting: Called again and again until the turn has come, with the number of those ahead; an error that it
-                raises gives up.
+            waiting: Called again and again until the turn has come, with the number of those ahead, or with None if it
+                is the same as before; an error that it raises gives up.
         """
-        ticket = object()
+        ticket, told = object(), 0
         with self._changed:
             self._tickets.append(ticket)
         try:
             while ahead := self._count_ahead(ticket):
-                waiting(ahead)
+                waiting(None if ahead == told else ahead)
+                told = ahead
             yield
         finally:
             with self._changed:

@@ -106,7 +106,13 @@ def test_a_stem_is_sent_whole_although_its_job_is_deleted_meanwhile(generator, j
     async def receive():
         await asyncio.sleep(10)
 
-    scope = {"type": "http", "method": "GET", "path": f"/jobs/{job.name}/stem/0.wav", "query_string": b"", "headers": []}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"/jobs/{job.name}/stem/0.wav",
+        "query_string": b"",
+        "headers": [],
+    }
     asyncio.run(api.create_api(generator, jobs)(scope, receive, send))
     assert b"".join(received) == expected
     assert not job.folder.exists()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from latentstem.ui.player import player_html
 from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.sessions import Sessions
 from latentstem.ui.status import explain
+from latentstem.ui.turns import Turns
 
 
 @pytest.fixture
@@ -262,3 +264,17 @@ def test_the_take_with_the_highest_score_is_marked(generator, mix, folder):
     cards = html.split("<article")[1:]
     assert [("fits best" in card) for card in cards] == [take is best for take in takes]
     assert "fits best" not in player_html(takes[:1])
+
+
+def test_who_waits_is_told_how_many_are_ahead_when_their_number_changes(monkeypatch):
+    monkeypatch.setattr("latentstem.ui.turns._ASK_SECONDS", 0.01)
+    turns, told, first = Turns(), [], ExitStack()
+    first.enter_context(turns.wait(told.append))
+
+    def waiting(ahead):
+        told.append(ahead)
+        if len(told) == 4:
+            first.close()
+
+    with turns.wait(waiting):  # an update of the page for each of these would leave it time for nothing else
+        assert told == [1, None, None, None]

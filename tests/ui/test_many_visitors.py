@@ -12,8 +12,8 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from benchmarks.common.tally import Tally  # noqa: E402
-from benchmarks.speed.load_page import Page, Visitor  # noqa: E402
+from benchmarks.common.tally import Tally
+from benchmarks.speed.load_page import Page, Visitor
 
 MORE_THAN_GRADIO_TAKES = 45
 

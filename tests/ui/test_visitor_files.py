@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from starlette.requests import Request  # noqa: E402
+from starlette.requests import Request
 
-from latentstem.ui.access import COOKIE, AccessControl  # noqa: E402
-from latentstem.ui.visitor_files import VisitorFiles  # noqa: E402
+from latentstem.ui.access import COOKIE, AccessControl
+from latentstem.ui.visitor_files import VisitorFiles
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """The process of the server: its address, its temporary files, and its end."""
 
 import socket
-import tempfile
 import threading
 from contextlib import suppress
-from pathlib import Path
 
 import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -14,6 +12,7 @@ from latentstem.serve.api import create_api
 from latentstem.serve.jobs import Jobs
 from latentstem.ui.generator import Generator
 from latentstem.ui.network import own_names, url_of
+from latentstem.ui.temporary import temporary_folder
 
 _MOST_CONNECTIONS = 64
 
@@ -41,9 +40,9 @@ def serve_jobs(
         ...     serve_jobs(pipe, listener)
     """
     host, port = listener.getsockname()[:2]
-    with tempfile.TemporaryDirectory(prefix="latentstem-serve-", ignore_cleanup_errors=True) as name:
+    with temporary_folder("latentstem-serve") as folder:
         generator = Generator(pipe, max_duration, previews=False)
-        jobs = Jobs(generator, Path(name).resolve(), max_jobs)
+        jobs = Jobs(generator, folder, max_jobs)
         app = create_api(generator, jobs, token)
         if names := own_names(host):
             app = TrustedHostMiddleware(app, allowed_hosts=names)

@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import tempfile
 import threading
 import webbrowser
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from latentstem.ui.event_streams import EventStreams
 from latentstem.ui.generator import Generator
 from latentstem.ui.network import own_names, upload_limit, url_of
 from latentstem.ui.sessions import Sessions
+from latentstem.ui.temporary import temporary_folder
 
 # A browser may load only what comes from this server. Gradio compiles its templates, hence 'unsafe-eval'.
 _POLICY = (
@@ -148,9 +148,8 @@ def serve(
         ...     serve(pipe, listener, 900.0, open_browser=True)
     """
     host, port = listener.getsockname()[:2]
-    with tempfile.TemporaryDirectory(prefix="latentstem-ui-", ignore_cleanup_errors=True) as name:
-        # Resolved: Gradio compares real paths with it, and the temporary folder may be reached by a link.
-        sessions = Sessions(Path(name).resolve())
+    with temporary_folder("latentstem-ui") as folder:
+        sessions = Sessions(folder)
         app = create_app(Generator(pipe, max_duration, adapters=adapters), sessions, host, bassnet, loops)
         url = url_of(host, port)
         print(f"{url}: the page; Ctrl-C ends it", flush=True)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from latentstem.cli.errors import UsageError, above_zero, finite, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline
+from latentstem.ui.memory import share_heaps
 
 
 def serve(
@@ -39,6 +40,7 @@ def serve(
     """Serve stems to other programs over HTTP, with OpenAPI at /openapi.json. Needs the extra `serve`."""
     if token is not None and (not token.isascii() or not token.isprintable() or len(token) < 8):
         raise UsageError("--token must have at least 8 printable ASCII characters, because it is all that protects")
+    share_heaps()
     chosen_device = choose_device(device)
     require_extras("the server", "serve", "latentstem.serve.server")
     from latentstem.serve.server import serve_jobs

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from latentstem.cli.errors import above_zero, library_errors, require_extras
 from latentstem.cli.loading import add_adapters, choose_device, load_bassnet, load_loops, load_pipeline
+from latentstem.ui.memory import share_heaps
 
 
 def ui(
@@ -38,6 +39,7 @@ def ui(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
     """Serve a web page: drop a mix, listen to takes of a bass for it, keep one. Needs the extra `ui`."""
+    share_heaps()
     chosen_device = choose_device(device)
     require_extras("the page", "ui", "latentstem.ui.server")
     from latentstem.ui.network import listen

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from latentstem.ui.memory import release_memory
+
 _ASK_SECONDS = 0.2
 
 
@@ -35,7 +37,10 @@ class Turns:
             while ahead := self._count_ahead(ticket):
                 waiting(None if ahead == told else ahead)
                 told = ahead
-            yield
+            try:
+                yield
+            finally:
+                release_memory()
         finally:
             with self._changed:
                 self._tickets.remove(ticket)

@@ -95,11 +95,14 @@ class History:
         self._takes: dict[Path, list[Take]] = {}
 
     def new_folder(self, visitor: str) -> Path:
-        """Create a folder for the takes of one press.
+        """Create a folder for the takes of one press, and forget the takes of visitors whose files are gone.
 
         Args:
             visitor: Session of the visitor.
         """
+        for home in [*self._takes]:
+            if not home.exists():
+                self._takes.pop(home, None)
         return Path(tempfile.mkdtemp(dir=self.files.home_of(visitor), prefix="takes-"))
 
     def add(self, visitor: str, result: Result, form: Sequence[Any] = ()) -> None:

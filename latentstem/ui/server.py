@@ -33,6 +33,7 @@ _POLICY = (
 _MOST_EVENTS = (
     1000  # that go on at a time; a run is one while it waits too, and Gradio's 40 would leave none for Cancel
 )
+_MOST_STATES = 100  # Gradio keeps a state of each page that was opened, of 100 kB and more, and this page needs none
 _AWAY = 900.0  # seconds after which the files of a visitor who closed the page are removed
 
 
@@ -96,8 +97,8 @@ def create_app(
 
     app = FastAPI(openapi_url=None)
     page = build_page(generator, sessions, bassnet, loops)
-    page.max_threads = _MOST_EVENTS
-    page.queue()  # takes it over
+    page.max_threads, page.state_session_capacity = _MOST_EVENTS, _MOST_STATES
+    page.queue()  # takes them over
     page.has_launched = True  # Gradio checks the paths of file arguments only on a page that was launched, not mounted
     gradio.mount_gradio_app(
         app,

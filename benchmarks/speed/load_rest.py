@@ -115,7 +115,8 @@ class RestClient:
         status, _ = self.http.ask("DELETE", f"/jobs/{job}")
         self.tally.count("deletes")
         self.tally.expect(status in (204, 404), f"delete: {status}")
-        self.states.setdefault(job, "deleted")
+        if self.states.setdefault(job, "deleted") == "deleted":  # before its end
+            self.tally.count("deleted")
 
     def fetch(self, told: dict[str, Any], cut: bool) -> None:
         """Download the stems of a finished job.

@@ -147,7 +147,7 @@ def _write_tracks(writer: "_TrackWriter", seeds: Sequence[int], workers: int) ->
             for written in as_completed([pool.submit(writer, seed) for seed in seeds]):
                 yield written.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # not without waiting: the shutdown of the context would take it back
             raise
 
 

@@ -172,6 +172,17 @@ def running(process):
 
 
 @fluidsynth
+def test_an_interrupted_corpus_begins_no_other_songs(tmp_path):
+    def interrupt(fraction):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_corpus(tmp_path, range(16), ("timgm6mb",), duration=1.0, workers=2, on_progress=interrupt)
+    assert len([*tmp_path.iterdir()]) <= 8  # those at work, and those that wait for a worker
+    assert not multiprocessing.active_children()
+
+
+@fluidsynth
 def test_a_run_leaves_the_unfinished_songs_of_another_alone(tmp_path):
     others = tmp_path / ".song_000009.abc.unfinished"
     others.mkdir()

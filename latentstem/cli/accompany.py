@@ -311,6 +311,6 @@ def _check_options(options: dict[str, Any], ranges: "Ranges | None", batch: bool
     if options["gain"] and ranges is not None:
         raise UsageError("--gain would change the new parts alone, beside those that stay; leave one of them out")
     with library_errors():
-        check_init_stem(options["init"], options["strength"], ranges, options["loop"])
+        check_init_stem(options["init"], options["strength"], ranges)
         check_keep_best(options["keep_best"], options["count"], can_rank=True, has_mix=True)
         check_style(options["style"], None, options["style_space"])

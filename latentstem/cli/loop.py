@@ -12,6 +12,7 @@ from latentstem.cli.errors import UsageError, finite, library_errors
 from latentstem.cli.loading import choose_device, load_loops
 from latentstem.cli.options import EDIT, EXPERT, FILES, Device, MaxDuration
 from latentstem.cli.outputs import check_output, numbered
+from latentstem.cli.ranges import read_kept_ranges
 from latentstem.cli.signals import stop_if_interrupted
 from latentstem.cli.stderr import quiet_decoders
 
@@ -70,11 +71,41 @@ def loop(
     ] = None,
     init: Annotated[
         Path | None,
-        typer.Option(metavar="LOOP", help="Loop to vary, of this tempo and length.", rich_help_panel=EDIT),
+        typer.Option(
+            metavar="LOOP",
+            help="Loop to vary, or to make parts of anew, of this tempo and length.",
+            rich_help_panel=EDIT,
+        ),
     ] = None,
     strength: Annotated[
         float | None,
-        typer.Option(help="How far to go from LOOP, above 0, up to 1. Default: 0.6.", rich_help_panel=EDIT),
+        typer.Option(
+            help="How far to go from LOOP, above 0, up to 1. Default: 0.6, or 1 where parts stay.", rich_help_panel=EDIT
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="START:END",
+            help="Seconds of LOOP that stay as they are, e.g. 0:2, :2 or 4:; give it again for several ranges.",
+            rich_help_panel=EDIT,
+        ),
+    ] = None,
+    redo: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="START:END",
+            help="Seconds of LOOP that are made anew, while all others stay; as --keep otherwise.",
+            rich_help_panel=EDIT,
+        ),
+    ] = None,
+    redo_bars: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIRST:LAST",
+            help="Bars of LOOP that are made anew, LAST included, counted from 1, e.g. 3:4, or one bar, 2.",
+            rich_help_panel=EDIT,
+        ),
     ] = None,
     output: Annotated[
         Path,
@@ -107,13 +138,18 @@ def loop(
 
     latentstem loop --bpm 124 --bars 4 --prompt "dark techno, no hats" -o loop.wav
 
+    Make bar 3 anew: latentstem loop --bpm 124 --bars 4 --init loop.wav --redo-bars 3 -o other.wav
+
     Give it a bass: latentstem accompany loop.wav --loop
     """
     inputs = [path for path in (reference, init) if path is not None]
     for path in inputs:
         check_readable(path)  # before PyTorch is loaded, which takes seconds
-    if strength is not None and init is None:
-        raise UsageError("--strength says how far to go from --init; give it too")
+    if init is None and (strength is not None or keep):
+        flag = "--strength says how far to go from" if strength is not None else "--keep says what stays of"
+        raise UsageError(f"{flag} --init; give it too")
+    parts = {"keep": keep, "redo": redo, "redo_bars": redo_bars, "init": init, "bpm": bpm}
+    kept = read_kept_ranges(parts, "redo_bars", beats_per_bar, duration=bars * beats_per_bar * 60 / bpm)
     if prompt_scale is not None and prompt is None and reference is None:
         raise UsageError("--prompt-scale says how strongly to follow --prompt or --reference; give one of them")
     files = numbered(output, count)
@@ -143,6 +179,7 @@ def loop(
             "num_inference_steps": steps,
             "init_loop": None,
             "strength": strength,
+            "keep": kept,
         }
         if init is not None:
             expected = pipe.count_samples(bpm, bars, beats_per_bar)
@@ -179,7 +216,7 @@ def _read(pipe: "LoopPipeline", path: Path, max_duration: float) -> "Tensor":
 
 
 def _fit(path: Path, audio: "Tensor", expected: int) -> "Tensor":
-    """Stretch a loop that is a few samples longer or shorter than one of its tempo."""
+    """Stretch a loop that is a few samples longer or shorter than one of its tempo; no peak of it exceeds 1."""
     from latentstem.audio.loops import resample_periodic
 
     samples = audio.shape[-1]
@@ -188,4 +225,5 @@ def _fit(path: Path, audio: "Tensor", expected: int) -> "Tensor":
             f"{path}: is {samples / expected:.3g} times as long as a loop of --bars at --bpm; give its own tempo and "
             "number of bars"
         )
-    return resample_periodic(audio, expected)
+    fitted = resample_periodic(audio, expected)
+    return fitted / fitted.abs().max().clamp(min=1.0)

@@ -41,45 +41,52 @@ Bars = Annotated[
 ]
 
 
-def read_kept_ranges(options: dict[str, Any]) -> "Ranges | None":
+def read_kept_ranges(
+    options: dict[str, Any], bars: str = "bars", beats_per_bar: int = BEATS_PER_BAR, duration: float | None = None
+) -> "Ranges | None":
     """Read which ranges of a stem stay.
 
     Args:
         options: All options by name.
+        bars: Name of the option for bars that are made anew.
+        beats_per_bar: Number of beats in a bar.
+        duration: Length of the stem in seconds; None reads it from the stem's file.
 
     Returns:
-        Ranges in seconds, with None for the end of the stem; None where neither --keep, --redo nor --bars is given.
+        Ranges in seconds, with None for the end of the stem; None where none of the options is given.
 
     Raises:
         UsageError: A range cannot be read or begins after the stem, there are several of the options, there is no stem,
             or there are bars without a tempo.
         latentstem.AudioError: The stem cannot be read.
     """
-    from latentstem.audio.io import AudioReader
-
-    given = [name for name in ("keep", "redo", "bars") if options[name]]
-    if len(given) > 1:
-        raise UsageError(f"got --{given[0]} and --{given[1]}; give one of them: both say which parts stay")
-    if not given:
+    flags = {name: f"--{name.replace('_', '-')}" for name in ("keep", "redo", bars) if options[name]}
+    if len(flags) > 1:
+        raise UsageError(f"got {' and '.join(flags.values())}; give one of them: each says which parts stay")
+    if not flags:
         return None
-    if options["keep"]:
-        return [_seconds("--keep", text) for text in options["keep"]]
-    if options["redo"]:
-        redone = [_seconds("--redo", text) for text in options["redo"]]
+    ((name, flag),) = flags.items()
+    if name == "keep":
+        return [_seconds(flag, text) for text in options[name]]
+    if name == "redo":
+        redone = [_seconds(flag, text) for text in options[name]]
     elif options["bpm"] is None:
-        raise UsageError("--bars are counted at a tempo; give --bpm too")
+        raise UsageError(f"{flag} are counted at a tempo; give --bpm too")
     else:
-        bar = BEATS_PER_BAR * 60 / options["bpm"]
-        redone = [_bars(text, bar, options["downbeat"]) for text in options["bars"]]
+        bar = beats_per_bar * 60 / options["bpm"]
+        redone = [_bars(flag, text, bar, options.get("downbeat", 0.0)) for text in options[name]]
     if options["init"] is None:
-        raise UsageError(f"--{given[0]} says which part of a stem is made anew; give the stem as --init")
-    duration = AudioReader(options["init"], options["max_duration"]).duration
-    for text, (start, end) in zip(options[given[0]], redone, strict=True):
+        raise UsageError(f"{flag} says which part of a stem is made anew; give the stem as --init")
+    if duration is None:
+        from latentstem.audio.io import AudioReader
+
+        duration = AudioReader(options["init"], options["max_duration"]).duration
+    for text, (start, end) in zip(options[name], redone, strict=True):
         if not 0 <= start < (duration if end is None else min(end, duration)):
-            raise UsageError(f"--{given[0]} {text}: expected a part of {options['init']}, which lasts {duration:.3f} s")
+            raise UsageError(f"{flag} {text}: expected a part of {options['init']}, which lasts {duration:.3f} s")
     kept = ranges_between(redone, duration)
     if not kept:
-        raise UsageError(f"--{given[0]} makes all of {options['init']} anew; leave both out, or give less of it")
+        raise UsageError(f"{flag} makes all of {options['init']} anew; leave both out, or give less of it")
     return kept
 
 
@@ -116,7 +123,7 @@ def _seconds(option: str, text: str) -> tuple[float, float | None]:
     raise UsageError(f"{option} is {text!r}; expected START:END in seconds, e.g. 0:8, :8 or 12:")
 
 
-def _bars(text: str, bar: float, downbeat: float) -> tuple[float, float]:
+def _bars(flag: str, text: str, bar: float, downbeat: float) -> tuple[float, float]:
     """Convert "5:8", or "5" for a single bar, to seconds."""
     first, _, last = text.partition(":")
     try:
@@ -124,5 +131,5 @@ def _bars(text: str, bar: float, downbeat: float) -> tuple[float, float]:
     except ValueError:
         numbers = (0, 0)
     if not 1 <= numbers[0] <= numbers[1]:
-        raise UsageError(f"--bars is {text!r}; expected FIRST:LAST, counted from 1, e.g. 5:8, or one bar, 5")
+        raise UsageError(f"{flag} is {text!r}; expected FIRST:LAST, counted from 1, e.g. 5:8, or one bar, 5")
     return max(downbeat + (numbers[0] - 1) * bar, 0.0), downbeat + numbers[1] * bar

@@ -10,6 +10,7 @@ elsewhere, against 1.3 with the noise kept and 1.1 in the stem as it was.
 """
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Self
 
 import torch
@@ -17,6 +18,44 @@ from torch import Tensor
 
 from latentstem._checks import check_finite
 from latentstem.sampling.hooks import DenoisedStep, NoiseMode
+
+
+def open_ends(
+    ranges: Sequence[tuple[float, float]], length: float, loop: bool = False, rounding: float = 0.0
+) -> list[tuple[float, float]]:
+    """Move those edges of ranges to infinity that are none: where a range begins or ends with the whole.
+
+    The end of a loop goes on with its beginning: a range that ends there has an edge, unless another begins behind it;
+    then the two are one, which is returned once at either end.
+
+    Args:
+        ranges: Pairs (start, end) within 0 to `length`, in order and apart.
+        length: Length of the whole, in the unit of the ranges.
+        loop: Whether the whole is one turn of a loop.
+        rounding: Distance from the end below which a range ends with the whole.
+
+    Returns:
+        Pairs (start, end); those of a loop may begin before 0 or end after `length`.
+
+    Example:
+        >>> open_ends([(0.0, 2.0), (4.0, 5.0)], length=9.0)
+        [(-inf, 2.0), (4.0, 5.0)]
+        >>> open_ends([(0.0, 2.0), (4.0, 5.0)], length=9.0, loop=True)
+        [(0.0, 2.0), (4.0, 5.0)]
+        >>> open_ends([(0.0, 2.0), (4.0, 9.0)], length=9.0, loop=True)
+        [(-5.0, 2.0), (4.0, 11.0)]
+    """
+    begins, ends = ranges[0][0] <= 0, ranges[-1][1] >= length - rounding
+    if begins and ends and len(ranges) == 1:
+        return [(-inf, inf)]
+    edges = [*ranges]
+    if loop and not (begins and ends):
+        return edges
+    if begins:
+        edges[0] = (edges[-1][0] - length if loop else -inf, ranges[0][1])
+    if ends:
+        edges[-1] = (edges[-1][0], ranges[0][1] + length if loop else inf)
+    return edges
 
 
 class InpaintRegions:
@@ -69,6 +108,7 @@ class InpaintRegions:
         ranges: Sequence[tuple[float, float]],
         frame_rate: float,
         fade: float = 1.0,
+        loop: bool = False,
         **options: Any,
     ) -> Self:
         """Build the hook with a mask of ranges in seconds, which rises from 0 to 1 on the inside of their edges.
@@ -80,9 +120,11 @@ class InpaintRegions:
 
         Args:
             latents: Known latents, `(channels, frames)` or `(batch, channels, frames)`.
-            ranges: Pairs (start, end) in seconds. One that begins at 0 or ends within the last frame has no edge there.
+            ranges: Pairs (start, end) in seconds, in order and apart. One that begins at 0 or ends within the last
+                frame has no edge there, but see `loop`.
             frame_rate: Latent frames a second, `sampling_rate / hop_length`.
             fade: Number of frames over which the mask rises, measured at the frames' middles.
+            loop: Whether the latents are one turn of a loop, whose end goes on with its beginning.
             **options: Further arguments of the class.
 
         Returns:
@@ -96,13 +138,10 @@ class InpaintRegions:
         frames = latents.shape[-1]
         middles = torch.arange(frames, device=latents.device) + 0.5
         mask = torch.zeros(frames, device=latents.device)
-        for start, end in ranges:
-            first, last = start * frame_rate, end * frame_rate
-            inside = torch.full_like(mask, float("inf"))
-            if first > 0:
-                inside = middles - first
-            if last <= frames - 1:
-                inside = torch.minimum(inside, last - middles)
+        in_frames = [(start * frame_rate, end * frame_rate) for start, end in ranges]
+        # A stem may end within its last frame; a turn of a loop is a whole number of frames.
+        for first, last in open_ends(in_frames, frames, loop, rounding=1e-3 if loop else 1.0):
+            inside = torch.minimum(middles - first, last - middles)
             mask = torch.maximum(mask, (inside / fade).clamp(0, 1))
         return cls(latents, mask, **options)
 

@@ -1,14 +1,15 @@
 """What the calls of all pipelines share: the steps, a guider of their own, a callback after each step, the output."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor
 
 from latentstem._checks import is_finite
+from latentstem.guidance.inpainting import InpaintRegions
 from latentstem.pipelines.boundaries import Boundary
 from latentstem.pipelines.errors import ArgumentError
-from latentstem.pipelines.init_stem import KeptRegions, first_step
+from latentstem.pipelines.init_stem import InitStem, KeptRegions, first_step
 from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.pipelines.sampling_checks import replaced_latents
 from latentstem.sampling.denoised import denoised_coefficients
@@ -35,21 +36,42 @@ def set_timesteps(pipe: Any, num_inference_steps: int) -> Tensor:
     return pipe.scheduler.timesteps
 
 
-def skip_timesteps(scheduler: Any, strength: float, num_inference_steps: int) -> int:
-    """Make a scheduler begin late, so that only the last of its steps are run.
+class Beginning(NamedTuple):
+    """Where sampling from a stem begins: a timestep, latents without noise, and hooks that keep parts of them.
+
+    Attributes:
+        index: Index of the first timestep to run.
+        latents: Normalized latents to noise, `(stems, latent_channels, frames)`; None begins with noise alone.
+        hooks: Hooks on the clean sample.
+    """
+
+    index: int
+    latents: Tensor | None
+    hooks: list[InpaintRegions]
+
+
+def begin_from(pipe: Any, start: InitStem, num_inference_steps: int, boundary: Boundary, copies: int) -> Beginning:
+    """Encode a stem to start from, and make the pipeline's scheduler begin at its strength.
 
     Args:
-        scheduler: Scheduler whose timesteps are set.
-        strength: Fraction of the steps to run, above 0 and up to 1.
+        pipe: The pipeline, whose timesteps are set.
+        start: The stem.
         num_inference_steps: Number of steps of the whole schedule.
-
-    Returns:
-        The index of the first timestep to run; solvers of several evaluations a step list each of them.
+        boundary: Ends of the stem.
+        copies: Number of stems to make of each one.
     """
-    begin = first_step(strength, num_inference_steps) * getattr(scheduler, "order", 1)
-    if begin and hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(begin)
-    return begin
+    # Solvers of several evaluations a step list each of them.
+    index = first_step(start.strength, num_inference_steps) * getattr(pipe.scheduler, "order", 1)
+    if index and hasattr(pipe.scheduler, "set_begin_index"):
+        pipe.scheduler.set_begin_index(index)
+    latents, _ = pipe.encode_mix(start.condition, boundary)
+    latents = latents.repeat_interleave(copies, dim=0)
+    hooks = []
+    if start.kept is not None:
+        kept = start.kept
+        frames_per_sample = boundary.frames_per_second(kept.audio.shape[-1]) / pipe.sampling_rate
+        hooks.append(InpaintRegions.from_ranges(latents, kept.ranges, frames_per_sample, loop=kept.loop))
+    return Beginning(index, latents if start.strength < 1 else None, hooks)
 
 
 def own_guider(guider: Any, **changes: Any) -> Any:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from latentstem.audio.level import SILENCE_RMS, active_rms, reference_gain
+from latentstem.guidance.inpainting import open_ends
 from latentstem.pipelines.errors import ArgumentError
 
 # Long enough that two waveforms meet without a click, short against a note.
@@ -87,7 +88,8 @@ class KeptRegions:
         audio: Stems that hold the original samples, `(batch, channels, samples)`.
         ranges: Pairs (first sample, sample after the last), in order and apart, as `kept_samples` returns them.
         fade: Length of a cross-fade in samples; a range shorter than two of them is nowhere the original alone. A
-            range that begins or ends with the stem has no edge there.
+            range that begins or ends with the stem has no edge there, but see `loop`.
+        loop: Whether the stems are one turn of a loop, whose end goes on with its beginning.
 
     Raises:
         ArgumentError: The samples to keep leave [-1, 1].
@@ -102,13 +104,14 @@ class KeptRegions:
     audio: Tensor
     ranges: list[tuple[int, int]]
     fade: int
+    loop: bool = False
 
     def __post_init__(self):
         peak = float(self.only.abs().max())
         if peak > 1:
             raise ArgumentError(
-                "{init_stem} reaches {peak} in the ranges to keep, and stems stay within [-1, 1]; scale it down to a "
-                "peak of 1",
+                "the stem to start from reaches {peak} in the ranges to keep, and stems stay within [-1, 1]; scale "
+                "it down to a peak of 1",
                 peak=f"{peak:.4g}",
             )
 
@@ -125,10 +128,9 @@ class KeptRegions:
         whole = self.audio.shape[-1]
         index = torch.arange(first, whole if samples is None else first + samples, device=self.audio.device)
         weight = torch.zeros(len(index), device=index.device)
-        for start, after in self.ranges:
-            rise = (index - start + 0.5) / self.fade if start > 0 else torch.ones_like(weight)
-            fall = (after - index - 0.5) / self.fade if after < whole else torch.ones_like(weight)
-            weight = torch.maximum(weight, torch.minimum(rise, fall).clamp(0, 1))
+        for start, after in open_ends(self.ranges, whole, self.loop):
+            inside = torch.minimum(index - start, after - 1 - index) + 0.5
+            weight = torch.maximum(weight, (inside / self.fade).clamp(0, 1))
         return weight
 
     @property
@@ -205,7 +207,12 @@ class InitStem:
 
     @classmethod
     def prepare(
-        cls, audio: Tensor, sampling_rate: int, strength: float | None = None, keep: Ranges | None = None
+        cls,
+        audio: Tensor,
+        sampling_rate: int,
+        strength: float | None = None,
+        keep: Ranges | None = None,
+        loop: bool = False,
     ) -> Self:
         """Apply the defaults of the pipeline's call, and convert ranges to samples.
 
@@ -214,6 +221,7 @@ class InitStem:
             sampling_rate: Sampling rate of the audio in Hz.
             strength: Fraction of the steps to run; None is 0.6, or 1 with `keep`.
             keep: Pairs (start, end) in seconds, or with None for the end of the stem; None keeps nothing.
+            loop: Whether the stem is one turn of a loop.
 
         Returns:
             The stem to start from.
@@ -225,7 +233,7 @@ class InitStem:
         if keep is None:
             return cls(audio, strength, None)
         ranges = kept_samples(keep, sampling_rate, audio.shape[-1])
-        kept = KeptRegions(audio, ranges, fade=round(CROSS_FADE * sampling_rate))
+        kept = KeptRegions(audio, ranges, fade=round(CROSS_FADE * sampling_rate), loop=loop)
         return cls(audio, strength, kept)
 
     @property

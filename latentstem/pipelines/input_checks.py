@@ -67,17 +67,16 @@ def check_style(
         raise ArgumentError("got {style_weights} without {style}; pass a batch of references as {style}")
 
 
-def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None, loop: bool = False) -> None:
+def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None) -> None:
     """Refuse a strength or ranges to keep that cannot work, whatever the audio.
 
     Args:
         init_stem: Stem to start from; only whether there is one counts.
         strength: Fraction of the steps to run, above 0 and up to 1, or None.
         keep: Ranges to keep, in seconds, or None.
-        loop: Whether the stem is one turn of a loop.
 
     Raises:
-        ArgumentError: There is no stem to start from, or a value is out of range, or ranges are to be kept of a loop.
+        ArgumentError: There is no stem to start from, or a value is out of range.
     """
     if init_stem is None and keep is not None:
         raise ArgumentError("got {keep} without {init_stem}; pass the stem whose ranges stay as {init_stem}")
@@ -87,11 +86,6 @@ def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None,
         raise ArgumentError("{strength} must be above 0 and at most 1, got {value}", value=short(strength))
     if keep is None:
         return
-    if loop:
-        raise ArgumentError(
-            "got {keep} for a loop, whose ranges have no beginning or end; vary it with {strength} instead, or leave "
-            "out {loop}"
-        )
     if not isinstance(keep, Sequence) or len(keep) == 0:
         raise ArgumentError("{keep} is empty or no list; pass pairs (start, end) in seconds, or leave it out")
     for pair in keep:

@@ -220,7 +220,7 @@ def read_init_stem_file(
         )
     channels = pipe.audio_channels
     (audio,) = prepare_audio(audio, own_rate, name=str(path), expected_rate=own_rate, expected_channels=channels)
-    start = InitStem.prepare(_resample(audio, own_rate, rate, mix.samples)[None], rate, strength, keep)
+    start = InitStem.prepare(_resample(audio, own_rate, rate, mix.samples)[None], rate, strength, keep, mix.loop)
     num_samples = resampled_length(mix.samples, rate, pipe.sampling_rate)
     at_model_rate = _resample(audio, own_rate, pipe.sampling_rate, num_samples)
     options = {"init_stem": at_model_rate, "strength": strength, "keep": keep}

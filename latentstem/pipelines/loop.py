@@ -22,10 +22,10 @@ from latentstem.models.prompt_encoder import PromptEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
 from latentstem.pipelines.batching import expand_conditions, generators_of
-from latentstem.pipelines.call import Callback, finish, own_guider, set_timesteps, skip_timesteps, step_callback
+from latentstem.pipelines.call import Beginning, Callback, begin_from, finish, own_guider, set_timesteps, step_callback
 from latentstem.pipelines.diffusion import StemDiffusionPipeline
 from latentstem.pipelines.errors import ArgumentError
-from latentstem.pipelines.init_stem import InitStem
+from latentstem.pipelines.init_stem import InitStem, Ranges
 from latentstem.pipelines.output import StemPipelineOutput
 from latentstem.pipelines.sampling_checks import check_sampling
 from latentstem.sampling.hooks import DenoisedHook
@@ -124,6 +124,7 @@ class LoopPipeline(StemDiffusionPipeline):
         latents: Tensor | None = None,
         init_loop: Any = None,
         strength: float | None = None,
+        keep: Ranges | None = None,
         denoised_hooks: Sequence[DenoisedHook] = (),
         callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
@@ -168,9 +169,10 @@ class LoopPipeline(StemDiffusionPipeline):
             output_type=output_type,
             return_dict=return_dict,
         )
-        if strength is not None and init_loop is None:
-            raise ArgumentError("got {strength} without {init_loop}; pass the loop to vary as {init_loop}")
-        input_checks.check_init_stem(init_loop, strength, None, loop=True)
+        for name, value in (("strength", strength), ("keep", keep)):
+            if value is not None and init_loop is None:
+                raise ArgumentError("got {" + name + "} without {init_loop}; pass the loop to start from")
+        input_checks.check_init_stem(init_loop, strength, keep)
 
     @torch.no_grad()
     def __call__(
@@ -192,6 +194,7 @@ class LoopPipeline(StemDiffusionPipeline):
         latents: Tensor | None = None,
         init_loop: Tensor | np.ndarray | None = None,
         strength: float | None = None,
+        keep: Ranges | None = None,
         denoised_hooks: Sequence[DenoisedHook] = (),
         callback_on_step_end: Callback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
@@ -226,8 +229,11 @@ class LoopPipeline(StemDiffusionPipeline):
             latents: Noise to start from, `(loops, latent_channels, frames)`.
             init_loop: Loop to vary, of exactly the length of the new ones, shaped as `reference` may be.
             strength: How far to go from `init_loop`: the fraction of the steps to run, above 0 and up to 1. None is
-                0.6.
-            denoised_hooks: Hooks on each step's clean sample, called in order after guidance.
+                0.6, or 1 with `keep`.
+            keep: Ranges (start, end) of `init_loop` in seconds that stay, with None for its end; the rest is made anew.
+                These samples come back as they were, cross-faded over 20 ms on the inside of the ranges' edges.
+            denoised_hooks: Hooks on each step's clean sample, called in order after guidance, and before inpainting
+                puts the kept ranges in place.
             callback_on_step_end: Function called with the pipeline, the step, the timestep and the tensors named in
                 `callback_on_step_end_tensor_inputs`; `"latents"` in its result replaces the latents.
             callback_on_step_end_tensor_inputs: Names of the callback's tensors, among `"latents"` and `"denoised"`.
@@ -258,6 +264,7 @@ class LoopPipeline(StemDiffusionPipeline):
             latents=latents,
             init_loop=init_loop,
             strength=strength,
+            keep=keep,
             denoised_hooks=denoised_hooks,
             callback_on_step_end=callback_on_step_end,
             callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
@@ -270,15 +277,12 @@ class LoopPipeline(StemDiffusionPipeline):
         num_samples = self.count_samples(bpm, bars, beats_per_bar)
         frames = boundary.count_frames(num_samples)
 
-        begin, init_latents, gain = 0, None, torch.ones(1)
+        begin, kept, gain = Beginning(0, None, []), None, torch.ones(1)
         if init_loop is not None:
-            start = InitStem.prepare(
-                self.prepare_loop(init_loop, sampling_rate, num_samples), self.sampling_rate, strength
-            )
-            begin = skip_timesteps(self.scheduler, start.strength, num_inference_steps)
-            init_latents, _ = self.encode_mix(start.condition, boundary)
-            init_latents = init_latents.expand(num_waveforms_per_prompt, -1, -1) if start.strength < 1 else None
-            gain = start.gain(gain)
+            audio = self.prepare_loop(init_loop, sampling_rate, num_samples)
+            start = InitStem.prepare(audio, self.sampling_rate, strength, keep, loop=True)
+            begin = begin_from(self, start, num_inference_steps, boundary, num_waveforms_per_prompt)
+            kept, gain = start.kept, start.gain(gain)
         gain = gain.repeat_interleave(num_waveforms_per_prompt)
         all_conditions = {
             **controls.conditions(frames, boundary.frames_per_second(num_samples)),
@@ -288,7 +292,12 @@ class LoopPipeline(StemDiffusionPipeline):
         net_conditions = expand_conditions(all_conditions, 1, num_waveforms_per_prompt, self._execution_device)
         generator = generators_of(generator, num_waveforms_per_prompt)
         sample: Tensor = self.prepare_latents(
-            num_waveforms_per_prompt, frames, generator, latents, init_latents, timesteps[begin : begin + 1]
+            num_waveforms_per_prompt,
+            frames,
+            generator,
+            latents,
+            begin.latents,
+            timesteps[begin.index : begin.index + 1],
         )
         guider = own_guider(
             self.guider,
@@ -297,8 +306,9 @@ class LoopPipeline(StemDiffusionPipeline):
             condition_scales=condition_scales,
         )
         on_step = step_callback(self, callback_on_step_end, callback_on_step_end_tensor_inputs, {})
-        sample = self.denoise(sample, net_conditions, guider, denoised_hooks, begin, boundary, generator, on_step)
-        return finish(self, sample, num_samples, gain, boundary, output_type, return_dict)
+        hooks = [*denoised_hooks, *begin.hooks]
+        sample = self.denoise(sample, net_conditions, guider, hooks, begin.index, boundary, generator, on_step)
+        return finish(self, sample, num_samples, gain, boundary, output_type, return_dict, kept)
 
     @torch.no_grad()
     def encode_prompt(

@@ -14,14 +14,13 @@ from latentstem._checks import check_flags
 from latentstem._diffusers import RenamedComponents
 from latentstem.conditioning.controls import Controls
 from latentstem.guidance.functional import STRONGEST
-from latentstem.guidance.inpainting import InpaintRegions
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.contrastive import ContrastiveStemModel
 from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.pipelines import input_checks
 from latentstem.pipelines.batching import count_samples, expand_conditions, generators_of, match_init_stem
-from latentstem.pipelines.call import Callback, finish, own_guider, set_timesteps, skip_timesteps, step_callback
+from latentstem.pipelines.call import Beginning, Callback, begin_from, finish, own_guider, set_timesteps, step_callback
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgrade_schedule
 from latentstem.pipelines.init_stem import InitStem, Ranges
 from latentstem.pipelines.output import StemPipelineOutput, check_target
@@ -188,7 +187,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             output_type=output_type,
             return_dict=return_dict,
         )
-        input_checks.check_init_stem(init_stem, strength, keep, loop)
+        input_checks.check_init_stem(init_stem, strength, keep)
         has_mix = mix is not None or mix_latents is not None
         input_checks.check_keep_best(keep_best, num_waveforms_per_prompt, self.reranker is not None, has_mix)
 
@@ -334,17 +333,13 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             gain = torch.ones(1 if mix_latents is None else mix_latents.shape[0])
         hooks = [*self.encode_style(style, style_latents, style_strength, style_space, style_weights), *denoised_hooks]
 
-        begin, init_latents, kept = 0, None, None
+        begin, kept = Beginning(0, None, []), None
         if init_stem is not None:
             init_stem = match_init_stem(init_stem, num_samples, None if mix_latents is None else len(gain))
-            start = InitStem.prepare(init_stem, self.sampling_rate, strength, keep)
-            begin = skip_timesteps(self.scheduler, start.strength, num_inference_steps)
+            start = InitStem.prepare(init_stem, self.sampling_rate, strength, keep, loop)
+            begin = begin_from(self, start, num_inference_steps, boundary, num_waveforms_per_prompt)
             kept, gain = start.kept, start.gain(gain)
-            init_latents, _ = self.encode_mix(start.condition, boundary)
-            init_latents = init_latents.repeat_interleave(num_waveforms_per_prompt, dim=0)
-            if kept is not None:
-                hooks.append(InpaintRegions.from_ranges(init_latents, kept.ranges, frame_rate=1 / self.hop_length))
-            init_latents = init_latents if start.strength < 1 else None
+            hooks += begin.hooks
 
         generator = generators_of(generator, len(gain) * num_waveforms_per_prompt)
         frames = boundary.count_frames(num_samples)
@@ -358,7 +353,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         mix_latents = net_conditions.get("mix")
         gain = gain.repeat_interleave(num_waveforms_per_prompt)
         sample: Tensor = self.prepare_latents(
-            len(gain), frames, generator, latents, init_latents, timesteps[begin : begin + 1]
+            len(gain), frames, generator, latents, begin.latents, timesteps[begin.index : begin.index + 1]
         )
 
         guider = own_guider(
@@ -370,7 +365,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         )
         names, others = callback_on_step_end_tensor_inputs, {"mix_latents": mix_latents}
         on_step = step_callback(self, callback_on_step_end, names, others)
-        sample = self.denoise(sample, net_conditions, guider, hooks, begin, boundary, generator, on_step)
+        sample = self.denoise(sample, net_conditions, guider, hooks, begin.index, boundary, generator, on_step)
 
         scores = None
         if keep_best is not None and mix_latents is not None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from latentstem import LoopPipeline, read_audio, write_audio
+from latentstem.audio.loops import resample_periodic
 from latentstem.cli import main
 from latentstem.cli.loading import load_loops, load_pipeline
 
@@ -59,12 +60,31 @@ def test_a_loop_of_another_rate_is_varied_and_heard(loop, tmp_path):
     assert (code, err) == (0, []) and read_audio(tmp_path / "loop.wav")[0].shape == (1, 70560)
 
 
+@pytest.mark.parametrize("words", [("--redo-bars", 2), ("--redo", "1.6:3.2"), ("--keep", ":1.6", "--keep", "3.2:")])
+def test_a_bar_of_a_loop_is_made_anew(loop, tmp_path, words):
+    own = tmp_path / "own.wav"
+    write_audio(own, 0.2 * torch.rand(1, 3 * 70560 + 40) - 0.1, 44100)  # a millisecond too long
+    code, _, err = loop("--bars", 3, "--init", own, *words)
+    assert (code, err) == (0, [])
+    made, expected = read_audio(tmp_path / "loop.wav")[0], resample_periodic(read_audio(own)[0], 3 * 70560)
+    anew = slice(70560, 2 * 70560)
+    assert not torch.allclose(made[:, anew], expected[:, anew], atol=0.03)
+    made[:, 70560 - 900 : 2 * 70560 + 900] = expected[:, 70560 - 900 : 2 * 70560 + 900] = 0
+    torch.testing.assert_close(made, expected, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--prompt", "funky"), "--prompt: the prompt has the word 'funky', which is not known. Known: dark, drums"),
         (("--chords", "| Xyz |"), "Xyz"),
         (("--strength", 0.5), "--strength says how far to go from --init"),
+        (("--keep", "0:1"), "--keep says what stays of --init"),
+        (("--redo-bars", 1), "--redo-bars says which part of a stem is made anew; give the stem as --init"),
+        (("--redo", "0:1", "--keep", "0:1", "--init", "own.wav"), "got --keep and --redo; give one of them"),
+        (("--redo-bars", "2:1", "--init", "own.wav"), "--redo-bars is '2:1'; expected FIRST:LAST"),
+        (("--redo-bars", 2, "--init", "own.wav"), "--redo-bars 2: expected a part of own.wav, which lasts 1.600 s"),
+        (("--redo-bars", 1, "--init", "own.wav"), "--redo-bars makes all of own.wav anew"),
         (("--prompt-scale", 2), "--prompt-scale says how strongly"),
         (("--init", "own.wav"), "own.wav: is 0.312 times as long as a loop of --bars at --bpm"),
         (("--init", "loop.wav", "-o", "loop.wav"), "loop.wav: is an input and would be overwritten"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from latentstem import CosineDDIMScheduler
 from latentstem.audio import active_rms
+from latentstem.guidance import InpaintRegions
 from latentstem.pipelines.init_stem import KeptRegions, first_step, kept_samples
 from latentstem.sampling import signal_and_noise_rates
 
@@ -219,6 +220,23 @@ def test_a_cross_fade_is_even_and_a_peak_under_the_originals_does_not_count():
     assert torch.equal(out[..., :200], generated[..., :200])
     assert torch.allclose(out[0, 0, 300:400], (torch.arange(100) + 0.5) / 100)
     assert torch.allclose(out[0, 0, 600:700], (torch.arange(100) + 0.5).flip(0) / 100)
+
+
+@given(
+    edges=st.lists(st.integers(0, 200), min_size=2, max_size=6, unique=True),
+    turn=st.integers(0, 199),
+    fade=st.integers(1, 60),
+)
+def test_the_kept_parts_of_a_loop_turn_with_it(edges, turn, fade):
+    edges = sorted(edges[: len(edges) // 2 * 2])
+    kept = {sample for first, after in zip(edges[::2], edges[1::2], strict=True) for sample in range(first, after)}
+    turned = kept_samples([((k + turn) % 200, (k + turn) % 200 + 1) for k in kept], sampling_rate=1, num_samples=200)
+    ranges, audio = list(zip(edges[::2], edges[1::2], strict=True)), torch.zeros(1, 1, 200)
+    weight = KeptRegions(audio, ranges, fade, loop=True).weight()
+    assert torch.equal(KeptRegions(audio, turned, fade, loop=True).weight(), weight.roll(turn))
+    mask = InpaintRegions.from_ranges(audio[0], ranges, frame_rate=1.0, fade=fade, loop=True).mask
+    assert torch.equal(InpaintRegions.from_ranges(audio[0], turned, 1.0, fade, loop=True).mask, mask.roll(turn))
+    torch.testing.assert_close(mask, weight)
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.integers(0, 400), st.integers(1, 100))

@@ -116,6 +116,19 @@ def test_a_variation_stays_nearer_the_less_strength_it_has(pipe):
     assert distances == sorted(distances)
 
 
+def test_a_beat_of_a_loop_is_made_anew_while_the_others_stay(pipe):
+    loop = 0.1 * torch.randn(1, round(1.6 * RATE), generator=torch.Generator().manual_seed(0))
+    beat, fade = round(0.4 * RATE), round(0.02 * RATE)
+    call = {"init_loop": loop, "sampling_rate": RATE, "keep": [(0.0, 0.8), (1.2, None)], "generator": 5}
+    first, second = run(pipe, num_waveforms_per_prompt=2, **call)
+    anew, stays = slice(2 * beat, 3 * beat), slice(3 * beat + fade, None)
+    for out in (first, second):
+        assert torch.equal(out[:, stays], loop[:, stays])
+        assert torch.equal(out[:, : 2 * beat - fade], loop[:, : 2 * beat - fade])
+        assert (out - loop)[:, anew].square().mean() > 0.1 * loop.square().mean()
+    assert not torch.equal(first[:, anew], second[:, anew])
+
+
 def test_a_saved_pipeline_gives_the_same_loop(pipe, tmp_path):
     pipe.save_pretrained(tmp_path)
     loaded = LoopPipeline.from_pretrained(tmp_path)
@@ -153,6 +166,8 @@ def test_a_callback_sees_every_step_and_may_change_the_latents(pipe):
         ({"prompt": "funky"}, "prompt: the prompt has the word 'funky', which is not known"),
         ({"prompt": "a loop"}, "names nothing that is known"),
         ({"strength": 0.5}, "got strength without init_loop"),
+        ({"keep": [(0.0, 0.4)]}, "got keep without init_loop"),
+        ({"init_loop": torch.zeros(1, 70_560), "sampling_rate": RATE, "keep": [(1.0, 2.0)]}, "end <= 1.6 seconds"),
         ({"init_loop": torch.zeros(1, 100), "sampling_rate": RATE}, "got 1 of 100 samples in init_loop"),
         ({"reference": torch.zeros(1, 40_000), "sampling_rate": 48_000}, "48000"),
         ({"reference": torch.zeros(1, 40_000), "sampling_rate": RATE}, "the style reference is silent"),

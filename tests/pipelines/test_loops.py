@@ -77,12 +77,28 @@ def test_the_end_leads_into_the_beginning(build_pipeline, samples, carriers):
         torch.testing.assert_close(twice, turn.repeat(2), atol=1e-4, rtol=0)
 
 
-def test_a_loop_can_be_varied_but_nothing_of_it_kept(pipe):
+def test_a_loop_can_be_varied(pipe):
     stem = 0.1 * torch.sin(torch.arange(20_000) * 2 * torch.pi * 80 / 20_000)[None]
     call = {"sampling_rate": RATE, "init_stem": stem, "loop": True, "num_inference_steps": 4, "generator": seeded()}
     assert pipe(0.1 * torch.randn(1, 20_000), **call, strength=0.5).audios.shape == (1, 1, 20_000)
-    with pytest.raises(ValueError, match="got keep for a loop"):
-        pipe(stem, **call, keep=[(0.0, 0.1)])
+
+
+@pytest.mark.parametrize("anew", [2, 5])  # in the middle of a turn, and over its end
+def test_what_is_kept_of_a_loop_turns_with_it(local_pipe, anew):
+    frames, fade = 6, round(0.02 * RATE)
+    mix, stem = 0.1 * torch.randn(2, 1, frames * HOP, generator=seeded())
+    noise = torch.randn(1, 4, frames, generator=seeded(1))
+    call = {"sampling_rate": RATE, "loop": True, "num_inference_steps": 2}
+    first = local_pipe(mix, **call, init_stem=stem, latents=noise, keep=[(2 * HOP / RATE, None)]).audios
+    middle, end = anew * HOP / RATE, ((anew + 2) % frames) * HOP / RATE
+    keep = [(end, middle)] if end < middle else [(0.0, middle), (end, None)]
+    turned = {"init_stem": stem.roll(anew * HOP, -1), "latents": noise.roll(anew, -1), "keep": keep}
+    out = local_pipe(mix.roll(anew * HOP, -1), **call, **turned).audios.roll(-anew * HOP, -1)
+    sure = slice(2 * HOP + fade, frames * HOP - fade)
+    assert torch.equal(first[0, :, sure], stem[:, sure]) and torch.equal(out[0, :, sure], stem[:, sure])
+    assert not torch.allclose(first[0, :, : 2 * HOP], stem[:, : 2 * HOP], atol=0.01)
+    # The bank of oscillators starts with its phases at the beginning of a turn; the rest turns to the sample.
+    torch.testing.assert_close(out, first, atol=1e-3, rtol=0)
 
 
 def test_latents_of_a_loop_take_the_durations_that_round_to_them(pipe):

@@ -29,13 +29,13 @@ def open_ends(
     then the two are one, which is returned once at either end.
 
     Args:
-        ranges: Pairs (start, end) within 0 to `length`, in order and apart.
+        ranges: Pairs (start, end) within 0 to `length`, apart from each other.
         length: Length of the whole, in the unit of the ranges.
         loop: Whether the whole is one turn of a loop.
         rounding: Distance from the end below which a range ends with the whole.
 
     Returns:
-        Pairs (start, end); those of a loop may begin before 0 or end after `length`.
+        Pairs (start, end) in order; those of a loop may begin before 0 or end after `length`.
 
     Example:
         >>> open_ends([(0.0, 2.0), (4.0, 5.0)], length=9.0)
@@ -45,16 +45,17 @@ def open_ends(
         >>> open_ends([(0.0, 2.0), (4.0, 9.0)], length=9.0, loop=True)
         [(-5.0, 2.0), (4.0, 11.0)]
     """
-    begins, ends = ranges[0][0] <= 0, ranges[-1][1] >= length - rounding
-    if begins and ends and len(ranges) == 1:
+    edges = sorted(ranges)
+    (first, after_first), (last, end) = edges[0], edges[-1]
+    begins, ends = first <= 0, end >= length or length - end < rounding
+    if begins and ends and len(edges) == 1:
         return [(-inf, inf)]
-    edges = [*ranges]
     if loop and not (begins and ends):
         return edges
     if begins:
-        edges[0] = (edges[-1][0] - length if loop else -inf, ranges[0][1])
+        edges[0] = (last - length if loop else -inf, after_first)
     if ends:
-        edges[-1] = (edges[-1][0], ranges[0][1] + length if loop else inf)
+        edges[-1] = (edges[-1][0], after_first + length if loop else inf)
     return edges
 
 
@@ -120,7 +121,7 @@ class InpaintRegions:
 
         Args:
             latents: Known latents, `(channels, frames)` or `(batch, channels, frames)`.
-            ranges: Pairs (start, end) in seconds, in order and apart. One that begins at 0 or ends within the last
+            ranges: Pairs (start, end) in seconds, apart from each other. One that begins at 0 or ends within the last
                 frame has no edge there, but see `loop`.
             frame_rate: Latent frames a second, `sampling_rate / hop_length`.
             fade: Number of frames over which the mask rises, measured at the frames' middles.

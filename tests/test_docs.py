@@ -160,6 +160,12 @@ def tiny_clap(folder):
     transformers.ClapFeatureExtractor(max_length_s=1, truncation="rand_trunc").save_pretrained(folder)
 
 
+def tiny_encodec(folder):
+    """An EnCodec of random weights where a page loads one by its name on the hub."""
+    transformers = pytest.importorskip("transformers")
+    transformers.EncodecModel(transformers.EncodecConfig(num_filters=4, hidden_size=16)).save_pretrained(folder)
+
+
 def tiny_bassnet(folder):
     """A BassNet of random weights where a page loads one that the reader has trained."""
     model = latentstem.BassNetModel(steps=10, channels=8, blocks=2, control_blocks=1)
@@ -199,6 +205,8 @@ def test_the_python_of_a_page_runs(name, workplace, quick):
     """Its blocks one after the other in one namespace; scripts among them write what they say."""
     if name.endswith("evaluation.md"):
         tiny_clap("laion/clap-htsat-unfused")
+    if name.endswith("loops.md"):
+        tiny_encodec("facebook/encodec_48khz")
     if name.endswith("bassnet.md"):
         tiny_bassnet("runs/bassnet/pipeline")
     namespace = {"__name__": "__main__", **given(name)}

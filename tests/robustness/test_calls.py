@@ -197,7 +197,7 @@ LOOP = {
         name: OPTIONS[name]
         for name in (
             "guidance_scale guidance_rescale condition_scales num_waveforms_per_prompt generator conditions latents "
-            "strength denoised_hooks callback_on_step_end callback_on_step_end_tensor_inputs output_type return_dict"
+            "strength keep denoised_hooks callback_on_step_end callback_on_step_end_tensor_inputs output_type return_dict"
         ).split()
     },
     "init_loop": None,
@@ -208,6 +208,7 @@ LOOP_STARTS = [
     {"prompt": "dark techno, no hats", "chords": "| C |"},
     {"reference": 0.1 * torch.randn(1, 1, 9000, generator=torch.Generator().manual_seed(0))},
     {"init_loop": 0.1 * torch.ones(1, 1, LOOP_SAMPLES), "strength": 0.5},
+    {"init_loop": 0.1 * torch.ones(1, 1, LOOP_SAMPLES), "keep": [(0.0, 0.05)]},
     {"num_waveforms_per_prompt": 2, "generator": 3},
 ]
 

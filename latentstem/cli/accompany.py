@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from latentstem.audio.formats import Bits, check_readable
+from latentstem.audio.formats import check_readable
 from latentstem.cli.batch import make_each
 from latentstem.cli.controls import Bpm, Chords, ChordsScale, Density, Downbeat, Register, check_controls, read_controls
 from latentstem.cli.errors import UsageError, finite, library_errors, require_extras
 from latentstem.cli.loading import Adapter, choose_device, load_pipeline, target_name
-from latentstem.cli.options import EDIT, EXPERT, FILES, Device, MaxDuration, Tempo
+from latentstem.cli.options import EDIT, EXPERT, FILES, Device, MaxDuration, SampleFormat, Tempo, Weights
 from latentstem.cli.outputs import check_outputs, is_batch, plan_jobs
 from latentstem.cli.ranges import Bars, Keep, Redo, read_kept_ranges
 from latentstem.cli.report import Report, describe_settings
@@ -166,13 +166,7 @@ def accompany(
         Literal["wav", "flac", "ogg", "mp3"] | None,
         typer.Option("--format", help="Format of the files in a folder. Default: wav.", rich_help_panel=FILES),
     ] = None,
-    bits: Annotated[
-        Bits | None,
-        typer.Option(
-            help="Sample format of wav and flac files; 32f is a float, for wav alone. Default: 24.",
-            rich_help_panel=FILES,
-        ),
-    ] = None,
+    bits: SampleFormat = None,
     gain: Annotated[
         float,
         typer.Option(
@@ -211,9 +205,7 @@ def accompany(
         typer.Option("--json", help="Print one JSON document about the stems, for scripts.", rich_help_panel=FILES),
     ] = False,
     # Expert
-    weights: Annotated[
-        str, typer.Option(help="Name of shipped weights, or folder of saved ones.", rich_help_panel=EXPERT)
-    ] = "bass",
+    weights: Weights = "bass",
     adapter: Adapter = None,
     steps: Annotated[
         int | None,

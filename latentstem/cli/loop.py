@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from latentstem.audio.formats import Bits, check_readable
+from latentstem.audio.formats import check_readable
 from latentstem.cli.errors import UsageError, finite, library_errors
 from latentstem.cli.loading import choose_device, load_loops
-from latentstem.cli.options import EDIT, EXPERT, FILES, Device, MaxDuration
+from latentstem.cli.options import EDIT, EXPERT, FILES, Device, MaxDuration, SampleFormat, Weights
 from latentstem.cli.outputs import check_output, numbered
 from latentstem.cli.ranges import read_kept_ranges
 from latentstem.cli.signals import stop_if_interrupted
@@ -113,13 +113,7 @@ def loop(
             "--output", "-o", metavar="OUT", help="File of the loop: .wav, .flac, .ogg or .mp3.", rich_help_panel=FILES
         ),
     ] = Path("loop.wav"),
-    bits: Annotated[
-        Bits | None,
-        typer.Option(
-            help="Sample format of wav and flac files; 32f is a float, for wav alone. Default: 24.",
-            rich_help_panel=FILES,
-        ),
-    ] = None,
+    bits: SampleFormat = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="Also write OUT.png, its spectrogram.", rich_help_panel=FILES)
     ] = False,
@@ -127,9 +121,7 @@ def loop(
         bool,
         typer.Option("--json", help="Print one JSON document about the loops, for scripts.", rich_help_panel=FILES),
     ] = False,
-    weights: Annotated[
-        str, typer.Option(help="Name of shipped weights, or folder of saved ones.", rich_help_panel=EXPERT)
-    ] = "loops-gm",
+    weights: Weights = "loops-gm",
     steps: Annotated[int, typer.Option(min=1, help="Number of denoising steps.", rich_help_panel=EXPERT)] = 32,
     device: Device = "auto",
     max_duration: MaxDuration = 10800.0,

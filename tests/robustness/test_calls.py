@@ -197,7 +197,8 @@ LOOP = {
         name: OPTIONS[name]
         for name in (
             "guidance_scale guidance_rescale condition_scales num_waveforms_per_prompt generator conditions latents "
-            "strength keep denoised_hooks callback_on_step_end callback_on_step_end_tensor_inputs output_type return_dict"
+            "strength keep denoised_hooks callback_on_step_end callback_on_step_end_tensor_inputs output_type "
+            "return_dict"
         ).split()
     },
     "init_loop": None,

@@ -10,14 +10,16 @@ between `<!-- finding: NAME -->` and `<!-- end -->`; their figures are those of 
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks.common.report import markdown_table
 from benchmarks.findings import FINDINGS, METHOD, MUSIC, SOUND, SPEED, Results, overview, paragraph
+from benchmarks.robustness_tables import kills_table, load_table, mutants_table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -119,14 +121,14 @@ def results_table(results: Results) -> list[str]:
         narrow = next(iter(timbre[of_set]["bands"].values()))
         rows = [_interval(narrow[row]) for row in ("styled", "itself")]
         cells.append([f"reference recognized, {words}", *rows, f"{timbre[of_set]['chance']:.2f}"])
-    return _markdown(["", "generated", "true bass", "by chance, or for another mix"], cells)
+    return markdown_table(["", "generated", "true bass", "by chance, or for another mix"], cells)
 
 
 def fit_table(results: Results) -> list[str]:
     """Tabulate how well basses fit their mixes: a row a metric, a column a kind of bass."""
     rows = results("accompaniment")["rows"]
     cells = [[label, *(_interval(rows[row][metric]) for row in COLUMNS)] for metric, label in METRICS.items()]
-    return _markdown(["", *COLUMNS.values()], cells)
+    return markdown_table(["", *COLUMNS.values()], cells)
 
 
 def mixes_table(results: Results) -> list[str]:
@@ -144,7 +146,7 @@ def mixes_table(results: Results) -> list[str]:
         [words, str(group["songs"]), *(_interval(group["generated"][metric]) for metric in metrics)]
         for words, group in rows.items()
     ]
-    return _markdown(["the mix", "songs", *(METRICS[metric] for metric in metrics)], cells)
+    return markdown_table(["the mix", "songs", *(METRICS[metric] for metric in metrics)], cells)
 
 
 def reconstruction_table(results: Results) -> list[str]:
@@ -155,7 +157,7 @@ def reconstruction_table(results: Results) -> list[str]:
         ["pitch kept by the autoencoder's round trip", _interval(trip["pitch_agreement"])],
         ["onset lag of the round trip, ms", _interval(lag)],
     ]
-    return _markdown(["", "mean"], cells)
+    return markdown_table(["", "mean"], cells)
 
 
 def retrieval_table(results: Results) -> list[str]:
@@ -165,7 +167,7 @@ def retrieval_table(results: Results) -> list[str]:
         [f"25 mixes: {bass} ranked first for its own mix", _interval(pairs[row]["top_1"])]
         for row, bass in {"generated": "generated bass", "true bass": "true bass"}.items()
     ]
-    return _markdown(["", "mean"], cells)
+    return markdown_table(["", "mean"], cells)
 
 
 def deviation_table(results: Results) -> list[str]:
@@ -175,7 +177,7 @@ def deviation_table(results: Results) -> list[str]:
         ["deviation of the latents, guided over unguided", _interval(guidance["guided_over_plain"])],
         ["fraction of that excess removed by rescaling", _interval(guidance["excess_taken_away"])],
     ]
-    return _markdown(["", "mean"], cells)
+    return markdown_table(["", "mean"], cells)
 
 
 def speed_table(results: Results) -> list[str]:
@@ -205,7 +207,9 @@ def speed_table(results: Results) -> list[str]:
         ]
         for label, names in table
     ]
-    return _markdown(["60 s of audio on two CPU cores", "times real time", "peak memory of the process, GB"], cells)
+    return markdown_table(
+        ["60 s of audio on two CPU cores", "times real time", "peak memory of the process, GB"], cells
+    )
 
 
 def patterns_table(figure: str, results: Results) -> list[str]:
@@ -221,7 +225,7 @@ def patterns_table(figure: str, results: Results) -> list[str]:
             values = [own["accuracy"] if figure == "accuracy" else own["errors"][figure] for own in ours]
             row.append(f"{' and '.join(f'{value:.3f}' for value in values)} ({theirs:.3f})")
         cells.append(row)
-    return _markdown(["window", *datasets], cells)
+    return markdown_table(["window", *datasets], cells)
 
 
 def lines_table(results: Results) -> list[str]:
@@ -237,7 +241,7 @@ def lines_table(results: Results) -> list[str]:
         for of_set, rows in results("bassnet_lines")["sets"].items()
         for kind, label in kinds.items()
     ]
-    return _markdown(["songs", "in harmony with the mix", "onset F1"], cells)
+    return markdown_table(["songs", "in harmony with the mix", "onset F1"], cells)
 
 
 def loops_table(results: Results) -> list[str]:
@@ -257,7 +261,7 @@ def loops_table(results: Results) -> list[str]:
             rows.append([label, *map(_interval, values)])
     rows.append(["own reference nearest of 25", _interval(report["reference"]), "0.04", "1"])
     rows.append(["step over the seam, among those inside", _interval(report["seam"]), "", "0.5"])
-    return _markdown(["", "generated", "of other requests", "composed loops"], rows)
+    return markdown_table(["", "generated", "of other requests", "composed loops"], rows)
 
 
 def _sentences(page: str) -> Tables:
@@ -280,12 +284,9 @@ DOCUMENTS: Mapping[str, Tables] = {
         "lines": lines_table,
     },
     "docs/pages/loops.md": {"loops": loops_table},
+    "docs/pages/security.md": {"kills": kills_table, "load": load_table},
+    "docs/pages/contributing.md": {"mutants": mutants_table},
 }
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = (header, ["---"] * len(header), *rows)
-    return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def _interval(figure: Mapping[str, float]) -> str:

@@ -66,6 +66,17 @@ def format_interval(figure: Mapping[str, float], unit: float = 1.0, digits: int 
     return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table of the documents.
+
+    Args:
+        header: Cells of the first row.
+        rows: Cells of the other rows.
+    """
+    lines = (header, ["---"] * len(header), *rows)
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
 def print_table(
     title: str,
     header: Sequence[str],

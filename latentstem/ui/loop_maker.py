@@ -233,6 +233,7 @@ def loops_html(takes: Sequence[LoopTake]) -> str:
   <header><b>{index}</b> <span>seed {take.seed}</span> {download_html(take.file, "WAV")}</header>
   <img src="{file_url(take.picture)}" alt="Spectrogram of loop {index}">
   <audio controls loop src="{file_url(take.file)}" preload="auto" aria-label="{escape(take.file.name)}"></audio>
+  <button type="button" data-loop="{escape(take.file.name)}">Give it a bass</button>
 </article>"""
         for index, take in enumerate(takes, start=1)
     )

@@ -20,16 +20,25 @@ _STYLE = """
 .loops .loop img { width: 100%; height: 7rem; display: block; }
 .loops .loop audio { width: 100%; }
 """
+_SCRIPT = """
+element.addEventListener("click", ({ target }) => {
+  const button = target.closest("button[data-loop]");
+  if (button) trigger("click", { loop: button.dataset.loop });
+});
+"""
 _MOST_LOOPS = 8
 
 
-def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> None:
+def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
     """Build the form of the loops, in the tab that is open.
 
     Args:
         maker: Maker of the loops.
         runs: Runs of the visitors with loops.
         page: Page of the tab.
+
+    Returns:
+        The players of the loops; a click on a loop that is to be given a bass has the name of its file as "loop".
 
     Example:
         >>> with gr.Tab("Loops"):  # doctest: +SKIP
@@ -60,7 +69,7 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> None:
                 cancel = gr.Button("Cancel", variant="stop", interactive=False)
         with gr.Column(scale=3, min_width=320):
             status = gr.HTML(message_html(_WELCOME), elem_id="loop-status")
-            loops = gr.HTML("", css_template=_STYLE, apply_default_css=False, elem_id="loops")
+            loops = gr.HTML("", css_template=_STYLE, js_on_load=_SCRIPT, apply_default_css=False, elem_id="loops")
 
     def set_running(running: bool) -> dict[Any, Any]:
         return {make: gr.update(interactive=not running), cancel: gr.update(interactive=running)}
@@ -103,3 +112,4 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> None:
     running.then(lambda: set_running(False), None, [make, cancel], **QUIETLY)
     cancel.click(stop, None, [cancel], **QUIETLY)
     page.unload(leave)
+    return loops

@@ -51,6 +51,25 @@ class Runs:
         run = self._runs[visitor] = Run(Path(tempfile.mkdtemp(dir=self.files.home_of(visitor))), threading.Event())
         return run
 
+    def file(self, visitor: str, name: str) -> Path:
+        """Copy a file of a visitor's newest run, so that it outlives the run.
+
+        Args:
+            visitor: Session of the visitor.
+            name: Name of the file.
+
+        Returns:
+            The copy, in a folder of its own among the visitor's files.
+
+        Raises:
+            ValueError: The visitor's newest run has no such file.
+        """
+        run = self._runs.get(visitor)
+        file = None if run is None else run.folder / Path(name).name
+        if file is None or not file.is_file():
+            raise ValueError("this file is no longer there; make it again")
+        return Path(shutil.copy(file, tempfile.mkdtemp(dir=self.files.home_of(visitor))))
+
     def stop(self, visitor: str) -> None:
         """End a visitor's run, if there is one, after its current step; what is finished stays.
 

@@ -89,8 +89,18 @@ class StemForm:
         form = self.components
         return updates | {form["seed"]: gr.update(value=seed), form["keep_seed"]: gr.update(value=True)}
 
+    def with_mix(self, mix: Path, loop: bool) -> dict[Any, Any]:
+        """Return updates that put another mix into the form, whole.
 
-def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_lines: bool = False) -> gr.Checkbox:
+        Args:
+            mix: File of the mix.
+            loop: Whether it is a loop.
+        """
+        values = {"mix": str(mix), "loop": loop, "begin": 0, "end": 0, "plays_line": False}
+        return {self.components[name]: gr.update(value=value) for name, value in values.items()}
+
+
+def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_lines: bool = False) -> StemForm:
     """Build the form and the player of the stems, in the tab that is open.
 
     Args:
@@ -100,7 +110,7 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
         with_lines: Whether the page has a pad, whose lines can be played.
 
     Returns:
-        The box that lets the stems play the newest line of the pad.
+        The inputs of the form.
 
     Example:
         >>> with gr.Tab("Stem"):  # doctest: +SKIP
@@ -189,9 +199,7 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
     form.styles.focus(offer, None, form.styles, **QUIETLY)
     page.load(arrive, None, [player], **QUIETLY)
     page.unload(leave)
-    plays_line = form.components["plays_line"]
-    assert isinstance(plays_line, gr.Checkbox)
-    return plays_line
+    return form
 
 
 def _build_form(generator: Generator, with_lines: bool) -> StemForm:

@@ -63,6 +63,22 @@ def test_a_run_tells_of_its_loops_and_the_next_one_removes_them(maker, runs):
     assert not list(runs.files.folder.rglob("*.wav"))
 
 
+def test_a_loop_outlives_its_run_and_nothing_else_is_handed_out(maker, runs):
+    list(run_request(maker, REQUEST, runs, "me"))
+    (first, _) = sorted(runs.files.folder.rglob("*.wav"))
+    (runs.files.folder / "secret.wav").write_bytes(b"")
+    (first.parent.parent / "other.wav").write_bytes(b"")
+    copy = runs.file("me", first.name)
+    assert copy.read_bytes() == first.read_bytes() and copy.is_relative_to(runs.files.home_of("me"))
+    list(run_request(maker, REQUEST, runs, "me"))
+    assert copy.is_file()
+    for name in ("../other.wav", "../../secret.wav", "..", "", "missing.wav", "loop\0.wav"):
+        with pytest.raises(ValueError, match="no longer there"):
+            runs.file("me", name)
+    with pytest.raises(ValueError, match="no longer there"):
+        runs.file("another", first.name)
+
+
 def test_a_run_that_is_stopped_keeps_what_is_finished(maker, runs):
     updates = []
     for update in run_request(maker, REQUEST, runs, "me"):

@@ -37,6 +37,19 @@ def test_words_and_a_tempo_become_loops_that_repeat(tab, tmp_path):
     assert read_audio(tmp_path / "loop.wav")[0].shape == (1, 4 * 44100)
 
 
+def test_a_loop_is_given_a_bass_that_loops(tab):
+    tab.get_by_label("Beats a minute").fill("480")
+    tab.get_by_label("Prompt").fill("techno")
+    tab.get_by_role("button", name="Make loops").click()
+    tab.get_by_role("button", name="Give it a bass").nth(1).click(timeout=60_000)
+    tab.get_by_role("tab", name="Stem", selected=True).wait_for()
+    tab.get_by_label("The mix is a loop").and_(tab.locator(":checked")).wait_for()
+    tab.get_by_label("Fast").check()
+    tab.get_by_role("button", name="Generate").click()
+    tab.locator("#player .take").first.wait_for(timeout=60_000)
+    assert tab.locator("#player .picture").first.get_attribute("aria-valuemax") == "2.0"
+
+
 def test_an_unknown_word_is_answered_with_those_that_are_known(tab):
     tab.get_by_label("Prompt").fill("funky")
     tab.get_by_role("button", name="Make loops").click()

@@ -95,5 +95,12 @@ def progress_bar(budget: Budget, enabled: bool) -> tqdm:
         >>> bar.total, bar.n
         (1.0, 0.5)
     """
-    bar_format = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    return tqdm(total=1.0, initial=budget.progress, bar_format=bar_format, disable=not enabled, mininterval=5)
+    bar_format = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    return tqdm(
+        desc="training",
+        total=1.0,
+        initial=budget.progress,
+        bar_format=bar_format,
+        disable=not enabled,
+        mininterval=5,
+    )

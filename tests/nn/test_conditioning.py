@@ -75,6 +75,18 @@ def test_given_as_the_null_is_not_missing():
     assert not torch.allclose(as_value, missing, atol=1e-4)
 
 
+def test_every_channel_of_a_control_says_whether_it_is_given():
+    controls = ControlConditions({"chords": 2, "density": 1}, hidden_channels=4, levels=1)
+    seen = []
+    controls.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].mT))
+    mask = torch.zeros(1, 2, 3, dtype=torch.bool)
+    mask[:, 1] = True
+    controls((1, 3), {"chords": torch.full((1, 2, 3), 7.0)}, {"chords": mask}, torch.float32)
+    values, presence = seen[0].split(3, dim=1)
+    assert presence.tolist() == [[[1, 1, 1], [0, 0, 0], [0, 0, 0]]]
+    assert (values[:, 0] == 7).all() and torch.equal(values[0, 1], controls.nulls["chords"][1].detach().expand(3))
+
+
 @pytest.mark.parametrize("kinds", [{"global_conditions": {"style": 3}}, KINDS])
 @torch.no_grad()
 def test_new_global_and_control_conditions_leave_a_trained_net_as_it_was(kinds):

@@ -123,14 +123,15 @@ class Served:
             try:
                 self.samples.append(self._sample(process))
             except (psutil.NoSuchProcess, psutil.ZombieProcess, FileNotFoundError):
-                return
+                if not self.alive:
+                    return
 
     def _sample(self, process: psutil.Process) -> Sample:
         sizes = []
-        for path in self._temporary.rglob("*"):
+        for path in (Path(folder, name) for folder, _, names in os.walk(self._temporary) for name in names):
             try:
                 found = path.lstat()
-            except FileNotFoundError:  # removed meanwhile
+            except FileNotFoundError:  # removed meanwhile, as whole folders are, which the walk leaves out
                 continue
             if stat.S_ISREG(found.st_mode):
                 sizes.append(found.st_size)

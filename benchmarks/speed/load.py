@@ -5,7 +5,9 @@ of events or of a download, and one uploads slowly. Then visitors who come and g
 process, which is watched from outside. Everything that must not happen is listed under `problems`: an answer of 500, a
 run that has failed, a refusal without a message, a line in the log, a file that is left behind.
 
-Run it as `python -m benchmarks.speed.load`; with `--minutes 30` it is the soak test. It needs Linux.
+Run it as `python -m benchmarks.speed.load`; with `--minutes 30` it is the soak test. It needs Linux, whose khugepaged
+reads as a leak where it joins memory that is mostly free into huge pages: by default by 16 MB every ten seconds, for
+some minutes. With 0 in /sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none it joins what is in use.
 """
 
 import random
@@ -74,7 +76,7 @@ def main(
     header = ["", "accepted", "done", "cancelled", "overtaken", "problems", "memory", "at the end", "files, most"]
     print_table("Under load", header, rows, "memory after a third of the visits, and at their end")
     settings = {**vars(load), "weights": Path(weights).name, "keep_minutes": KEEP_MINUTES}
-    write_report("load", settings, figures, _picture(figures), results)
+    write_report("load", settings, figures, plot(figures), results)
 
 
 def _under(program: str, load: Load, weights: str) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def _row(own: dict[str, Any]) -> list[str]:
     ]
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(11, 3.4), layout="constrained")
     memory, files, waits = picture.subplots(1, 3)
     for program, own in sorted(figures.items()):

@@ -80,7 +80,7 @@ def main(
     ]
     print_table("SIGKILL at random moments", ["", "kills", "half-written files", "end"], rows, "")
     settings = {"kills": kills, "songs": songs, "steps": steps, "jobs": JOBS}
-    write_report("kill_commands", settings, figures, _picture(figures), results)
+    write_report("kill_commands", settings, figures, plot(figures), results)
 
 
 def _command(words: list[str], folder: Path, kills: int) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def _last_error(output: Path) -> float:
     return record["validation_loss" if "validation_loss" in record else "prediction_error"]
 
 
-def _picture(figures: dict[str, Any]) -> Figure:
+def plot(figures: dict[str, Any]) -> Figure:
     picture = Figure(figsize=(7, 2.6), layout="constrained")
     axis = picture.subplots()
     for row, own in enumerate(figures.values()):

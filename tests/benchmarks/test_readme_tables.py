@@ -9,7 +9,7 @@ import typer
 
 from benchmarks.readme_tables import DOCUMENTS, RESULTS, ROOT, fill_tables, main
 
-README, OVERVIEW, PAGE, *_, FAQ, BASSNET, LOOPS = DOCUMENTS
+README, OVERVIEW, PAGE, *_, FAQ, BASSNET, LOOPS, SECURITY, CONTRIBUTING = DOCUMENTS
 
 
 def reports(name):
@@ -43,6 +43,7 @@ def test_the_tables_are_those_of_the_committed_reports():
         (BASSNET, "| composed: median point | 0."),
         (OVERVIEW, "- [Harmony]("),
         (FAQ, "| drums alone | 8 | 0."),
+        (CONTRIBUTING, "| `audio` | 0."),
     ],
 )
 def test_a_changed_figure_fails_the_check_and_is_written_back(copies, capsys, name, start):

@@ -207,10 +207,10 @@ def steps(results: Results) -> str:
 
 def guidance(results: Results) -> str:
     report = results("guidance_grid")
-    plain, guided = (_mean(report["heard"]["0.7"][w]["chord_share"]) for w in ("1", "4"))
-    rescaled, raw = (_mean(report["distances"][phi]["4"]["frechet"]) for phi in ("0.7", "0"))
+    plain, guided = (_mean(report["heard"]["0.4"][w]["chord_share"]) for w in ("1", "4"))
+    rescaled, raw = (_mean(report["distances"][phi]["4"]["frechet"]) for phi in ("0.4", "0"))
     return (
-        f"Guidance of w = 4 brings the chord share from {plain} to **{guided}**; with phi = 0.7 the distance from true "
+        f"Guidance of w = 4 brings the chord share from {plain} to **{guided}**; with phi = 0.4 the distance from true "
         f"basses is then {rescaled}, without rescaling {raw}."
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from latentstem._exports import export_lazily
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # diffusers looks these names up on the package that saved folders name: its own base classes, and ours beside those in
 # `__init__.pyi`. `_diffusers.py` has more.

@@ -22,7 +22,7 @@ def main(
     duration: Annotated[float, typer.Option(min=1.0, help="Seconds a song.")] = 20.0,
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 64,
     scale: Annotated[float, typer.Option(help="Guidance scale w, compared with 1.")] = 4.0,
-    rescale: Annotated[float, typer.Option(min=0.0, max=1.0, help="Rescaling phi, compared with 0.")] = 0.7,
+    rescale: Annotated[float, typer.Option(min=0.0, max=1.0, help="Rescaling phi, compared with 0.")] = 0.4,
     batch: Annotated[int, typer.Option(min=1, help="Songs at once.")] = 8,
     device: str = "cpu",
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,

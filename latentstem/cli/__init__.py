@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Example:
         >>> from latentstem.cli import main
         >>> main(["--version"])
-        latentstem 0.1.0
+        latentstem 0.2.0
         0
     """
     command = typer.main.get_command(app)

@@ -24,8 +24,8 @@ from latentstem.cli import main
 from latentstem.ui import server
 
 class Busy(server.Generator):
-    def __init__(self, *args):
-        super().__init__(*args)
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
         self.turns._tickets.append(object())
 
 server.Generator = Busy

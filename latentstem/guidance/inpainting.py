@@ -29,7 +29,7 @@ def open_ends(
     then the two are one, which is returned once at either end.
 
     Args:
-        ranges: Pairs (start, end) within 0 to `length`, apart from each other.
+        ranges: Pairs (start, end); those of a loop are apart from each other.
         length: Length of the whole, in the unit of the ranges.
         loop: Whether the whole is one turn of a loop.
         rounding: Distance from the end below which a range ends with the whole.
@@ -46,17 +46,19 @@ def open_ends(
         [(-5.0, 2.0), (4.0, 11.0)]
     """
     edges = sorted(ranges)
-    (first, after_first), (last, end) = edges[0], edges[-1]
-    begins, ends = first <= 0, end >= length or length - end < rounding
-    if begins and ends and len(edges) == 1:
-        return [(-inf, inf)]
-    if loop and not (begins and ends):
+    begins = [start <= 0 for start, _ in edges]
+    ends = [end >= length or end > length - rounding for _, end in edges]
+    if not loop:
+        return [
+            (-inf if opens else start, inf if closes else end)
+            for (start, end), opens, closes in zip(edges, begins, ends, strict=True)
+        ]
+    if not edges or not (begins[0] and ends[-1]):
         return edges
-    if begins:
-        edges[0] = (last - length if loop else -inf, after_first)
-    if ends:
-        edges[-1] = (edges[-1][0], after_first + length if loop else inf)
-    return edges
+    if len(edges) == 1:
+        return [(-inf, inf)]
+    (_, after), (before, _) = edges[0], edges[-1]
+    return [(before - length, after), *edges[1:-1], (before, after + length)]
 
 
 class InpaintRegions:
@@ -121,11 +123,12 @@ class InpaintRegions:
 
         Args:
             latents: Known latents, `(channels, frames)` or `(batch, channels, frames)`.
-            ranges: Pairs (start, end) in seconds, apart from each other. One that begins at 0 or ends within the last
-                frame has no edge there, but see `loop`.
+            ranges: Pairs (start, end) in seconds. One that begins at 0 or ends within the last frame has no edge there,
+                but see `loop`.
             frame_rate: Latent frames a second, `sampling_rate / hop_length`.
             fade: Number of frames over which the mask rises, measured at the frames' middles.
-            loop: Whether the latents are one turn of a loop, whose end goes on with its beginning.
+            loop: Whether the latents are one turn of a loop, whose end goes on with its beginning; its ranges are apart
+                from each other.
             **options: Further arguments of the class.
 
         Returns:

@@ -63,6 +63,15 @@ def test_a_range_over_everything_keeps_everything_and_ranges_add_up():
     assert mask.tolist() == [1, 0.5, 0, 0, 0, 0.5, 1, 1]
 
 
+def test_ranges_may_be_none_overlap_and_lie_in_each_other():
+    latents = torch.zeros(2, 8)
+    assert not InpaintRegions.from_ranges(latents, [], frame_rate=1.0).mask.any()
+    assert not InpaintRegions.from_ranges(latents, [], frame_rate=1.0, loop=True).mask.any()
+    nested = InpaintRegions.from_ranges(latents, [(2.0, 8.0), (3.0, 5.0), (0.0, 2.5)], frame_rate=1.0).mask
+    alone = [InpaintRegions.from_ranges(latents, [pair], frame_rate=1.0).mask for pair in ((2.0, 8.0), (0.0, 2.5))]
+    assert torch.equal(nested, torch.maximum(*alone)) and nested[-1] == 1
+
+
 def test_a_range_that_ends_where_the_last_frame_begins_has_an_edge_there():
     assert InpaintRegions.from_ranges(torch.zeros(2, 5), [(0.0, 4.0)], frame_rate=1.0).mask.tolist() == [
         1,

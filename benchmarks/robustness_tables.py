@@ -3,17 +3,21 @@
 from benchmarks.common.report import markdown_table
 from benchmarks.findings import Results
 
-TRAININGS = {"unet": "training of the denoiser", "autoencoder": "training of the autoencoder"}
-COMMANDS = {"bassnet": "`latentstem bassnet`", "loop": "`latentstem loop`", "serve": "`latentstem serve`"}
-PROGRAMS = {"ui": "`latentstem ui`", "serve": "`latentstem serve`"}
+WORKS = {
+    "rendering": "rendering",
+    "unet": "training of the denoiser",
+    "autoencoder": "training of the autoencoder",
+    "train bassnet": "training of BassNet",
+    "train loops": "training of loops",
+}
+"""What was killed besides commands, by its name in the reports."""
 
 
 def kills_table(results: Results) -> list[str]:
     """Tabulate SIGKILLs at random moments: a row a command or training."""
-    labels = {**TRAININGS, **COMMANDS, "train bassnet": "training of BassNet", "train loops": "training of loops"}
     rows = [
         [
-            labels.get(name, name),
+            WORKS.get(name, f"`latentstem {name}`"),
             str(len(own["kills"])),
             str(len(own["half_written"])),
             "equal" if own["bit_equal"] else "different",
@@ -31,7 +35,7 @@ def load_table(results: Results) -> list[str]:
         counts, memory = own["crowd"]["counts"], own["memory"]
         rows.append(
             [
-                PROGRAMS[name],
+                f"`latentstem {name}`",
                 *(str(counts.get(end, 0)) for end in ("accepted", "done", "cancelled")),
                 str(len(own["crowd"]["problems"]) + len(own["visits"]["problems"])),
                 f"{memory['after_a_third'] / 1e6:.0f} MB",

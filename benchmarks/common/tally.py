@@ -1,9 +1,10 @@
 """What the clients of a server under load have met, counted from many threads."""
 
+import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +103,19 @@ def at_once(tally: Tally, works: Sequence[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def ways(draws: random.Random, until: float, weights: Mapping[str, int]) -> Iterator[str]:
+    """Draw one way of a visit after another, with breaks of up to two seconds, until a time.
+
+    Args:
+        draws: Source of the draws.
+        until: Time of the end by `time.monotonic`.
+        weights: How often each way is to come, in proportion.
+    """
+    while time.monotonic() < until:
+        yield draws.choices([*weights], [*weights.values()])[0]
+        time.sleep(draws.uniform(0, 2))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:

@@ -14,8 +14,20 @@ from typing import Any
 from urllib.parse import quote
 
 from benchmarks.common.http_clients import FORM, Client, form, noise
-from benchmarks.common.tally import Tally, Wait, at_once
+from benchmarks.common.tally import Tally, Wait, at_once, ways
 
+WAYS = {
+    "wait": 8,
+    "cancel": 2,
+    "go": 2,
+    "cut upload": 2,
+    "cut download": 2,
+    "wrong": 1,
+    "slow": 1,
+    "line": 1,
+    "loop": 1,
+}
+"""What a visitor does, and how often in proportion."""
 _API = "/gradio_api"
 _CONFIG = re.compile(r"window\.gradio_config = (\{.*?\});\s*</script>", re.DOTALL)
 _FILE = re.compile(r"file=([^\"'&<>\\]+\.wav)")
@@ -271,20 +283,15 @@ def visit(url: str, tally: Tally, draws: random.Random, until: float) -> None:
         draws: Source of what is done.
         until: Time of the end by `time.monotonic`.
     """
-    while time.monotonic() < until:
+    for way in ways(draws, until, WAYS):
         visitor = Visitor(url, tally, draws)
         tally.count("visitors")
-        way = draws.choices(
-            ("wait", "cancel", "go", "cut upload", "cut download", "wrong", "slow", "line", "loop"),
-            (8, 2, 2, 2, 2, 1, 1, 1, 1),
-        )[0]
         if way == "cut upload":
             visitor.cut_upload()
         elif way == "wrong":
             visitor.be_wrong()
         else:
             _stay(visitor, way)
-        time.sleep(draws.uniform(0, 2))
 
 
 def _stay(visitor: Visitor, way: str) -> None:

@@ -7,8 +7,19 @@ from functools import partial
 from typing import Any
 
 from benchmarks.common.http_clients import FORM, Client, detail, form, noise
-from benchmarks.common.tally import Tally, Wait, at_once, wait_for
+from benchmarks.common.tally import Tally, Wait, at_once, wait_for, ways
 
+WAYS = {
+    "wait": 8,
+    "cancel": 2,
+    "leave": 1,
+    "cut upload": 2,
+    "cut download": 2,
+    "wrong": 1,
+    "slow": 1,
+    "delete": 1,
+}
+"""What a client does, and how often in proportion."""
 OVER = ("done", "failed", "cancelled")
 _PATIENCE = 900.0  # seconds for a whole queue on a busy machine
 
@@ -232,12 +243,8 @@ def visit(url: str, tally: Tally, draws: random.Random, until: float) -> None:
         draws: Source of what is done.
         until: Time of the end by `time.monotonic`.
     """
-    while time.monotonic() < until:
+    for way in ways(draws, until, WAYS):
         client = RestClient(url, tally, draws)
-        way = draws.choices(
-            ("wait", "cancel", "leave", "cut upload", "cut download", "wrong", "slow", "delete"),
-            (8, 2, 1, 2, 2, 1, 1, 1),
-        )[0]
         if way == "cut upload":
             client.cut_upload()
         elif way == "wrong":
@@ -250,4 +257,3 @@ def visit(url: str, tally: Tally, draws: random.Random, until: float) -> None:
                 client.fetch(told, cut=way == "cut download")
                 if draws.random() < 0.7:
                     client.delete(job)
-        time.sleep(draws.uniform(0, 2))

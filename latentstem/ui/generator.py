@@ -45,6 +45,19 @@ class Queued:
     ahead: int
 
 
+def tell_queue(emit: Callable[[Any], None]) -> Callable[[int | None], None]:
+    """Return the function that `Turns.wait` calls, which emits how many come before a request whenever that changes.
+
+    Args:
+        emit: Takes an event; with None it only raises if the request was cancelled, see `in_background`.
+
+    Example:
+        >>> tell_queue(print)(2)
+        Queued(ahead=2)
+    """
+    return lambda ahead: emit(None if ahead is None else Queued(ahead))
+
+
 @dataclass(frozen=True)
 class Sampling:
     """Progress of a request.
@@ -136,7 +149,7 @@ class Generator:
         return in_background(partial(self._work, request, folder), stop)
 
     def _work(self, request: GenerationRequest, folder: Path, emit: Callable[[Event | None], None]) -> None:
-        with self.turns.wait(lambda ahead: emit(None if ahead is None else Queued(ahead))):
+        with self.turns.wait(tell_queue(emit)):
             steps = request.quality.apply_to(self.pipe)
             self.adapters.use(request.adapter)
             left_out = 0 if request.sketch is None else first_step(request.strength, steps)

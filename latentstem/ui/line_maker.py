@@ -18,7 +18,7 @@ from latentstem.data.score import Note
 from latentstem.pipelines.bassnet import BassNetPipeline, join_lines
 from latentstem.pipelines.bassnet_control import ControlPath
 from latentstem.ui.background import Stopped, in_background
-from latentstem.ui.generator import Generator, Queued
+from latentstem.ui.generator import Generator, Queued, tell_queue
 from latentstem.ui.kept_mix import KeptMix
 from latentstem.ui.line_results import LineFiles, LineResult, write_line
 
@@ -177,7 +177,7 @@ class LineMaker:
         return in_background(partial(self._work, request, session), stop)
 
     def _work(self, request: LineRequest, session: MixSession, emit: Callable[[LineEvent | None], None]) -> None:
-        with self.generator.turns.wait(lambda ahead: emit(None if ahead is None else Queued(ahead))):
+        with self.generator.turns.wait(tell_queue(emit)):
             if session.mix is None:
                 emit(LineProgress("Listening to the mix"))
                 session.mix = KeptMix.analyse(

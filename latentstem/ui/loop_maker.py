@@ -18,7 +18,7 @@ from latentstem.audio.resampling import resample
 from latentstem.audio.validation import match_channels
 from latentstem.pipelines.loop import LoopPipeline
 from latentstem.ui.background import in_background
-from latentstem.ui.generator import Generator, Queued, check_sounding
+from latentstem.ui.generator import Generator, Queued, check_sounding, tell_queue
 from latentstem.ui.pictures import spectrogram_png
 from latentstem.ui.player import download_html, file_url
 from latentstem.ui.runs import Runs
@@ -146,7 +146,7 @@ class LoopMaker:
         pipe = self.pipe
         if pipe.count_samples(request.bpm, request.bars) / pipe.sampling_rate > self.generator.max_duration:
             raise ValueError(f"{request.bars} bars at {request.bpm:g} beats a minute are too long; ask for fewer")
-        with self.generator.turns.wait(lambda ahead: emit(None if ahead is None else Queued(ahead))):
+        with self.generator.turns.wait(tell_queue(emit)):
             emit(LoopProgress(0, 0, STEPS, request.count))
             call: dict[str, Any] = {
                 "bpm": request.bpm,

@@ -142,6 +142,13 @@ def test_importing_the_layers_alone_loads_neither_diffusers_nor_torchaudio():
     assert run_fresh(code).split() == ["no", "more"]
 
 
+def test_the_page_s_server_loads_gradio_only_when_its_environment_is_set():
+    """Gradio reads where its files go, and whether it reports its use, while it is imported."""
+    pytest.importorskip("gradio")
+    code = "import sys, latentstem.ui.server; print(*({'gradio'} & set(sys.modules)), 'no more')"
+    assert run_fresh(code).split() == ["no", "more"]
+
+
 def test_the_rules_see_what_they_forbid(monkeypatch):
     """An arrow upwards and a circle, put in here, are found."""
     planted = {**imports(), "latentstem.nn.attention": {"latentstem.training.unet"}}

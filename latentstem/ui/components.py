@@ -1,4 +1,4 @@
-"""What both tabs of the page use."""
+"""What all tabs of the page use."""
 
 import secrets
 from typing import Any

@@ -14,12 +14,13 @@ from latentstem.pipelines.bassnet_control import ControlPattern
 from latentstem.ui.components import QUIETLY, recording, visitor_of
 from latentstem.ui.line_maker import LineMaker, LineRequest, read_points
 from latentstem.ui.line_sessions import LineSessions
+from latentstem.ui.player import BUTTONS
 from latentstem.ui.player import SCRIPT as PLAYER_SCRIPT
 from latentstem.ui.player import STYLE as PLAYER_STYLE
 from latentstem.ui.status import error_html, message_html
 
 SCRIPT = (files("latentstem.ui") / "pad.js").read_text(encoding="utf-8")
-STYLE = (files("latentstem.ui") / "pad.css").read_text(encoding="utf-8")
+STYLE = BUTTONS + (files("latentstem.ui") / "pad.css").read_text(encoding="utf-8")
 ROLL_STYLE = (files("latentstem.ui") / "piano_roll.css").read_text(encoding="utf-8")
 
 _WELCOME = "Drop a mix, and shape its bass line on the pad."

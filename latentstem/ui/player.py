@@ -18,7 +18,9 @@ from latentstem.ui.results import Result, Sound
 from latentstem.ui.take_files import GREATEST_LEVEL, Format
 
 SCRIPT = (files("latentstem.ui") / "player.js").read_text(encoding="utf-8")
-STYLE = (files("latentstem.ui") / "player.css").read_text(encoding="utf-8")
+BUTTONS = (files("latentstem.ui") / "buttons.css").read_text(encoding="utf-8")
+"""Looks of the buttons in the page's own HTML, where Gradio's do not reach."""
+STYLE = BUTTONS + (files("latentstem.ui") / "player.css").read_text(encoding="utf-8")
 
 _LONGEST_CONTROL = 60  # characters of a chart that a take shows
 _VIEWS = {"both": "Mix + stem", "stem": "Stem", "mix": "Mix"}

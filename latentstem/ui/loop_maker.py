@@ -24,7 +24,7 @@ from latentstem.ui.player import download_html, file_url
 from latentstem.ui.runs import Runs
 from latentstem.ui.status import bar_html, error_html, explain, message_html, queued_html
 
-STEPS = 32
+STEPS = 16
 """Denoising steps."""
 
 
@@ -66,7 +66,7 @@ class LoopProgress:
         loops: Number of loops.
 
     Example:
-        >>> LoopProgress(loop=1, step=16, steps=32, loops=2).fraction
+        >>> LoopProgress(loop=1, step=8, steps=16, loops=2).fraction
         0.75
     """
 
@@ -90,9 +90,11 @@ class LoopTake:
         file: Its WAV file.
         picture: PNG file of its spectrogram.
         seconds: Its length.
+        bpm: Its beats a minute.
+        chords: Its chord chart; empty if the chords were left to the net.
 
     Example:
-        >>> LoopTake(0, Path("loop.wav"), Path("loop.png"), 7.74).seconds
+        >>> LoopTake(0, Path("loop.wav"), Path("loop.png"), 7.74, bpm=124.0).seconds
         7.74
     """
 
@@ -100,6 +102,8 @@ class LoopTake:
     file: Path
     picture: Path
     seconds: float
+    bpm: float
+    chords: str = ""
 
 
 LoopEvent = Queued | LoopProgress | LoopTake
@@ -165,7 +169,7 @@ class LoopMaker:
 
                 seed = request.seed + index
                 (audio,) = pipe(**call, generator=seed, callback_on_step_end=on_step).audios.cpu()
-                emit(_write(audio, pipe.sampling_rate, folder / f"loop-{request.bpm:g}-{seed}.wav", seed))
+                emit(_write(audio, pipe.sampling_rate, folder, request, seed))
 
     def _read(self, path: Path) -> Tensor:
         check_sounding(path, self.generator.max_duration)
@@ -173,11 +177,13 @@ class LoopMaker:
         return resample(match_channels(audio, self.pipe.audio_channels, "reference"), rate, self.pipe.sampling_rate)
 
 
-def _write(audio: Tensor, sampling_rate: int, file: Path, seed: int) -> LoopTake:
+def _write(audio: Tensor, sampling_rate: int, folder: Path, request: LoopRequest, seed: int) -> LoopTake:
+    file = folder / f"loop-{request.bpm:g}-{seed}.wav"
     write_audio(file, audio, sampling_rate)
     picture = file.with_suffix(".png")
     picture.write_bytes(spectrogram_png(audio, sampling_rate))
-    return LoopTake(seed, file, picture, audio.shape[-1] / sampling_rate)
+    seconds = audio.shape[-1] / sampling_rate
+    return LoopTake(seed, file, picture, seconds, request.bpm, request.chords.strip())
 
 
 def run_request(
@@ -223,7 +229,7 @@ def loops_html(takes: Sequence[LoopTake]) -> str:
         takes: The loops.
 
     Example:
-        >>> html = loops_html([LoopTake(7, Path("/tmp/a b.wav"), Path("/tmp/a b.png"), 7.74)])
+        >>> html = loops_html([LoopTake(7, Path("/tmp/a b.wav"), Path("/tmp/a b.png"), 7.74, 124.0)])
         >>> "seed 7" in html, '<audio controls loop src="/gradio_api/file=/tmp/a%20b.wav"' in html
         (True, True)
     """
@@ -233,7 +239,8 @@ def loops_html(takes: Sequence[LoopTake]) -> str:
   <header><b>{index}</b> <span>seed {take.seed}</span> {download_html(take.file, "WAV")}</header>
   <img src="{file_url(take.picture)}" alt="Spectrogram of loop {index}">
   <audio controls loop src="{file_url(take.file)}" preload="auto" aria-label="{escape(take.file.name)}"></audio>
-  <button type="button" data-loop="{escape(take.file.name)}">Give it a bass</button>
+  <button type="button" data-loop="{escape(take.file.name)}" data-bpm="{take.bpm}"
+    data-chords="{escape(take.chords)}">Give it a bass</button>
 </article>"""
         for index, take in enumerate(takes, start=1)
     )

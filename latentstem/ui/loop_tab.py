@@ -9,6 +9,7 @@ import gradio as gr
 
 from latentstem.ui.components import QUIETLY, draw_seed, recording, visitor_of
 from latentstem.ui.loop_maker import LoopMaker, LoopRequest, run_request
+from latentstem.ui.player import BUTTONS
 from latentstem.ui.runs import Runs
 from latentstem.ui.status import error_html, message_html
 
@@ -18,12 +19,12 @@ _STYLE = """
 .loops .loop header { display: flex; gap: 0.75rem; align-items: baseline; }
 .loops .loop header a { margin-left: auto; }
 .loops .loop img { width: 100%; height: 7rem; display: block; }
-.loops .loop audio { width: 100%; }
+.loops .loop audio { width: 100%; margin: 0.25rem 0; }
 """
 _SCRIPT = """
 element.addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-loop]");
-  if (button) trigger("click", { loop: button.dataset.loop });
+  if (button) trigger("click", { ...button.dataset });
 });
 """
 _MOST_LOOPS = 8
@@ -38,7 +39,8 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
         page: Page of the tab.
 
     Returns:
-        The players of the loops; a click on a loop that is to be given a bass has the name of its file as "loop".
+        The players of the loops; a click on a loop that is to be given a bass has the name of its file as "loop", its
+        tempo as "bpm" and its chart as "chords".
 
     Example:
         >>> with gr.Tab("Loops"):  # doctest: +SKIP
@@ -61,7 +63,7 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
                 label="Chords",
                 placeholder="left to the net",
                 info="| Am7 | F G |",
-                visible="chords" in (maker.pipe.unet.config.control_conditions or {}),
+                visible="chords" in maker.pipe.unet.condition_channels,
             )
             count = gr.Slider(1, _MOST_LOOPS, 2, step=1, label="Loops")
             with gr.Row():
@@ -69,7 +71,9 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
                 cancel = gr.Button("Cancel", variant="stop", interactive=False)
         with gr.Column(scale=3, min_width=320):
             status = gr.HTML(message_html(_WELCOME), elem_id="loop-status")
-            loops = gr.HTML("", css_template=_STYLE, js_on_load=_SCRIPT, apply_default_css=False, elem_id="loops")
+            loops = gr.HTML(
+                "", css_template=BUTTONS + _STYLE, js_on_load=_SCRIPT, apply_default_css=False, elem_id="loops"
+            )
 
     def set_running(running: bool) -> dict[Any, Any]:
         return {make: gr.update(interactive=not running), cancel: gr.update(interactive=running)}

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from latentstem.conditioning.controls import Controls
 from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.pipelines.loop import LoopPipeline
 from latentstem.ui.components import QUIETLY, visitor_of
@@ -73,8 +74,10 @@ def _give_bass(chosen: gr.HTML, tabs: gr.Tabs, form: StemForm, sessions: Session
         data = event._data if isinstance(event._data, dict) else {}
         try:
             loop = sessions.loops.file(visitor_of(session), str(data.get("loop")))
+            bpm = float(str(data.get("bpm")))
+            Controls(bpm=bpm)  # refuses what is no tempo
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        return {tabs: gr.Tabs(selected=_STEM), **form.with_mix(loop, loop=True)}
+        return {tabs: gr.Tabs(selected=_STEM), **form.with_loop(loop, bpm, str(data.get("chords", "")))}
 
-    chosen.click(take, None, [tabs, *form.with_mix(Path(), loop=True)], **QUIETLY)
+    chosen.click(take, None, [tabs, *form.with_loop(Path(), 120.0, "")], **QUIETLY)

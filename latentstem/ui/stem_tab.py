@@ -89,15 +89,18 @@ class StemForm:
         form = self.components
         return updates | {form["seed"]: gr.update(value=seed), form["keep_seed"]: gr.update(value=True)}
 
-    def with_mix(self, mix: Path, loop: bool) -> dict[Any, Any]:
-        """Return updates that put another mix into the form, whole.
+    def with_loop(self, file: Path, bpm: float, chords: str) -> dict[Any, Any]:
+        """Return updates that put a loop into the form as its mix, with what is known of it.
 
         Args:
-            mix: File of the mix.
-            loop: Whether it is a loop.
+            file: File of the loop.
+            bpm: Its beats a minute.
+            chords: Its chord chart; empty if it is not known.
         """
-        values = {"mix": str(mix), "loop": loop, "begin": 0, "end": 0, "plays_line": False}
-        return {self.components[name]: gr.update(value=value) for name, value in values.items()}
+        values = {"mix": str(file), "loop": True, "begin": 0, "end": 0, "plays_line": False}
+        known = {"sets_tempo": True, "bpm": bpm, "downbeat": 0, "chords": chords}
+        inputs = self.components | self.steering.components
+        return {inputs[name]: gr.update(value=value) for name, value in (values | known).items() if name in inputs}
 
 
 def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_lines: bool = False) -> StemForm:

@@ -55,7 +55,7 @@ def test_a_run_tells_of_its_loops_and_the_next_one_removes_them(maker, runs):
     assert "2 loops of 1.20 s, generated in" in updates[-1][0]
     players = [html for _, html in updates if html]
     assert [html.count("<audio controls loop") for html in players] == [1, 2]
-    assert "step 32 of 32" in "".join(text for text, _ in updates)
+    assert "step 16 of 16" in "".join(text for text, _ in updates)
     (folder,) = {file.parent for file in runs.files.folder.rglob("*.wav")}
     list(run_request(maker, REQUEST, runs, "me"))
     assert not folder.exists()
@@ -122,5 +122,5 @@ def test_loops_wait_for_stems(maker, tmp_path):
 
 
 def test_names_cannot_break_the_page(tmp_path):
-    html = loops_html([LoopTake(1, tmp_path / '"><b>.wav', tmp_path / "a.png", 1.0)])
-    assert "<b>.wav" not in html
+    html = loops_html([LoopTake(1, tmp_path / '"><b>.wav', tmp_path / "a.png", 1.0, 120.0, chords='"><i>')])
+    assert "<b>.wav" not in html and "<i>" not in html

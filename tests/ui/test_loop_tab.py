@@ -11,7 +11,7 @@ from latentstem import read_audio
 def server(tmp_path_factory, build_pipeline, build_loop_pipeline, serve):
     """The page's address, and the folder in which its temporary one lies."""
     folder = tmp_path_factory.mktemp("temporary")
-    build_pipeline(carriers=8).save_pretrained(folder / "torch-stem")
+    build_pipeline(carriers=8, controls={"beat": 4, "chords": 25}).save_pretrained(folder / "torch-stem")
     build_loop_pipeline().save_pretrained(folder / "torch-loops")
     with serve(folder, "--weights", folder / "torch-stem", "--loops", folder / "torch-loops") as url:
         yield url, folder
@@ -40,10 +40,15 @@ def test_words_and_a_tempo_become_loops_that_repeat(tab, tmp_path):
 def test_a_loop_is_given_a_bass_that_loops(tab):
     tab.get_by_label("Beats a minute").fill("480")
     tab.get_by_label("Prompt").fill("techno")
+    tab.get_by_label("Chords").fill("| Am | F |")
     tab.get_by_role("button", name="Make loops").click()
     tab.get_by_role("button", name="Give it a bass").nth(1).click(timeout=60_000)
     tab.get_by_role("tab", name="Stem", selected=True).wait_for()
     tab.get_by_label("The mix is a loop").and_(tab.locator(":checked")).wait_for()
+    steering = tab.locator("#steering")
+    steering.get_by_text("Steering: tempo, chords").click()
+    assert steering.get_by_label("Beats a minute").input_value() == "480"
+    assert steering.get_by_role("textbox", name="Chords").input_value() == "| Am | F |"
     tab.get_by_label("Fast").check()
     tab.get_by_role("button", name="Generate").click()
     tab.locator("#player .take").first.wait_for(timeout=60_000)

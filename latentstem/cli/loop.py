@@ -122,7 +122,7 @@ def loop(
         typer.Option("--json", help="Print one JSON document about the loops, for scripts.", rich_help_panel=FILES),
     ] = False,
     weights: Weights = "loops-gm",
-    steps: Annotated[int, typer.Option(min=1, help="Number of denoising steps.", rich_help_panel=EXPERT)] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Number of denoising steps.", rich_help_panel=EXPERT)] = 16,
     device: Device = "auto",
     max_duration: MaxDuration = 10800.0,
 ) -> None:

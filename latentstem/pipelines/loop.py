@@ -43,7 +43,8 @@ class LoopPipeline(StemDiffusionPipeline):
     Args:
         autoencoder: Codec of the loops, with whose latents the net was trained: an `AutoencoderSpectral` or any other
             that `latentstem.models.as_codec` takes.
-        unet: Denoiser without a mix, with the control condition "beat" and, for prompts, the global condition "prompt".
+        unet: Denoiser without a mix, with the condition "beat" or "sawtooth" and, for prompts, the global condition
+            "prompt".
         scheduler: An `IADBScheduler`, or another whose noise levels the net was trained on.
         guider: Guidance, with its default scales.
         prompt_encoder: Encoder of words and recordings; None takes neither.
@@ -151,7 +152,7 @@ class LoopPipeline(StemDiffusionPipeline):
             )
         if (prompt is not None or reference is not None) and self.prompt_encoder is None:
             raise ArgumentError("got {prompt} or {reference}, and the pipeline has no prompt_encoder; leave them out")
-        if chords is not None and "chords" not in self.unet.config.control_conditions:
+        if chords is not None and "chords" not in self.unet.condition_channels:
             raise ArgumentError("got {chords}, and the net does not know chords; leave them out")
         check_sampling(
             self,
@@ -285,7 +286,7 @@ class LoopPipeline(StemDiffusionPipeline):
             kept, gain = start.kept, start.gain(gain)
         gain = gain.repeat_interleave(num_waveforms_per_prompt)
         all_conditions = {
-            **controls.conditions(frames, boundary.frames_per_second(num_samples)),
+            **self.encode_controls(controls, frames, boundary.frames_per_second(num_samples)),
             **self.encode_prompt(prompt, reference, sampling_rate),
             **(conditions or {}),
         }
@@ -345,6 +346,25 @@ class LoopPipeline(StemDiffusionPipeline):
             return {}
         code = torch.stack([each.float().mean(0, keepdim=True) for each in codes]).mean(0)
         return {"prompt": torch.nn.functional.normalize(code, dim=-1)}
+
+    def encode_controls(self, controls: Controls, frames: int, frames_per_second: float) -> dict[str, Tensor]:
+        """Encode tempo and chords as conditions of the net.
+
+        Args:
+            controls: Tempo and chords.
+            frames: Number of latent frames of the loop.
+            frames_per_second: Rate of its latent frames.
+
+        Returns:
+            `(1, channels, frames)` by name: "chords", and the beat as "beat", the phases of `BeatGrid.phases`, or for a
+            net that takes it so as "sawtooth", LADMG's.
+        """
+        features = controls.conditions(frames, frames_per_second)
+        grid = controls.beat_grid(frames / frames_per_second)
+        if grid is not None and "sawtooth" in self.unet.condition_channels:
+            features["sawtooth"] = grid.sawtooth(frames, frames_per_second)[None]
+            del features["beat"]
+        return features
 
     def prepare_loop(self, loop: Tensor | np.ndarray, sampling_rate: int | None, num_samples: int) -> Tensor:
         """Check the audio of a loop.

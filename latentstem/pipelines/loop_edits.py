@@ -58,7 +58,7 @@ def stretch_loop(
     latents, gain = pipe.encode_mix(audio, boundary)
     code = {} if pipe.prompt_encoder is None else pipe.encode_prompt(None, audio, sampling_rate)
     beat = Controls(bpm=bpm, beats_per_bar=beats_per_bar)
-    conditions = {**beat.conditions(latents.shape[-1], boundary.frames_per_second(own)), **code}
+    conditions = {**pipe.encode_controls(beat, latents.shape[-1], boundary.frames_per_second(own)), **code}
     pipe.scheduler.set_timesteps(num_inference_steps, device=latents.device, invert=True)
     # Guidance would lead both ways past the path between noise and data.
     plain = pipe.guider.new(enabled=False)
@@ -68,7 +68,7 @@ def stretch_loop(
     # The nearest frame of each, not a mean of two, which would have less than the variance of noise.
     nearest = ((torch.arange(frames, device=noise.device) + 0.5) * noise.shape[-1] / frames).long()
     beat = Controls(bpm=new_bpm, beats_per_bar=beats_per_bar)
-    conditions = {**beat.conditions(frames, boundary.frames_per_second(samples)), **code}
+    conditions = {**pipe.encode_controls(beat, frames, boundary.frames_per_second(samples)), **code}
     pipe.scheduler.set_timesteps(num_inference_steps, device=latents.device)
     sampled = pipe.denoise(noise[..., nearest], conditions, plain, boundary=boundary)
     return pipe.decode_latents(sampled, samples, gain, None, boundary)

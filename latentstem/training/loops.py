@@ -51,7 +51,8 @@ class LoopTraining(LatentOptions):
         submixes: Number of random sub-mixes encoded per track; a loop has none.
         model: Keyword arguments of `StemUNet1DModel` that differ from the defaults, as a JSON object.
         init_from: Folder of a published U-Net to start from.
-        controls: Names of controls to train on, read from the `song.json` of each track: beat, chords.
+        controls: Names of controls to train on, read from the `song.json` of each track: beat, or sawtooth as LADMG has
+            it, and chords. Every block takes them, or the input those that `model` names in "frame_conditions".
         word_share: Fraction of the items whose prompt is a caption; of the others it is the sound of the loop.
         code_noise: Standard deviation of the noise added to the codes, as a fraction of their length.
         condition_dropout: Probability that a condition of an item is replaced by its null vector, drawn for each
@@ -198,8 +199,11 @@ def _with_prompt(track: LatentTrack) -> LatentTrack:
 
 def _initial_model(settings: LoopTraining, latent_channels: int, kinds: dict[str, dict[str, int]]) -> StemUNet1DModel:
     if settings.init_from is None:
-        options = {**kinds, **(settings.model or {})}
-        return StemUNet1DModel(latent_channels=latent_channels, frame_conditions={}, **options)
+        options: dict[str, Any] = {"frame_conditions": {}, **kinds, **(settings.model or {})}
+        controls: dict[str, int] = options.get("control_conditions") or {}
+        at_input = options["frame_conditions"]
+        options["control_conditions"] = {name: size for name, size in controls.items() if name not in at_input}
+        return StemUNet1DModel(latent_channels=latent_channels, **options)
     return StemUNet1DModel.from_pretrained(settings.init_from)
 
 

@@ -19,8 +19,8 @@ def annotated_controls(names: Sequence[str], target: str, codec: Codec) -> dict[
     """Make the functions that compute controls of a track for a training on cached latents.
 
     Args:
-        names: Names of controls: "beat", "chords", "density", "register", "level". All but the level are read from the
-            `song.json` in the folder of the track.
+        names: Names of controls: "beat", "sawtooth" (the beat as LADMG takes it), "chords", "density", "register",
+            "level". All but the level are read from the `song.json` in the folder of the track.
         target: Name of the stem whose density, register and level are computed.
         codec: Codec on whose latent frames the controls lie.
 
@@ -78,6 +78,10 @@ def _beat(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
     return grid_of(_song(track)).phases(frames, _rate(codec))
 
 
+def _sawtooth(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
+    return grid_of(_song(track)).sawtooth(frames, _rate(codec))
+
+
 def _chords(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
     return chart_of(_song(track)).features(frames, _rate(codec))
 
@@ -98,7 +102,14 @@ def _level(track: StemTrack, frames: int, target: str, codec: Codec) -> Tensor:
     return level_curve(audio[0], codec.sampling_rate, frames, _rate(codec))
 
 
-_CONTROLS = {"beat": _beat, "chords": _chords, "density": _density, "register": _register, "level": _level}
+_CONTROLS = {
+    "beat": _beat,
+    "sawtooth": _sawtooth,
+    "chords": _chords,
+    "density": _density,
+    "register": _register,
+    "level": _level,
+}
 
 
 def _rate(codec: Codec) -> float:

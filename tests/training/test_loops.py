@@ -8,10 +8,12 @@ import soundfile
 import torch
 
 from latentstem import AutoencoderSpectral, LoopPipeline, PromptEncoder
+from latentstem.conditioning import Controls
 from latentstem.data.compose.loops import compose_loop
 from latentstem.data.corpus import ANNOTATION
 from latentstem.data.render.instruments import describe, draw_instruments
 from latentstem.data.words import WORDS
+from latentstem.pipelines import stretch_loop
 from latentstem.training.latents import LatentTrack
 from latentstem.training.loops import LoopTraining, add_sounds, draw_prompts
 from latentstem.training.loops import train as train_loops
@@ -86,23 +88,14 @@ def test_a_prompt_encoder_learns_which_words_are_true(prompt_encoder):
     assert encoder.vocabulary == WORDS
 
 
+def tiny_training(loops, folder, autoencoder, prompt_encoder, **options):
+    sizes = {"model": UNET, "batch_frames": 256, "crop_frames": (16, 32), "ema_decay": 0.9, "mixed_precision": "no"}
+    return LoopTraining(loops, folder / "run", autoencoder, prompt_encoder, **sizes | options)
+
+
 def test_a_denoiser_of_loops_trains_and_is_published_as_a_pipeline(loops, autoencoder, prompt_encoder, tmp_path):
-    folder = train_loops(
-        LoopTraining(
-            loops,
-            tmp_path / "run",
-            autoencoder,
-            prompt_encoder,
-            validation=loops,
-            model=UNET,
-            batch_frames=256,
-            crop_frames=(16, 32),
-            steps=40,
-            validations=2,
-            ema_decay=0.9,
-            mixed_precision="no",
-        )
-    )
+    settings = tiny_training(loops, tmp_path, autoencoder, prompt_encoder, validation=loops, steps=40, validations=2)
+    folder = train_loops(settings)
     history = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
     assert history[-1]["loss"] < history[0]["loss"]
     assert {"prediction_error", "prediction_error_swapped", "prediction_error_none"} <= history[-1].keys()
@@ -112,6 +105,24 @@ def test_a_denoiser_of_loops_trains_and_is_published_as_a_pipeline(loops, autoen
     assert pipe.unet.condition_channels == {"beat": 4, "chords": 25} and pipe.unet.condition_vectors == {"prompt": 8}
     out = pipe(bpm=120, bars=1, prompt="techno, no voice", chords="| Am |", num_inference_steps=2, generator=0)
     assert out.audios.shape == (1, 1, 88200)
+
+
+def test_a_denoiser_is_told_the_beat_as_a_sawtooth_at_its_input(loops, autoencoder, prompt_encoder, tmp_path):
+    model = {**UNET, "frame_conditions": {"sawtooth": 1}}
+    told = {"controls": ("sawtooth", "chords"), "model": model}
+    folder = train_loops(tiny_training(loops, tmp_path, autoencoder, prompt_encoder, steps=2, **told))
+    pipe = LoopPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe.unet.config.frame_conditions == {"sawtooth": 1}
+    assert pipe.unet.config.control_conditions == {"chords": 25}
+    tempo = Controls(bpm=110.0)
+    (told,) = pipe.encode_controls(tempo, 40, 10.0).items()
+    assert told[0] == "sawtooth"
+    turns = (torch.arange(40) + 0.5) / 10.0 * 110.0 / 60.0
+    torch.testing.assert_close(told[1][0, 0], turns % 1, atol=1e-5, rtol=0)
+    loop = pipe(bpm=120, bars=1, prompt="techno", num_inference_steps=1, generator=0).audios[0]
+    slower = stretch_loop(pipe, loop, 44100, bpm=120, new_bpm=100, bars=1, num_inference_steps=1)
+    assert slower.shape == (1, 1, 105840)
 
 
 def test_prompts_are_captions_in_part_of_the_items_and_sounds_in_the_others():

@@ -114,7 +114,7 @@ def test_controls_without_an_annotation_are_refused_but_the_level(songs, autoenc
     assert conditions["level"](track, 10)[1].all()
     with pytest.raises(ValueError, match=r"one has no song\.json to read controls from"):
         conditions["density"](track, 10)
-    with pytest.raises(ValueError, match="got the controls tempo, expected some of: beat, chords"):
+    with pytest.raises(ValueError, match="got the controls tempo, expected some of: beat, sawtooth, chords"):
         annotated_controls(["beat", "tempo"], "bass", codec)
 
 

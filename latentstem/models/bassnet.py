@@ -8,6 +8,7 @@ Where the paper is silent, the config decides. Two of its fields make the net ch
 puts neighbouring bins and steps side by side as channels, and `control_blocks` shortens the encoder of the control.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,22 +82,32 @@ class _ControlCoder(nn.Module):
     """Products of factors to mean and log variance of the control, and a control to the factors that it gates with."""
 
     def __init__(
-        self, channels: int, control_dim: int, dilations: Sequence[tuple[int, int]], kernel_size: tuple[int, int]
+        self,
+        channels: int,
+        control_dim: int,
+        dilations: Sequence[tuple[int, int]],
+        kernel_size: tuple[int, int],
+        positions: tuple[int, int] = (1, 1),
     ):
         super().__init__()
         self.stack = DilatedResidualStack2D(channels, channels, dilations, kernel_size, decoder=True)
-        self.to_gaussian = nn.Linear(channels, 2 * control_dim)
+        self.shape, self.uniform = (channels, *positions), positions == (1, 1)
+        self.to_gaussian = nn.Linear(math.prod(self.shape), 2 * control_dim)
         # With as much noise as the prior has, a control that means little yet is not listened to, and comes to mean
         # nothing (it happened in one of two trainings on the paper's set A2).
         nn.init.constant_(self.to_gaussian.bias[control_dim:], _FIRST_LOG_VARIANCE)
-        self.from_control = nn.Linear(control_dim, channels)
+        self.from_control = nn.Linear(control_dim, math.prod(self.shape))
 
     def forward(self, factors: Tensor) -> Tensor:
-        return self.to_gaussian(self.stack(factors).mean((2, 3)))
+        products = self.stack(factors)
+        if self.uniform:
+            products = products.mean((2, 3), keepdim=True)
+        return self.to_gaussian(products.flatten(1))
 
     def decode(self, control: Tensor) -> Tensor:
-        # The same at every step and bin: one position is enough.
-        return self.stack.decode(self.from_control(control)[:, :, None, None], uniform=True)
+        # The same at every step and bin, or of each its own: of the same ones one position is enough.
+        factors = self.from_control(control).unflatten(1, self.shape)
+        return self.stack.decode(factors, uniform=self.uniform)
 
 
 class _DescriptorHeads(nn.Module):
@@ -138,6 +149,8 @@ class BassNetModel(ModelMixin, ConfigMixin):
         blocks: Number of blocks of the encoders of mix and bass, and of the decoder of the bass.
         control_blocks: Number of blocks of the encoder of the control, at most `blocks`; None is as many, as in the
             paper. 0 leaves a linear map of the products' means.
+        control_positions: Whether the control is a linear map of the products at all positions, and gates each by
+            itself; by default it is one of their mean, and gates all alike. The paper does not say.
         kernel_size: Extent of the blocks' kernels in steps and bins, both odd; the paper gives none.
         patch_size: Number of steps and of bins that are put side by side as channels of one position, each a divisor;
             1 and 1 in the paper. 1 and 3 leave one position a semitone.
@@ -175,6 +188,7 @@ class BassNetModel(ModelMixin, ConfigMixin):
         channels: int = 128,
         blocks: int = 5,
         control_blocks: int | None = None,
+        control_positions: bool = False,
         kernel_size: tuple[int, int] = (3, 3),
         patch_size: tuple[int, int] = (1, 1),
         time_dilations: Sequence[int] | None = None,
@@ -208,7 +222,9 @@ class BassNetModel(ModelMixin, ConfigMixin):
         self.gated = GatedAutoencoder(
             DilatedResidualStack2D(patch_channels, channels, dilations, kernel),
             DilatedResidualStack2D(patch_channels, channels, dilations, kernel, decoder=True, rectify=False),
-            _ControlCoder(channels, control_dim, dilations[:control_blocks], kernel),
+            _ControlCoder(
+                channels, control_dim, dilations[:control_blocks], kernel, positions if control_positions else (1, 1)
+            ),
         )
         self.heads = _DescriptorHeads(
             patch_channels, resolutions * patch_size[0], bins, descriptor_channels, descriptor_kernel_size

@@ -240,6 +240,7 @@ def check_bassnet(config: Config) -> None:
     check_whole(1, LONGEST_WINDOW, **_fields(config, "steps", "bins"))
     check_whole(1, WIDEST, **_fields(config, "control_dim", "channels", "descriptor_channels"))
     check_whole(1, DEEPEST, **_fields(config, "blocks"))
+    check_flags(**_fields(config, "control_positions"))
     if config["control_blocks"] is not None:
         check_whole(0, DEEPEST, **_fields(config, "control_blocks"))
     for name, most in (("kernel_size", 63), ("patch_size", LONGEST_WINDOW)):
@@ -263,7 +264,10 @@ def _bassnet_weights(config: Config) -> int:
     control = blocks if config["control_blocks"] is None else config["control_blocks"]
     stacks = 2 * (patch * width + (blocks - 1) * width**2) + control * width**2
     heads = patch * config["descriptor_channels"] * config["descriptor_kernel_size"]
-    return taps * stacks + heads + 3 * width * config["control_dim"]
+    positions = 1
+    if config["control_positions"]:
+        positions = config["steps"] * config["bins"] // (config["patch_size"][0] * config["patch_size"][1])
+    return taps * stacks + heads + 3 * width * positions * config["control_dim"]
 
 
 def check_encodec(settings: Any) -> None:

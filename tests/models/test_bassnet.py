@@ -30,9 +30,11 @@ patches = st.sampled_from([(1, 1), (2, 1), (2, 3), (1, 36)])
 
 
 @settings(deadline=None, max_examples=12)
-@given(sizes, sizes, sizes, st.integers(0, 3), patches, sizes)
-def test_every_configuration_returns_windows_as_it_takes_them(resolutions, control, blocks, fewer, patch, batch):
-    blocks_of = {"blocks": blocks, "control_blocks": max(blocks - fewer, 0)}
+@given(sizes, sizes, sizes, st.integers(0, 3), st.booleans(), patches, sizes)
+def test_every_configuration_returns_windows_as_it_takes_them(
+    resolutions, control, blocks, fewer, positions, patch, batch
+):
+    blocks_of = {"blocks": blocks, "control_blocks": max(blocks - fewer, 0), "control_positions": positions}
     model = small_model(resolutions=resolutions, control_dim=control, patch_size=patch, **blocks_of)
     mix, bass = windows(model, batch)
     output = model(mix, bass)
@@ -88,6 +90,20 @@ def test_the_mix_the_bass_and_the_control_are_heard():
     assert not torch.allclose(generated, model.decode(mix, control + 1).f0)
 
 
+@pytest.mark.parametrize("control_blocks", [0, 2])
+def test_a_control_of_positions_tells_and_gates_each_by_itself(control_blocks):
+    alike, apart = (small_model(control_blocks=control_blocks, control_positions=each) for each in (False, True))
+    control = torch.randn(1, 2)
+    assert alike.gated.relation_coder.decode(control).shape[2:] == (1, 1)
+    factors = apart.gated.relation_coder.decode(control)
+    assert factors.shape[2:] == (8, 36) and factors.std((2, 3)).max() > 0
+    products = torch.randn_like(factors)
+    moved = products.roll((3, 5), (2, 3))
+    if control_blocks == 0:  # blocks see the edges
+        torch.testing.assert_close(alike.gated.relation_coder(products), alike.gated.relation_coder(moved))
+    assert not torch.allclose(apart.gated.relation_coder(products), apart.gated.relation_coder(moved), atol=1e-3)
+
+
 @pytest.mark.parametrize("patch", [(1, 1), (2, 3)])
 def test_every_part_of_the_mix_is_within_reach_of_every_part_of_the_bass(patch):
     """The receptive field covers the window (section 5.3): the last bin and step depend on the first."""
@@ -133,9 +149,10 @@ def test_the_channels_of_a_position_lie_side_by_side_in_every_block():
     assert all(stride[1] == 1 for (_, _, *positions), stride in strides if positions != [1, 1])
 
 
-def test_training_by_cross_reconstruction_lowers_the_loss_and_reaches_every_weight():
+@pytest.mark.parametrize("positions", [False, True])
+def test_training_by_cross_reconstruction_lowers_the_loss_and_reaches_every_weight(positions):
     torch.manual_seed(0)
-    model = BassNetModel(**SMALL)
+    model = BassNetModel(**SMALL, control_positions=positions)
     mix, bass = windows(model, 8)
     target = {
         "spectrogram": bass,

@@ -28,6 +28,8 @@ INSTRUMENTS = (*range(8), *range(16, 24), *range(24, 32), *range(48, 56))
 BASS = 33
 """Finger bass: the paper names no program for the bass."""
 KICK, SNARE, HI_HAT = 36, 38, 42
+TRANSITION = 0.2
+"""Probability that the bass takes another pattern at a bar line: the paper gives no value."""
 
 # Section 5.1: the notes of each pattern over a measure, as (beat, length in beats, chord degree). For A2 and A3 the
 # degree depends on the chord or its instrument: see CONDITIONED.
@@ -82,7 +84,7 @@ def compose_artificial(
     dataset: Dataset,
     seed: int,
     duration: float = 60.0,
-    transition: float = 0.2,
+    transition: float = TRANSITION,
     first_range: tuple[float, float] = (0.25, 0.75),
 ) -> Song:
     """Compose a song of BassNet's artificial data sets.

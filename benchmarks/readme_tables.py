@@ -17,9 +17,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.common.report import markdown_table
+from benchmarks.common.report import markdown_table, short_interval
 from benchmarks.findings import FINDINGS, METHOD, MUSIC, SOUND, SPEED, Results, overview, paragraph
 from benchmarks.robustness_tables import kills_table, load_table, mutants_table
+from benchmarks.system_tables import beats_table, lines_table, loops_table, patterns_table, positions_table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -110,16 +111,16 @@ def results_table(results: Results) -> list[str]:
     composed = results("accompaniment")["rows"]
     for metric in ("chord_share", "root_on_downbeat", "onset_f1"):
         rows = [composed[row][metric] for row in ("generated", "true bass", "generated, swapped mix")]
-        cells.append([f"composed songs: {METRICS[metric]}", *map(_interval, rows)])
+        cells.append([f"composed songs: {METRICS[metric]}", *map(short_interval, rows)])
     real = results("real_songs")["sounds"]
     for sound, words in SOUNDS.items():
         for metric, label in {"harmony": "in harmony with the band", "onset_f1": "onset F1"}.items():
             rows = [real[sound][row][metric] for row in ("generated", "true bass", "generated, swapped mix")]
-            cells.append([f"songs of a game, {words}: {label}", *map(_interval, rows)])
+            cells.append([f"songs of a game, {words}: {label}", *map(short_interval, rows)])
     timbre = results("timbre")["sets"]
     for of_set, words in REFERENCES.items():
         narrow = next(iter(timbre[of_set]["bands"].values()))
-        rows = [_interval(narrow[row]) for row in ("styled", "itself")]
+        rows = [short_interval(narrow[row]) for row in ("styled", "itself")]
         cells.append([f"reference recognized, {words}", *rows, f"{timbre[of_set]['chance']:.2f}"])
     return markdown_table(["", "generated", "true bass", "by chance, or for another mix"], cells)
 
@@ -127,7 +128,7 @@ def results_table(results: Results) -> list[str]:
 def fit_table(results: Results) -> list[str]:
     """Tabulate how well basses fit their mixes: a row a metric, a column a kind of bass."""
     rows = results("accompaniment")["rows"]
-    cells = [[label, *(_interval(rows[row][metric]) for row in COLUMNS)] for metric, label in METRICS.items()]
+    cells = [[label, *(short_interval(rows[row][metric]) for row in COLUMNS)] for metric, label in METRICS.items()]
     return markdown_table(["", *COLUMNS.values()], cells)
 
 
@@ -143,7 +144,7 @@ def mixes_table(results: Results) -> list[str]:
     rows |= {f"a song in {metre}": group for metre, group in groups["metre"].items()}
     metrics = [metric for metric in METRICS if metric != "voiced_ratio"]
     cells = [
-        [words, str(group["songs"]), *(_interval(group["generated"][metric]) for metric in metrics)]
+        [words, str(group["songs"]), *(short_interval(group["generated"][metric]) for metric in metrics)]
         for words, group in rows.items()
     ]
     return markdown_table(["the mix", "songs", *(METRICS[metric] for metric in metrics)], cells)
@@ -154,8 +155,8 @@ def reconstruction_table(results: Results) -> list[str]:
     trip = results("reconstruction")["groups"]["all"]
     lag = {key: 1000 * trip["onset_lag_size"][key] for key in ("mean", "low", "high")}
     cells = [
-        ["pitch kept by the autoencoder's round trip", _interval(trip["pitch_agreement"])],
-        ["onset lag of the round trip, ms", _interval(lag)],
+        ["pitch kept by the autoencoder's round trip", short_interval(trip["pitch_agreement"])],
+        ["onset lag of the round trip, ms", short_interval(lag)],
     ]
     return markdown_table(["", "mean"], cells)
 
@@ -164,7 +165,7 @@ def retrieval_table(results: Results) -> list[str]:
     """Tabulate how often the reranker ranks a bass first for its own mix."""
     pairs = results("retrieval")["basses"]
     cells = [
-        [f"25 mixes: {bass} ranked first for its own mix", _interval(pairs[row]["top_1"])]
+        [f"25 mixes: {bass} ranked first for its own mix", short_interval(pairs[row]["top_1"])]
         for row, bass in {"generated": "generated bass", "true bass": "true bass"}.items()
     ]
     return markdown_table(["", "mean"], cells)
@@ -174,8 +175,8 @@ def deviation_table(results: Results) -> list[str]:
     """Tabulate how much deviation guidance adds, and how much of it rescaling removes."""
     guidance = results("guidance_std")
     cells = [
-        ["deviation of the latents, guided over unguided", _interval(guidance["guided_over_plain"])],
-        ["fraction of that excess removed by rescaling", _interval(guidance["excess_taken_away"])],
+        ["deviation of the latents, guided over unguided", short_interval(guidance["guided_over_plain"])],
+        ["fraction of that excess removed by rescaling", short_interval(guidance["excess_taken_away"])],
     ]
     return markdown_table(["", "mean"], cells)
 
@@ -212,58 +213,6 @@ def speed_table(results: Results) -> list[str]:
     )
 
 
-def patterns_table(figure: str, results: Results) -> list[str]:
-    """Tabulate a figure of BassNet's trainings on artificial sets, the paper's in brackets: a row a size of window."""
-    report = results("bassnet_patterns")
-    trainings, paper = report["trainings"], report["paper"][figure]
-    datasets = sorted({name.split()[0] for name in trainings})
-    cells = []
-    for size in paper:
-        row = [size.replace("plain", "without cross-reconstruction")]
-        for dataset, theirs in zip(datasets, paper[size], strict=True):
-            ours = [own for name, own in trainings.items() if name.rsplit(" ", 1)[0] == f"{dataset} {size}"]
-            values = [own["accuracy"] if figure == "accuracy" else own["errors"][figure] for own in ours]
-            row.append(f"{' and '.join(f'{value:.3f}' for value in values)} ({theirs:.3f})")
-        cells.append(row)
-    return markdown_table(["window", *datasets], cells)
-
-
-def lines_table(results: Results) -> list[str]:
-    """Tabulate how well lines of BassNet fit their mixes: a row a set of songs and a kind of line."""
-    kinds = {
-        "best": "best of 25 points",
-        "median": "median point",
-        "swapped": "lines of other songs",
-        "true": "true notes",
-    }
-    cells = [
-        [f"{of_set}: {label}", *(_interval(rows[kind][metric]) for metric in ("harmony", "onset_f1"))]
-        for of_set, rows in results("bassnet_lines")["sets"].items()
-        for kind, label in kinds.items()
-    ]
-    return markdown_table(["songs", "in harmony with the mix", "onset F1"], cells)
-
-
-def loops_table(results: Results) -> list[str]:
-    """Tabulate what loops obey: a row a question, with its floor and its ceiling."""
-    report = results("loops")
-    rows = []
-    for tracker, own in report["tempo"].items():
-        for score, label in (("tempo", "tempo within 4 %, octaves apart"), ("beat_f1", "beats within 50 ms, F1")):
-            values = (own[row][score] for row in ("generated", "other_requests", "composed"))
-            rows.append([f"{label} ({tracker})", *map(_interval, values)])
-            drums = (_interval(own[row][score]) for row in ("generated_drums", "composed_drums"))
-            rows.append([f"the same, with drums ({tracker})", next(drums), "", next(drums)])
-    groups = {"all": "words told right", "clear": "those told right in 0.8 of composed loops"}
-    for group, label in groups.items():
-        if group in report["words"]["composed"]:
-            values = (report["words"][row][group] for row in ("guided", "shuffled", "composed"))
-            rows.append([label, *map(_interval, values)])
-    rows.append(["own reference nearest of 25", _interval(report["reference"]), "0.04", "1"])
-    rows.append(["step over the seam, among those inside", _interval(report["seam"]), "", "0.5"])
-    return markdown_table(["", "generated", "of other requests", "composed loops"], rows)
-
-
 def _sentences(page: str) -> Tables:
     """Writers of the findings that a page of benchmarks explains."""
     return {name: partial(paragraph, name) for name, found in FINDINGS.items() if found.section.startswith(page)}
@@ -279,18 +228,15 @@ DOCUMENTS: Mapping[str, Tables] = {
     "docs/pages/faq.md": {"mixes": mixes_table},
     "docs/pages/bassnet.md": {
         "patterns": partial(patterns_table, "accuracy"),
+        "positions": positions_table,
         "f0": partial(patterns_table, "f0"),
         "onset": partial(patterns_table, "onset"),
         "lines": lines_table,
     },
-    "docs/pages/loops.md": {"loops": loops_table},
+    "docs/pages/loops.md": {"loops": loops_table, "beats": beats_table},
     "docs/pages/security.md": {"kills": kills_table, "load": load_table},
     "docs/pages/contributing.md": {"mutants": mutants_table},
 }
-
-
-def _interval(figure: Mapping[str, float]) -> str:
-    return f"{figure['mean']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
 
 
 if __name__ == "__main__":

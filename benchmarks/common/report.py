@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,10 @@ def format_interval(figure: Mapping[str, float], unit: float = 1.0, digits: int 
     """Format an interval as `0.812 [0.790, 0.833]`, in units of `unit`."""
     middle, low, high = (figure[key] / unit for key in ("mean", "low", "high"))
     return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+short_interval = partial(format_interval, digits=2)
+"""Format an interval as `0.81 [0.79, 0.83]`, for the documents."""
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

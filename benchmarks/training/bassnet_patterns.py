@@ -6,10 +6,12 @@ pattern of validation windows from two numbers. Without cross-reconstruction it 
 numbers should move with every note of a song.
 
 The nets are narrower than the paper's (`MODEL`), the data sets smaller and the trainings minutes long; sizes, patterns
-and the analysis are the paper's. A window has the pattern of the measure that its middle lies in.
+and the analysis are the paper's. A window has the pattern of the measure that its middle lies in. Some windows of A4
+have notes that several patterns would have; `bassnet_ceiling` computes how many can be named at best.
 
 Run it as `python -m benchmarks.training.bassnet_patterns --output runs/bassnet-patterns`: two hours of one core. What
-is finished is not run again; `--datasets A1 --sizes 40/40` runs a part, and the report has all that is finished.
+is finished is not run again; `--datasets A1 --sizes 40/40` runs a part, and the report has all that is finished. With
+`--positions`, and another folder, the control is a linear map of all positions of a window, in place of their mean.
 """
 
 import functools
@@ -26,6 +28,7 @@ from matplotlib.figure import Figure, SubFigure
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from benchmarks.common.report import RESULTS, print_table, write_report
+from benchmarks.training.bassnet_ceiling import LONGEST, pattern_ceiling
 from latentstem import BassNetPipeline
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.data.compose.bassnet_sets import compose_artificial
@@ -95,8 +98,13 @@ def main(
     sizes: Annotated[list[str], typer.Option(help="Window sizes to train.")] = [*SIZES, PLAIN],  # noqa: B006
     seeds: Annotated[list[int], typer.Option(help="Seeds of each training of 40/40; others have the first.")] = [0, 1],  # noqa: B006
     threads: Annotated[int, typer.Option(min=1, help="Threads of each training.")] = 1,
+    positions: Annotated[
+        bool,
+        typer.Option(help="Train nets whose control tells of every position of a window, for a report of its own."),
+    ] = False,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
+    model = {**MODEL, "control_positions": positions}
     torch.set_num_threads(threads)
     for dataset in datasets:
         train_folder, validation_folder = write_songs(output, dataset, songs)
@@ -105,12 +113,12 @@ def main(
             for seed in seeds if size == "40/40" else seeds[:1]:
                 folder = _folder(output, dataset, size, seed)
                 if not (folder / "figures.json").is_file():
-                    train(_settings(folder, train_folder, validation_folder, size, minutes, seed))
+                    train(_settings(folder, train_folder, validation_folder, size, model, minutes, seed))
                     figures = analyse(folder / "pipeline", train_folder, validation_folder, output / dataset / "cache")
                     (folder / "figures.json").write_text(json.dumps(figures) + "\n")
     report = _collect(output)
     _print(report)
-    settings = {"songs": songs, "minutes": MINUTES, "effort": effort, "model": MODEL, "patch_steps": PATCH_STEPS}
+    settings = {"songs": songs, "minutes": MINUTES, "effort": effort, "model": model, "patch_steps": PATCH_STEPS}
     points, trajectories = (
         {name: figures.pop(key) for name, figures in report.items()} for key in ("points", "trajectory")
     )
@@ -118,8 +126,13 @@ def main(
     above, below = picture.subfigures(2, 1)
     draw_controls(above, points, report)
     draw_trajectories(below, trajectories)
-    figures = {"trainings": report, "paper": {"accuracy": PAPER, **PAPER_ERRORS}}
-    write_report("bassnet_patterns", settings, figures, picture, results)
+    lengths = {size: int(size.split()[0].partition("/")[2]) for size in (*SIZES, PLAIN)}
+    best_of = {length: pattern_ceiling(length) for length in set(lengths.values()) if length <= LONGEST}
+    ceilings = {size: best_of[length] for size, length in lengths.items() if length in best_of}
+    for size, best in ceilings.items():
+        print(f"{size}: {best:.3f} of the patterns of A4 can be told from the notes of a window")
+    figures = {"trainings": report, "paper": {"accuracy": PAPER, **PAPER_ERRORS}, "ceilings": ceilings}
+    write_report("bassnet_positions" if positions else "bassnet_patterns", settings, figures, picture, results)
 
 
 def write_songs(output: Path, dataset: str, songs: int) -> tuple[Path, Path]:
@@ -132,14 +145,16 @@ def write_songs(output: Path, dataset: str, songs: int) -> tuple[Path, Path]:
     return folders
 
 
-def _settings(folder: Path, data: Path, validation: Path, size: str, minutes: float, seed: int) -> BassNetTraining:
+def _settings(
+    folder: Path, data: Path, validation: Path, size: str, model: dict[str, Any], minutes: float, seed: int
+) -> BassNetTraining:
     compressed, expanded = (int(number) for number in size.split()[0].split("/"))
     return BassNetTraining(
         data,
         folder,
         validation=validation,
         spectrograms=folder.parent / "cache",
-        model={**MODEL, "patch_size": [PATCH_STEPS[compressed], PATCH_BINS]},
+        model={**model, "patch_size": [PATCH_STEPS[compressed], PATCH_BINS]},
         compressed=compressed,
         expanded=expanded,
         plain_reconstruction=size == PLAIN,

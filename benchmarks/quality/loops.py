@@ -1,17 +1,23 @@
 """Loops: do they have the tempo, the words and the sound that are asked for, and do they repeat.
 
-- Tempo: loops of 60 to 180 beats a minute, without words and for "drums". Two trackers that know nothing of the
-  request, dynamic programming (Ellis 2007) and the predominant local pulse (Grosche and Mueller 2011), both of librosa,
+- Tempo: loops of 60 to 180 beats a minute, without words and for "drums". Trackers that know nothing of the request
   hear a loop over and over: share of the loops whose tempo is the asked one within 4 %, octaves apart, and F1 of the
-  beats within 50 ms of the asked grid, beside composed loops, and beside the tempo that was asked of another loop.
+  beats within 50 ms of the asked grid, beside composed loops, beside loops that were told no tempo and have the length
+  of whole bars alone, and beside the tempo that was asked of another loop. The trackers are dynamic programming (Ellis
+  2007) and the predominant local pulse (Grosche and Mueller 2011), both of librosa, and, where essentia is installed
+  (`pip install essentia`), several features that agree (Zapata, Davies and Gomez 2014), which errs the least on
+  composed loops.
 - Words: loops for "WORD" and for "no WORD", told apart by classifiers that learned from composed loops: balanced
   accuracy, beside that on composed loops, with guidance and without, and with the prompts of other loops.
-- Reference: the composed loop, among 25, whose timbre (means and deviations of MFCCs) is nearest to a loop's for it.
+- Reference: the composed loop, among 25, whose timbre (means and deviations of MFCCs) is nearest to those of loops for
+  it; among the composed loops as recorded, and as the codec plays them, whose own sound then does not count; and
+  whether what the codec plays of a composed loop is nearest to that loop.
 - Seam: the step from the last sample to the first, as a quantile of the steps inside.
 
 Run it as `python -m benchmarks.quality.loops`.
 """
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,6 +47,16 @@ BEAT_WINDOW = 0.05
 HEARD = 20.0
 """Seconds that a loop is repeated for the trackers."""
 TRACKERS = {"dynamic programming": "dp", "predominant pulse": "plp"}
+if importlib.util.find_spec("essentia"):
+    TRACKERS = {"several features": "multifeature", **TRACKERS}
+OF_REFERENCE = 4
+"""Loops for each reference."""
+TEMPO_CALLS: dict[str, dict[str, Any]] = {
+    "generated": {},
+    "generated_drums": {"prompt": "drums"},
+    "untold": {"condition_scales": {"beat": 0.0}},
+}
+"""Arguments of the calls whose tempo is heard; the last has the length of whole bars and nothing else of the tempo."""
 AUTHORS = (120, 130)
 """Tempi at which the authors of LADMG saw theirs obeyed."""
 
@@ -51,7 +67,7 @@ def main(
     per_word: Annotated[int, typer.Option(min=2, help='Loops for each word, and as many for "no WORD".')] = 6,
     references: Annotated[int, typer.Option(min=2, help="Composed loops that are references.")] = 25,
     learned: Annotated[int, typer.Option(min=50, help="Composed loops that the classifiers learn from.")] = 1000,
-    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 16,
     cache: Annotated[Path, typer.Option(help="Where rendered loops are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
@@ -69,7 +85,9 @@ def main(
         "Reference and seam",
         ("", ""),
         [
-            (f"own reference nearest of {references}", format_interval(reference)),
+            (f"own reference nearest of {references}", format_interval(reference["recorded"])),
+            ("  of those as the codec plays them", format_interval(reference["decoded"])),
+            ("  round trips of the codec", format_interval(reference["round_trip"])),
             ("step over the seam, as a quantile", format_interval(seam)),
         ],
     )
@@ -90,11 +108,16 @@ def hear_beats(audio: np.ndarray, tracker: str) -> np.ndarray:
 
     Args:
         audio: Mono audio `(samples,)`.
-        tracker: "dp" or "plp".
+        tracker: "dp", "plp" or "multifeature".
 
     Returns:
         Times in seconds.
     """
+    if tracker == "multifeature":
+        import essentia.standard  # pyright: ignore[reportMissingImports]
+
+        full = librosa.resample(audio, orig_sr=RATE, target_sr=44100)  # the only rate that it takes
+        return np.array(essentia.standard.RhythmExtractor2013(method=tracker)(full.astype(np.float32))[1])
     strength = librosa.onset.onset_strength(y=audio, sr=RATE)
     if tracker == "dp":
         return librosa.beat.beat_track(onset_envelope=strength, sr=RATE, units="time")[1]
@@ -125,28 +148,69 @@ def score_beats(beats: np.ndarray, bpm: float) -> tuple[float, float]:
     return float(right), float(max(scores))
 
 
-def measure_tempo(pipe: Any, seeds: int, steps: int, composed: Sequence[RenderedLoop]) -> dict[str, Any]:
-    """Hear the tempo of generated and of composed loops, see the module."""
+def hear_tempi(pipe: Any, seeds: int, steps: int, **asked: Any) -> dict[str, list[list[np.ndarray]]]:
+    """Generate loops of every tempo and track their beats.
+
+    Args:
+        pipe: Pipeline of loops.
+        seeds: Number of loops of each tempo.
+        steps: Number of denoising steps.
+        **asked: Further arguments of the calls.
+
+    Returns:
+        Times of the beats in seconds, of each loop of each of `TEMPI`, by tracker.
+    """
     heard: dict[str, list[list[np.ndarray]]] = {name: [] for name in TRACKERS}
-    drummed: dict[str, list[list[np.ndarray]]] = {name: [] for name in TRACKERS}
     for bpm in track(TEMPI, "tempi"):
         bars = max(1, round(8.0 * bpm / 240))
         call = {"num_waveforms_per_prompt": seeds, "generator": 100, "num_inference_steps": steps}
-        for into, prompt in ((heard, None), (drummed, "drums")):
-            audio = pipe(bpm, bars, prompt, **call).audios
-            loops = [repeated(each.mean(0).numpy(), pipe.sampling_rate) for each in audio]
-            for name, tracker in TRACKERS.items():
-                into[name].append([hear_beats(loop, tracker) for loop in loops])
+        audios = pipe(bpm, bars, **call, **asked).audios
+        loops = [repeated(each.mean(0).numpy(), pipe.sampling_rate) for each in audios]
+        for name, tracker in TRACKERS.items():
+            heard[name].append([hear_beats(loop, tracker) for loop in loops])
+    return heard
+
+
+def score_tempi(heard: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Score the beats of loops of every tempo, as `hear_tempi` returns them for a tracker.
+
+    Args:
+        heard: Times of beats by tempo and loop.
+
+    Returns:
+        The scores of `score_beats`, `(tempi, loops, 2)`.
+    """
+    return np.array([[score_beats(beats, bpm) for beats in row] for bpm, row in zip(TEMPI, heard, strict=True)])
+
+
+def by_tempo(scores: np.ndarray) -> dict[str, Any]:
+    """Return means with intervals: at the tempi of LADMG's authors, at the others, and at each.
+
+    Args:
+        scores: As `score_tempi` returns them.
+    """
+    inside = np.array([AUTHORS[0] <= bpm <= AUTHORS[1] for bpm in TEMPI])
+    return {
+        "inside": _tempo_intervals(scores[inside]),
+        "outside": _tempo_intervals(scores[~inside]),
+        "by_tempo": {str(bpm): _tempo_intervals(own) for bpm, own in zip(TEMPI, scores, strict=True)},
+    }
+
+
+def _tempo_intervals(scores: np.ndarray) -> dict[str, Any]:
+    return {"tempo": interval(scores[..., 0].ravel()), "beat_f1": interval(scores[..., 1].ravel())}
+
+
+def measure_tempo(pipe: Any, seeds: int, steps: int, composed: Sequence[RenderedLoop]) -> dict[str, Any]:
+    """Hear the tempo of generated and of composed loops, see the module."""
+    heard = {row: hear_tempi(pipe, seeds, steps, **asked) for row, asked in TEMPO_CALLS.items()}
     figures: dict[str, Any] = {}
     for name, tracker in TRACKERS.items():
-        own, with_drums = (
-            np.array([[score_beats(beats, bpm) for beats in row] for bpm, row in zip(TEMPI, rows[name], strict=True)])
-            for rows in (heard, drummed)
-        )
+        scores = {row: score_tempi(of[name]) for row, of in heard.items()}
         others = np.array(
             [
                 np.mean([score_beats(beats, bpm) for bpm in TEMPI if bpm != asked], axis=0)
-                for asked, row in zip(TEMPI, heard[name], strict=True)
+                for asked, row in zip(TEMPI, heard["generated"][name], strict=True)
                 for beats in row
             ]
         )
@@ -154,23 +218,15 @@ def measure_tempo(pipe: Any, seeds: int, steps: int, composed: Sequence[Rendered
             [score_beats(hear_beats(repeated(loop.audio, 44100), tracker), loop.song.tempo) for loop in composed]
         )
         drums = np.array([loop.words["drums"] for loop in composed])
-        inside = [index for index, bpm in enumerate(TEMPI) if AUTHORS[0] <= bpm <= AUTHORS[1]]
-        outside = [index for index in range(len(TEMPI)) if index not in inside]
+        parts = by_tempo(scores["generated"])
         figures[name] = {
-            row: {"tempo": interval(values[..., 0].ravel()), "beat_f1": interval(values[..., 1].ravel())}
-            for row, values in {
-                "generated": own,
-                "generated_inside": own[inside],
-                "generated_outside": own[outside],
-                "generated_drums": with_drums,
-                "other_requests": others,
-                "composed": ceiling,
-                "composed_drums": ceiling[drums],
-            }.items()
-        }
-        figures[name]["by_tempo"] = {
-            str(bpm): {"tempo": interval(row[:, 0]), "beat_f1": interval(row[:, 1])}
-            for bpm, row in zip(TEMPI, own, strict=True)
+            **{row: _tempo_intervals(values) for row, values in scores.items()},
+            "generated_inside": parts["inside"],
+            "generated_outside": parts["outside"],
+            "other_requests": _tempo_intervals(others),
+            "composed": _tempo_intervals(ceiling),
+            "composed_drums": _tempo_intervals(ceiling[drums]),
+            "by_tempo": parts["by_tempo"],
         }
     return figures
 
@@ -229,18 +285,32 @@ def _balanced(predicted: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(shares))
 
 
-def measure_reference(pipe: Any, composed: Sequence[RenderedLoop], steps: int) -> dict[str, float]:
-    """Find the reference of a loop by its timbre, see the module."""
-    timbres = np.stack([timbre(loop.audio, 44100) for loop in composed])
-    deviation = timbres.std(0) + 1e-6
-    found = []
+@torch.no_grad()
+def measure_reference(pipe: Any, composed: Sequence[RenderedLoop], steps: int) -> dict[str, dict[str, float]]:
+    """Find the reference of loops by their timbre, see the module."""
+    recorded, decoded = [], []
+    for loop in composed:
+        latents, gain = pipe.encode_mix(torch.from_numpy(loop.audio)[None, None])
+        played = pipe.decode_latents(latents, len(loop.audio), gain, None).mean((0, 1)).numpy()
+        recorded.append(timbre(loop.audio, 44100))
+        decoded.append(timbre(played, pipe.sampling_rate))
+    found: dict[str, list[float]] = {"recorded": [], "decoded": []}
     for index, loop in enumerate(track(composed, "references")):
+        call = {"sampling_rate": 44100, "num_inference_steps": steps, "generator": 1000 * index}
         reference = torch.from_numpy(loop.audio)[None]
-        call = {"sampling_rate": 44100, "num_inference_steps": steps, "generator": index}
-        audio = pipe(loop.song.tempo, 2, reference=reference, **call).audios[0].mean(0).numpy()
-        distances = (((timbre(audio, pipe.sampling_rate) - timbres) / deviation) ** 2).sum(1)
-        found.append(float(distances.argmin() == index))
-    return interval(found)
+        audios = pipe(loop.song.tempo, 2, reference=reference, num_waveforms_per_prompt=OF_REFERENCE, **call).audios
+        own = [timbre(audio.mean(0).numpy(), pipe.sampling_rate) for audio in audios]
+        for name, references in (("recorded", recorded), ("decoded", decoded)):
+            found[name].append(float(np.mean(_nearest(own, references) == index)))
+    round_trip = _nearest(decoded, recorded) == np.arange(len(composed))
+    return {**{name: interval(values) for name, values in found.items()}, "round_trip": interval(round_trip.tolist())}
+
+
+def _nearest(timbres: Sequence[np.ndarray], references: Sequence[np.ndarray]) -> np.ndarray:
+    """Index of the reference next to each timbre, distances in standard deviations of the references."""
+    deviation = np.std(references, axis=0) + 1e-6
+    differences = (np.stack(timbres)[:, None] - np.stack(references)[None]) / deviation
+    return (differences**2).sum(-1).argmin(1)
 
 
 def measure_seam(pipe: Any, steps: int) -> dict[str, float]:
@@ -259,6 +329,7 @@ def _print_tempo(figures: Mapping[str, Any]) -> None:
         "generated_inside": "  at 120 to 130",
         "generated_outside": "  elsewhere",
         "generated_drums": 'generated for "drums"',
+        "untold": "  told no tempo",
         "other_requests": "against other requests",
         "composed": "composed loops",
         "composed_drums": "  with drums",

@@ -97,7 +97,15 @@ def build_pipeline():
         StemUNet1DModel,
     )
 
-    def build(audio_channels=1, carriers=0, max_signal_rate=0.999, with_reranker=False, controls=None, **guidance):
+    def build(
+        audio_channels=1,
+        carriers=0,
+        max_signal_rate=0.999,
+        with_reranker=False,
+        controls=None,
+        targets=None,
+        **guidance,
+    ):
         torch.manual_seed(0)
         autoencoder = AutoencoderSpectral(
             audio_channels=audio_channels,
@@ -116,17 +124,23 @@ def build_pipeline():
             attention_levels=(False, True),
             embedding_dim=16,
             control_conditions=controls,
+            global_conditions=None if targets is None else {"target": len(targets)},
         )
         for parameter in unet.conv_out.parameters():  # zero at the start of training: the net would do nothing
             torch.nn.init.normal_(parameter, std=0.3)
-        for parameter in unet.parameters() if controls else ():  # and would not hear the controls
+        for parameter in unet.parameters() if controls or targets else ():  # and would not hear the conditions
             if parameter.count_nonzero() == 0:
                 torch.nn.init.normal_(parameter, std=0.3)
         scheduler = CosineDDIMScheduler(max_signal_rate=max_signal_rate)
         guider = RescaledClassifierFreeGuidance(**guidance)
         reranker = ContrastiveStemModel(latent_channels=4, channels=8, embedding_channels=8, layers=(1, 1)).eval()
         pipe = StemAccompanimentPipeline(
-            autoencoder.eval(), unet.eval(), scheduler, guider, reranker=reranker if with_reranker else None
+            autoencoder.eval(),
+            unet.eval(),
+            scheduler,
+            guider,
+            reranker=reranker if with_reranker else None,
+            targets=targets,
         )
         pipe.set_progress_bar_config(disable=True)
         return pipe

@@ -25,6 +25,7 @@ import latentstem
 from latentstem.cli import app, main
 from latentstem.training import unet
 from latentstem.training.lora import add_lora, save_lora
+from latentstem.training.unet_conditions import with_conditions
 
 ROOT = Path(latentstem.__file__).parents[1]
 PAGES = ROOT / "docs" / "pages"
@@ -231,13 +232,24 @@ def make_inputs(words):
         path = Path(word)
         if option == "--weights" and not path.exists() and "/" in word:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.symlink_to(latentstem.pretrained_path("bass"))
+            if "--target" in words:
+                save_band(path, words[words.index("--target") + 1])
+            else:
+                path.symlink_to(latentstem.pretrained_path("bass"))
         elif option == "--adapter":
             unet = latentstem.StemUNet1DModel.from_pretrained(latentstem.pretrained_path("bass"), subfolder="unet")
             add_lora(unet, rank=1)
             save_lora(unet, path)
         elif path.suffix in (".wav", ".flac") and word not in outputs and not path.exists():
             latentstem.write_audio(path, *latentstem.read_audio("mix.wav"))
+
+
+def save_band(path, target):
+    """Writes weights that know another stem beside the bass."""
+    pipe = latentstem.StemAccompanimentPipeline.from_pretrained("bass")
+    unet = with_conditions(pipe.unet, {"global_conditions": {"target": 2}})
+    codec, scheduler, guider = pipe.autoencoder, pipe.scheduler, pipe.guider
+    latentstem.StemAccompanimentPipeline(codec, unet, scheduler, guider, targets=["bass", target]).save_pretrained(path)
 
 
 def parse(words):

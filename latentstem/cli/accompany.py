@@ -34,6 +34,13 @@ def accompany(
         ),
     ],
     # Result
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Stem to generate, of weights that know several, such as drums. Default: that of the weights.",
+            rich_help_panel=RESULT,
+        ),
+    ] = None,
     quality: Annotated[
         Literal["fast", "standard", "best"],
         typer.Option(help="Trade-off of time and quality: 8, 16 or 64 denoising steps.", rich_help_panel=RESULT),
@@ -235,7 +242,7 @@ def accompany(
     ranges = read_kept_ranges(context.params)
     _check_options(context.params, ranges, batch)
     controls = read_controls(context.params)
-    jobs = plan_jobs(mixes, output, format, keep_best or count, midi, preview, target_name(weights))
+    jobs = plan_jobs(mixes, output, format, keep_best or count, midi, preview, target_name(weights, target))
     styles = [path for path in (style, second_style) if path is not None]
     check_outputs(jobs, filter(None, (*styles, init)), bits)
     chosen_device = choose_device(device)
@@ -267,6 +274,7 @@ def accompany(
         "guidance_rescale": guidance_rescale,
         "condition_scales": None if chords_scale is None else {"chords": chords_scale},
         "loop": loop,
+        "target": target,
     }
     init_stem = None if init is None else (init, strength, ranges)
     with Report(as_json, count) as report:

@@ -39,6 +39,7 @@ OPTIONS = {
     "style_space": "--style-space",
     "style_strength": "--style-strength",
     "style_weights": "--blend",
+    "target": "--target",
 }
 """Options by the arguments of the pipeline's call that they stand for."""
 

@@ -127,14 +127,16 @@ def _load(pipeline: Any, folder: Path, **components: Any) -> Any:
     return pipe
 
 
-def target_name(weights: str) -> str:
+def target_name(weights: str, chosen: str | None = None) -> str:
     """Return the name of the stem that weights generate, after which files are named; "bass" where they name none.
 
     Args:
         weights: Name of shipped weights, or folder of saved ones.
+        chosen: Name of the stem that is asked for; None is the one that they generate by default.
 
     Raises:
-        UsageError: There are no such weights, or no file could be named after their target.
+        UsageError: There are no such weights, they do not generate what is asked for, or no file could be named after
+            it.
 
     Example:
         >>> from latentstem.cli.loading import target_name
@@ -147,10 +149,13 @@ def target_name(weights: str) -> str:
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return DEFAULT_TARGET  # loading the folder reports what is wrong with it
-    target = index.get("target") if isinstance(index, dict) else None
-    if not isinstance(target, str):
-        return DEFAULT_TARGET
+        index = None  # loading the folder reports what is wrong with it
+    own, targets = (index.get("target"), index.get("targets")) if isinstance(index, dict) else (None, None)
+    own = own if isinstance(own, str) else DEFAULT_TARGET
+    known = targets if isinstance(targets, list) else [own]
+    if chosen is not None and chosen not in known:
+        raise UsageError(f"got --target {chosen}, and the weights {weights} generate {', '.join(map(str, known))}")
+    target = chosen or own
     try:
         check_target(target)
     except ValueError as error:

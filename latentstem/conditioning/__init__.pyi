@@ -12,4 +12,5 @@ from latentstem.conditioning.curves import CurveScale as CurveScale
 from latentstem.conditioning.curves import density_curve as density_curve
 from latentstem.conditioning.curves import level_curve as level_curve
 from latentstem.conditioning.curves import register_curve as register_curve
+from latentstem.conditioning.target import target_code as target_code
 from latentstem.conditioning.words import Vocabulary as Vocabulary

@@ -116,7 +116,7 @@ def evaluate_pipeline(
     for index, track in enumerate(tracks):
         samples = track.length(rate) if seconds is None else min(track.length(rate), round(seconds * rate))
         stem, mix = _stem_and_mix(pipe, track, name, samples)
-        generated = _generate(pipe, mix, num_inference_steps, seed=index)
+        generated = _generate(pipe, mix, num_inference_steps, index, name)
         stem_latents = _encode(pipe, stem)
         reconstruction = _decode(pipe, stem_latents, samples)
         for kind, audio in ((TRUE, stem), (ROUND_TRIP, reconstruction), (GENERATED, generated)):
@@ -186,13 +186,14 @@ def _stem_and_mix(
     return stem, sum(others, torch.zeros(pipe.audio_channels, samples))
 
 
-def _generate(pipe: StemAccompanimentPipeline, mix: torch.Tensor, steps: int, seed: int) -> torch.Tensor:
+def _generate(pipe: StemAccompanimentPipeline, mix: torch.Tensor, steps: int, seed: int, target: str) -> torch.Tensor:
     """Generate a level-matched stem `(channels, samples)` for a mix `(channels, samples)`."""
     (audios,) = pipe(
         mix,
         sampling_rate=pipe.sampling_rate,
         num_inference_steps=steps,
         generator=torch.Generator().manual_seed(seed),
+        target=target if target in (pipe.config["targets"] or ()) else None,
         return_dict=False,
     )
     return normalize_level(torch.as_tensor(audios).cpu().float())[0]

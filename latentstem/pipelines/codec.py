@@ -12,6 +12,7 @@ import latentstem._diffusers  # noqa: F401  (registers the package with diffuser
 from latentstem._checks import check_finite
 from latentstem.audio.level import reference_gain
 from latentstem.audio.validation import prepare_audio
+from latentstem.conditioning.target import target_code
 from latentstem.guidance.style_grounding import StyleGrounding, blend_shares, encode_reference
 from latentstem.guidance.style_space import StyleSpace
 from latentstem.models.codec import as_codec, decode_audio, decode_pieces, encode_audio, encode_pieces
@@ -174,6 +175,18 @@ class StemCodecPipeline(ShippedByName, DiffusionPipeline):
         with torch.no_grad():
             codes: Tensor = encoder(latents.to(encoder.dtype), sounding)
         return {"style": blend_shares(style_weights, len(codes)).to(codes.device)[None] @ codes.float()}
+
+    def encode_target(self, target: str | None) -> dict[str, Tensor]:
+        """Encode which stem is to be generated, for a net that knows several.
+
+        Args:
+            target: Name of the stem; None is the pipeline's own.
+
+        Returns:
+            One in as many as there are stems, `(1, stems)`, under "target"; empty for a net of one stem.
+        """
+        targets = self.config["targets"]
+        return {} if targets is None else {"target": target_code(target or self.config["target"], targets)[None]}
 
     def _style_space(self) -> StyleSpace:
         space = StyleSpace.from_config(as_codec(self.autoencoder).config)

@@ -67,6 +67,23 @@ def check_style(
         raise ArgumentError("got {style_weights} without {style}; pass a batch of references as {style}")
 
 
+def check_target(target: str | None, targets: Sequence[str]) -> None:
+    """Refuse a stem that a net does not generate.
+
+    Args:
+        target: Name of the stem, or None.
+        targets: Names of the stems that the net generates.
+
+    Raises:
+        ArgumentError: The net does not generate it.
+    """
+    if target is not None and target not in targets:
+        known = ", ".join(targets)
+        raise ArgumentError(
+            "got {target} {value!r}, expected what the net generates: {known}", value=target, known=known
+        )
+
+
 def check_init_stem(init_stem: Any, strength: float | None, keep: Ranges | None) -> None:
     """Refuse a strength or ranges to keep that cannot work, whatever the audio.
 

@@ -23,7 +23,7 @@ from latentstem.pipelines.batching import count_samples, expand_conditions, gene
 from latentstem.pipelines.call import Beginning, Callback, begin_from, finish, own_guider, set_timesteps, step_callback
 from latentstem.pipelines.diffusion import StemDiffusionPipeline, upgrade_schedule
 from latentstem.pipelines.init_stem import InitStem, Ranges
-from latentstem.pipelines.output import StemPipelineOutput, check_target
+from latentstem.pipelines.output import StemPipelineOutput, check_targets
 from latentstem.pipelines.reranking import rank_scores
 from latentstem.pipelines.sampling_checks import check_sampling
 from latentstem.sampling.hooks import DenoisedHook
@@ -50,15 +50,18 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             that is swapped in later is compared with it.
         reranker: Scores how well stems fit mixes, to keep the best of several; None cannot rank. Never evaluate stems
             with the reranker that chose them.
-        target: Name of the stem that the net was trained on, e.g. "bass"; files of its stems are named after it.
+        target: Name of the stem that the net generates by default, e.g. "bass"; files of its stems are named after it.
         style_encoder: Encoder of the sound of a style reference, for a net with a global condition "style"; None leaves
             the style to grounding.
+        targets: Names of the stems that the net generates, in the order of its global condition "target"; None for a
+            net that generates `target` alone.
         judge: Deprecated name of `reranker`, under which version 0.1.0 saved it.
 
     Raises:
         TypeError: The trained schedule is not given and cannot be read from `scheduler`, or `autoencoder` is no codec.
-        ValueError: No file could be named after `target`, the trained schedule lacks an entry or has a wrong one, or
-            the statistics or the style space of `autoencoder` do not fit its latents.
+        ValueError: No file could be named after a target, `targets` do not fit `target` or the net, the trained
+            schedule lacks an entry or has a wrong one, or the statistics or the style space of `autoencoder` do not fit
+            its latents.
 
     Example:
         >>> import torch
@@ -102,9 +105,10 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         target: str = "bass",
         style_encoder: StyleEncoder | None = None,
         judge: ContrastiveStemModel | None = None,
+        targets: Sequence[str] | None = None,
     ):
         super().__init__()
-        check_target(target)
+        check_targets(target, targets, unet)
         reranker = self._resolve_renamed("judge", judge, reranker)
         self.register_modules(
             autoencoder=autoencoder,
@@ -116,6 +120,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         )
         trained = schedule_of(scheduler) if trained_schedule is None else check_trained_schedule(trained_schedule)
         self.register_to_config(trained_schedule=upgrade_schedule(trained), target=target)
+        self.register_to_config(targets=None if targets is None else list(targets))
         self._take_format_of(autoencoder)
 
     @property
@@ -154,6 +159,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         return_dict: bool = True,
         controls: Controls | None = None,
         style_weights: Sequence[float] | None = None,
+        target: str | None = None,
     ) -> None:
         """Refuse a call that cannot work, before anything is computed.
 
@@ -162,6 +168,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             ValueError: The scheduler has another noise schedule than the net was trained on.
         """
         check_flags(loop=loop, style_space=style_space)
+        input_checks.check_target(target, self.config["targets"] or [self.config["target"]])
         input_checks.check_mix(mix, mix_latents, init_stem, duration)
         input_checks.check_style(style, style_latents, style_space, style_weights)
         if style_space:
@@ -222,6 +229,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         style_space: bool = False,
         controls: Controls | None = None,
         style_weights: Sequence[float] | None = None,
+        target: str | None = None,
     ) -> StemPipelineOutput:
         """Generate stems.
 
@@ -279,6 +287,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             controls: Tempo, chords, density, register or level of the stems, for a net that knows them; `conditions` of
                 the same names come before.
             style_weights: Share of each style of a batch, in proportion, 0 or more; None gives all the same.
+            target: Name of the stem to generate, one of those that the net knows; None is the pipeline's own.
 
         Returns:
             The stems and their sampling rate.
@@ -315,6 +324,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             return_dict=return_dict,
             controls=controls,
             style_weights=style_weights,
+            target=target,
         )
         timesteps = set_timesteps(self, num_inference_steps)
         mix, style, init_stem = (
@@ -346,6 +356,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
         all_conditions = {
             **({} if mix_latents is None else {"mix": mix_latents}),
             **self.encode_style_code(style, style_latents, style_weights),
+            **self.encode_target(target),
             **({} if controls is None else controls.conditions(frames, boundary.frames_per_second(num_samples))),
             **(conditions or {}),
         }

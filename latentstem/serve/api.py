@@ -35,7 +35,8 @@ class About(BaseModel):
 
     Attributes:
         version: Version of latentstem.
-        target: Name of the stem that it generates.
+        target: Name of the stem that it generates where a job names none.
+        targets: Names of all stems that it generates.
         controls: Names of the musical controls that its weights know.
         sampling_rate: Rate of the weights in Hz; stems have the rate of their mix.
         max_duration: Longest file in seconds.
@@ -44,6 +45,7 @@ class About(BaseModel):
 
     version: str
     target: str
+    targets: list[str]
     controls: list[str]
     sampling_rate: int
     max_duration: float
@@ -174,6 +176,7 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
         return About(
             version=latentstem.__version__,
             target=pipe.config["target"],
+            targets=pipe.config["targets"] or [pipe.config["target"]],
             controls=sorted(known_controls(pipe)),
             sampling_rate=pipe.sampling_rate,
             max_duration=generator.max_duration,

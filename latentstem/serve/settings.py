@@ -40,6 +40,7 @@ class JobSettings(BaseModel):
         chords: Chord chart, such as "| C | Am7 F |".
         density: Notes a second.
         register: Mean MIDI pitch.
+        target: Name of the stem, one of those that the weights know; without it that of the weights.
 
     Example:
         >>> JobSettings(seed=5, chords="| C | Am |", bpm=96).read({"mix": Path("mix.wav")}).seed
@@ -62,6 +63,7 @@ class JobSettings(BaseModel):
     chords: Annotated[str, Field(max_length=20_000)] | None = None
     density: float | None = None
     register_: Annotated[float | None, Field(alias="register")] = None
+    target: str | None = None
 
     def read(self, files: dict[str, Path]) -> GenerationRequest:
         """Return the request.
@@ -90,6 +92,7 @@ class JobSettings(BaseModel):
             self.loop,
             files.get("second_style"),
             self.blend,
+            target=self.target,
         )
 
 

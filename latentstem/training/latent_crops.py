@@ -23,6 +23,7 @@ class LatentCrops(IterableDataset[tuple[Tensor, dict[str, Tensor]]]):
         seed: Seed of lengths, tracks, sub-mixes and positions.
         first_step: Step of the first batch.
         device: Device of the latents and of the crops.
+        shares: Relative frequency of each track; None draws all equally often.
 
     Example:
         >>> import torch
@@ -40,9 +41,11 @@ class LatentCrops(IterableDataset[tuple[Tensor, dict[str, Tensor]]]):
         seed: int,
         first_step: int = 0,
         device: torch.device | str = "cpu",
+        shares: Sequence[float] | None = None,
     ):
         self.bank, self.batch_frames, self.crop_frames = LatentBank(tracks, device), batch_frames, crop_frames
         self.seed, self.first_step = seed, first_step
+        self.shares = None if shares is None else np.array(shares) / sum(shares)
 
     def __iter__(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         bank = self.bank
@@ -50,6 +53,10 @@ class LatentCrops(IterableDataset[tuple[Tensor, dict[str, Tensor]]]):
         for step in itertools.count(self.first_step):
             rng = np.random.default_rng((self.seed, step))
             length = int(rng.integers(shortest, greatest + 1))
-            tracks = rng.integers(len(bank.lengths), size=max(1, self.batch_frames // length))
+            count = max(1, self.batch_frames // length)
+            if self.shares is None:
+                tracks = rng.integers(len(bank.lengths), size=count)
+            else:
+                tracks = rng.choice(len(bank.lengths), size=count, p=self.shares)
             starts = rng.integers(bank.lengths[tracks] - length + 1)
             yield bank.crops(tracks, starts, length, rng)

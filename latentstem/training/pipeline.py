@@ -1,5 +1,6 @@
 """The pipeline in which a trained denoiser is validated and published."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
@@ -14,6 +15,7 @@ def build_pipeline(
     scheduler: Any,
     target: str = "bass",
     style_encoder: StyleEncoder | None = None,
+    targets: Sequence[str] | None = None,
 ) -> StemAccompanimentPipeline:
     """Put a trained denoiser into a pipeline with the default guidance.
 
@@ -23,6 +25,8 @@ def build_pipeline(
         scheduler: The scheduler with whose noise levels the denoiser was trained.
         target: Name of the stem that the denoiser generates.
         style_encoder: Encoder with whose codes the denoiser was trained; None for one without such a condition.
+        targets: Names of the stems that the denoiser generates, in the order of its condition "target"; None for a
+            denoiser of `target` alone.
 
     Returns:
         The pipeline.
@@ -31,4 +35,6 @@ def build_pipeline(
         >>> build_pipeline(unet, autoencoder, scheduler).save_pretrained("pipeline")  # doctest: +SKIP
     """
     guider = RescaledClassifierFreeGuidance()
-    return StemAccompanimentPipeline(autoencoder, unet, scheduler, guider, target=target, style_encoder=style_encoder)
+    return StemAccompanimentPipeline(
+        autoencoder, unet, scheduler, guider, target=target, style_encoder=style_encoder, targets=targets
+    )

@@ -190,6 +190,7 @@ class Generator:
             "guidance_scale": request.guidance_scale,
             "controls": request.controls_of_part,
             "loop": request.loop,
+            "target": request.target,
             **({} if sketch is None else sketch.options),
         }
         return mix, sketch, call

@@ -222,6 +222,8 @@ def _origin(request: GenerationRequest) -> Iterator[str]:
         yield f"a variation, {request.strength:g} free"
     if request.loop:
         yield "loop"
+    if request.target is not None:
+        yield request.target
     if request.adapter is not None:
         yield f"adapter {request.adapter}"
 

@@ -31,6 +31,7 @@ class GenerationRequest:
         part: Seconds (start, end) of a song that the stems are for, with None for its end; `controls` are those of the
             whole song. None is all of it.
         adapter: Name of the adapter of the denoiser; None takes none.
+        target: Name of the stem to generate; None is that of the weights.
 
     Example:
         >>> GenerationRequest(Path("mix.wav"), count=3, seed=5).seeds
@@ -53,6 +54,7 @@ class GenerationRequest:
     blend: float = 0.5
     part: tuple[float, float | None] | None = None
     adapter: str | None = None
+    target: str | None = None
 
     @property
     def seeds(self) -> range:
@@ -97,4 +99,5 @@ class GenerationRequest:
             "loop": self.loop,
             "part": self.part,
             "adapter": self.adapter,
+            "target": self.target,
         }

@@ -91,7 +91,7 @@ def write_result(
         latentstem.audio.AudioFileError: A file cannot be written.
     """
     mix_name, rate = mix.reader.path.stem, mix.reader.sampling_rate
-    stem_name = f"{mix_name}-{pipe.config['target']}-{request.seed}"
+    stem_name = f"{mix_name}-{request.target or pipe.config['target']}-{request.seed}"
     # A browser may begin an mp3 some milliseconds off, so the mix is written as it was encoded here.
     own, common = folder / str(request.seed), folder / "mix"
     own.mkdir(exist_ok=True)

@@ -76,6 +76,7 @@ class StemForm:
             blend=form["blend"],
             part=_read_part(form["begin"], form["end"], form["plays_line"]),
             adapter=form.get("adapter") or None,
+            target=form.get("target"),
         )
 
     def put_back(self, values: Sequence[Any], seed: int) -> dict[Any, Any]:
@@ -234,6 +235,8 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
     )
     names = generator.adapters.names
     adapter = gr.Radio([("none", ""), *names], value=names[0], label="Adapter") if names else None
+    config = generator.pipe.config
+    target = gr.Radio(config["targets"], value=config["target"], label="Stem") if config["targets"] else None
     return StemForm(
         {
             "mix": mix,
@@ -252,6 +255,7 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
             "begin": begin,
             "end": end,
             **({} if adapter is None else {"adapter": adapter}),
+            **({} if target is None else {"target": target}),
         },
         steering,
         styles,

@@ -21,6 +21,13 @@ def reranker_weights(build_pipeline, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def band_weights(build_pipeline, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("band")
+    build_pipeline(carriers=8, targets=["bass", "drums"]).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def mix(tmp_path):
     path = tmp_path / "mix.wav"

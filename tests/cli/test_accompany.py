@@ -25,6 +25,28 @@ def test_the_stem_has_the_rate_and_length_of_the_mix(accompany, tmp_path, sampli
     assert f"{sampling_rate} Hz" in out[0] and "seed 0" in out[0]
 
 
+def test_a_stem_of_several_is_chosen_and_its_file_named_after_it(accompany, band_weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "model-rate.wav"
+    write_audio(path, torch.rand(1, 9000) - 0.5, 44100)
+    words = ["accompany", str(path), "--weights", str(band_weights), "--steps", "2", "--device", "cpu"]
+    assert main([*words, "--target", "drums"]) == main(words) == 0
+    pipe = StemAccompanimentPipeline.from_pretrained(band_weights)
+    pipe.set_progress_bar_config(disable=True)
+    for name in ("bass", "drums"):
+        call = {"num_inference_steps": 2, "generator": torch.Generator().manual_seed(0), "target": name}
+        expected = pipe(read_audio(path)[0], sampling_rate=44100, **call).audios[0]
+        torch.testing.assert_close(read_audio(tmp_path / f"{name}.wav")[0], expected, rtol=0, atol=2**-22)
+
+
+@pytest.mark.parametrize("target", ["piano", "../drums"])
+def test_a_stem_that_weights_do_not_generate_is_refused(accompany, band_weights, weights, is_one_error, target):
+    for folder, known in ((band_weights, "generate bass, drums"), (weights, "generate bass")):
+        code, out, err = accompany("--target", target, weights=folder)
+        assert (code, out) == (2, []) and is_one_error(err)
+        assert f"--target {target}" in err[0] and err[0].endswith(known)
+
+
 @pytest.mark.parametrize("suffix", [".flac", ".mp3", ".ogg"])
 def test_other_formats_in_and_out(accompany, mix, tmp_path, suffix):
     audio, rate = read_audio(mix)

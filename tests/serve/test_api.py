@@ -91,6 +91,19 @@ def test_a_job_gives_the_stems_of_its_seeds(client, generator, mix, tmp_path_fac
         torch.testing.assert_close(flac, own, rtol=0, atol=2**-22)
 
 
+def test_a_job_names_its_stem(build_pipeline, mix, tmp_path):
+    generator = Generator(build_pipeline(carriers=8, targets=["bass", "drums"]), max_duration=5.0, previews=False)
+    jobs = jobs_module.Jobs(generator, tmp_path, most=25)
+    client = testclient.TestClient(api.create_api(generator, jobs))
+    assert client.get("/").json()["targets"] == ["bass", "drums"]
+    told = finished(client, submit(client, mix, target="drums").json()["job"])
+    Quality.FAST.apply_to(generator.pipe)
+    made = generator.pipe(read_audio(mix)[0], RATE, num_inference_steps=8, generator=0, target="drums").audios[0]
+    torch.testing.assert_close(fetched(client, told["stems"][0]["stem"], tmp_path), made, rtol=0, atol=2**-20)
+    failed = finished(client, submit(client, mix, target="../piano").json()["job"])
+    assert failed["error"] == "got target '../piano', expected what the net generates: bass, drums"
+
+
 def test_a_part_of_a_stem_is_made_anew(client, mix, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fetched")
     first = finished(client, submit(client, mix).json()["job"])

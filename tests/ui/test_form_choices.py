@@ -103,3 +103,15 @@ def test_a_request_puts_its_adapter_to_work(build_pipeline, tmp_path, song):
     assert min((none - upright).abs().max(), (none - slap).abs().max(), (slap - upright).abs().max()) > 1e-4
     with pytest.raises(ValueError, match="got the adapter 'fretless'; expected upright, slap"):
         stem("fretless")
+
+
+def test_a_request_gives_the_stem_that_it_names(build_pipeline, tmp_path, song):
+    generator = Generator(build_pipeline(carriers=8, targets=["bass", "drums"]), previews=False)
+    stems = {}
+    for target in (None, "bass", "drums"):
+        (tmp_path / str(target)).mkdir()
+        *_, made = generator.generate(GenerationRequest(song, target=target), tmp_path / str(target))
+        assert made.stem.file.name == f"song-{target or 'bass'}-0.wav"
+        stems[target] = read_audio(made.stem.file)[0]
+    assert torch.equal(stems[None], stems["bass"])
+    assert (stems["bass"] - stems["drums"]).abs().max() > 1e-4

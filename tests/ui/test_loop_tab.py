@@ -11,7 +11,8 @@ from latentstem import read_audio
 def server(tmp_path_factory, build_pipeline, build_loop_pipeline, serve):
     """The page's address, and the folder in which its temporary one lies."""
     folder = tmp_path_factory.mktemp("temporary")
-    build_pipeline(carriers=8, controls={"beat": 4, "chords": 25}).save_pretrained(folder / "torch-stem")
+    stems = build_pipeline(carriers=8, controls={"beat": 4, "chords": 25}, targets=["bass", "drums"])
+    stems.save_pretrained(folder / "torch-stem")
     build_loop_pipeline().save_pretrained(folder / "torch-loops")
     with serve(folder, "--weights", folder / "torch-stem", "--loops", folder / "torch-loops") as url:
         yield url, folder
@@ -37,7 +38,7 @@ def test_words_and_a_tempo_become_loops_that_repeat(tab, tmp_path):
     assert read_audio(tmp_path / "loop.wav")[0].shape == (1, 4 * 44100)
 
 
-def test_a_loop_is_given_a_bass_that_loops(tab):
+def test_a_loop_is_given_a_stem_that_loops(tab):
     tab.get_by_label("Beats a minute").fill("480")
     tab.get_by_label("Prompt").fill("techno")
     tab.get_by_label("Chords").fill("| Am | F |")
@@ -50,8 +51,10 @@ def test_a_loop_is_given_a_bass_that_loops(tab):
     assert steering.get_by_label("Beats a minute").input_value() == "480"
     assert steering.get_by_role("textbox", name="Chords").input_value() == "| Am | F |"
     tab.get_by_label("Fast").check()
+    tab.get_by_role("radio", name="drums").check()
     tab.get_by_role("button", name="Generate").click()
     tab.locator("#player .take").first.wait_for(timeout=60_000)
+    assert "drums" in tab.locator("#player .take").first.inner_text()
     assert tab.locator("#player .picture").first.get_attribute("aria-valuemax") == "2.0"
 
 

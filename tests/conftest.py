@@ -149,6 +149,37 @@ def build_pipeline():
 
 
 @pytest.fixture(scope="session")
+def save_clap():
+    """Saves a tiny CLAP of random weights that knows `save_clap.words`."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, PreTrainedTokenizerFast
+
+    def save(folder, with_tokenizer=True):
+        torch.manual_seed(0)
+        sound = {"patch_embeds_hidden_size": 4, "hidden_size": 32, "depths": [1] * 4, "num_attention_heads": [1] * 4}
+        text = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "max_position_embeddings": 10}
+        config = ClapConfig(
+            text_config={**text, "vocab_size": len(save.words)},
+            audio_config=sound,
+            projection_dim=16,
+            initializer_factor=20.0,
+        )
+        ClapModel(config).save_pretrained(folder)
+        ClapFeatureExtractor(max_length_s=1, truncation="rand_trunc").save_pretrained(folder)
+        if with_tokenizer:
+            tokenizer = Tokenizer(WordLevel({word: index for index, word in enumerate(save.words)}, unk_token="<unk>"))
+            tokenizer.pre_tokenizer = Whitespace()
+            fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>")
+            fast.save_pretrained(folder)
+        return folder
+
+    save.words = ["<s>", "<pad>", "</s>", "<unk>", "deep", "sub", "bass", "bright"]
+    return save
+
+
+@pytest.fixture(scope="session")
 def build_loop_pipeline():
     """Builds a whole pipeline of loops with random weights, which hears tempo, chords and prompt."""
     from latentstem import (

@@ -151,20 +151,16 @@ def given(name):
     return {wanted: values[wanted] for wanted in GIVEN.get(name, ())}
 
 
-def tiny_clap(folder):
-    """A CLAP of random weights where a page loads one by its name on the hub."""
-    transformers = pytest.importorskip("transformers")
-    sound = {"patch_embeds_hidden_size": 4, "hidden_size": 32, "depths": [1] * 4, "num_attention_heads": [1] * 4}
-    text = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "vocab_size": 4}
-    config = transformers.ClapConfig(text_config=text, audio_config=sound, projection_dim=16)
-    transformers.ClapModel(config).save_pretrained(folder)
-    transformers.ClapFeatureExtractor(max_length_s=1, truncation="rand_trunc").save_pretrained(folder)
-
-
 def tiny_encodec(folder):
     """An EnCodec of random weights where a page loads one by its name on the hub."""
     transformers = pytest.importorskip("transformers")
     transformers.EncodecModel(transformers.EncodecConfig(num_filters=4, hidden_size=16)).save_pretrained(folder)
+
+
+def clap_loops(folder, pipe):
+    """Loops that take CLAP's embeddings, where a page loads a net that the reader has trained."""
+    unet = with_conditions(pipe.unet, {"global_conditions": {"clap": 16}})
+    latentstem.LoopPipeline(pipe.autoencoder, unet, pipe.scheduler, pipe.guider).save_pretrained(folder)
 
 
 def tiny_bassnet(folder):
@@ -202,12 +198,14 @@ def test_the_python_of_readme_and_tutorials_type_checks(tmp_path):
 
 
 @pytest.mark.parametrize("name", list(with_python()))
-def test_the_python_of_a_page_runs(name, workplace, quick):
+def test_the_python_of_a_page_runs(name, workplace, quick, save_clap, build_loop_pipeline):
     """Its blocks one after the other in one namespace; scripts among them write what they say."""
-    if name.endswith("evaluation.md"):
-        tiny_clap("laion/clap-htsat-unfused")
+    if name.endswith(("evaluation.md", "loops.md")):
+        pytest.importorskip("transformers")
+        save_clap("laion/clap-htsat-unfused")
     if name.endswith("loops.md"):
         tiny_encodec("facebook/encodec_48khz")
+        clap_loops("runs/loops/clap/pipeline", build_loop_pipeline())
     if name.endswith("bassnet.md"):
         tiny_bassnet("runs/bassnet/pipeline")
     namespace = {"__name__": "__main__", **given(name)}

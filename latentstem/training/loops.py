@@ -2,7 +2,7 @@
 
 The data are loops that `write_corpus` renders from `compose_loop`, whole and over and over. The prompt is now a caption
 that is true of the loop and now its sound, by the codes of a `PromptEncoder`, so that the net can be asked for a sound
-by either, as LADMG is through CLAP.
+by either. With CLAP in its place, as LADMG has it, the net learns from the embedding of the sound alone.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ import torch
 from accelerate.utils import set_seed
 from torch import Tensor
 
+from latentstem.conditioning.clap import ClapCondition
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
 from latentstem.models.codec import as_codec, load_codec
 from latentstem.models.prompt_encoder import PromptEncoder
@@ -29,12 +30,12 @@ from latentstem.training.engine.muon import muon_and_adamw
 from latentstem.training.engine.run import TrainingRun
 from latentstem.training.latent_crops import LatentCrops
 from latentstem.training.latents import LatentOptions, LatentTrack, cache_for_training
-from latentstem.training.prompts import draw_captions, word_condition
+from latentstem.training.prompts import clap_condition, draw_captions, word_condition
 from latentstem.training.song_conditions import annotated_controls
 from latentstem.training.unet_conditions import condition_channels, draw_dropped
 from latentstem.training.unet_validation import HIGH_NOISE, prediction_errors
 
-_WORDS, _SOUND, _PROMPT = "words", "sound", "prompt"
+_WORDS, _SOUND, _PROMPT, _CLAP = "words", "sound", "prompt", "clap"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class LoopTraining(LatentOptions):
     `latentstem.training.engine.options.RunOptions`.
 
     Args:
-        prompt_encoder: Folder of a trained prompt encoder.
+        prompt_encoder: Folder of a trained prompt encoder, for prompts in words or by a recording.
+        clap: Folder of CLAP weights, or their name in the local cache of the Hugging Face hub, in place of a
+            prompt encoder; the net learns to follow the embeddings of the loops' sound as the condition "clap".
         output: Folder for the training state, the logs, the previews and, in `pipeline/`, the trained weights.
         target: Name of the stem that holds a loop.
         submixes: Number of random sub-mixes encoded per track; a loop has none.
@@ -72,8 +75,9 @@ class LoopTraining(LatentOptions):
         "batch_frames": "Optimisation",
     }
 
-    prompt_encoder: Path
+    prompt_encoder: Path | None = None
     _: KW_ONLY
+    clap: str | None = None
     target: str = "loop"
     submixes: int = 0
     steps: int = 200_000
@@ -100,26 +104,36 @@ def train(settings: LoopTraining) -> Path:
         Folder of the published `LoopPipeline`, with the moving average of the denoiser that validated best.
 
     Raises:
-        ValueError: If a track is not annotated, a control is unknown, or the output folder holds the state of another
-            net.
+        ValueError: If there are both a prompt encoder and CLAP or none of them, a track is not annotated, a control is
+            unknown, or the output folder holds the state of another net.
+        OSError: If there are no weights of CLAP by that name.
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
     """
+    if (settings.prompt_encoder is None) == (settings.clap is None):
+        raise ValueError("a net of loops learns prompts from a prompt_encoder or from clap; give one of them")
     set_seed(settings.seed)
-    autoencoder, encoder = load_codec(settings.autoencoder), PromptEncoder.from_pretrained(settings.prompt_encoder)
+    autoencoder, encoder = load_codec(settings.autoencoder), None
     codec = as_codec(autoencoder)
     controls = annotated_controls(settings.controls, settings.target, codec)
     kinds = condition_channels(controls, settings.data, settings.target, codec)
-    kinds["global_conditions"] = {_PROMPT: encoder.config["code_dim"]}
+    if settings.prompt_encoder is not None:
+        encoder = PromptEncoder.from_pretrained(settings.prompt_encoder)
+        asked, channels, given = _PROMPT, encoder.config["code_dim"], {_WORDS: word_condition(settings.target, codec)}
+    else:
+        clap = ClapCondition.from_pretrained(str(settings.clap))
+        asked, channels, given = _CLAP, clap.channels, {_CLAP: clap_condition(clap, settings.target, codec)}
+    kinds["global_conditions"] = {asked: channels}
     model = _initial_model(settings, codec.latent_channels, kinds).train()
     scheduler = IADBScheduler()
     objective = Objective(scheduler)
     optimizers = muon_and_adamw(model, EMBEDDINGS, settings.learning_rate, weight_decay=1e-2)
     run = TrainingRun.of(model, optimizers, settings)
     set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own
-    conditions = {**controls, _WORDS: word_condition(settings.target, codec)}
-    tracks, validation = cache_for_training(settings, autoencoder, run.accelerator, conditions)
-    encoder.to(run.accelerator.device).eval()
-    tracks, validation = add_sounds(tracks, encoder), [_with_prompt(track) for track in add_sounds(validation, encoder)]
+    tracks, validation = cache_for_training(settings, autoencoder, run.accelerator, {**controls, **given})
+    if encoder is not None:
+        encoder.to(run.accelerator.device).eval()
+        tracks = add_sounds(tracks, encoder)
+        validation = [_with_prompt(track) for track in add_sounds(validation, encoder)]
     run.resume()  # the minutes are counted from here: the tracks are encoded
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
     frames, lengths = settings.batch_frames, settings.crop_frames
@@ -131,17 +145,19 @@ def train(settings: LoopTraining) -> Path:
     def validate(averaged: Any) -> dict[str, float]:
         if len(validation) < 2:
             return {}
-        _write_loop(build(averaged), settings.output / "previews" / f"{run.budget.step:07d}")
-        errors = prediction_errors(averaged, scheduler, validation, HIGH_NOISE, condition=_PROMPT)
-        means = {"": errors[_PROMPT], "_swapped": errors["swapped"], "_none": errors["none"]}
+        prompt = {asked: validation[0].vectors[asked][None]}
+        _write_loop(build(averaged), prompt, settings.output / "previews" / f"{run.budget.step:07d}")
+        errors = prediction_errors(averaged, scheduler, validation, HIGH_NOISE, condition=asked)
+        means = {"": errors[asked], "_swapped": errors["swapped"], "_none": errors["none"]}
         return {f"prediction_error{name}": round(float(error.mean()), 4) for name, error in means.items()}
 
     target = settings.output / "pipeline"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
         loops, values = next(batches)
-        prompt = draw_prompts(encoder, values.pop(_WORDS), values.pop(_SOUND), settings.word_share, settings.code_noise)
-        values[_PROMPT] = prompt
+        if encoder is not None:
+            values[_PROMPT] = draw_prompts(encoder, values.pop(_WORDS), values.pop(_SOUND), settings.word_share)
+        values[asked] = add_noise(values[asked], settings.code_noise)
         dropped = draw_dropped(values, 0.0, settings.condition_dropout)
         loss = denoising_loss(run, objective, loops, values, dropped, settings.noise_emphasis)
         run.update(loss)
@@ -173,7 +189,7 @@ def add_sounds(tracks: Sequence[LatentTrack], encoder: PromptEncoder) -> list[La
 
 
 @torch.no_grad()
-def draw_prompts(encoder: PromptEncoder, truth: Tensor, sounds: Tensor, word_share: float, code_noise: float) -> Tensor:
+def draw_prompts(encoder: PromptEncoder, truth: Tensor, sounds: Tensor, word_share: float) -> Tensor:
     """Draw for each loop the code of a caption that is true of it, or of its sound.
 
     Args:
@@ -181,14 +197,30 @@ def draw_prompts(encoder: PromptEncoder, truth: Tensor, sounds: Tensor, word_sha
         truth: 1 for words that are true and -1 for others, `(batch, words)`.
         sounds: Codes of the sounds, `(batch, code_dim)`.
         word_share: Fraction of the captions.
-        code_noise: Standard deviation of the noise, as a fraction of a code's length.
 
     Returns:
         Codes of unit length, `(batch, code_dim)`.
     """
     captions = encoder.embed_words(draw_captions(truth)).to(sounds)
-    codes = torch.where(torch.rand(len(truth), 1, device=truth.device) < word_share, captions, sounds)
-    noise = code_noise * torch.randn_like(codes) / codes.shape[-1] ** 0.5
+    return torch.where(torch.rand(len(truth), 1, device=truth.device) < word_share, captions, sounds)
+
+
+def add_noise(codes: Tensor, deviation: float) -> Tensor:
+    """Turn codes of unit length by noise.
+
+    Args:
+        codes: Codes, `(batch, code_dim)`.
+        deviation: Expected length of the noise, as a fraction of a code's length.
+
+    Returns:
+        Codes of unit length, of the same shape.
+
+    Example:
+        >>> codes = torch.nn.functional.normalize(torch.randn(2, 32), dim=-1)
+        >>> torch.allclose(add_noise(codes, 0.1).norm(dim=-1), torch.ones(2))
+        True
+    """
+    noise = deviation * torch.randn_like(codes) / codes.shape[-1] ** 0.5
     return torch.nn.functional.normalize(codes + noise, dim=-1)
 
 
@@ -207,9 +239,10 @@ def _initial_model(settings: LoopTraining, latent_channels: int, kinds: dict[str
     return StemUNet1DModel.from_pretrained(settings.init_from)
 
 
-def _write_loop(pipe: LoopPipeline, preview: Path) -> None:
+def _write_loop(pipe: LoopPipeline, prompt: dict[str, Tensor], preview: Path) -> None:
+    """Write a loop for the sound of the first validation loop."""
     pipe.set_progress_bar_config(disable=True)
-    loop = pipe(bpm=124, bars=2, prompt="techno, kick, hats", num_inference_steps=16, generator=0).audios[0]
+    loop = pipe(bpm=124, bars=2, conditions=prompt, num_inference_steps=16, generator=0).audios[0]
     write_preview(preview, {"loop": loop.cpu()}, pipe.sampling_rate)
 
 

@@ -1,8 +1,9 @@
-"""Prompts for the trainings of loops: the words that are true of each track, and captions that are drawn from them."""
+"""Prompts for the trainings of loops: words that are true of a track, captions drawn from them, and CLAP embeddings."""
 
 import torch
 from torch import Tensor
 
+from latentstem.conditioning.clap import ClapCondition
 from latentstem.data.corpus import read_annotation, read_instruments
 from latentstem.data.stems.track import StemTrack
 from latentstem.data.words import words_of
@@ -13,6 +14,8 @@ MEASURED_SAMPLES = 1 << 18
 """Samples of a loop whose spectrum is measured; all turns sound alike."""
 MOST_WORDS = 5
 """Greatest number of words that a caption asks for."""
+CLAP_SECONDS = 10
+"""Seconds of a loop that CLAP hears; it takes no more."""
 EXCLUSION = 0.4
 """Fraction of the captions that exclude one or two words."""
 
@@ -44,6 +47,26 @@ def word_condition(target: str, codec: Codec) -> TrackCondition:
         return torch.tensor([1.0 if true else -1.0 for true in found.values()])
 
     return words
+
+
+def clap_condition(clap: ClapCondition, target: str, codec: Codec) -> TrackCondition:
+    """Make the function that embeds the sound of a track by CLAP.
+
+    Args:
+        clap: CLAP with its weights.
+        target: Name of the stem whose sound is embedded.
+        codec: Codec whose sampling rate and channels the tracks are read in.
+
+    Returns:
+        A function from a track, and a number of frames that does not matter, to its embedding, `(clap.channels,)`.
+    """
+    rate, channels = codec.sampling_rate, codec.audio_channels
+
+    def embedding(track: StemTrack, frames: int) -> Tensor:
+        samples = min(CLAP_SECONDS * rate, track.length(rate))
+        return clap.embed_audio(track.read(target, 0, samples, channels, rate)[None], rate)[0].cpu()
+
+    return embedding
 
 
 def draw_captions(truth: Tensor) -> Tensor:

@@ -4,38 +4,15 @@ import sys
 
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, PreTrainedTokenizerFast
 
 from latentstem import StemUNet1DModel
 from latentstem.conditioning import ClapCondition
 
 RATE = 48000
-WORDS = ["<s>", "<pad>", "</s>", "<unk>", "deep", "sub", "bass", "bright"]
-
-
-def save_clap(folder, with_tokenizer=True):
-    torch.manual_seed(0)
-    sound = {"patch_embeds_hidden_size": 4, "hidden_size": 32, "depths": [1] * 4, "num_attention_heads": [1] * 4}
-    text = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "max_position_embeddings": 10}
-    config = ClapConfig(
-        text_config={**text, "vocab_size": len(WORDS)}, audio_config=sound, projection_dim=16, initializer_factor=20.0
-    )
-    ClapModel(config).save_pretrained(folder)
-    ClapFeatureExtractor(max_length_s=1, truncation="rand_trunc").save_pretrained(folder)
-    if with_tokenizer:
-        tokenizer = Tokenizer(WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="<unk>"))
-        tokenizer.pre_tokenizer = Whitespace()
-        PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>").save_pretrained(
-            folder
-        )
-    return folder
 
 
 @pytest.fixture(scope="module")
-def condition(tmp_path_factory):
+def condition(tmp_path_factory, save_clap):
     return ClapCondition.from_pretrained(save_clap(tmp_path_factory.mktemp("clap")))
 
 
@@ -44,12 +21,12 @@ def tones(seconds):
     return torch.stack([0.5 * torch.sin(6.283 * pitch * time * (1 + time))[None] for pitch in (80.0, 900.0)])
 
 
-def test_words_are_embedded_as_transformers_does_it_each_by_itself(condition):
+def test_words_are_embedded_as_transformers_does_it_each_by_itself(condition, save_clap):
     texts = ["deep sub bass", "bright bass", "deep"]
     found = condition.embed_text(texts)
     assert found.shape == (3, condition.channels) == (3, 16) and found.dtype == torch.float32
     for text, embedding in zip(texts, found, strict=True):
-        ids = torch.tensor([[WORDS.index(word) for word in text.split()]])
+        ids = torch.tensor([[save_clap.words.index(word) for word in text.split()]])
         with torch.no_grad():
             expected = condition.model.get_text_features(ids, torch.ones_like(ids)).pooler_output[0]
         torch.testing.assert_close(embedding, expected / expected.norm(), atol=1e-5, rtol=1e-4)
@@ -102,7 +79,7 @@ def test_refuses_what_is_no_description(condition):
         wordless.embed_text("bass")
 
 
-def test_what_is_missing_is_named_and_nothing_is_downloaded(tmp_path, monkeypatch):
+def test_what_is_missing_is_named_and_nothing_is_downloaded(tmp_path, monkeypatch, save_clap):
     with pytest.raises(OSError, match=r"found no ClapModel .* under 'nobody/nothing'.* local_files_only=False"):
         ClapCondition.from_pretrained("nobody/nothing")
     with pytest.raises(OSError, match="found no words of a tokenizer"):

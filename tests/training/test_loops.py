@@ -8,17 +8,20 @@ import soundfile
 import torch
 
 from latentstem import AutoencoderSpectral, LoopPipeline, PromptEncoder
-from latentstem.conditioning import Controls
+from latentstem.conditioning import ClapCondition, Controls
 from latentstem.data.compose.loops import compose_loop
 from latentstem.data.corpus import ANNOTATION
 from latentstem.data.render.instruments import describe, draw_instruments
+from latentstem.data.stems import StemFolder
 from latentstem.data.words import WORDS
+from latentstem.models.codec import as_codec
 from latentstem.pipelines import stretch_loop
 from latentstem.training.latents import LatentTrack
-from latentstem.training.loops import LoopTraining, add_sounds, draw_prompts
+from latentstem.training.loops import LoopTraining, add_noise, add_sounds, draw_prompts
 from latentstem.training.loops import train as train_loops
 from latentstem.training.prompt_encoder import PromptEncoderTraining
 from latentstem.training.prompt_encoder import train as train_prompt_encoder
+from latentstem.training.prompts import clap_condition
 from latentstem.training.unet_validation import prediction_errors
 
 UNET = {
@@ -125,15 +128,46 @@ def test_a_denoiser_is_told_the_beat_as_a_sawtooth_at_its_input(loops, autoencod
     assert slower.shape == (1, 1, 105840)
 
 
+def test_a_denoiser_learns_prompts_from_the_embeddings_of_clap(loops, autoencoder, tmp_path, save_clap):
+    pytest.importorskip("transformers")
+    clap = save_clap(tmp_path / "clap")
+    training = {"clap": str(clap), "validation": loops, "steps": 40, "validations": 1}
+    folder = train_loops(tiny_training(loops, tmp_path, autoencoder, None, **training))
+    history = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    assert history[-1]["prediction_error"] != history[-1]["prediction_error_swapped"]
+    pipe = LoopPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    condition = ClapCondition.from_pretrained(clap)
+    assert pipe.unet.config.global_conditions == {"clap": condition.channels} and pipe.prompt_encoder is None
+    deep, bright = (
+        pipe(120, 1, conditions={"clap": condition.embed_text(text)}, num_inference_steps=1, generator=0).audios
+        for text in ("deep sub bass", "bright")
+    )
+    assert (deep - bright).abs().max() > 1e-5
+    (track, _) = StemFolder(loops, "loop", ()).tracks[:2]
+    codec = as_codec(AutoencoderSpectral.from_pretrained(autoencoder))
+    heard = track.read("loop", 0, min(10 * 44100, track.length()))[None]
+    embedded = clap_condition(condition, "loop", codec)(track, 0)
+    torch.testing.assert_close(embedded, condition.embed_audio(heard, 44100)[0])
+
+
+def test_prompts_are_learned_from_one_of_two_encoders(loops, autoencoder, tmp_path):
+    for given in ({}, {"clap": "clap"}):
+        with pytest.raises(ValueError, match="prompt_encoder or from clap; give one of them"):
+            encoder = tmp_path if given else None
+            train_loops(LoopTraining(loops, tmp_path / "run", autoencoder, encoder, **given))
+
+
 def test_prompts_are_captions_in_part_of_the_items_and_sounds_in_the_others():
     encoder = PromptEncoder(dict(WORDS.words), latent_channels=4, channels=16, code_dim=8, layers=1).eval()
     truth = torch.where(torch.rand(300, len(WORDS.words)) < 0.4, 1.0, -1.0)
     sound = torch.nn.functional.normalize(torch.randn(1, 8), dim=-1).expand(300, 8)
-    codes = draw_prompts(encoder, truth, sound, word_share=0.3, code_noise=0.0)
+    codes = draw_prompts(encoder, truth, sound, word_share=0.3)
     torch.testing.assert_close(codes.norm(dim=-1), torch.ones(300))
     share = 1 - (codes - sound).norm(dim=-1).lt(1e-5).float().mean()
     assert 0.2 < share < 0.4
-    noisy = draw_prompts(encoder, truth, sound, word_share=0.0, code_noise=0.2)
+    noisy = add_noise(sound, 0.2)
+    torch.testing.assert_close(noisy.norm(dim=-1), torch.ones(300))
     assert 0.1 < (noisy - sound).norm(dim=-1).mean() < 0.3
 
 

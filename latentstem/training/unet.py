@@ -82,6 +82,7 @@ class UNetTraining(LatentOptions):
     """
 
     GROUPS: ClassVar[dict[str, str]] = {
+        "targets": "Data",
         "model": "Model",
         "prediction_type": "Objective",
         "batch_frames": "Optimisation",

@@ -51,6 +51,7 @@ class TrueStemPipeline:
 
     def __call__(self, mix, **call):
         assert mix.shape == (1, round(SECONDS * 44100)) and call["num_inference_steps"] == 2
+        assert call["target"] == ("bass" if "targets" in self.config else None)
         return (torch.from_numpy(self.basses.pop(0))[None, None],)
 
 
@@ -66,6 +67,13 @@ def test_a_pipeline_that_returns_the_true_stem_has_the_scores_of_the_true_stem(s
     assert evaluation.mean(SWAPPED, "chord_share") < evaluation.mean(GENERATED, "chord_share") - 0.2
     assert evaluation.distances["Fréchet distance, latent frames"] == pytest.approx(0.0, abs=1e-6)
     assert evaluation.distances["kernel distance, latent frames"] < 0.0 + 1e-6
+
+
+def test_a_pipeline_of_several_stems_is_asked_for_the_one_that_is_evaluated(songs, build_pipeline):
+    pipe = TrueStemPipeline(build_pipeline().autoencoder, songs)
+    pipe.config = {"target": "drums", "targets": ["drums", "bass"]}
+    evaluation = evaluate_pipeline(pipe, songs, "bass", num_inference_steps=2)
+    assert evaluation.scores[GENERATED] == evaluation.scores[TRUE]
 
 
 def test_an_untrained_pipeline_is_scored_and_its_metrics_are_written(songs, build_pipeline, tmp_path):

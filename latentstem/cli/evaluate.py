@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from latentstem.cli.errors import UsageError, library_errors, require_extras
-from latentstem.cli.loading import Adapter, choose_device, load_pipeline
+from latentstem.cli.loading import Adapter, choose_device, load_pipeline, target_name
 from latentstem.cli.progress import progress_bar
 
 
@@ -21,6 +21,10 @@ def evaluate(
         typer.Option(
             help="Folder of annotated songs. Default: songs are composed and rendered into the output folder."
         ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Stem to evaluate, of weights that know several. Default: that of the weights."),
     ] = None,
     count: Annotated[int, typer.Option(min=2, help="Number of songs to compose.")] = 24,
     steps: Annotated[int, typer.Option(min=1, help="Number of denoising steps.")] = 64,
@@ -36,6 +40,7 @@ def evaluate(
     from latentstem.data.splits import VALIDATION_SEEDS
     from latentstem.evaluation.pipeline import evaluate_pipeline, write_evaluation
 
+    target = target_name(weights, target)
     pipe = load_pipeline(weights, adapter).to(choose_device(device))
     if songs is None:
         songs = output / "songs"
@@ -46,7 +51,7 @@ def evaluate(
             raise UsageError(str(error)) from error
     try:
         with library_errors(), progress_bar("evaluating") as on_progress:
-            evaluation = evaluate_pipeline(pipe, songs, None, steps, seconds, on_progress)
+            evaluation = evaluate_pipeline(pipe, songs, target, steps, seconds, on_progress)
     except FileNotFoundError as error:
         raise UsageError(f"{songs}: {error}; expected songs that `latentstem corpus` rendered") from error
     files = write_evaluation(evaluation, output)

@@ -24,7 +24,7 @@ def reranker_weights(build_pipeline, tmp_path_factory):
 @pytest.fixture(scope="session")
 def band_weights(build_pipeline, tmp_path_factory):
     folder = tmp_path_factory.mktemp("band")
-    build_pipeline(carriers=8, targets=["bass", "drums"]).save_pretrained(folder)
+    build_pipeline(carriers=8, targets=["bass", "drums", "chords1"]).save_pretrained(folder)
     return folder
 
 

@@ -1,5 +1,6 @@
 """The other commands: training, corpus, evaluation, help."""
 
+import json
 import shutil
 
 import pytest
@@ -63,6 +64,16 @@ def test_evaluate_writes_figures_and_goes_on_with_its_songs(capfd, tmp_path, wei
 
 
 @pytest.mark.fluidsynth
+def test_evaluate_judges_the_stem_that_it_is_told(tmp_path, band_weights, evaluated):
+    scores = {}
+    for target in ("bass", "chords1"):
+        assert evaluate(band_weights, tmp_path / target, "--songs", evaluated / "songs", "--target", target) == 0
+        scores[target] = json.loads((tmp_path / target / "evaluation.json").read_text())["scores"]
+    for kind in ("true stem", "generated"):
+        assert scores["bass"][kind] != scores["chords1"][kind]
+    assert evaluate(band_weights, tmp_path / "lead", "--songs", evaluated / "songs", "--target", "lead") == 2
+
+
 def test_evaluate_judges_the_net_with_its_adapter(capfd, tmp_path, weights, evaluated, adapter, is_one_error):
     assert evaluate(weights, tmp_path, "--songs", evaluated / "songs", "--adapter", adapter) == 0
     assert (tmp_path / "evaluation.json").read_text() != (evaluated / "evaluation.json").read_text()

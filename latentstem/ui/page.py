@@ -22,7 +22,7 @@ from latentstem.ui.stem_tab import StemForm, build_stems
 THEME = Base(primary_hue="violet", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono="monospace")
 CSS = (files("latentstem.ui") / "page.css").read_text(encoding="utf-8")
 
-_HEADING = "<h1>latentstem</h1><p>Give it a mix, get a bass that fits.</p>"
+_HEADING = "<h1>latentstem</h1><p>Give it a mix, get a stem that fits.</p>"
 _STEM = "stem"  # the id of the tab
 
 

@@ -209,6 +209,8 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
 def _build_form(generator: Generator, with_lines: bool) -> StemForm:
     guidance_scale = float(generator.pipe.guider.guidance_scale)
     mix = recording("Mix", "mix")
+    config = generator.pipe.config
+    target = gr.Radio(config["targets"], value=config["target"], label="Stem") if config["targets"] else None
     with gr.Accordion("A part of the mix (optional)", open=False), gr.Row():
         begin = gr.Number(0, label="From second", minimum=0, min_width=120)
         end = gr.Number(0, label="To second", info="0 is the end", minimum=0, min_width=120)
@@ -217,7 +219,7 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
         False, label="Play the bass line", info="Of the other tab, for its mix", visible=with_lines
     )
     with gr.Accordion("Style (optional)", open=False):
-        style = recording("A recording whose sound the bass takes on", "style")
+        style = recording("A recording whose sound the stem takes on", "style")
         styles = gr.Dropdown(style_names([]), value=None, label="Or one of these", info="Your last ones, and ours")
         strength = gr.Slider(0, 1, 1, step=0.05, label="Style strength")
         second_style = recording("A second recording, to be blended with the first", "second-style")
@@ -235,8 +237,6 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
     )
     names = generator.adapters.names
     adapter = gr.Radio([("none", ""), *names], value=names[0], label="Adapter") if names else None
-    config = generator.pipe.config
-    target = gr.Radio(config["targets"], value=config["target"], label="Stem") if config["targets"] else None
     return StemForm(
         {
             "mix": mix,

@@ -35,7 +35,7 @@ from latentstem.training.song_conditions import chart_of, grid_of
 
 TRITONE = 6
 """Semitones from the true chords to those that contradict the mix."""
-EMPHASIS = 3.0
+EMPHASIS = 8.0
 """Weight of the chart in the guidance in the last of its cases."""
 DENSITIES, REGISTERS = (1.0, 2.0, 3.5, 5.0), (31.0, 36.0, 41.0, 46.0)
 """Notes a second, and mean MIDI pitches, that are asked for."""

@@ -45,21 +45,6 @@ def songs(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def autoencoder(tmp_path_factory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("autoencoder")
-    AutoencoderSpectral(
-        latent_channels=4,
-        channels=8,
-        latent_hidden_channels=8,
-        carriers=0,
-        latents_mean=[0.0] * 4,
-        latents_std=[1.0] * 4,
-    ).save_pretrained(folder)
-    return folder
-
-
 def trained_net(**kinds) -> StemUNet1DModel:
     torch.manual_seed(0)
     unet = StemUNet1DModel(latent_channels=4, **UNET, **kinds)

@@ -37,22 +37,6 @@ def stems(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module")
-def autoencoder(tmp_path_factory):
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("autoencoder")
-    codec = AutoencoderSpectral(
-        latent_channels=4,
-        channels=8,
-        latent_hidden_channels=8,
-        carriers=0,
-        latents_mean=[0.0] * 4,
-        latents_std=[1.0] * 4,
-    )
-    codec.save_pretrained(folder)
-    return folder
-
-
 def settings(stems, autoencoder, output, **options):
     sizes = {"batch_frames": 128, "crop_frames": (8, 16), "submixes": 1, "ema_decay": 0.9, "mixed_precision": "no"}
     return UNetTraining(stems, output, autoencoder, targets=TARGETS, model=UNET, **sizes | options)

@@ -8,7 +8,7 @@ import soundfile
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
-from latentstem import AutoencoderSpectral, StemAccompanimentPipeline
+from latentstem import StemAccompanimentPipeline
 from latentstem.training.unet import UNetTraining, train
 
 UNET = {
@@ -29,21 +29,6 @@ def stems(tmp_path_factory) -> Path:
         for stem, overtone in (("bass", 1), ("chords", 4)):
             soundfile.write(root / name / f"{stem}.wav", 0.2 * np.sin(2 * np.pi * overtone * frequency * time), 44100)
     return root
-
-
-@pytest.fixture(scope="module")
-def autoencoder(tmp_path_factory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("autoencoder")
-    AutoencoderSpectral(
-        latent_channels=4,
-        channels=8,
-        latent_hidden_channels=8,
-        carriers=0,
-        latents_mean=[0.0] * 4,
-        latents_std=[1.0] * 4,
-    ).save_pretrained(folder)
-    return folder
 
 
 def settings(stems, autoencoder, output, **options):

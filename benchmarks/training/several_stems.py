@@ -6,8 +6,8 @@ net that ignores its mix: chords of the bass, onsets and beats of the drums, and
 chords and lead on the tones of the chord, or of the scale. A classifier of timbre that learned from true stems of
 validation songs says which stem each sounds like, when the net is told its name and when it is told another.
 
-Run it as `python -m benchmarks.training.targets --output runs/targets`: an hour of one core. What is finished is not
-made again.
+Run it as `python -m benchmarks.training.several_stems --output runs/several-stems`: an hour of one core. What is
+finished is not made again.
 """
 
 import json
@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from benchmarks.common.generation import generate
-from benchmarks.common.plotting import plot_interval
+from benchmarks.common.plotting import plot_interval, role_colors
 from benchmarks.common.report import RESULTS, interval, print_table, short_interval, write_report
 from benchmarks.common.songs import DEFAULT_CACHE, SAMPLING_RATE, RenderedSong, unseen_songs
 from latentstem import StemAccompanimentPipeline, pretrained_path
@@ -46,9 +46,12 @@ from latentstem.evaluation.scores import written_onsets
 from latentstem.training.unet import UNetTraining, train
 
 TARGETS = {"bass": "bass", "drums": "drums", "chords": "chords1", "lead": "lead"}
+CASES = {"true": "true stem", "generated": "generated", "swapped": "generated, of other songs"}
 CONTROLS = ("beat", "chords", "density", "register", "level")
 """Those of the shipped net, which it keeps."""
-Score = Callable[[np.ndarray, Song], float]
+CHROMA_HOP = 2048
+"""Samples from one frame of a chroma to the next."""
+Measure = tuple[Callable[[np.ndarray], Any], Callable[[Any, Song], float]]
 
 
 def main(
@@ -91,8 +94,8 @@ def main(
     print_table("One net for four stems", ("stem", "", "true", "generated", "of other songs"), rows)
     history = [json.loads(line) for line in (folder.parent / "history.jsonl").read_text().splitlines()]
     settings = {"songs": songs, "minutes": minutes, "test_songs": test_songs, "steps": steps, "targets": TARGETS}
-    training = {name: history[-1].get(name) for name in ("step", "prediction_error", "prediction_error_swapped")}
-    write_report("targets", settings, {"training": training, "stems": figures}, plot({"stems": figures}), results)
+    training = {name: history[-1].get(name) for name in ("step", "prediction_error")}
+    write_report("several_stems", settings, {"training": training, "stems": figures}, plot({"stems": figures}), results)
 
 
 def score_target(
@@ -109,32 +112,38 @@ def score_target(
         Means with intervals by measure, and by "true", "generated" and "swapped".
     """
     figures = {}
-    for name, score in _scores(target).items():
+    for name, (analyze, score) in _measures(target).items():
+        true = [analyze(song.stem) for song in songs]
+        generated = [analyze(stem) for stem in track(stems, f"{target}: {name}")]
         swapped = [
-            float(np.mean([score(stem, song.song) for other, stem in enumerate(stems) if other != index]))
-            for index, song in enumerate(track(songs, f"{target}: {name}"))
+            float(np.mean([score(own, song.song) for other, own in enumerate(generated) if other != index]))
+            for index, song in enumerate(songs)
         ]
         figures[name] = {
-            "true": interval([score(song.stem, song.song) for song in songs]),
-            "generated": interval([score(stem, song.song) for stem, song in zip(stems, songs, strict=True)]),
+            "true": interval([score(own, song.song) for own, song in zip(true, songs, strict=True)]),
+            "generated": interval([score(own, song.song) for own, song in zip(generated, songs, strict=True)]),
             "swapped": interval(swapped),
         }
     return figures
 
 
-def chroma_share(audio: np.ndarray, song: Song, of_scale: bool) -> float:
+def chroma_of(audio: np.ndarray) -> np.ndarray:
+    """Compute the energy of each pitch class in every frame of mono audio `(samples,)`, `(12, frames)`."""
+    return librosa.feature.chroma_stft(y=audio, sr=SAMPLING_RATE, norm=None, n_fft=8192, hop_length=CHROMA_HOP)
+
+
+def chroma_share(chroma: np.ndarray, song: Song, of_scale: bool) -> float:
     """Compute the share of the chroma energy on the tones of the sounding chord, or of the key's scale.
 
     Args:
-        audio: Mono audio `(samples,)`.
+        chroma: Energy of the pitch classes, from `chroma_of`, `(12, frames)`.
         song: Song with chords and keys.
         of_scale: Whether the tones are those of the scale.
 
     Returns:
         The share, 0 to 1; 0 in silence.
     """
-    chroma = librosa.feature.chroma_stft(y=audio, sr=SAMPLING_RATE, norm=None, n_fft=8192, hop_length=2048)
-    times = librosa.times_like(chroma, sr=SAMPLING_RATE, hop_length=2048)
+    times = librosa.times_like(chroma, sr=SAMPLING_RATE, hop_length=CHROMA_HOP)
     allowed = np.zeros(chroma.shape, dtype=bool)
     for start, end, tones in _sounding_tones(song, of_scale):
         allowed[tones] |= (times >= start) & (times < end)
@@ -148,21 +157,30 @@ def _sounding_tones(song: Song, of_scale: bool) -> list[tuple[float, float, list
     return [(chord.start, chord.end, sorted(set(chord.pitch_classes))) for chord in song.chords]
 
 
-def _scores(target: str) -> dict[str, Score]:
+def _measures(target: str) -> dict[str, Measure]:
+    """What is found in a stem, once, and its score against a song, by the name of the measure."""
     if target == "bass":
-        return {"chord share": lambda audio, song: chord_share(track_pitch(audio, SAMPLING_RATE), song.chords)}
+        return {
+            "chord share": (
+                lambda audio: track_pitch(audio, SAMPLING_RATE),
+                lambda pitch, song: chord_share(pitch, song.chords),
+            )
+        }
     if target == "drums":
         return {
-            "onset F1": lambda audio, song: onset_f1(
-                written_onsets(song.part("drums")), onset_times(audio, SAMPLING_RATE)
+            "onset F1": (
+                lambda audio: onset_times(audio, SAMPLING_RATE),
+                lambda onsets, song: onset_f1(written_onsets(song.part("drums")), onsets),
             ),
-            "beat F1": lambda audio, song: beat_f1(np.array(song.beats), beat_times(audio, SAMPLING_RATE)),
+            "beat F1": (
+                lambda audio: beat_times(audio, SAMPLING_RATE),
+                lambda beats, song: beat_f1(np.array(song.beats), beats),
+            ),
         }
-    shares: dict[str, Score] = {
-        "chroma on the chord": lambda audio, song: chroma_share(audio, song, of_scale=False),
-        "chroma on the scale": lambda audio, song: chroma_share(audio, song, of_scale=True),
+    return {
+        "chroma on the chord": (chroma_of, lambda chroma, song: chroma_share(chroma, song, of_scale=False)),
+        "chroma on the scale": (chroma_of, lambda chroma, song: chroma_share(chroma, song, of_scale=True)),
     }
-    return shares
 
 
 def _true_stems(folder: Path) -> tuple[list[np.ndarray], list[str]]:
@@ -187,12 +205,14 @@ def plot(figures: dict[str, Any]) -> Figure:
     ]
     figure = Figure(figsize=(9, 0.5 * len(rows) + 1.5), layout="constrained")
     axis = figure.subplots()
-    for place, (_, _, cells) in enumerate(rows):
-        for row, color in (("true", "0.6"), ("generated", "tab:blue"), ("swapped", "tab:orange")):
-            plot_interval(axis, place, cells[row], color)
+    colors = role_colors(CASES.values(), ours=("generated",), truth=("true stem",))
+    for case, label in CASES.items():
+        axis.plot([], [], "o", color=colors[label], label=label)
+        for place, (_, _, cells) in enumerate(rows):
+            plot_interval(axis, place, cells[case], colors[label])
     axis.set(yticks=range(len(rows)), yticklabels=[f"{target}: {name}" for target, name, _ in rows], xlim=(0, 1))
     axis.invert_yaxis()
-    axis.set_title("true stems grey, generated blue, against other songs orange")
+    axis.legend(loc="lower left")
     return figure
 
 

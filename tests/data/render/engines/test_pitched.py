@@ -40,7 +40,10 @@ def in_tune(patch):
         return dataclasses.replace(patch, modes=dataclasses.replace(patch.modes, spread=0.0))
     if isinstance(patch, Subtractive):
         together = tuple(dataclasses.replace(one, cents=0.0) for one in patch.oscillators)
-        return dataclasses.replace(patch, oscillators=together, spread=0.0, vibrato=0.0, fall=0.0, width_depth=0.0)
+        # A cutoff that falls over the fundamental turns its phase: by up to 20 cents in a short note.
+        still = dataclasses.replace(patch.filter, amount=0.0)
+        steady = {"spread": 0.0, "vibrato": 0.0, "fall": 0.0, "width_depth": 0.0}
+        return dataclasses.replace(patch, oscillators=together, filter=still, **steady)
     # Harmonic, and of low indices, so that the fundamental is the carrier's own.
     operators = tuple(
         dataclasses.replace(one, ratio=round(one.ratio), offset=0.0, level=one.level * (1 if one.target < 0 else 0.2))

@@ -44,9 +44,10 @@ def in_tune(patch):
         still = dataclasses.replace(patch.filter, amount=0.0)
         steady = {"spread": 0.0, "vibrato": 0.0, "fall": 0.0, "width_depth": 0.0}
         return dataclasses.replace(patch, oscillators=together, filter=still, **steady)
-    # Harmonic, and of low indices, so that the fundamental is the carrier's own.
+    # Harmonic, and of low indices on every key: the fundamental is the carrier's own, and does not vanish.
+    low = {"offset": 0.0, "scaling": 0.0}
     operators = tuple(
-        dataclasses.replace(one, ratio=round(one.ratio), offset=0.0, level=one.level * (1 if one.target < 0 else 0.2))
+        dataclasses.replace(one, ratio=round(one.ratio), level=one.level * (1 if one.target < 0 else 0.2), **low)
         for one in patch.operators
     )
     return dataclasses.replace(patch, operators=operators, vibrato=0.0)

@@ -193,7 +193,7 @@ def _generate(pipe: StemAccompanimentPipeline, mix: torch.Tensor, steps: int, se
         sampling_rate=pipe.sampling_rate,
         num_inference_steps=steps,
         generator=torch.Generator().manual_seed(seed),
-        target=target if target in (pipe.config.get("targets") or ()) else None,
+        target=target if target in pipe.target_names else None,
         return_dict=False,
     )
     return normalize_level(torch.as_tensor(audios).cpu().float())[0]

@@ -176,6 +176,11 @@ class StemCodecPipeline(ShippedByName, DiffusionPipeline):
             codes: Tensor = encoder(latents.to(encoder.dtype), sounding)
         return {"style": blend_shares(style_weights, len(codes)).to(codes.device)[None] @ codes.float()}
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the stems that the net generates, in the order of its condition "target"."""
+        return tuple(self.config["targets"] or (self.config["target"],))
+
     def encode_target(self, target: str | None) -> dict[str, Tensor]:
         """Encode which stem is to be generated, for a net that knows several.
 
@@ -185,8 +190,9 @@ class StemCodecPipeline(ShippedByName, DiffusionPipeline):
         Returns:
             One in as many as there are stems, `(1, stems)`, under "target"; empty for a net of one stem.
         """
-        targets = self.config["targets"]
-        return {} if targets is None else {"target": target_code(target or self.config["target"], targets)[None]}
+        if self.config["targets"] is None:
+            return {}
+        return {"target": target_code(target or self.config["target"], self.target_names)[None]}
 
     def _style_space(self) -> StyleSpace:
         space = StyleSpace.from_config(as_codec(self.autoencoder).config)

@@ -168,7 +168,7 @@ class StemAccompanimentPipeline(RenamedComponents, StemDiffusionPipeline):
             ValueError: The scheduler has another noise schedule than the net was trained on.
         """
         check_flags(loop=loop, style_space=style_space)
-        input_checks.check_target(target, self.config["targets"] or [self.config["target"]])
+        input_checks.check_target(target, self.target_names)
         input_checks.check_mix(mix, mix_latents, init_stem, duration)
         input_checks.check_style(style, style_latents, style_space, style_weights)
         if style_space:

@@ -176,7 +176,7 @@ def create_api(generator: Generator, jobs: Jobs, token: str | None = None) -> Gu
         return About(
             version=latentstem.__version__,
             target=pipe.config["target"],
-            targets=pipe.config["targets"] or [pipe.config["target"]],
+            targets=list(pipe.target_names),
             controls=sorted(known_controls(pipe)),
             sampling_rate=pipe.sampling_rate,
             max_duration=generator.max_duration,

@@ -91,7 +91,7 @@ class StemForm:
         return updates | {form["seed"]: gr.update(value=seed), form["keep_seed"]: gr.update(value=True)}
 
     def with_loop(self, file: Path, bpm: float, chords: str) -> dict[Any, Any]:
-        """Return updates that put a loop into the form as its mix, with what is known of it.
+        """Return updates that put a loop into the form as its mix, with what is known of it, for the default stem.
 
         Args:
             file: File of the loop.
@@ -101,6 +101,8 @@ class StemForm:
         values = {"mix": str(file), "loop": True, "begin": 0, "end": 0, "plays_line": False}
         known = {"sets_tempo": True, "bpm": bpm, "downbeat": 0, "chords": chords}
         inputs = self.components | self.steering.components
+        if "target" in inputs:
+            known["target"] = inputs["target"].value  # the default, whatever is chosen
         return {inputs[name]: gr.update(value=value) for name, value in (values | known).items() if name in inputs}
 
 
@@ -209,8 +211,8 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
 def _build_form(generator: Generator, with_lines: bool) -> StemForm:
     guidance_scale = float(generator.pipe.guider.guidance_scale)
     mix = recording("Mix", "mix")
-    config = generator.pipe.config
-    target = gr.Radio(config["targets"], value=config["target"], label="Stem") if config["targets"] else None
+    names = generator.pipe.target_names
+    target = gr.Radio(names, value=generator.pipe.config["target"], label="Stem") if len(names) > 1 else None
     with gr.Accordion("A part of the mix (optional)", open=False), gr.Row():
         begin = gr.Number(0, label="From second", minimum=0, min_width=120)
         end = gr.Number(0, label="To second", info="0 is the end", minimum=0, min_width=120)

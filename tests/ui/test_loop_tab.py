@@ -39,6 +39,9 @@ def test_words_and_a_tempo_become_loops_that_repeat(tab, tmp_path):
 
 
 def test_a_loop_is_given_a_stem_that_loops(tab):
+    tab.get_by_role("tab", name="Stem").click()
+    tab.get_by_role("radio", name="drums").check()
+    tab.get_by_role("tab", name="Loops").click()
     tab.get_by_label("Beats a minute").fill("480")
     tab.get_by_label("Prompt").fill("techno")
     tab.get_by_label("Chords").fill("| Am | F |")
@@ -50,6 +53,7 @@ def test_a_loop_is_given_a_stem_that_loops(tab):
     steering.get_by_text("Steering: tempo, chords").click()
     assert steering.get_by_label("Beats a minute").input_value() == "480"
     assert steering.get_by_role("textbox", name="Chords").input_value() == "| Am | F |"
+    tab.get_by_role("radio", name="bass").and_(tab.locator(":checked")).wait_for()
     tab.get_by_label("Fast").check()
     tab.get_by_role("radio", name="drums").check()
     tab.get_by_role("button", name="Generate").click()

@@ -16,3 +16,4 @@ from latentstem.losses.variational import gaussian_kl as gaussian_kl
 from latentstem.losses.variational import reconstruction_errors as reconstruction_errors
 from latentstem.losses.variational import reconstruction_terms as reconstruction_terms
 from latentstem.losses.variational import sample_gaussian as sample_gaussian
+from latentstem.losses.wake import wake_terms as wake_terms

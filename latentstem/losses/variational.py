@@ -79,7 +79,9 @@ def sample_gaussian(mean: Tensor, log_variance: Tensor, generator: torch.Generat
     return sample
 
 
-def reconstruction_errors(output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def reconstruction_errors(
+    output: Mapping[str, Tensor], target: Mapping[str, Tensor], itemwise: bool = False
+) -> dict[str, Tensor]:
     """Compare what a model decoded with a bass: the terms of equation (9) that are no divergences.
 
     Args:
@@ -88,10 +90,11 @@ def reconstruction_errors(output: Mapping[str, Tensor], target: Mapping[str, Ten
         target: The same of the bass; entries that it lacks are not compared. `"f0"` holds probabilities `(...,
             pitches)`, none where there is no pitch, as `latentstem.training.pitch_probabilities` makes them, or shares
             of a step that have a pitch; `"onset"` and `"level"` hold probabilities in [0, 1].
+        itemwise: Whether each item of the batch, the first dimension, has means of its own.
 
     Returns:
-        Scalars in float32 by name: the mean square error of the spectrogram, the cross entropy of f0, averaged over
-        what has a pitch, and the binary cross entropies of onset and level, averaged over all steps.
+        Scalars in float32 by name, or `(batch,)` each: the mean square error of the spectrogram, the cross entropy of
+        f0, averaged over what has a pitch, and the binary cross entropies of onset and level, averaged over all steps.
 
     Raises:
         ValueError: The target has no known entry, or a shape differs from that of the output; or an entry is not
@@ -104,7 +107,7 @@ def reconstruction_errors(output: Mapping[str, Tensor], target: Mapping[str, Ten
         >>> {name: round(float(error), 2) for name, error in reconstruction_errors(decoded, bass).items()}
         {'f0': 5.58, 'onset': 0.69}
     """
-    errors = {name: compare(output, target, name) for name, compare in _COMPARISONS.items() if name in target}
+    errors = {name: compare(output, target, name, itemwise) for name, compare in _COMPARISONS.items() if name in target}
     for name, error in errors.items():
         check_finite(f"the error of {name}", error, {"output": output[name], "target": target[name]})
     if not errors:
@@ -181,17 +184,27 @@ def _pair(output: Mapping[str, Tensor], target: Mapping[str, Tensor], name: str)
     return output[name].float(), target[name].float()
 
 
-def _square_error(output: Mapping[str, Tensor], target: Mapping[str, Tensor], name: str) -> Tensor:
-    return F.mse_loss(*_pair(output, target, name))
+def _mean(errors: Tensor, itemwise: bool, weights: Tensor | None = None) -> Tensor:
+    """Mean of errors, or of those of each item, of the first dimension; with weights, what they are means of."""
+    if itemwise:
+        errors, weights = errors.flatten(1), None if weights is None else weights.flatten(1)
+    over = (-1,) if itemwise else None
+    return errors.mean(over) if weights is None else errors.sum(over) / weights.sum(over).clamp(min=1e-6)
 
 
-def _cross_entropy(output: Mapping[str, Tensor], target: Mapping[str, Tensor], name: str) -> Tensor:
+def _square_error(output: Mapping[str, Tensor], target: Mapping[str, Tensor], name: str, itemwise: bool) -> Tensor:
+    return _mean(F.mse_loss(*_pair(output, target, name), reduction="none"), itemwise)
+
+
+def _cross_entropy(output: Mapping[str, Tensor], target: Mapping[str, Tensor], name: str, itemwise: bool) -> Tensor:
     logits, probabilities = _pair(output, target, name)
-    return -(probabilities * logits.log_softmax(-1)).sum() / probabilities.sum().clamp(min=1e-6)
+    return _mean(-(probabilities * logits.log_softmax(-1)).sum(-1), itemwise, probabilities.sum(-1))
 
 
-def _binary_cross_entropy(output: Mapping[str, Tensor], target: Mapping[str, Tensor], name: str) -> Tensor:
-    return F.binary_cross_entropy_with_logits(*_pair(output, target, name))
+def _binary_cross_entropy(
+    output: Mapping[str, Tensor], target: Mapping[str, Tensor], name: str, itemwise: bool
+) -> Tensor:
+    return _mean(F.binary_cross_entropy_with_logits(*_pair(output, target, name), reduction="none"), itemwise)
 
 
 _COMPARISONS = {

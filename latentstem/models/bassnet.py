@@ -287,6 +287,7 @@ class BassNetModel(ModelMixin, ConfigMixin):
         sample_posterior: bool = False,
         generator: torch.Generator | None = None,
         return_dict: bool = True,
+        controls: Tensor | None = None,
     ) -> BassNetOutput | tuple[Tensor, ...]:
         """Infer controls and generate from them: equations (1) to (4), and with partners (6) and (7).
 
@@ -298,9 +299,12 @@ class BassNetModel(ModelMixin, ConfigMixin):
             sample_posterior: Whether to draw the controls; otherwise they are the means.
             generator: Generator on the device of the windows for the drawing; None is torch's own.
             return_dict: Whether to return the output class or a tuple.
+            controls: Controls to decode each window with, several times, in place of inferred ones, `(draws, batch,
+                control_dim)`.
 
         Returns:
-            Distributions of the controls, as `encode` returns them, and the basses, as `decode` does.
+            Distributions of the controls, as `encode` returns them, and the basses, as `decode` does: one a window, or
+            `draws * batch`, those of the first draw first.
 
         Raises:
             ValueError: The shapes are not as above, or windows or results are not finite.
@@ -322,8 +326,15 @@ class BassNetModel(ModelMixin, ConfigMixin):
             )
         factors = self.gated.x_encoder(self._patches(mix))
         mean, log_variance = self._encode(factors, bass)
-        control = sample_gaussian(mean, log_variance, generator) if sample_posterior else mean
-        decoded = self._decode(factors, control if partners is None else control[partners])
+        if controls is None:
+            control = sample_gaussian(mean, log_variance, generator) if sample_posterior else mean
+            decoded = self._decode(factors, control if partners is None else control[partners])
+        elif controls.shape[1:] != mean.shape:
+            raise ValueError(
+                f"got controls of shape {tuple(controls.shape)}; expected (draws, {', '.join(map(str, mean.shape))})"
+            )
+        else:
+            decoded = self._decode(factors.repeat(len(controls), 1, 1, 1), controls.flatten(0, 1))
         if not return_dict:
             return (mean, log_variance, *decoded)
         return BassNetOutput(mean, log_variance, *decoded)

@@ -11,7 +11,13 @@ from accelerate.utils import set_seed
 from torch import Tensor, nn
 
 from latentstem.audio.multi_resolution import MultiResolutionWindows
-from latentstem.losses.variational import cross_reconstruction_terms, reconstruction_terms
+from latentstem.losses.variational import (
+    cross_reconstruction_terms,
+    gaussian_kl,
+    reconstruction_errors,
+    reconstruction_terms,
+)
+from latentstem.losses.wake import wake_terms
 from latentstem.models.bassnet import BassNetModel, BassNetOutput
 from latentstem.pipelines.bassnet import BassNetPipeline
 from latentstem.training.bassnet_patterns import measure_patterns
@@ -28,6 +34,9 @@ from latentstem.training.engine.options import RunOptions
 from latentstem.training.engine.run import TrainingRun
 
 _STATISTICS_BATCHES = 20  # from which the normalizations of the averaged weights are measured
+_GROUP = 4  # windows that one drawn control has to fit: of two, half may share what lasts no longer than a beat
+_GROUP_SECONDS = 2.0  # greatest distance of a group's windows: over more, patterns change
+_NAMING_WEIGHT = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,11 @@ class BassNetTraining(RunOptions):
         neighbour_seconds: Greatest distance of neighbours in seconds.
         transpose: Greatest random transposition of windows in whole semitones, up and down.
         batch_size: Windows per step, an even number; half of them are neighbours of the others.
+        draws: Number of controls that are drawn for each group of four neighbouring windows in the first part of the
+            training, in place of inferred ones: those that decode the group well are decoded better and named by the
+            encoder. It finds patterns that an encoder does not come upon by itself; 0 leaves that part out, as the
+            paper does.
+        draws_share: Part of the training that draws controls.
         patience: Number of validations in a row without improvement after which the training ends; without it the
             budget alone ends it.
     """
@@ -83,6 +97,8 @@ class BassNetTraining(RunOptions):
     neighbour_seconds: float = 5.0
     transpose: int = 0
     batch_size: int = 20
+    draws: int = 0
+    draws_share: float = 0.5
     patience: int | None = None
 
 
@@ -108,6 +124,41 @@ def bassnet_loss(
     return torch.stack(weighted).sum(), terms
 
 
+def drawn_loss(
+    model: Any,
+    batch: BassNetBatch,
+    drawn: BassNetWindows,
+    draws: int,
+    control_dim: int,
+    divergence_weight: float = 1.0,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the loss of a batch decoded with controls that are drawn: see `latentstem.losses.wake_terms`.
+
+    Args:
+        model: Model in training mode.
+        batch: Windows.
+        drawn: Where they are drawn from, which knows their groups.
+        draws: Number of controls for each group.
+        control_dim: Number of dimensions of the control.
+        divergence_weight: Weight of the divergences.
+
+    Returns:
+        The loss, and its terms by name, without their weights.
+    """
+    groups = drawn.groups
+    controls = torch.randn(draws, int(groups.max()) + 1, control_dim, device=batch.mix.device)[:, groups]
+    output = model(batch.mix, batch.bass, controls=controls)
+    repeated = {name: value.repeat(draws, *(1 for _ in value.shape[1:])) for name, value in batch.target.items()}
+    errors = torch.stack(list(reconstruction_errors(output, repeated, itemwise=True).values())).sum(0)
+    mean, log_variance = output.mean.float(), output.log_variance.float()
+    terms = wake_terms(errors.view(draws, -1), controls, mean, log_variance, groups)
+    partners = drawn.partners
+    terms["divergence"] = gaussian_kl(mean, log_variance).mean()
+    terms["cross_divergence"] = gaussian_kl(mean, log_variance, mean[partners], log_variance[partners]).mean()
+    weights = {"wake_error": 1.0, "naming": _NAMING_WEIGHT}
+    return torch.stack([weights.get(name, divergence_weight) * term for name, term in terms.items()]).sum(), terms
+
+
 def train(settings: BassNetTraining) -> Path:
     """Train a BassNet, validate it, and publish the best weights.
 
@@ -128,38 +179,44 @@ def train(settings: BassNetTraining) -> Path:
     else:
         start: Any = BassNetPipeline.from_pretrained(settings.init_from)
         windows, model = start.windows, start.model
+    control_dim = model.config["control_dim"]
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-2, fused=True)
     run = TrainingRun.of(model, [optimizer], settings)
     set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own
     tracks, validation = _tracks(settings, run)
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other windows
-    drawn = BassNetWindows(
-        tracks,
-        windows,
-        settings.batch_size,
-        settings.neighbour_seconds,
-        settings.transpose,
-        seed,
-        device=run.accelerator.device,
-    )
+    shared = (tracks, windows, settings.batch_size)
+    of_process = {"transpose": settings.transpose, "seed": seed, "device": run.accelerator.device}
+    drawn = BassNetWindows(*shared, settings.neighbour_seconds, **of_process)
+    grouped = BassNetWindows(*shared, _GROUP_SECONDS, **of_process, group=_GROUP) if settings.draws else None
     run.resume()  # the minutes are counted from here
-    drawn.first_step = run.budget.step
     partners = None if settings.plain_reconstruction else drawn.partners
     places = validation_places(validation, windows)
 
+    def draws_controls() -> bool:
+        return grouped is not None and run.budget.progress < settings.draws_share
+
     def validate(averaged: BassNetModel) -> dict[str, float]:
         measure_normalizations(averaged, (drawn.batch(settings.steps + step) for step in range(_STATISTICS_BATCHES)))
-        return validation_errors(averaged, windows, places, settings.batch_size, settings.divergence_weight)
+        errors = validation_errors(averaged, windows, places, settings.batch_size, settings.divergence_weight)
+        # While controls are drawn no net is the best yet, and none fails to improve.
+        return {f"early_{name}": error for name, error in errors.items()} if draws_controls() else errors
 
     target = settings.output / "pipeline"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
-    batches = iter(drawn)
     while run.unfinished() and not _stale(run, settings.patience):
-        batch = next(batches)
-        with run.accelerator.autocast():
-            output = run.model(batch.mix, batch.bass, partners, sample_posterior=True)
-        loss, terms = bassnet_loss(output, batch.target, partners, settings.divergence_weight)
+        if grouped is not None and draws_controls():
+            batch = grouped.batch(run.budget.step)
+            with run.accelerator.autocast():
+                loss, terms = drawn_loss(
+                    run.model, batch, grouped, settings.draws, control_dim, settings.divergence_weight
+                )
+        else:
+            batch = drawn.batch(run.budget.step)
+            with run.accelerator.autocast():
+                output = run.model(batch.mix, batch.bass, partners, sample_posterior=True)
+            loss, terms = bassnet_loss(output, batch.target, partners, settings.divergence_weight)
         run.update(loss)
         run.report(bar, {"loss": loss, **terms})
         run.checkpoint(validate, "validation_loss", _publish, target)

@@ -1,8 +1,7 @@
 """Windows of mixes and basses for the training of BassNet, cut from spectrograms that are computed once."""
 
 import hashlib
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from latentstem.audio.level import normalize_level
@@ -188,30 +187,31 @@ def _move_pitch(f0: Tensor, bins: int, count: int) -> Tensor:
     return torch.where((f0 == NO_PITCH) | (moved < 0) | (moved >= count), NO_PITCH, moved)
 
 
-class BassNetWindows(IterableDataset[BassNetBatch]):
-    """Endless batches of windows and, in their second half, of neighbours from within a few seconds.
+class BassNetWindows:
+    """Batches without end of windows and neighbours from within a few seconds; by default a neighbour for each.
 
-    Window `i` and window `i + batch_size / 2` are each other's partners (section 4.4.2). Each batch is a function of
+    Window `i` and window `i + batch_size / 2` are each other's partners (section 4.4.2); of larger groups the windows
+    lie `batch_size / group` apart, and each is the partner of the one before it. Each batch is a function of
     `(seed, step)` alone, so a resumed training continues with the batches it has not seen.
 
     Args:
         tracks: Tracks of any lengths.
         windows: Lengths of the windows.
-        batch_size: Windows per batch, an even number.
+        batch_size: Windows per batch, a multiple of `group`.
         neighbour_seconds: Greatest distance of neighbours in seconds.
         transpose: Greatest random transposition in whole semitones, up and down, the same for both neighbours.
         seed: Seed of tracks, mixes, times and transpositions.
-        first_step: Step of the first batch.
         device: Device of the batches.
+        group: Number of windows that are neighbours of one another, at least 2.
 
     Raises:
-        ValueError: If the batch is not even, or there are no tracks.
+        ValueError: If the batch is no multiple of `group`, or there are no tracks.
 
     Example:
         >>> targets = BassTargets(torch.zeros(90).long(), torch.zeros(90), torch.zeros(90))
         >>> track = BassNetTrack("song", torch.zeros(1, 264, 90), torch.zeros(264, 90), targets)
         >>> windows = BassNetWindows([track], MultiResolutionWindows(10, 20), batch_size=4)
-        >>> next(iter(windows)).mix.shape
+        >>> windows.batch(step=0).mix.shape
         torch.Size([4, 2, 10, 264])
     """
 
@@ -223,41 +223,44 @@ class BassNetWindows(IterableDataset[BassNetBatch]):
         neighbour_seconds: float = 5.0,
         transpose: int = 0,
         seed: int = 0,
-        first_step: int = 0,
         device: torch.device | str = "cpu",
+        group: int = 2,
     ):
-        if not tracks or batch_size < 2 or batch_size % 2:
+        if not tracks or group < 2 or batch_size < 1 or batch_size % group:
             raise ValueError(
-                f"got {len(tracks)} tracks and batch_size={batch_size}; expected at least one track, and an even "
-                "number of windows: half of them are neighbours of the others"
+                f"got {len(tracks)} tracks, batch_size={batch_size} and group={group}; expected at least one track, "
+                "and a number of windows that groups of neighbours, at least 2 each, divide"
             )
         self.tracks, self.windows, self.batch_size, self.device = tracks, windows, batch_size, device
+        self.group = group
         self.neighbour = round(neighbour_seconds * STEPS_PER_SECOND)
-        self.transpose, self.seed, self.first_step = transpose, seed, first_step
+        self.transpose, self.seed = transpose, seed
         steps = np.array([track.steps for track in tracks])
         self._shares = steps / steps.sum()
 
     @property
     def partners(self) -> Tensor:
         """Index of each window's partner in its batch."""
-        return torch.arange(self.batch_size, device=self.device).roll(self.batch_size // 2)
+        return torch.arange(self.batch_size, device=self.device).roll(self.batch_size // self.group)
 
-    def __iter__(self) -> Iterator[BassNetBatch]:
-        for step in itertools.count(self.first_step):
-            yield self.batch(step)
+    @property
+    def groups(self) -> Tensor:
+        """Number of the group of each window."""
+        return torch.arange(self.batch_size, device=self.device) % (self.batch_size // self.group)
 
     def batch(self, step: int) -> BassNetBatch:
         """Draw the batch of a step."""
         rng = np.random.default_rng((self.seed, step))
-        own, neighbours = [], []
-        for index in rng.choice(len(self.tracks), self.batch_size // 2, p=self._shares):
+        groups = []
+        for index in rng.choice(len(self.tracks), self.batch_size // self.group, p=self._shares):
             track = self.tracks[index]
             last = max(track.steps - self.windows.expanded, 0)
             start = int(rng.integers(last + 1))
-            near = int(rng.integers(max(start - self.neighbour, 0), min(start + self.neighbour, last) + 1))
-            # Both in one mix: the control says how a bass relates to it, and another mix is another relation.
+            reach = max(start - self.neighbour, 0), min(start + self.neighbour, last) + 1
+            near = [int(rng.integers(*reach)) for _ in range(self.group - 1)]
+            # All in one mix: the control says how a bass relates to it, and another mix is another relation.
             variant = int(rng.integers(len(track.mixes)))
-            own.append((track, variant, start))
-            neighbours.append((track, variant, near))
-        moved = 2 * rng.integers(-self.transpose, self.transpose + 1, len(own)).tolist()
-        return compress_windows(self.windows, own + neighbours, self.device, moved)
+            groups.append([(track, variant, begin) for begin in (start, *near)])
+        moved = self.group * rng.integers(-self.transpose, self.transpose + 1, len(groups)).tolist()
+        places = [place for row in zip(*groups, strict=True) for place in row]
+        return compress_windows(self.windows, places, self.device, moved)

@@ -18,7 +18,15 @@ from benchmarks.common.report import RESULTS, save_picture
 
 SCRIPTS = {"bassnet_speed": "bassnet", "peers_denoisers": "peers", "peers_lengths": "peers"}
 """Report -> its script, where the names differ."""
-NEED_MORE = ("bassnet_patterns", "bassnet_positions", "mix_analysis", "retrieval", "steering", "timbre_space")
+NEED_MORE = (
+    "bassnet_draws",
+    "bassnet_patterns",
+    "bassnet_positions",
+    "mix_analysis",
+    "retrieval",
+    "steering",
+    "timbre_space",
+)
 """Reports without the single points, scores and matrices that their pictures show."""
 
 

@@ -1,26 +1,30 @@
 """Tables of BassNet and of loops, the second and the third system."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from benchmarks.common.report import markdown_table, short_interval
 from benchmarks.findings import Results
 
 
 def patterns_table(figure: str, results: Results) -> list[str]:
     """Tabulate a figure of BassNet's trainings on artificial sets, the paper's in brackets: a row a size of window."""
-    report = results("bassnet_patterns")
+    report, drawn = results("bassnet_patterns"), results("bassnet_draws")["trainings"]
     trainings, paper = report["trainings"], report["paper"][figure]
     datasets = sorted({name.split()[0] for name in trainings})
+
+    def tell(of: Mapping[str, Any], name: str) -> str:
+        ours = [own for full, own in of.items() if full.rsplit(" ", 1)[0] == name]
+        values = [own["accuracy"] if figure == "accuracy" else own["errors"][figure] for own in ours]
+        return " and ".join(f"{value:.3f}" for value in values)
+
     cells = []
     for size in paper:
         row = [size.replace("plain", "without cross-reconstruction")]
         for dataset, theirs in zip(datasets, paper[size], strict=True):
-            ours = [own for name, own in trainings.items() if name.rsplit(" ", 1)[0] == f"{dataset} {size}"]
-            values = [own["accuracy"] if figure == "accuracy" else own["errors"][figure] for own in ours]
-            row.append(f"{' and '.join(f'{value:.3f}' for value in values)} ({theirs:.3f})")
-        if figure == "accuracy":
-            best = results("bassnet_positions")["ceilings"].get(size)
-            row.append("" if best is None else f"{best:.3f}")
-        cells.append(row)
-    return markdown_table(["window", *datasets, *(["A4 at best"] if figure == "accuracy" else [])], cells)
+            row.append(f"{tell(trainings, f'{dataset} {size}')} ({theirs:.3f})")
+        cells.append([*row, tell(drawn, f"A4 {size}")])
+    return markdown_table(["window", *datasets, "A4, controls drawn"], cells)
 
 
 def positions_table(results: Results) -> list[str]:

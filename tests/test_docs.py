@@ -54,7 +54,7 @@ TYPED = (
 )
 """Documents whose Python is type-checked; other pages use what diffusers does not annotate."""
 
-STEPS = 3
+STEPS = 2
 """Denoising steps at most, in place of up to 64; a training takes two."""
 
 

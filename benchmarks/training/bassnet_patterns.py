@@ -6,12 +6,12 @@ pattern of validation windows from two numbers. Without cross-reconstruction it 
 numbers should move with every note of a song.
 
 The nets are narrower than the paper's (`MODEL`), the data sets smaller and the trainings minutes long; sizes, patterns
-and the analysis are the paper's. A window has the pattern of the measure that its middle lies in. Some windows of A4
-have notes that several patterns would have; `bassnet_ceiling` computes how many can be named at best.
+and the analysis are the paper's. A window has the pattern of the measure that its middle lies in.
 
 Run it as `python -m benchmarks.training.bassnet_patterns --output runs/bassnet-patterns`: two hours of one core. What
 is finished is not run again; `--datasets A1 --sizes 40/40` runs a part, and the report has all that is finished. With
-`--positions`, and another folder, the control is a linear map of all positions of a window, in place of their mean.
+`--positions`, and another folder, the control is a linear map of all positions of a window, in place of their mean;
+with `--draws 6 --datasets A4 --effort 3`, controls are drawn in the first part of each training, which none ends early.
 """
 
 import functools
@@ -28,7 +28,6 @@ from matplotlib.figure import Figure, SubFigure
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from benchmarks.common.report import RESULTS, print_table, write_report
-from benchmarks.training.bassnet_ceiling import LONGEST, pattern_ceiling
 from latentstem import BassNetPipeline
 from latentstem.audio.multi_resolution import MultiResolutionWindows
 from latentstem.data.compose.bassnet_sets import compose_artificial
@@ -102,6 +101,10 @@ def main(
         bool,
         typer.Option(help="Train nets whose control tells of every position of a window, for a report of its own."),
     ] = False,
+    draws: Annotated[
+        int,
+        typer.Option(min=0, help="Draw so many controls in the first part of each training, for a report of its own."),
+    ] = 0,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     model = {**MODEL, "control_positions": positions}
@@ -113,12 +116,13 @@ def main(
             for seed in seeds if size == "40/40" else seeds[:1]:
                 folder = _folder(output, dataset, size, seed)
                 if not (folder / "figures.json").is_file():
-                    train(_settings(folder, train_folder, validation_folder, size, model, minutes, seed))
+                    train(_settings(folder, train_folder, validation_folder, size, model, minutes, seed, draws))
                     figures = analyse(folder / "pipeline", train_folder, validation_folder, output / dataset / "cache")
                     (folder / "figures.json").write_text(json.dumps(figures) + "\n")
     report = _collect(output)
     _print(report)
     settings = {"songs": songs, "minutes": MINUTES, "effort": effort, "model": model, "patch_steps": PATCH_STEPS}
+    settings["draws"] = draws
     points, trajectories = (
         {name: figures.pop(key) for name, figures in report.items()} for key in ("points", "trajectory")
     )
@@ -126,13 +130,9 @@ def main(
     above, below = picture.subfigures(2, 1)
     draw_controls(above, points, report)
     draw_trajectories(below, trajectories)
-    lengths = {size: int(size.split()[0].partition("/")[2]) for size in (*SIZES, PLAIN)}
-    best_of = {length: pattern_ceiling(length) for length in set(lengths.values()) if length <= LONGEST}
-    ceilings = {size: best_of[length] for size, length in lengths.items() if length in best_of}
-    for size, best in ceilings.items():
-        print(f"{size}: {best:.3f} of the patterns of A4 can be told from the notes of a window")
-    figures = {"trainings": report, "paper": {"accuracy": PAPER, **PAPER_ERRORS}, "ceilings": ceilings}
-    write_report("bassnet_positions" if positions else "bassnet_patterns", settings, figures, picture, results)
+    figures = {"trainings": report, "paper": {"accuracy": PAPER, **PAPER_ERRORS}}
+    name = "bassnet_positions" if positions else "bassnet_draws" if draws else "bassnet_patterns"
+    write_report(name, settings, figures, picture, results)
 
 
 def write_songs(output: Path, dataset: str, songs: int) -> tuple[Path, Path]:
@@ -146,7 +146,7 @@ def write_songs(output: Path, dataset: str, songs: int) -> tuple[Path, Path]:
 
 
 def _settings(
-    folder: Path, data: Path, validation: Path, size: str, model: dict[str, Any], minutes: float, seed: int
+    folder: Path, data: Path, validation: Path, size: str, model: dict[str, Any], minutes: float, seed: int, draws: int
 ) -> BassNetTraining:
     compressed, expanded = (int(number) for number in size.split()[0].split("/"))
     return BassNetTraining(
@@ -160,8 +160,9 @@ def _settings(
         plain_reconstruction=size == PLAIN,
         learning_rate=3e-3,
         minutes=minutes,
-        patience=6,
+        patience=None if draws else 6,
         seed=seed,
+        draws=draws,
     )
 
 
@@ -196,6 +197,7 @@ def analyse(pipeline: Path, data: Path, validation: Path, cache: Path) -> dict[s
         "accuracy_within_measures": float(right[inside[1]].mean()) if inside[1].any() else None,
         "errors": {name: best[name] for name in ("f0", "level", "onset", "divergence")},
         "steps": best["step"],
+        "minutes": round(history[-1]["seconds"] / 60, 1),
         "restlessness": restlessness(np.array(path["means"])),
         "trajectory": path,
         "points": {"means": means[1][:PLOTTED].round(4).tolist(), "patterns": patterns[1][:PLOTTED].tolist()},

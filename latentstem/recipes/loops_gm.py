@@ -67,7 +67,7 @@ def main(recipe: LoopRecipe) -> Path:
     train, validation = recipe.output / "train", recipe.output / "validation"
     loops, others, duration = recipe.loops, recipe.validation_loops, recipe.duration
     if recipe.short:
-        loops, others, duration = 8, 3, 8.0
+        loops, others, duration = 6, 2, 8.0
     for folder, seeds in ((train, TRAIN_SEEDS[:loops]), (validation, VALIDATION_SEEDS[:others])):
         write_corpus(folder, seeds, (), duration, recipe.workers, compose_loop, mixdown=LOOP)
     shared: dict[str, Any] = {
@@ -79,7 +79,7 @@ def main(recipe: LoopRecipe) -> Path:
     }
 
     def budget(minutes: float) -> dict[str, Any]:
-        return {"steps": 20, "validations": 1} if recipe.short else {"minutes": minutes}
+        return {"steps": 8, "validations": 1} if recipe.short else {"minutes": minutes}
 
     prompts = {"output": recipe.output / "prompts", **shared, **budget(recipe.prompt_minutes)}
     encoder = train_prompt_encoder(PromptEncoderTraining(**prompts, learning_rate=7e-4))

@@ -11,15 +11,10 @@ from accelerate.utils import set_seed
 from torch import Tensor, nn
 
 from latentstem.audio.multi_resolution import MultiResolutionWindows
-from latentstem.losses.variational import (
-    cross_reconstruction_terms,
-    gaussian_kl,
-    reconstruction_errors,
-    reconstruction_terms,
-)
-from latentstem.losses.wake import wake_terms
+from latentstem.losses.variational import cross_reconstruction_terms, reconstruction_terms
 from latentstem.models.bassnet import BassNetModel, BassNetOutput
 from latentstem.pipelines.bassnet import BassNetPipeline
+from latentstem.training.bassnet_draws import GROUP, GROUP_SECONDS, drawn_loss
 from latentstem.training.bassnet_patterns import measure_patterns
 from latentstem.training.bassnet_windows import (
     BassNetBatch,
@@ -34,9 +29,6 @@ from latentstem.training.engine.options import RunOptions
 from latentstem.training.engine.run import TrainingRun
 
 _STATISTICS_BATCHES = 20  # from which the normalizations of the averaged weights are measured
-_GROUP = 4  # windows that one drawn control has to fit: of two, half may share what lasts no longer than a beat
-_GROUP_SECONDS = 2.0  # greatest distance of a group's windows: over more, patterns change
-_NAMING_WEIGHT = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ class BassNetTraining(RunOptions):
     transpose: int = 0
     batch_size: int = 20
     draws: int = 0
-    draws_share: float = 0.5
+    draws_share: float = 0.6
     patience: int | None = None
 
 
@@ -122,41 +114,6 @@ def bassnet_loss(
         terms = cross_reconstruction_terms(output, target, partners)
     weighted = [term * divergence_weight if "divergence" in name else term for name, term in terms.items()]
     return torch.stack(weighted).sum(), terms
-
-
-def drawn_loss(
-    model: Any,
-    batch: BassNetBatch,
-    drawn: BassNetWindows,
-    draws: int,
-    control_dim: int,
-    divergence_weight: float = 1.0,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Compute the loss of a batch decoded with controls that are drawn: see `latentstem.losses.wake_terms`.
-
-    Args:
-        model: Model in training mode.
-        batch: Windows.
-        drawn: Where they are drawn from, which knows their groups.
-        draws: Number of controls for each group.
-        control_dim: Number of dimensions of the control.
-        divergence_weight: Weight of the divergences.
-
-    Returns:
-        The loss, and its terms by name, without their weights.
-    """
-    groups = drawn.groups
-    controls = torch.randn(draws, int(groups.max()) + 1, control_dim, device=batch.mix.device)[:, groups]
-    output = model(batch.mix, batch.bass, controls=controls)
-    repeated = {name: value.repeat(draws, *(1 for _ in value.shape[1:])) for name, value in batch.target.items()}
-    errors = torch.stack(list(reconstruction_errors(output, repeated, itemwise=True).values())).sum(0)
-    mean, log_variance = output.mean.float(), output.log_variance.float()
-    terms = wake_terms(errors.view(draws, -1), controls, mean, log_variance, groups)
-    partners = drawn.partners
-    terms["divergence"] = gaussian_kl(mean, log_variance).mean()
-    terms["cross_divergence"] = gaussian_kl(mean, log_variance, mean[partners], log_variance[partners]).mean()
-    weights = {"wake_error": 1.0, "naming": _NAMING_WEIGHT}
-    return torch.stack([weights.get(name, divergence_weight) * term for name, term in terms.items()]).sum(), terms
 
 
 def train(settings: BassNetTraining) -> Path:
@@ -189,7 +146,7 @@ def train(settings: BassNetTraining) -> Path:
     shared = (tracks, windows, settings.batch_size)
     of_process = {"transpose": settings.transpose, "seed": seed, "device": run.accelerator.device}
     drawn = BassNetWindows(*shared, settings.neighbour_seconds, **of_process)
-    grouped = BassNetWindows(*shared, _GROUP_SECONDS, **of_process, group=_GROUP) if settings.draws else None
+    grouped = BassNetWindows(*shared, GROUP_SECONDS, **of_process, group=GROUP) if settings.draws else None
     run.resume()  # the minutes are counted from here
     partners = None if settings.plain_reconstruction else drawn.partners
     places = validation_places(validation, windows)

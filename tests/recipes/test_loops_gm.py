@@ -21,7 +21,7 @@ def test_the_short_recipe_leaves_weights_that_share_an_autoencoder_and_a_card(tm
     assert audio.shape == (1, 1, pipe.count_samples(174, 1)) and audio.isfinite().all()
     card = (weights / "README.md").read_text()
     assert "python -m latentstem.recipes.loops_gm --output runs/loops-gm --loops" in card and str(tmp_path) not in card
-    assert re.search(r"\| denoiser \| 20 \| \d+\.\d \|", card) and "{" not in card
+    assert re.search(r"\| denoiser \| 8 \| \d+\.\d \|", card) and "{" not in card
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "train").rglob("*.wav")}
     assert main(recipe) == weights  # nothing is rendered twice
     assert {path: path.stat().st_mtime_ns for path in written} == written

@@ -191,7 +191,8 @@ def analyse(pipeline: Path, data: Path, validation: Path, cache: Path) -> dict[s
     right = analysis.predict(means[1]) == patterns[1]
     path = trajectory(pipe, validation, validation_tracks[0])
     history = [json.loads(line) for line in (pipeline.parent / "history.jsonl").read_text().splitlines()]
-    best = min(history, key=lambda record: record["validation_loss"])
+    # Validations while controls were drawn have no such loss.
+    best = min(history, key=lambda record: record.get("validation_loss", math.inf))
     return {
         "accuracy": float(right.mean()),
         "accuracy_within_measures": float(right[inside[1]].mean()) if inside[1].any() else None,

@@ -126,7 +126,8 @@ def main(
     points, trajectories = (
         {name: figures.pop(key) for name, figures in report.items()} for key in ("points", "trajectory")
     )
-    picture = Figure(figsize=(17, 18), layout="constrained")
+    rows, columns = (len({name.split()[place] for name in report}) for place in (0, 1))
+    picture = Figure(figsize=(max(2.8 * columns, 10), 4.5 * rows), layout="constrained")
     above, below = picture.subfigures(2, 1)
     draw_controls(above, points, report)
     draw_trajectories(below, trajectories)

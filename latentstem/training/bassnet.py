@@ -54,7 +54,8 @@ class BassNetTraining(RunOptions):
             1, and with patterns that are hard to tell at 0.02, the net finds it cheapest to say nothing in the control.
         neighbour_seconds: Greatest distance of neighbours in seconds.
         transpose: Greatest random transposition of windows in whole semitones, up and down.
-        batch_size: Windows per step, an even number; half of them are neighbours of the others.
+        batch_size: Windows per step, an even number, half of them neighbours of the others; a multiple of 4 with
+            `draws`.
         draws: Number of controls that are drawn for each group of four neighbouring windows in the first part of the
             training, in place of inferred ones: those that decode the group well are decoded better and named by the
             encoder. It finds patterns that an encoder does not come upon by itself; 0 leaves that part out, as the
@@ -129,6 +130,11 @@ def train(settings: BassNetTraining) -> Path:
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
         ValueError: If windows or batches cannot be of the given sizes, or the output folder holds another net's state.
     """
+    if settings.draws < 0 or not 0 <= settings.draws_share <= 1 or (settings.draws and settings.batch_size % GROUP):
+        raise ValueError(
+            f"got draws={settings.draws}, draws_share={settings.draws_share} and batch_size={settings.batch_size}; "
+            f"expected 0 or more, a share from 0 to 1, and where controls are drawn a multiple of {GROUP}"
+        )
     set_seed(settings.seed)
     if settings.init_from is None:
         windows = MultiResolutionWindows(settings.compressed, settings.expanded)

@@ -213,6 +213,13 @@ def test_a_training_begins_with_drawn_controls_and_publishes_the_best_net_of_the
     assert "naming" in second and all("validation_loss" in record for record in later)
 
 
+@pytest.mark.parametrize("wrong", [{"draws": -1}, {"draws": 2, "draws_share": 1.5}, {"draws": 2, "batch_size": 6}])
+def test_draws_that_cannot_be_are_refused_before_anything_is_read(tmp_path, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        train(BassNetTraining(tmp_path / "nothing", tmp_path / "run", **wrong))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_training_measures_where_the_patterns_of_annotated_tracks_lie(stems, tmp_path):
     root = tmp_path / "data"
     shutil.copytree(stems, root)

@@ -157,19 +157,19 @@ def train(settings: BassNetTraining) -> Path:
     partners = None if settings.plain_reconstruction else drawn.partners
     places = validation_places(validation, windows)
 
-    def draws_controls() -> bool:
-        return grouped is not None and run.budget.progress < settings.draws_share
+    drawing = False  # whether the last step drew its controls
 
     def validate(averaged: BassNetModel) -> dict[str, float]:
         measure_normalizations(averaged, (drawn.batch(settings.steps + step) for step in range(_STATISTICS_BATCHES)))
         errors = validation_errors(averaged, windows, places, settings.batch_size, settings.divergence_weight)
         # While controls are drawn no net is the best yet, and none fails to improve.
-        return {f"early_{name}": error for name, error in errors.items()} if draws_controls() else errors
+        return {f"early_{name}": error for name, error in errors.items()} if drawing else errors
 
     target = settings.output / "pipeline"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished() and not _stale(run, settings.patience):
-        if grouped is not None and draws_controls():
+        drawing = grouped is not None and run.budget.progress < settings.draws_share
+        if grouped is not None and drawing:
             batch = grouped.batch(run.budget.step)
             with run.accelerator.autocast():
                 loss, terms = drawn_loss(

@@ -139,7 +139,9 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
         yield {status: message_html("Encoding the mix"), form.components["seed"]: request.seed, **set_running(True)}
         with closing(sessions.run(generator, request, visitor, values)) as updates:
             for html, takes in updates:
-                yield {status: html} if takes is None else {status: html, player: player_html(takes)}
+                # The buttons every time: a page that is short of time passes over updates, the first one among them.
+                shown = {status: html, **set_running(True)}
+                yield shown if takes is None else {**shown, player: player_html(takes)}
 
     def press(session: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
         visitor = visitor_of(session)

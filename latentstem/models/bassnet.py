@@ -334,7 +334,8 @@ class BassNetModel(ModelMixin, ConfigMixin):
                 f"got controls of shape {tuple(controls.shape)}; expected (draws, {', '.join(map(str, mean.shape))})"
             )
         else:
-            decoded = self._decode(factors.repeat(len(controls), 1, 1, 1), controls.flatten(0, 1))
+            # Not `repeat`, which does not keep the channels of a position side by side.
+            decoded = self._decode(torch.cat(len(controls) * [factors]), controls.flatten(0, 1))
         if not return_dict:
             return (mean, log_variance, *decoded)
         return BassNetOutput(mean, log_variance, *decoded)

@@ -102,7 +102,8 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
         yield {status: message_html("Starting"), loops: "", **set_running(True)}
         with closing(run_request(maker, loop_request, runs, visitor_of(request))) as updates:
             for text, html in updates:
-                yield {status: text} if html is None else {status: text, loops: html}
+                shown = {status: text, **set_running(True)}  # every time, as in the tab of stems
+                yield shown if html is None else {**shown, loops: html}
 
     def stop(request: gr.Request) -> dict[Any, Any]:
         runs.stop(visitor_of(request))

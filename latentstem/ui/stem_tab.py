@@ -213,8 +213,8 @@ def build_stems(generator: Generator, sessions: Sessions, page: gr.Blocks, with_
 def _build_form(generator: Generator, with_lines: bool) -> StemForm:
     guidance_scale = float(generator.pipe.guider.guidance_scale)
     mix = recording("Mix", "mix")
-    names = generator.pipe.target_names
-    target = gr.Radio(names, value=generator.pipe.config["target"], label="Stem") if len(names) > 1 else None
+    targets = generator.pipe.target_names
+    target = gr.Radio(targets, value=generator.pipe.config["target"], label="Stem") if len(targets) > 1 else None
     with gr.Accordion("A part of the mix (optional)", open=False), gr.Row():
         begin = gr.Number(0, label="From second", minimum=0, min_width=120)
         end = gr.Number(0, label="To second", info="0 is the end", minimum=0, min_width=120)

@@ -12,6 +12,7 @@ from latentstem.losses.spectral import log_frequency_bands as log_frequency_band
 from latentstem.losses.spectral import log_magnitude_distance as log_magnitude_distance
 from latentstem.losses.spectral import multi_scale_spectral_distance as multi_scale_spectral_distance
 from latentstem.losses.variational import cross_reconstruction_terms as cross_reconstruction_terms
+from latentstem.losses.variational import divergence_terms as divergence_terms
 from latentstem.losses.variational import gaussian_kl as gaussian_kl
 from latentstem.losses.variational import reconstruction_errors as reconstruction_errors
 from latentstem.losses.variational import reconstruction_terms as reconstruction_terms

@@ -115,6 +115,36 @@ def reconstruction_errors(
     return errors
 
 
+def divergence_terms(output: Mapping[str, Tensor], partners: Tensor | None = None) -> dict[str, Tensor]:
+    """Compute the divergences of latents: from the standard normal and, with partners, from those of others.
+
+    Args:
+        output: `"mean"` and `"log_variance"` of the latent, `(batch, dimensions)`.
+        partners: Index of each item's partner in the batch, `(batch,)`; None compares with no other item.
+
+    Returns:
+        Scalars by name, in nats an item: `"cross_divergence"`, with partners, and `"divergence"`.
+
+    Raises:
+        ValueError: `partners` are not one an item, or as `gaussian_kl` does.
+
+    Example:
+        >>> import torch
+        >>> gaussians = {"mean": torch.tensor([[1.0], [3.0]]), "log_variance": torch.zeros(2, 1)}
+        >>> divergence_terms(gaussians, partners=torch.tensor([1, 0]))
+        {'cross_divergence': tensor(2.), 'divergence': tensor(2.5000)}
+    """
+    mean, log_variance = output["mean"], output["log_variance"]
+    terms = {"divergence": gaussian_kl(mean, log_variance).mean()}
+    if partners is None:
+        return terms
+    if partners.shape != mean.shape[:1]:
+        raise ValueError(
+            f"got partners of shape {tuple(partners.shape)}; expected one index for each of the {len(mean)} items"
+        )
+    return {"cross_divergence": gaussian_kl(mean, log_variance, mean[partners], log_variance[partners]).mean(), **terms}
+
+
 def reconstruction_terms(output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Compute the terms of the loss without cross-reconstruction: equations (5) and, with descriptors, (10).
 
@@ -138,8 +168,7 @@ def reconstruction_terms(output: Mapping[str, Tensor], target: Mapping[str, Tens
         >>> reconstruction_terms(output, {"spectrogram": torch.ones(4, 1, 9)})
         {'divergence': tensor(1.), 'spectrogram': tensor(1.)}
     """
-    divergence = gaussian_kl(output["mean"], output["log_variance"]).mean()
-    return {"divergence": divergence, **reconstruction_errors(output, target)}
+    return {**divergence_terms(output), **reconstruction_errors(output, target)}
 
 
 def cross_reconstruction_terms(
@@ -168,13 +197,7 @@ def cross_reconstruction_terms(
         >>> terms["cross_divergence"], terms["divergence"]
         (tensor(2.), tensor(2.5000))
     """
-    mean, log_variance = output["mean"], output["log_variance"]
-    if partners.shape != mean.shape[:1]:
-        raise ValueError(
-            f"got partners of shape {tuple(partners.shape)}; expected one index for each of the {len(mean)} items"
-        )
-    crossed = gaussian_kl(mean, log_variance, mean[partners], log_variance[partners]).mean()
-    return {"cross_divergence": crossed, **reconstruction_terms(output, target)}
+    return {**divergence_terms(output, partners), **reconstruction_errors(output, target)}
 
 
 def _pair(output: Mapping[str, Tensor], target: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentstem.losses.variational import gaussian_kl, reconstruction_errors
+from latentstem.losses.variational import divergence_terms, reconstruction_errors
 from latentstem.losses.wake import wake_terms
 from latentstem.training.bassnet_windows import BassNetBatch, BassNetWindows
 
@@ -38,14 +38,11 @@ def drawn_loss(
         The loss, and its terms by name, without their weights.
     """
     groups = drawn.groups
-    controls = torch.randn(draws, int(groups.max()) + 1, control_dim, device=batch.mix.device)[:, groups]
+    controls = torch.randn(draws, drawn.batch_size // drawn.group, control_dim, device=batch.mix.device)[:, groups]
     output = model(batch.mix, batch.bass, controls=controls)
     repeated = {name: value.repeat(draws, *(1 for _ in value.shape[1:])) for name, value in batch.target.items()}
     errors = torch.stack(list(reconstruction_errors(output, repeated, itemwise=True).values())).sum(0)
-    mean, log_variance = output.mean.float(), output.log_variance.float()
-    terms = wake_terms(errors.view(draws, -1), controls, mean, log_variance, groups)
-    partners = drawn.partners
-    terms["divergence"] = gaussian_kl(mean, log_variance).mean()
-    terms["cross_divergence"] = gaussian_kl(mean, log_variance, mean[partners], log_variance[partners]).mean()
+    terms = wake_terms(errors.view(draws, -1), controls, output.mean, output.log_variance, groups)
+    terms |= divergence_terms(output, drawn.partners)
     weights = {"wake_error": 1.0, "naming": _NAMING_WEIGHT}
     return torch.stack([weights.get(name, divergence_weight) * term for name, term in terms.items()]).sum(), terms

@@ -11,7 +11,7 @@ and the analysis are the paper's. A window has the pattern of the measure that i
 Run it as `python -m benchmarks.training.bassnet_patterns --output runs/bassnet-patterns`: two hours of one core. What
 is finished is not run again; `--datasets A1 --sizes 40/40` runs a part, and the report has all that is finished. With
 `--positions`, and another folder, the control is a linear map of all positions of a window, in place of their mean;
-with `--draws 6 --datasets A4 --effort 3`, controls are drawn in the first part of each training, which none ends early.
+with `--draws 6 --datasets A4 --effort 5`, controls are drawn in the first part of each training, which none ends early.
 """
 
 import functools

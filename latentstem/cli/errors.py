@@ -34,6 +34,7 @@ OPTIONS = {
     "num_waveforms_per_prompt": "--count",
     "prompt": "--prompt",
     "reference": "--reference",
+    "reference_strength": "--reference-strength",
     "strength": "--strength",
     "style": "--style",
     "style_space": "--style-space",

@@ -49,6 +49,14 @@ def loop(
         Path | None,
         typer.Option(metavar="FILE", help="Recording whose sound the loop takes on.", rich_help_panel=SOUND),
     ] = None,
+    reference_strength: Annotated[
+        float | None,
+        typer.Option(
+            callback=finite,
+            help="How far the average sound moves to that of --reference: 0 not at all, 1 all the way. Default: 1.",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
     chords: Annotated[
         str | None,
         typer.Option(metavar="CHART", help='Chords, such as "| Am7 | F G |"; | begins a bar.', rich_help_panel=SOUND),
@@ -144,6 +152,8 @@ def loop(
     kept = read_kept_ranges(parts, "redo_bars", beats_per_bar, duration=bars * beats_per_bar * 60 / bpm)
     if prompt_scale is not None and prompt is None and reference is None:
         raise UsageError("--prompt-scale says how strongly to follow --prompt or --reference; give one of them")
+    if reference_strength is not None and reference is None:
+        raise UsageError("--reference-strength says how far the sound moves to that of --reference; give it too")
     files = numbered(output, count)
     for file in files:
         check_output(file, bits)
@@ -165,6 +175,7 @@ def loop(
             "prompt": prompt,
             "reference": None if reference is None else _read(pipe, reference, max_duration),
             "sampling_rate": pipe.sampling_rate,
+            "reference_strength": 1.0 if reference_strength is None else reference_strength,
             "chords": chords,
             "guidance_scale": guidance_scale,
             "condition_scales": None if prompt_scale is None else {"prompt": prompt_scale},

@@ -17,6 +17,7 @@ from torch import Tensor
 import latentstem._diffusers  # noqa: F401  (registers the package with diffusers)
 from latentstem.audio.limits import MAX_DURATION
 from latentstem.conditioning.controls import Controls
+from latentstem.guidance.functional import STRONGEST
 from latentstem.guidance.style_grounding import encode_reference
 from latentstem.models.prompt_encoder import PromptEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
@@ -131,6 +132,7 @@ class LoopPipeline(StemDiffusionPipeline):
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         output_type: str = "pt",
         return_dict: bool = True,
+        reference_strength: float = 1.0,
     ) -> None:
         """Refuse a call that cannot work, before anything is computed.
 
@@ -170,6 +172,7 @@ class LoopPipeline(StemDiffusionPipeline):
             output_type=output_type,
             return_dict=return_dict,
         )
+        input_checks.check_between(-STRONGEST, STRONGEST, reference_strength=reference_strength)
         for name, value in (("strength", strength), ("keep", keep)):
             if value is not None and init_loop is None:
                 raise ArgumentError("got {" + name + "} without {init_loop}; pass the loop to start from")
@@ -201,6 +204,7 @@ class LoopPipeline(StemDiffusionPipeline):
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         output_type: Literal["pt", "np", "latent"] = "pt",
         return_dict: bool = True,
+        reference_strength: float = 1.0,
     ) -> StemPipelineOutput:
         """Generate loops.
 
@@ -233,13 +237,15 @@ class LoopPipeline(StemDiffusionPipeline):
                 0.6, or 1 with `keep`.
             keep: Ranges (start, end) of `init_loop` in seconds that stay, with None for its end; the rest is made anew.
                 These samples come back as they were, cross-faded over 20 ms on the inside of the ranges' edges.
-            denoised_hooks: Hooks on each step's clean sample, called in order after guidance, and before inpainting
-                puts the kept ranges in place.
+            denoised_hooks: Hooks on each step's clean sample, called in order after guidance and reference, and before
+                inpainting puts the kept ranges in place.
             callback_on_step_end: Function called with the pipeline, the step, the timestep and the tensors named in
                 `callback_on_step_end_tensor_inputs`; `"latents"` in its result replaces the latents.
             callback_on_step_end_tensor_inputs: Names of the callback's tensors, among `"latents"` and `"denoised"`.
             output_type: Kind of output: `"pt"`, `"np"`, or `"latent"` for normalized latents.
             return_dict: Whether to return a `StemPipelineOutput`; False returns a tuple of the audio alone.
+            reference_strength: How far the average sound moves to that of `reference`: 0 leaves it to the net, 1
+                reaches it.
 
         Returns:
             The loops at the reference loudness, or that of `init_loop`, and their sampling rate.
@@ -271,6 +277,7 @@ class LoopPipeline(StemDiffusionPipeline):
             callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
             output_type=output_type,
             return_dict=return_dict,
+            reference_strength=reference_strength,
         )
         controls = Controls(bpm=bpm, beats_per_bar=beats_per_bar, chords=chords)
         timesteps = set_timesteps(self, num_inference_steps)
@@ -307,7 +314,8 @@ class LoopPipeline(StemDiffusionPipeline):
             condition_scales=condition_scales,
         )
         on_step = step_callback(self, callback_on_step_end, callback_on_step_end_tensor_inputs, {})
-        hooks = [*denoised_hooks, *begin.hooks]
+        heard = None if reference is None else self._prepare(reference, sampling_rate, "reference")
+        hooks = [*self.encode_style(heard, None, reference_strength), *denoised_hooks, *begin.hooks]
         sample = self.denoise(sample, net_conditions, guider, hooks, begin.index, boundary, generator, on_step)
         return finish(self, sample, num_samples, gain, boundary, output_type, return_dict, kept)
 

@@ -40,6 +40,7 @@ class LoopRequest:
         chords: Chord chart; empty leaves the chords to the net.
         count: Number of loops.
         seed: Seed of the first loop; further loops count up from it.
+        reference_strength: How far the average sound moves to that of the recording, from 0 to 1.
 
     Example:
         >>> LoopRequest(bpm=124.0, bars=4, prompt="dark techno").seed
@@ -53,6 +54,7 @@ class LoopRequest:
     chords: str = ""
     count: int = 1
     seed: int = 0
+    reference_strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ class LoopMaker:
                 "prompt": request.prompt.strip() or None,
                 "reference": None if request.reference is None else self._read(request.reference),
                 "sampling_rate": pipe.sampling_rate,
+                "reference_strength": request.reference_strength,
                 "chords": request.chords.strip() or None,
                 "num_inference_steps": STEPS,
             }

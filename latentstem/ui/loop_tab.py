@@ -55,6 +55,7 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
             )
             with gr.Accordion("Sound of a recording (optional)", open=False, visible=bool(known)):
                 reference = recording("A recording whose sound the loops take on", "loop-reference")
+                strength = gr.Slider(0, 1, 1, step=0.05, label="How far the average sound moves to the recording's")
             with gr.Row():
                 bpm = gr.Number(124, label="Beats a minute", info="From 4 to 1000", min_width=120)
                 bars = gr.Dropdown([1, 2, 4, 8, 16], value=4, label="Bars", min_width=120)
@@ -82,6 +83,7 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
         request: gr.Request,
         words: str,
         file: str | None,
+        reference_strength: float,
         tempo: float | None,
         bar_count: int,
         chart: str,
@@ -98,6 +100,7 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
             chart,
             loop_count,
             draw_seed(),
+            reference_strength,
         )
         yield {status: message_html("Starting"), loops: "", **set_running(True)}
         with closing(run_request(maker, loop_request, runs, visitor_of(request))) as updates:
@@ -112,7 +115,7 @@ def build_loops(maker: LoopMaker, runs: Runs, page: gr.Blocks) -> gr.HTML:
     def leave(request: gr.Request) -> None:
         runs.end(visitor_of(request))
 
-    inputs = [prompt, reference, bpm, bars, chords, count]
+    inputs = [prompt, reference, strength, bpm, bars, chords, count]
     running = make.click(run, inputs, [status, loops, make, cancel], **QUIETLY)
     running.then(lambda: set_running(False), None, [make, cancel], **QUIETLY)
     cancel.click(stop, None, [cancel], **QUIETLY)

@@ -86,6 +86,8 @@ def test_a_bar_of_a_loop_is_made_anew(loop, tmp_path, words):
         (("--redo-bars", 2, "--init", "own.wav"), "--redo-bars 2: expected a part of own.wav, which lasts 1.600 s"),
         (("--redo-bars", 1, "--init", "own.wav"), "--redo-bars makes all of own.wav anew"),
         (("--prompt-scale", 2), "--prompt-scale says how strongly"),
+        (("--reference-strength", 0.5), "--reference-strength says how far the sound moves to that of --reference"),
+        (("--reference-strength", 1e4, "--reference", "own.wav"), "--reference-strength"),
         (("--init", "own.wav"), "own.wav: is 0.312 times as long as a loop of --bars at --bpm"),
         (("--init", "loop.wav", "-o", "loop.wav"), "loop.wav: is an input and would be overwritten"),
         (("--init", "loop.png", "-o", "loop.wav", "--preview"), "loop.png: is an input and would be overwritten"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from latentstem import IADBScheduler, LoopPipeline
 from latentstem.conditioning import Controls
+from latentstem.guidance.style_grounding import encode_reference
 from latentstem.pipelines import stretch_loop, transition
 
 SHARED = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -85,6 +86,19 @@ def test_a_reference_counts_by_its_code_at_any_level(pipe):
     both = pipe.encode_prompt("dark", sound, RATE)["prompt"]
     torch.testing.assert_close(both, torch.nn.functional.normalize(code + word, dim=-1))
     assert pipe.encode_prompt() == {}
+
+
+def test_a_loop_takes_on_the_average_sound_of_its_reference_as_far_as_it_is_asked(pipe):
+    sound = {"reference": 0.3 * torch.randn(1, 30_000), "sampling_rate": RATE, "output_type": "latent"}
+    heard, _ = encode_reference(sound["reference"][None], pipe.autoencoder)
+    mean = run(pipe, **sound).mean(-1)
+    torch.testing.assert_close(mean, heard.mean(-1), atol=1e-3, rtol=0)  # noise sounds in every frame
+    code = pipe.encode_prompt(reference=sound["reference"], sampling_rate=RATE)
+    alone = run(pipe, conditions=code, output_type="latent")
+    torch.testing.assert_close(run(pipe, **sound, reference_strength=0.0), alone)
+    half = run(pipe, **sound, reference_strength=0.5).mean(-1)
+    distances = [(each - heard.mean(-1)).norm() for each in (alone.mean(-1), half, mean)]
+    assert distances == sorted(distances, reverse=True)
 
 
 def test_conditions_come_before_what_is_made_of_words(pipe):
@@ -171,6 +185,7 @@ def test_a_callback_sees_every_step_and_may_change_the_latents(pipe):
         ({"init_loop": torch.zeros(1, 100), "sampling_rate": RATE}, "got 1 of 100 samples in init_loop"),
         ({"reference": torch.zeros(1, 40_000), "sampling_rate": 48_000}, "48000"),
         ({"reference": torch.zeros(1, 40_000), "sampling_rate": RATE}, "the style reference is silent"),
+        ({"reference_strength": float("nan")}, "reference_strength"),
         ({"chords": "| Xyz |"}, "Xyz"),
         ({"num_inference_steps": 0}, "num_inference_steps must be"),
         ({"latents": torch.zeros(1, 3, 9)}, "latents must be of shape"),

@@ -30,17 +30,17 @@ def runs(tmp_path):
 def test_loops_are_those_of_the_pipeline(maker, tmp_path):
     reference = tmp_path / "reference.wav"
     write_audio(reference, torch.rand(2, 22050) - 0.5, 22050)
-    request = LoopRequest(200.0, 1, "dark techno", reference, "| Am |", count=2, seed=7)
+    request = LoopRequest(200.0, 1, "dark techno", reference, "| Am |", count=2, seed=7, reference_strength=0.5)
     events = list(maker.make(request, tmp_path))
     takes = [event for event in events if isinstance(event, LoopTake)]
     assert [take.seed for take in takes] == [7, 8] and all(take.picture.is_file() for take in takes)
     steps = [(event.loop, event.step) for event in events if isinstance(event, LoopProgress)]
     assert steps == [(0, 0), *((loop, step + 1) for loop in range(2) for step in range(STEPS))]
     heard, _ = read_audio(reference)
-    sound = maker.pipe.encode_prompt("dark techno", _resampled(heard.mean(0, keepdim=True)), 44100)
+    sound = {"reference": _resampled(heard.mean(0, keepdim=True)), "sampling_rate": 44100, "reference_strength": 0.5}
     for take in takes:
-        call = {"conditions": sound, "chords": "| Am |", "generator": take.seed, "num_inference_steps": STEPS}
-        expected = maker.pipe(200.0, 1, **call).audios[0]
+        call = {**sound, "chords": "| Am |", "generator": take.seed, "num_inference_steps": STEPS}
+        expected = maker.pipe(200.0, 1, "dark techno", **call).audios[0]
         torch.testing.assert_close(read_audio(take.file)[0], expected, atol=1e-3, rtol=0)
 
 

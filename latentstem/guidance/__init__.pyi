@@ -1,3 +1,4 @@
+from latentstem.guidance.distilled import DistilledGuidance as DistilledGuidance
 from latentstem.guidance.functional import classifier_free_guidance as classifier_free_guidance
 from latentstem.guidance.functional import rescale_std as rescale_std
 from latentstem.guidance.inpainting import InpaintRegions as InpaintRegions

@@ -175,7 +175,8 @@ class StemDiffusionPipeline(AdaptedDenoiser, StemCodecPipeline):
             timestep: Timestep of the scheduler.
             conditions: Conditions of the net by name: `(batch, channels, frames)`, such as the normalized latents of
                 the mixes under `"mix"`, or `(batch, channels)` of global conditions. Empty for no condition.
-            guider: Guider whose state is set to this step.
+            guider: Guider whose state is set to this step. What its method `net_conditions` returns, if it has one, is
+                given to the net with the conditions.
             boundary: Ends of the latents: `pipe.boundary(loop=True)` for loops; None for latents that begin and stop.
             dropped: Masks of the conditions that are dropped in every branch, by name, as the net takes them.
 
@@ -183,6 +184,8 @@ class StemDiffusionPipeline(AdaptedDenoiser, StemCodecPipeline):
             The guided clean sample, float32.
         """
         boundary = boundary or self.boundary()
+        if hasattr(guider, "net_conditions"):
+            conditions = {**conditions, **guider.net_conditions(len(latents), latents.device)}  # pyright: ignore[reportAttributeAccessIssue]
         names = list(conditions)
         branches = guidance_branches(guider, names)
         masks = [dropped_in(branch, dict(conditions), dict(dropped or {})) for branch in branches]

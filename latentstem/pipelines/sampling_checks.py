@@ -64,6 +64,11 @@ def check_sampling(
     check_between(0, STRONGEST, guidance_scale=guidance_scale)
     check_between(0, 1, guidance_rescale=guidance_rescale)
     check_condition_scales(condition_scales, pipe.guider)
+    if guidance_rescale is not None and "guidance_rescale" not in pipe.guider.config:
+        raise ArgumentError(
+            "got {guidance_rescale}, and {kind} has learned how much of the spread is taken back; leave it out",
+            kind=type(pipe.guider).__name__,
+        )
     check_conditions(conditions)
     check_latents(pipe.unet.config.latent_channels, (3,), latents=latents)
     check_noise(generator)

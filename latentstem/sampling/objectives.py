@@ -114,6 +114,56 @@ class Objective:
             case _:
                 raise unknown_prediction_type(self.scheduler)
 
+    def clean(self, noisy: Tensor, output: Tensor, timesteps: Tensor) -> Tensor:
+        """Compute the clean samples of which a net's output is the target.
+
+        Args:
+            noisy: Noisy samples that the net was given, `(batch, ...)`.
+            output: Output of the net, shaped like `noisy`.
+            timesteps: Timesteps, `(batch,)`.
+
+        Returns:
+            Clean samples, shaped like `noisy`.
+
+        Raises:
+            ValueError: The scheduler's prediction type is not in the table.
+
+        Example:
+            >>> from latentstem import CosineDDIMScheduler
+            >>> objective, timesteps = Objective(CosineDDIMScheduler()), torch.tensor([100, 900])
+            >>> clean, noise = torch.randn(2, 2, 4, 9)
+            >>> noisy = objective.add_noise(clean, noise, timesteps)
+            >>> output = objective.target(clean, noise, timesteps)
+            >>> torch.allclose(objective.clean(noisy, output, timesteps), clean, atol=1e-5)
+            True
+        """
+        signal, noise_rate = self._rates_like(noisy, timesteps)
+        match prediction_type(self.scheduler):
+            case "epsilon":
+                return (noisy - noise_rate * output) / signal
+            case "v_prediction":
+                return (signal * noisy - noise_rate * output) / (signal**2 + noise_rate**2)
+            case "sample":
+                return output
+            case "flow_prediction":
+                return (noisy - noise_rate * output) / (signal + noise_rate)
+            case _:
+                raise unknown_prediction_type(self.scheduler)
+
+    def noise(self, noisy: Tensor, clean: Tensor, timesteps: Tensor) -> Tensor:
+        """Compute the noise that makes clean samples these noisy ones; where there is none, it is 0.
+
+        Args:
+            noisy: Noisy samples, `(batch, ...)`.
+            clean: Clean samples, shaped like `noisy`.
+            timesteps: Timesteps, `(batch,)`.
+
+        Returns:
+            Noise, shaped like `noisy`.
+        """
+        signal, noise_rate = self._rates_like(noisy, timesteps)
+        return torch.where(noise_rate > 0, (noisy - signal * clean) / noise_rate.clamp(min=1e-6), 0.0)
+
     def _rates_like(self, sample: Tensor, timesteps: Tensor) -> list[Tensor]:
         rates = training_rates(self.scheduler, timesteps.to(sample.device))
         return [rate.reshape(-1, *[1] * (sample.ndim - 1)).to(sample.dtype) for rate in rates]

@@ -10,6 +10,9 @@ from latentstem.training.bassnet_windows import BassNetTrack as BassNetTrack
 from latentstem.training.bassnet_windows import BassNetWindows as BassNetWindows
 from latentstem.training.bassnet_windows import cache_spectrograms as cache_spectrograms
 from latentstem.training.contrastive import ContrastiveTraining as ContrastiveTraining
+from latentstem.training.distillation import GuidedTeacher as GuidedTeacher
+from latentstem.training.distillation import distillation_error as distillation_error
+from latentstem.training.distillation import distillation_loss as distillation_loss
 from latentstem.training.latents import LatentBank as LatentBank
 from latentstem.training.latents import LatentOptions as LatentOptions
 from latentstem.training.latents import LatentTrack as LatentTrack

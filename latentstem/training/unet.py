@@ -20,6 +20,7 @@ from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
 from latentstem.sampling.objectives import Objective
 from latentstem.training.denoising import EMBEDDINGS, denoising_loss
+from latentstem.training.distillation import GuidedTeacher, distillation_error, distillation_loss
 from latentstem.training.engine.arguments import parse_settings
 from latentstem.training.engine.budget import progress_bar
 from latentstem.training.engine.muon import muon_and_adamw
@@ -63,6 +64,9 @@ class UNetTraining(LatentOptions):
         lora_rank: Rank of the LoRA adapters to train beside the frozen U-Net of `init_from`; 0 trains the U-Net.
         prediction_type: Prediction of the net: "v_prediction", "epsilon" or "sample" on the cosine schedule, or
             "flow_prediction" of flow matching (deblending).
+        teacher: Folder of a published pipeline whose guided prediction the net learns to make in one evaluation a step,
+            beginning with its U-Net. What is published has a `DistilledGuidance`.
+        strongest_guidance: Greatest weight of guidance that is learned from `teacher`; weights are drawn evenly from 1.
         mix_dropout: Probability that the mix of an item is replaced by its null vector.
         condition_dropout: Probability that another condition of an item is replaced by its null vector, drawn for each
             condition separately; with equal probability over a part of the time.
@@ -102,6 +106,8 @@ class UNetTraining(LatentOptions):
     code_noise: float = 0.1
     lora_rank: int = 0
     prediction_type: str = "v_prediction"
+    teacher: Path | None = None
+    strongest_guidance: float = 6.0
     mix_dropout: float = 0.1
     condition_dropout: float = 0.1
     controls_dropout: float = 0.3
@@ -144,6 +150,10 @@ def train(
         raise ValueError(
             f"got lora_rank={settings.lora_rank} without init_from; name the folder of the trained U-Net to adapt"
         )
+    if settings.teacher is not None and (settings.lora_rank or settings.init_from or settings.model):
+        raise ValueError(
+            "got a teacher, whose U-Net the net begins with, and also lora_rank, init_from or model; leave these out"
+        )
     set_seed(settings.seed)
     autoencoder = load_codec(settings.autoencoder)
     # A foreign codec without statistics counts as normalized; ours are published with theirs.
@@ -163,6 +173,11 @@ def train(
         }
         for name, own in targets.items()
     }
+    scheduler = training_scheduler(settings.prediction_type) if scheduler is None else scheduler
+    teacher = None
+    if settings.teacher is not None:
+        teacher = GuidedTeacher.from_pretrained(settings.teacher, settings.strongest_guidance, scheduler)
+        model = teacher.pupil()
     if model is None:
         own = targets[settings.target]
         kinds = condition_channels(conditions_of[settings.target], settings.data, own.target, codec)
@@ -170,10 +185,11 @@ def train(
     model.train()
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
-    scheduler = training_scheduler(settings.prediction_type) if scheduler is None else scheduler
     objective = Objective(scheduler)
     optimizers = muon_and_adamw(model, EMBEDDINGS, settings.learning_rate, weight_decay=1e-2)
     run = TrainingRun.of(model, optimizers, settings)
+    if teacher is not None:
+        teacher.unet.to(run.accelerator.device)
     set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own
     tracks: list[LatentTrack] = []
     shares: list[float] = []
@@ -191,7 +207,11 @@ def train(
     batches = iter(LatentCrops(tracks, frames, lengths, seed, run.budget.step, run.accelerator.device, drawn))
 
     def validate(averaged: Any) -> dict[str, float]:
-        return validate_targets(validations, averaged, settings.output / "previews" / f"{run.budget.step:07d}")
+        metrics = validate_targets(validations, averaged, settings.output / "previews" / f"{run.budget.step:07d}")
+        if teacher is not None and validations:
+            latents = validations[settings.target].latents
+            metrics["distillation_error"] = distillation_error(averaged, teacher, scheduler, latents)
+        return metrics
 
     def publish(averaged: Any, folder: Path) -> None:
         if settings.lora_rank:
@@ -199,9 +219,12 @@ def train(
         else:
             names = None if settings.targets is None else list(settings.targets)
             pipe = build_pipeline(averaged, autoencoder, scheduler, settings.target, encoder, names)
+            if teacher is not None:
+                pipe.register_modules(guider=teacher.guider())
             pipe.save_pretrained(folder)
 
     folder = settings.output / ("adapter" if settings.lora_rank else "pipeline")
+    criterion = "prediction_error" if teacher is None else "distillation_error"
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
         stem, values = next(batches)
@@ -216,10 +239,14 @@ def train(
             settings.controls_dropout,
             settings.future_dropout,
         )
-        loss = denoising_loss(run, objective, stem, values, dropped, settings.noise_emphasis)
+        if teacher is None:
+            loss = denoising_loss(run, objective, stem, values, dropped, settings.noise_emphasis)
+        else:
+            options = settings.condition_dropout, settings.noise_emphasis
+            loss = distillation_loss(run, objective, teacher, stem, values, dropped, *options)
         run.update(loss)
         run.report(bar, {"loss": loss})
-        run.checkpoint(validate, "prediction_error", publish, folder)
+        run.checkpoint(validate, criterion, publish, folder)
     bar.close()
     return folder
 

@@ -170,7 +170,7 @@ def prediction_errors(
         return pieces(values) if values.ndim == 3 else values.repeat_interleave(length // frames, 0).to(unet.device)
 
     stem = pieces(torch.stack([track.stem[:, :length] for track in tracks]))
-    values = _stack_conditions(tracks, length)
+    values = stack_conditions(tracks, length)
     own = values.pop(condition)
     others = {name: in_pieces(value) for name, value in values.items()}
     conditions = {
@@ -237,7 +237,7 @@ def accompany(
     return mixes, torch.as_tensor(stems).cpu()
 
 
-def _stack_conditions(tracks: Sequence[LatentTrack], frames: int) -> dict[str, Tensor]:
+def stack_conditions(tracks: Sequence[LatentTrack], frames: int) -> dict[str, Tensor]:
     """First variant of all conditions: `(tracks, channels, frames)`, or `(tracks, channels)`."""
     first = tracks[0]
     sequences = {name: torch.stack([track.frames[name][0, :, :frames] for track in tracks]) for name in first.frames}
@@ -245,7 +245,7 @@ def _stack_conditions(tracks: Sequence[LatentTrack], frames: int) -> dict[str, T
 
 
 def _other_conditions(tracks: Sequence[LatentTrack], frames: int) -> dict[str, Tensor]:
-    return {name: value for name, value in _stack_conditions(tracks, frames).items() if name != "mix"}
+    return {name: value for name, value in stack_conditions(tracks, frames).items() if name != "mix"}
 
 
 def chord_shares(stems: Tensor, sampling_rate: int, root: Path, tracks: Sequence[StemTrack]) -> list[float]:

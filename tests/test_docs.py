@@ -98,28 +98,36 @@ COMMANDS = [pytest.param(words[1:], id=line) for line, words in LINES.items() if
 SCRIPTS = [pytest.param(words[1:], id=line) for line, words in LINES.items() if words[0] == "python"]
 
 
-@pytest.fixture
-def workplace(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def belongings(tmp_path_factory):
     """A folder with what a reader has: a clone, a mix, basses, and two songs of stems."""
+    place = tmp_path_factory.mktemp("reader")
     for name in ("docs", "examples", "latentstem"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WEIGHTS", latentstem.pretrained_path("bass"))
-    mix, rate = latentstem.read_audio("examples/audio/mix-1.flac")
+        (place / name).symlink_to(ROOT / name)
+    mix, rate = latentstem.read_audio(place / "examples/audio/mix-1.flac")
     mix = mix[:, : 9 * rate]
     for name in ("mix.flac", "mix.wav", "bass.wav"):
-        latentstem.write_audio(name, mix, rate)
+        latentstem.write_audio(place / name, mix, rate)
     for folder in ("my-stems", "my-songs"):
         for number, stem in ((1, "bass"), (1, "drums"), (2, "bass"), (2, "drums")):
-            song = Path(folder, f"song {number}")
+            song = place / folder / f"song {number}"
             song.mkdir(parents=True, exist_ok=True)
             start = (number + (stem == "drums")) * rate
             latentstem.write_audio(song / f"{stem}.wav", mix[:, start : start + 6 * rate], rate)
-    shutil.copytree("my-songs/song 1", "my-stems/first song")
+    shutil.copytree(place / "my-songs/song 1", place / "my-stems/first song")
     for name in ("songs/one.flac", "more/two.flac"):
-        Path(name).parent.mkdir()
-        latentstem.write_audio(name, mix[:, : 4 * rate], rate)
-    return tmp_path
+        (place / name).parent.mkdir()
+        latentstem.write_audio(place / name, mix[:, : 4 * rate], rate)
+    return place
+
+
+@pytest.fixture
+def workplace(belongings, tmp_path, monkeypatch):
+    """The working directory of a test: a copy of `belongings`, to be written to."""
+    place = shutil.copytree(belongings, tmp_path / "reader", symlinks=True)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("WEIGHTS", latentstem.pretrained_path("bass"))
+    return place
 
 
 @pytest.fixture

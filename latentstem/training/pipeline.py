@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from diffusers.guiders.guider_utils import BaseGuidance
+
 from latentstem.guidance.rescaled_cfg import RescaledClassifierFreeGuidance
 from latentstem.models.style_encoder import StyleEncoder
 from latentstem.models.unet_stem import StemUNet1DModel
@@ -16,8 +18,9 @@ def build_pipeline(
     target: str = "bass",
     style_encoder: StyleEncoder | None = None,
     targets: Sequence[str] | None = None,
+    guider: BaseGuidance | None = None,
 ) -> StemAccompanimentPipeline:
-    """Put a trained denoiser into a pipeline with the default guidance.
+    """Put a trained denoiser into a pipeline.
 
     Args:
         unet: The denoiser.
@@ -27,6 +30,7 @@ def build_pipeline(
         style_encoder: Encoder with whose codes the denoiser was trained; None for one without such a condition.
         targets: Names of the stems that the denoiser generates, in the order of its condition "target"; None for a
             denoiser of `target` alone.
+        guider: Guidance; None is the default one.
 
     Returns:
         The pipeline.
@@ -34,7 +38,7 @@ def build_pipeline(
     Example:
         >>> build_pipeline(unet, autoencoder, scheduler).save_pretrained("pipeline")  # doctest: +SKIP
     """
-    guider = RescaledClassifierFreeGuidance()
+    guider = guider or RescaledClassifierFreeGuidance()
     return StemAccompanimentPipeline(
         autoencoder, unet, scheduler, guider, target=target, style_encoder=style_encoder, targets=targets
     )

@@ -146,14 +146,7 @@ def train(
             output folder holds the state of another net.
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
     """
-    if settings.lora_rank and settings.init_from is None:
-        raise ValueError(
-            f"got lora_rank={settings.lora_rank} without init_from; name the folder of the trained U-Net to adapt"
-        )
-    if settings.teacher is not None and (settings.lora_rank or settings.init_from or settings.model):
-        raise ValueError(
-            "got a teacher, whose U-Net the net begins with, and also lora_rank, init_from or model; leave these out"
-        )
+    _check_beginning(settings)
     set_seed(settings.seed)
     autoencoder = load_codec(settings.autoencoder)
     # A foreign codec without statistics counts as normalized; ours are published with theirs.
@@ -174,10 +167,10 @@ def train(
         for name, own in targets.items()
     }
     scheduler = training_scheduler(settings.prediction_type) if scheduler is None else scheduler
-    teacher = None
+    teacher = guider = None
     if settings.teacher is not None:
         teacher = GuidedTeacher.from_pretrained(settings.teacher, settings.strongest_guidance, scheduler)
-        model = teacher.pupil()
+        model, guider = teacher.pupil(), teacher.guider()
     if model is None:
         own = targets[settings.target]
         kinds = condition_channels(conditions_of[settings.target], settings.data, own.target, codec)
@@ -199,7 +192,8 @@ def train(
         tracks += found
         shares += [1 / len(found)] * len(found)
         if settings.validation is not None and run.accelerator.is_main_process:
-            validations[name] = UNetValidation(settings.validation, own.target, autoencoder, scheduler, latents)
+            shared = autoencoder, scheduler, latents
+            validations[name] = UNetValidation(settings.validation, own.target, *shared, guider=guider)
     run.resume()  # the minutes are counted from here: the tracks are encoded
     seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
     frames, lengths = settings.batch_frames, settings.crop_frames
@@ -218,9 +212,7 @@ def train(
             save_lora(averaged, folder)
         else:
             names = None if settings.targets is None else list(settings.targets)
-            pipe = build_pipeline(averaged, autoencoder, scheduler, settings.target, encoder, names)
-            if teacher is not None:
-                pipe.register_modules(guider=teacher.guider())
+            pipe = build_pipeline(averaged, autoencoder, scheduler, settings.target, encoder, names, guider)
             pipe.save_pretrained(folder)
 
     folder = settings.output / ("adapter" if settings.lora_rank else "pipeline")
@@ -249,6 +241,18 @@ def train(
         run.checkpoint(validate, criterion, publish, folder)
     bar.close()
     return folder
+
+
+def _check_beginning(settings: UNetTraining) -> None:
+    """Refuse an adapter without a trained net, and a teacher beside another net to begin with."""
+    if settings.lora_rank and settings.init_from is None:
+        raise ValueError(
+            f"got lora_rank={settings.lora_rank} without init_from; name the folder of the trained U-Net to adapt"
+        )
+    if settings.teacher is not None and (settings.lora_rank or settings.init_from or settings.model):
+        raise ValueError(
+            "got a teacher, whose U-Net the net begins with, and also lora_rank, init_from or model; leave these out"
+        )
 
 
 def _style_conditions(settings: UNetTraining, encoder: Any, autoencoder: Any) -> dict[str, TrackCondition]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers.guiders.guider_utils import BaseGuidance
 from einops import rearrange
 from torch import Tensor
 
@@ -44,6 +45,7 @@ class UNetValidation:
         scheduler: Scheduler that the net is trained with.
         latents: Latents of these tracks in order of name, each with the whole accompaniment as first mix.
         songs: Number of tracks to generate stems for; the prediction error is computed over all tracks.
+        guider: Guidance with which they are generated; None is the default one.
 
     Raises:
         latentstem.data.stems.layouts.StemError: If the folder holds no usable track.
@@ -62,9 +64,10 @@ class UNetValidation:
         scheduler: Any,
         latents: Sequence[LatentTrack],
         songs: int = 12,
+        guider: BaseGuidance | None = None,
     ):
         self.autoencoder, self.scheduler, self.target = autoencoder, scheduler, target
-        self.latents = latents
+        self.latents, self.guider = latents, guider
         codec = as_codec(autoencoder)
         folder = StemFolder(root, target, channels=codec.audio_channels, sampling_rate=codec.sampling_rate)
         self.root, self.tracks = root, folder.tracks[:songs]
@@ -82,7 +85,7 @@ class UNetValidation:
             `prediction_error_swapped`, both at `HIGH_NOISE`; with conditions besides the mix also
             `prediction_error_alone`.
         """
-        pipeline = build_pipeline(unet, self.autoencoder, self.scheduler, self.target)
+        pipeline = build_pipeline(unet, self.autoencoder, self.scheduler, self.target, guider=self.guider)
         mixes, stems = accompany(pipeline, self.tracks, self.target, latents=self.latents[: len(self.tracks)])
         rate = pipeline.sampling_rate
         write_preview(preview, {"mix": mixes[0], "stem": stems[0], "both": mixes[0] + stems[0]}, rate)

@@ -73,7 +73,7 @@ def loop(
         float | None,
         typer.Option(
             callback=finite,
-            help="How strongly it follows --prompt and --reference. Default: that of --guidance-scale.",
+            help="How strongly it follows --prompt and --reference. Default: that of the weights.",
             rich_help_panel=SOUND,
         ),
     ] = None,

@@ -35,6 +35,9 @@ from latentstem.training.song_conditions import annotated_controls
 from latentstem.training.unet_conditions import condition_channels, draw_dropped
 from latentstem.training.unet_validation import HIGH_NOISE, prediction_errors
 
+PROMPT_SCALE = 6.0
+"""Guidance scale of the prompt: more words are obeyed than at 4, that of the tempo (`benchmarks/quality/loops.py`)."""
+
 _WORDS, _SOUND, _PROMPT, _CLAP = "words", "sound", "prompt", "clap"
 
 
@@ -140,7 +143,8 @@ def train(settings: LoopTraining) -> Path:
     batches = iter(LatentCrops(tracks, frames, lengths, seed, run.budget.step, run.accelerator.device))
 
     def build(averaged: Any) -> LoopPipeline:
-        return LoopPipeline(autoencoder, averaged, scheduler, RescaledClassifierFreeGuidance(), encoder)
+        guider = RescaledClassifierFreeGuidance(condition_scales={asked: PROMPT_SCALE})
+        return LoopPipeline(autoencoder, averaged, scheduler, guider, encoder)
 
     def validate(averaged: Any) -> dict[str, float]:
         if len(validation) < 2:

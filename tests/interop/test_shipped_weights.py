@@ -36,6 +36,7 @@ def loops_of(pipe):
     sound = {"conditions": {"prompt": pipe.prompt_encoder.embed_sound(reference.double()).float()}}
     calls = {"plain": {}, "words": {"prompt": "dark techno, kick, no hats"}, "sound": {**sound, "chords": "| Am7 |"}}
     call = {"bpm": 152, "bars": 1, "latents": noise, "num_inference_steps": 8, "output_type": "latent"}
+    call["condition_scales"] = {}  # in 0.2.0 the prompt had no scale of its own
     with torch.no_grad():
         return {name: pipe(**call, **more).audios[0] for name, more in calls.items()}
 

@@ -197,10 +197,12 @@ def print_figures(figures: Mapping[str, Any]) -> None:
 def plot(figures: Mapping[str, Any]) -> Figure:
     picture = Figure(figsize=(13, 4.5), layout="constrained")
     left, right = picture.subplots(1, 2, width_ratios=(3, 2))
-    for name, color in zip(figures["scores"], (OTHER, OURS, "#ef6c00", TRUTH), strict=True):
+    places = np.arange(len(SHOWN))
+    for index, (name, color) in enumerate(zip(figures["scores"], (OTHER, OURS, "#ef6c00", TRUTH), strict=True)):
         cells = [figures["scores"][name][metric] for metric in SHOWN]
-        plot_means(left, range(len(SHOWN)), cells, color=color, label=name, linestyle="none")
-    left.set(title="basses for unseen songs", xticks=range(len(SHOWN)))
+        beside = (places + 0.12 * (index - 1.5)).tolist()
+        plot_means(left, beside, cells, color=color, label=name, linestyle="none")
+    left.set(title="basses for unseen songs", xticks=places)
     left.set_xticklabels([METRICS[metric] for metric in SHOWN])
     left.legend()
     for name, color in (("learned", OURS), ("unguided", "#ef6c00")):

@@ -68,7 +68,10 @@ def loops_table(results: Results) -> list[str]:
             drums = (short_interval(own[row][score]) for row in ("generated_drums", "composed_drums"))
             rows.append([f"the same, with drums ({tracker})", next(drums), "", next(drums)])
             rows.append([f"the same, told no tempo ({tracker})", short_interval(own["untold"][score]), "", ""])
-    groups = {"all": "words told right", "clear": "those told right in 0.8 of composed loops"}
+    groups = {
+        "all": "words told right",
+        "clear": "instruments and styles that are told right in 0.95 of composed loops",
+    }
     for group, label in groups.items():
         if group in report["words"]["composed"]:
             values = (report["words"][row][group] for row in ("guided", "shuffled", "composed"))

@@ -7,8 +7,9 @@
   2007) and the predominant local pulse (Grosche and Mueller 2011), both of librosa, and, where essentia is installed
   (`pip install essentia`), several features that agree (Zapata, Davies and Gomez 2014), which errs the least on
   composed loops.
-- Words: loops for "WORD" and for "no WORD", told apart by classifiers that learned from composed loops: balanced
-  accuracy, beside that on composed loops, with guidance and without, and with the prompts of other loops.
+- Words: loops for "WORD" and for "no WORD", told apart by a classifier that learned from composed loops: balanced
+  accuracy, beside that on composed loops, with guidance, with no scale of the prompt's own, without guidance, and
+  with the prompts of other loops. Words of instruments and styles that it tells in 0.95 of composed loops are clear.
 - Reference: the composed loop, among 25, whose timbre (means and deviations of MFCCs) is nearest to those of loops for
   it; among the composed loops as recorded, and as the codec plays them, whose own sound then does not count; and
   whether what the codec plays of a composed loop is nearest to that loop.
@@ -30,7 +31,7 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from benchmarks.common.loop_words import RATE, RenderedLoop, features, fit_words, rendered_loops
+from benchmarks.common.loop_words import RATE, RenderedLoop, WordJudge, fit_words, rendered_loops
 from benchmarks.common.plotting import plot_means, role_colors
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.songs import DEFAULT_CACHE
@@ -39,8 +40,18 @@ from latentstem.data import TEST_SEEDS, TRAIN_SEEDS
 from latentstem.evaluation.mfcc import timbre
 
 TEMPI = tuple(range(60, 181, 10))
-CLEAR = 0.8
-"""Balanced accuracy on composed loops from which on a classifier knows its word."""
+CLEAR = 0.95
+"""Balanced accuracy on composed loops from which on the classifier knows a word."""
+QUALITIES = ("minor", "major", "slow", "fast", "sparse", "busy", "dark", "bright")
+"""Words of neither an instrument nor a style; of these slow and fast cannot be obeyed at a given tempo."""
+WORD_CALLS: dict[str, dict[str, Any]] = {
+    "guided": {},
+    "at the scale of the tempo": {"condition_scales": {}},
+    "unguided": {"guidance_scale": 1.0, "condition_scales": {}},
+}
+"""Arguments of the calls whose words are heard."""
+ASKED_BPM = 118.0
+"""Tempo of the loops that are asked for in words."""
 OCTAVES = (1 / 3, 1 / 2, 1, 2, 3)
 WITHIN = 0.04
 BEAT_WINDOW = 0.05
@@ -66,18 +77,18 @@ def main(
     seeds: Annotated[int, typer.Option(min=2, help="Loops of each tempo.")] = 8,
     per_word: Annotated[int, typer.Option(min=2, help='Loops for each word, and as many for "no WORD".')] = 6,
     references: Annotated[int, typer.Option(min=2, help="Composed loops that are references.")] = 25,
-    learned: Annotated[int, typer.Option(min=50, help="Composed loops that the classifiers learn from.")] = 1000,
+    learned: Annotated[int, typer.Option(min=50, help="Composed loops that the classifier learns from.")] = 4000,
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 16,
     cache: Annotated[Path, typer.Option(help="Where rendered loops are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     pipe: Any = LoopPipeline.from_pretrained(weights)
     pipe.set_progress_bar_config(disable=True)
-    tests = list(rendered_loops(TEST_SEEDS[: max(100, references)], cache))
+    tests = list(rendered_loops(TEST_SEEDS[: max(200, references)], cache))
     tempo = measure_tempo(pipe, seeds, steps, tests)
     _print_tempo(tempo)
-    classifiers = fit_words(TRAIN_SEEDS[:learned], cache)
-    words = measure_words(pipe, classifiers, per_word, steps, tests)
+    judge = fit_words(TRAIN_SEEDS[:learned], cache)
+    words = measure_words(pipe, judge, per_word, steps, tests)
     _print_words(words)
     reference = measure_reference(pipe, tests[:references], steps)
     seam = measure_seam(pipe, steps)
@@ -246,32 +257,30 @@ def repeated(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
 
 
 def measure_words(
-    pipe: Any, classifiers: Mapping[str, Any], per_word: int, steps: int, composed: Sequence[RenderedLoop]
+    pipe: Any, judge: WordJudge, per_word: int, steps: int, composed: Sequence[RenderedLoop]
 ) -> dict[str, Any]:
     """Tell loops for "WORD" from loops for "no WORD", see the module."""
-    described = np.stack([features(loop.audio, 44100) for loop in composed])
-    figures: dict[str, Any] = {}
-    told: dict[str, dict[str, float]] = {row: {} for row in ("guided", "unguided", "shuffled", "composed")}
-    drawn: dict[str, dict[str, np.ndarray]] = {"guided": {}, "unguided": {}}
-    for word in track(classifiers, "words"):
-        for row, scale in (("guided", None), ("unguided", 1.0)):
-            sounds = []
+    heard: dict[str, dict[str, list[dict[str, bool]]]] = {row: {} for row in WORD_CALLS}
+    for word in track(judge.words, "words"):
+        for row, asked in WORD_CALLS.items():
+            heard[row][word] = []
             for prompt in (word, f"no {word}"):
                 call = {"num_waveforms_per_prompt": per_word, "generator": 500, "num_inference_steps": steps}
-                out = pipe(118.0, 2, prompt=prompt, guidance_scale=scale, **call).audios
+                out = pipe(ASKED_BPM, 2, prompt=prompt, **asked, **call).audios
                 loops = (repeated(each.mean(0).numpy(), pipe.sampling_rate) for each in out)
-                sounds += [features(loop, RATE) for loop in loops]
-            drawn[row][word] = np.stack(sounds)
+                heard[row][word] += [judge(loop, RATE, ASKED_BPM) for loop in loops]
+    of_composed = [judge(loop.audio, 44100, loop.song.tempo) for loop in track(composed, "composed loops")]
     wanted = np.repeat([True, False], per_word)
-    words = list(classifiers)
-    for index, (word, classifier) in enumerate(classifiers.items()):
-        for row in drawn:
-            told[row][word] = _balanced(classifier.predict(drawn[row][word]), wanted)
-        other = words[(index + len(words) // 2) % len(words)]
-        told["shuffled"][word] = _balanced(classifier.predict(drawn["guided"][other]), wanted)
+    told: dict[str, dict[str, float]] = {row: {} for row in (*WORD_CALLS, "shuffled", "composed")}
+    for index, word in enumerate(judge.words):
+        other = judge.words[(index + len(judge.words) // 2) % len(judge.words)]
+        answers = {row: own[word] for row, own in heard.items()} | {"shuffled": heard["guided"][other]}
+        for row, own in answers.items():
+            told[row][word] = _balanced([answer[word] for answer in own], wanted)
         truth = np.array([loop.words[word] for loop in composed])
-        told["composed"][word] = _balanced(classifier.predict(described), truth)
-    clear = [word for word in words if told["composed"][word] >= CLEAR]
+        told["composed"][word] = _balanced([answer[word] for answer in of_composed], truth)
+    clear = [word for word in judge.words if word not in QUALITIES and told["composed"][word] >= CLEAR]
+    figures: dict[str, Any] = {}
     for row, values in told.items():
         figures[row] = {"all": interval(list(values.values())), "by_word": values}
         if clear:
@@ -279,9 +288,9 @@ def measure_words(
     return {**figures, "clear_words": clear}
 
 
-def _balanced(predicted: np.ndarray, truth: np.ndarray) -> float:
-    predicted = np.asarray(predicted, dtype=bool)
-    shares = [predicted[truth].mean() if truth.any() else 1.0, (~predicted[~truth]).mean() if (~truth).any() else 1.0]
+def _balanced(predicted: Sequence[bool], truth: np.ndarray) -> float:
+    told = np.array(predicted)
+    shares = [told[truth].mean() if truth.any() else 1.0, (~told[~truth]).mean() if (~truth).any() else 1.0]
     return float(np.mean(shares))
 
 
@@ -343,12 +352,12 @@ def _print_tempo(figures: Mapping[str, Any]) -> None:
 
 
 def _print_words(figures: Mapping[str, Any]) -> None:
-    rows = ("guided", "unguided", "shuffled", "composed")
+    rows = (*WORD_CALLS, "shuffled", "composed")
     table = [
         (row, *(format_interval(figures[row][group]) for group in ("all", "clear") if group in figures[row]))
         for row in rows
     ]
-    print_table("Words told apart", ("", "all words", "words told in composed loops")[: len(table[0])], table)
+    print_table("Words told apart", ("", "all words", "clear words")[: len(table[0])], table)
 
 
 def plot(figures: Mapping[str, Any]) -> Figure:
@@ -367,8 +376,8 @@ def plot(figures: Mapping[str, Any]) -> Figure:
         axis.legend()
     axis = below.subplots()
     order = sorted(words["composed"]["by_word"], key=lambda word: -words["guided"]["by_word"][word])
-    markers = {"composed": "_", "guided": "o", "unguided": ".", "shuffled": "x"}
-    colors = role_colors(markers, ["guided", "unguided"], ["composed"])
+    markers = {"composed": "_", "guided": "o", "at the scale of the tempo": "^", "unguided": ".", "shuffled": "x"}
+    colors = role_colors(markers, WORD_CALLS, ["composed"])
     for row, marker in markers.items():
         axis.plot(order, [words[row]["by_word"][word] for word in order], marker, color=colors[row], label=row)
     axis.axhline(0.5, color="0.8", linewidth=1)

@@ -20,6 +20,7 @@ __version__ = "0.2.0"
 _LOADED_BY_NAME = {
     "BaseGuidance": "diffusers.guiders.guider_utils",
     "DiffusionPipeline": "diffusers.pipelines.pipeline_utils",
+    "DistilledGuidance": "latentstem.guidance",
     "ModelMixin": "diffusers.models.modeling_utils",
     "SchedulerMixin": "diffusers.schedulers.scheduling_utils",
     "SpectralDiscriminator": "latentstem.models",

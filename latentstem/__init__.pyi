@@ -7,7 +7,6 @@ from latentstem.audio.loops import circular_pad as circular_pad
 from latentstem.audio.loops import crossfade_seam as crossfade_seam
 from latentstem.audio.loops import resample_periodic as resample_periodic
 from latentstem.audio.resampling import resample as resample
-from latentstem.guidance.distilled import DistilledGuidance as DistilledGuidance
 from latentstem.guidance.functional import classifier_free_guidance as classifier_free_guidance
 from latentstem.guidance.functional import rescale_std as rescale_std
 from latentstem.guidance.inpainting import InpaintRegions as InpaintRegions

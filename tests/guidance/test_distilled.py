@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from latentstem import DistilledGuidance, RescaledClassifierFreeGuidance, StemAccompanimentPipeline
+from latentstem import RescaledClassifierFreeGuidance, StemAccompanimentPipeline
+from latentstem.guidance import DistilledGuidance
 from latentstem.training.unet_conditions import with_conditions
 
 MIX = 0.1 * torch.randn(1, 1, 30_000, generator=torch.Generator().manual_seed(1))

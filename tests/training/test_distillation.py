@@ -10,12 +10,12 @@ import torch
 from latentstem import (
     AutoencoderSpectral,
     CosineDDIMScheduler,
-    DistilledGuidance,
     Objective,
     RescaledClassifierFreeGuidance,
     StemAccompanimentPipeline,
     StemUNet1DModel,
 )
+from latentstem.guidance import DistilledGuidance
 from latentstem.training.distillation import GuidedTeacher, distillation_error
 from latentstem.training.latents import LatentTrack
 from latentstem.training.unet import UNetTraining, train

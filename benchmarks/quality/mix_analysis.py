@@ -1,7 +1,7 @@
 """What `latentstem listen` estimates of a mix: tempo, bars, key and chords, against the composer's own.
 
 The songs are test songs of the composer without their basses, on a soundfont of no training. Nothing of the estimator
-was fitted to them; its four numbers were chosen on validation songs.
+was fitted to them; its numbers were chosen on training and validation songs.
 
 Run it as `python -m benchmarks.quality.mix_analysis`.
 """

@@ -2,7 +2,8 @@
 
 Beats are librosa's (Ellis 2007), to which a steady tempo is fitted. Chords are the triads of whose tones the chroma of
 each beat holds most, smoothed by a hidden Markov model (Sheh and Ellis 2003). A bar begins on the beat at which chords
-change and low drums sound most often. All of it is a guess; `benchmarks/quality/mix_analysis.py` measures how good.
+change and low drums sound most often. The key is that whose profile fits the tones of the chords. All of it is a guess;
+`benchmarks/quality/mix_analysis.py` measures how good.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class MixAnalysis:
         bpm: Beats a minute of a steady tempo; None where no beats are found.
         downbeat: Second at which the first whole bar begins; 0 without a tempo.
         steadiness: Share of the beats that lie within 70 ms of the steady tempo, 0 to 1.
-        key: Key such as "A minor"; None if nothing sounds.
+        key: Key such as "A minor"; None without chords.
         chords: Chords in order, without gaps; those without a symbol are times without a chord.
 
     Example:
@@ -87,13 +88,13 @@ def analyse_mix(audio: np.ndarray, sampling_rate: int) -> MixAnalysis:
     chroma = _chroma(harmonic)
     if len(beats) < _LEAST_BEATS:
         chords = _find_chords(chroma, np.arange(0.0, seconds, 0.5), seconds)
-        return MixAnalysis(None, 0.0, 0.0, _find_key(chroma), chords)
+        return MixAnalysis(None, 0.0, 0.0, _find_key(chords), chords)
     first, period, steadiness = _fit_grid(beats)
     first -= period * np.floor(first / period)
     grid = np.arange(first, seconds, period)
     chords = _find_chords(chroma, grid, seconds)
     downbeat = float(grid[_find_phase(chords, percussive, grid)]) if len(grid) > BEATS_PER_BAR else float(first)
-    return MixAnalysis(60.0 / period, downbeat, steadiness, _find_key(chroma), chords)
+    return MixAnalysis(60.0 / period, downbeat, steadiness, _find_key(chords), chords)
 
 
 def _chroma(harmonic: np.ndarray) -> np.ndarray:
@@ -166,6 +167,13 @@ def _find_phase(chords: tuple[TimedChord, ...], percussive: np.ndarray, grid: np
     return int(np.argmax([score[phase::BEATS_PER_BAR].sum() for phase in range(BEATS_PER_BAR)]))
 
 
-def _find_key(chroma: np.ndarray) -> str | None:
-    weights = chroma.mean(-1)
-    return best_key(weights) if np.any(weights != weights.mean()) else None
+def _find_key(chords: tuple[TimedChord, ...]) -> str | None:
+    """Return the key of the time that each pitch class is in the chords, where roots count twice.
+
+    A tone's overtones are in the spectrum, and not in its chord: by the spectrum fifths are mistaken for tonics.
+    """
+    weights = np.zeros(12)
+    for chord in chords:
+        if chord.symbol:
+            np.add.at(weights, [*chord.pitch_classes, chord.bass], chord.end - chord.start)
+    return best_key(weights) if weights.any() else None

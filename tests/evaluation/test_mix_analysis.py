@@ -57,6 +57,13 @@ def test_a_plain_song_is_heard_as_it_is_written(bpm, start, key):
         assert heard == TimedChord.of(symbols[index % 4], heard.start, heard.end)
 
 
+@pytest.mark.parametrize("degrees", [((0, ""), (2, "m"), (7, ""), (0, "")), ((0, ""), (9, "m"), (7, ""), (0, ""))])
+@pytest.mark.parametrize("key", [0, 7])
+def test_a_fifth_among_the_overtones_is_no_tonic(degrees, key):
+    symbols = [TONICS[(key + step) % 12] + quality for step, quality in degrees]
+    assert analyse_mix(song(140, 0.1, symbols, bars=4), RATE).key == f"{TONICS[key]} major"
+
+
 def test_the_chart_is_read_by_the_controls():
     analysis = analyse_mix(song(120, 0.25, ["Am", "F"]), RATE)
     chart = ChordChart.parse(analysis.chart)

@@ -22,18 +22,17 @@ import typer
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from benchmarks.common.generation import generate
+from benchmarks.common.generation import generate, load_pipeline, weights_folder
 from benchmarks.common.plotting import OTHER, OURS, TRUTH, plot_means
 from benchmarks.common.report import RESULTS, format_interval, interval, print_table, write_report
 from benchmarks.common.scores import analyze, paired_difference, score_all, summarize
 from benchmarks.common.songs import DEFAULT_CACHE, unseen_songs
-from latentstem import StemAccompanimentPipeline, pretrained_path
 from latentstem.data.compose.composer import compose
 from latentstem.data.compose.timbre_pairs import compose_references
 from latentstem.data.corpus import write_corpus
 from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.evaluation.scores import METRICS
-from latentstem.recipes.bass_gm_options import CONTROLS
+from latentstem.recipes.bass_gm_options import CONTROLS, references
 from latentstem.training.unet import UNetTraining, train
 
 SHOWN = ("chord_share", "root_on_downbeat", "onset_f1", "voiced_ratio", "density_ratio")
@@ -44,7 +43,7 @@ TURNS = 7
 
 def main(
     output: Annotated[Path, typer.Option(help="Folder of songs and training; what is there is not made again.")],
-    teacher: Annotated[str, typer.Option(help="Name of shipped weights, or folder.")] = "bass",
+    teacher: Annotated[Path | None, typer.Option(help="Folder of weights; without it the shipped ones.")] = None,
     songs: Annotated[int, typer.Option(min=2, help="Songs to train on.")] = 300,
     minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of the training.")] = 60.0,
     test_songs: Annotated[int, typer.Option(min=2, help="Songs to score.")] = 48,
@@ -53,13 +52,13 @@ def main(
     cache: Annotated[Path, typer.Option(help="Where rendered songs are kept.")] = DEFAULT_CACHE,
     results: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
-    folder = Path(pretrained_path(teacher)) if not Path(teacher).is_dir() else Path(teacher)
+    folder = weights_folder(teacher)
     pupil = output / "training" / "pipeline"
     if not (output / "training" / "finished").is_file():
         render(output, songs)
         train(settings(output, folder, minutes))
         (output / "training" / "finished").touch()
-    taught, learned = (StemAccompanimentPipeline.from_pretrained(each) for each in (folder, pupil))
+    taught, learned = (load_pipeline(each, "cpu") for each in (folder, pupil))
     figures = score(taught, learned, test_songs, duration, steps, cache)
     figures["seconds"] = measure_time(taught, learned, steps)
     print_figures(figures)
@@ -69,10 +68,10 @@ def main(
 
 def render(output: Path, songs: int) -> None:
     """Render songs, and other notes on the instruments of their basses, unless they are there."""
-    references = functools.partial(compose_references, target="bass")
+    compose_others = functools.partial(compose_references, target="bass")
     for name, seeds in (("train", TRAIN_SEEDS[:songs]), ("validation", VALIDATION_SEEDS[:24])):
         write_corpus(output / name, seeds, duration=20.0, compose=compose)
-        write_corpus(output / f"{name}-refs", seeds, duration=10.0, compose=references)
+        write_corpus(references(output / name), seeds, duration=10.0, compose=compose_others)
 
 
 def settings(output: Path, teacher: Path, minutes: float) -> UNetTraining:
@@ -86,8 +85,8 @@ def settings(output: Path, teacher: Path, minutes: float) -> UNetTraining:
         teacher=teacher,
         controls=CONTROLS,
         style_encoder=teacher / "style_encoder",
-        style_references=output / "train-refs",
-        validation_references=output / "validation-refs",
+        style_references=references(output / "train"),
+        validation_references=references(output / "validation"),
         condition_dropout=0.25,
         controls_dropout=0.4,
         learning_rate=1e-3,
@@ -113,8 +112,6 @@ def score(taught: Any, learned: Any, songs: int, duration: float, steps: int, ca
         differences song by song; under "by_weight" the mean squared distance of the latents from the guided ones, in
         each of them relative to their mean square.
     """
-    for pipe in (taught, learned):
-        pipe.set_progress_bar_config(disable=True)
     tests = unseen_songs(0, songs, duration, cache)
     call: dict[str, Any] = {"num_inference_steps": steps}
     cases = {

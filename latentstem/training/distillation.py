@@ -91,12 +91,12 @@ class GuidedTeacher:
         """Return the guider with which the pupil is published."""
         return DistilledGuidance(min(4.0, self.strongest), self.strongest)
 
-    def draw_scales(self, batch: int) -> Tensor:
+    def draw_scales(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw weights of guidance evenly from 1 to the strongest, `(batch,)`."""
-        return 1 + (self.strongest - 1) * torch.rand(batch)
+        return 1 + (self.strongest - 1) * torch.rand(batch, generator=generator)
 
     @torch.no_grad()
-    def target(
+    def targets(
         self,
         objective: Objective,
         noisy: Tensor,
@@ -104,8 +104,8 @@ class GuidedTeacher:
         conditions: Mapping[str, Tensor],
         dropped: Mapping[str, Tensor],
         scales: Tensor,
-    ) -> Tensor:
-        """Compute what the pupil is to predict.
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the guided prediction, which the pupil is to make, and the one that guidance begins with.
 
         Args:
             objective: Objective of the teacher's training.
@@ -116,14 +116,16 @@ class GuidedTeacher:
             scales: Weights of guidance, `(batch,)`.
 
         Returns:
-            Target in the parametrisation of the net, shaped like `noisy`.
+            The predictions with and without guidance, in the parametrisation of the net and shaped like `noisy`.
         """
         nothing = {name: torch.ones(len(noisy), dtype=torch.bool, device=noisy.device) for name in conditions}
-        outputs = (self.unet(noisy, timesteps, conditions, masks, return_dict=False)[0] for masks in (dropped, nothing))
-        cond, uncond = (objective.clean(noisy, output.float(), timesteps) for output in outputs)
+        unguided, free = (
+            self.unet(noisy, timesteps, conditions, masks, return_dict=False)[0].float() for masks in (dropped, nothing)
+        )
+        cond, uncond = (objective.clean(noisy, output, timesteps) for output in (unguided, free))
         guided = uncond + scales[:, None, None] * (cond - uncond)
         guided = rescale_std(guided, cond, self.guidance_rescale)
-        return objective.target(guided, objective.noise(noisy, guided, timesteps), timesteps)
+        return objective.target(guided, objective.noise(noisy, guided, timesteps), timesteps), unguided
 
 
 def distillation_loss(
@@ -154,17 +156,13 @@ def distillation_loss(
     device = clean.device
     timesteps = objective.draw_timesteps(len(clean), noise_emphasis).to(device)
     noisy = objective.add_noise(clean, torch.randn_like(clean), timesteps)
-    scales, untold = (
-        teacher.draw_scales(len(clean)).to(device),
-        torch.rand(len(clean), device=device) < guidance_dropout,
-    )
+    scales = teacher.draw_scales(len(clean)).to(device)
+    untold = torch.rand(len(clean), device=device) < guidance_dropout
     told = {**conditions, GUIDANCE: guidance_condition(scales)}
     with run.accelerator.autocast():
-        target = teacher.target(
-            objective, noisy, timesteps, conditions, dropped, torch.where(untold, torch.ones_like(scales), scales)
-        )
+        guided, unguided = teacher.targets(objective, noisy, timesteps, conditions, dropped, scales)
         (predicted,) = run.model(noisy, timesteps, told, {**dropped, GUIDANCE: untold}, return_dict=False)
-    return mse_loss(predicted.float(), target)
+    return mse_loss(predicted.float(), torch.where(untold[:, None, None], unguided, guided))
 
 
 @torch.no_grad()
@@ -195,14 +193,13 @@ def distillation_error(
     missed = changed = 0.0
     for fraction in COMPARED:
         noise = torch.randn(stem.shape, generator=generator).to(stem.device)
-        scales = 1 + (teacher.strongest - 1) * torch.rand(len(stem), generator=generator).to(stem.device)
+        scales = teacher.draw_scales(len(stem), generator).to(stem.device)
         timestep = int(fraction * objective.num_train_timesteps)
         steps = torch.full((len(stem),), timestep, device=stem.device)
         noisy = objective.add_noise(stem, noise, steps)
-        target = teacher.target(objective, noisy, steps, conditions, {}, scales)
-        (unguided,) = teacher.unet(noisy, steps, conditions, return_dict=False)
+        guided, unguided = teacher.targets(objective, noisy, steps, conditions, {}, scales)
         told = {**conditions, GUIDANCE: guidance_condition(scales)}
         (predicted,) = unet(noisy, steps, told, return_dict=False)
-        missed += float(mse_loss(predicted.float(), target))
-        changed += float(mse_loss(unguided.float(), target))
+        missed += float(mse_loss(predicted.float(), guided))
+        changed += float(mse_loss(unguided, guided))
     return missed / changed

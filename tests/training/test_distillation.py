@@ -71,8 +71,11 @@ def test_the_target_is_the_guided_prediction_of_the_teachers_pipeline(teacher, s
         guider.set_state(step=step, num_inference_steps=8, timestep=timestep)
         with torch.no_grad():
             expected = pipe.predict(noisy, timestep, conditions, guider, dropped=dropped)
-        target = load(teacher).target(objective, noisy, steps, conditions, dropped, torch.full((2,), scale))
-        torch.testing.assert_close(objective.clean(noisy, target, steps), expected, atol=1e-4, rtol=1e-4)
+        scales = torch.full((2,), scale)
+        guided, unguided = load(teacher).targets(objective, noisy, steps, conditions, dropped, scales)
+        torch.testing.assert_close(objective.clean(noisy, guided, steps), expected, atol=1e-4, rtol=1e-4)
+        if scale == 1:
+            torch.testing.assert_close(unguided, guided, atol=1e-4, rtol=1e-4)
 
 
 def test_the_pupil_begins_as_the_teacher_without_guidance(teacher):

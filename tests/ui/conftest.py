@@ -71,6 +71,37 @@ def shipped_page(tmp_path_factory, serve):
     assert left_by_the_page(folder) == []
 
 
+@pytest.fixture(scope="session")
+def bassnet():
+    """A small BassNet of random weights, whose line the control changes."""
+    torch.manual_seed(0)
+    model = BassNetModel(resolutions=2, steps=10, channels=8, blocks=2, control_blocks=1)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(layer.bias)
+    walking = {"mean": [1.5, -0.5], "covariance": [[0.25, 0.1], [0.1, 0.5]], "share": 1.0}
+    return BassNetPipeline(model.eval(), {"walking": walking})
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory, build_pipeline, bassnet, build_loop_pipeline):
+    """A folder with weights of all tabs: nets of random weights, whose stem has controls, but no register."""
+    folder = tmp_path_factory.mktemp("weights")
+    stems = build_pipeline(carriers=8, controls={"beat": 4, "chords": 25, "density": 2}, targets=["bass", "drums"])
+    for name, pipe in (("stem", stems), ("bassnet", bassnet), ("loops", build_loop_pipeline())):
+        pipe.save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_page(tmp_path_factory, small_weights, serve):
+    """The address of a page with `small_weights`, and the folder in which its temporary one lies."""
+    folder, weights = tmp_path_factory.mktemp("temporary"), small_weights
+    words = ("--weights", weights / "stem", "--bassnet", weights / "bassnet", "--loops", weights / "loops")
+    with serve(folder, *words) as url:
+        yield url, folder
+
+
 class Visitor:
     """A browser of its own: it opens the page, and keeps the cookie that comes with it."""
 
@@ -245,15 +276,3 @@ def page(browser, server):
     elsewhere = [url for url in asked if not url.startswith((server[0], "data:", "blob:"))]
     assert asked and elsewhere == []
     assert wrong == []
-
-
-@pytest.fixture(scope="module")
-def bassnet():
-    """A small BassNet of random weights, whose line the control changes."""
-    torch.manual_seed(0)
-    model = BassNetModel(resolutions=2, steps=10, channels=8, blocks=2, control_blocks=1)
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(layer.bias)
-    walking = {"mean": [1.5, -0.5], "covariance": [[0.25, 0.1], [0.1, 0.5]], "share": 1.0}
-    return BassNetPipeline(model.eval(), {"walking": walking})

@@ -8,14 +8,8 @@ from latentstem import read_audio
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, build_pipeline, build_loop_pipeline, serve):
-    """The page's address, and the folder in which its temporary one lies."""
-    folder = tmp_path_factory.mktemp("temporary")
-    stems = build_pipeline(carriers=8, controls={"beat": 4, "chords": 25}, targets=["bass", "drums"])
-    stems.save_pretrained(folder / "torch-stem")
-    build_loop_pipeline().save_pretrained(folder / "torch-loops")
-    with serve(folder, "--weights", folder / "torch-stem", "--loops", folder / "torch-loops") as url:
-        yield url, folder
+def server(small_page):
+    return small_page
 
 
 @pytest.fixture

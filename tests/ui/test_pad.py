@@ -24,13 +24,8 @@ def mix(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, build_pipeline, bassnet, serve):
-    """The page's address, and the folder in which its temporary one lies."""
-    folder = tmp_path_factory.mktemp("temporary")
-    build_pipeline(carriers=8).save_pretrained(folder / "torch-stem")
-    bassnet.save_pretrained(folder / "torch-bassnet")
-    with serve(folder, "--weights", folder / "torch-stem", "--bassnet", folder / "torch-bassnet") as url:
-        yield url, folder
+def server(small_page):
+    return small_page
 
 
 @pytest.fixture
@@ -255,8 +250,3 @@ def test_without_a_line_there_is_none_to_be_played(page):
     assert "There is no line yet" in alert.inner_text()
     page.get_by_role("tab", name="Bass line").click()
     assert page.get_by_role("button", name="Give the line a sound").count() == 0
-
-
-def test_a_net_without_controls_is_not_steered(page):
-    page.get_by_role("button", name="Style").wait_for()
-    assert page.get_by_role("button", name="Steering").count() == 0

@@ -1,5 +1,6 @@
 """Steering on the page: what is given reaches the net, and nothing else; errors are those of the command line."""
 
+import asyncio
 import html
 import re
 
@@ -16,9 +17,11 @@ from latentstem.pipelines.quality import Quality
 from latentstem.ui.chord_strip import strip_html
 from latentstem.ui.generator import Generator
 from latentstem.ui.history import Take
+from latentstem.ui.page import build_page
 from latentstem.ui.player import player_html
 from latentstem.ui.requests import GenerationRequest
 from latentstem.ui.results import Result
+from latentstem.ui.sessions import Sessions
 from latentstem.ui.steering import read_controls, tempo_and_chords_html
 
 CHANNELS = {"beat": 4, "chords": 25, "density": 2, "register": 2}
@@ -31,14 +34,6 @@ def weights(build_pipeline, tmp_path_factory):
     """Weights whose net has controls, and whose output depends on them."""
     folder = tmp_path_factory.mktemp("weights")
     build_pipeline(carriers=8, controls=CHANNELS).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def weights_without_register(build_pipeline, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("weights-without-register")
-    channels = {name: count for name, count in CHANNELS.items() if name != "register"}
-    build_pipeline(carriers=8, controls=channels).save_pretrained(folder)
     return folder
 
 
@@ -170,10 +165,22 @@ def test_takes_are_what_the_pipeline_makes_of_the_controls_and_tell_them(weights
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, weights_without_register, serve):
-    folder = tmp_path_factory.mktemp("temporary")
-    with serve(folder, "--weights", weights_without_register) as url:
-        yield url, folder
+def server(small_page):
+    return small_page
+
+
+@pytest.mark.parametrize(
+    ("controls", "section"),
+    [(CHANNELS, "tempo, chords, how busy, how low"), ({"density": 2, "beat": 4}, "tempo, how busy"), (None, None)],
+)
+def test_the_form_has_what_the_net_knows(controls, section, build_pipeline, tmp_path):
+    async def components():  # of a loop that is running, or Gradio begins one and leaves it open
+        generator = Generator(build_pipeline(carriers=8, controls=controls))
+        return build_page(generator, Sessions(tmp_path)).get_config_file()["components"]
+
+    labels = [str(component["props"].get("label")) for component in asyncio.run(components())]
+    assert "Mix" in labels
+    assert [label for label in labels if label.startswith("Steering")] == ([f"Steering: {section}"] if section else [])
 
 
 def chords_shown(page, symbols):
@@ -184,17 +191,18 @@ def chords_shown(page, symbols):
     )
 
 
-def test_a_visitor_steers_a_take(page, weights_without_register, mix, tmp_path):
+def test_a_visitor_steers_a_take(page, small_weights, mix, tmp_path):
     page.get_by_role("button", name="Steering: tempo, chords, how busy").click()
-    chords, strip = page.get_by_role("textbox", name="Chords"), page.locator("#chord-strip")
+    steering, strip = page.locator("#steering"), page.locator("#chord-strip")
+    chords = steering.get_by_role("textbox", name="Chords")
     # Letter by letter, as visitors type: a page that has just been opened may miss what is there at once.
     chords.press_sequentially("| C | Am7 F |", delay=50)
     strip.get_by_role("alert").filter(has_text="without a tempo; give bpm").wait_for()
-    page.get_by_label("Tempo").check()
-    page.get_by_label("Beats a minute").fill("2")
+    steering.get_by_label("Tempo").check()
+    steering.get_by_label("Beats a minute").fill("2")
     page.locator("#tempo-error").get_by_role("alert").filter(has_text="expected 4 to 1000").wait_for()
-    page.get_by_label("Beats a minute").fill("100")
-    page.get_by_label("Downbeat").fill("0.25")
+    steering.get_by_label("Beats a minute").fill("100")
+    steering.get_by_label("Downbeat").fill("0.25")
     page.locator("#mix input[type=file]").set_input_files(mix)
     chords_shown(page, ["C", "Am7", "F"])
     chords.fill("| C | Hm |")
@@ -203,9 +211,9 @@ def test_a_visitor_steers_a_take(page, weights_without_register, mix, tmp_path):
     page.locator("#status").get_by_role("alert").filter(has_text="cannot read the chord 'Hm'").wait_for()
     chords.fill("| C | Am7 F | % |")
     chords_shown(page, ["C", "Am7", "F", "Am7"])  # the last one begins after the end of the mix
-    assert page.get_by_label("How low").count() == 0  # the net does not know it
-    page.get_by_label("How busy").check()
-    page.get_by_label("number input for Notes a second").fill("7")
+    assert steering.get_by_label("How low").count() == 0  # the net does not know it
+    steering.get_by_label("How busy").check()
+    steering.get_by_label("number input for Notes a second").fill("7")
     page.get_by_label("fast").check()
     page.get_by_label("Keep the seed").check()
     page.get_by_label("number input for Takes").fill("1")
@@ -219,5 +227,5 @@ def test_a_visitor_steers_a_take(page, weights_without_register, mix, tmp_path):
     download.value.save_as(tmp_path / "bass.wav")
     controls = Controls(bpm=100.0, downbeat=0.25, chords="| C | Am7 F | % |", density=7.0)
     stem = read_audio(tmp_path / "bass.wav")[0]
-    torch.testing.assert_close(stem, made(weights_without_register, mix, controls), rtol=0, atol=1e-3)
-    assert (stem - made(weights_without_register, mix, Controls())).abs().max() > 1e-2
+    torch.testing.assert_close(stem, made(small_weights / "stem", mix, controls), rtol=0, atol=1e-3)
+    assert (stem - made(small_weights / "stem", mix, Controls())).abs().max() > 1e-2

@@ -23,6 +23,9 @@ from latentstem.training.unet_validation import prediction_errors
 MIX = Path(latentstem.__file__).parents[1] / "examples" / "audio" / "mix-1.flac"
 
 
+pytestmark = [pytest.mark.slow, pytest.mark.fluidsynth]
+
+
 @pytest.fixture(scope="module")
 def short_recipe(make_once):
     """Output of the short recipe, run as a newcomer runs it, on one thread."""
@@ -34,7 +37,6 @@ def short_recipe(make_once):
     return make_once("recipe", run) / "run"
 
 
-@pytest.mark.fluidsynth
 def test_the_short_recipe_lowers_every_loss_of_the_autoencoder(short_recipe):
     """On the songs of its training, to at most this fraction of the loss before; beside it the measured one.
 
@@ -57,7 +59,6 @@ def test_the_short_recipe_lowers_every_loss_of_the_autoencoder(short_recipe):
     assert all(fractions[row] < bounds[row] for row in bounds), fractions
 
 
-@pytest.mark.fluidsynth
 def test_the_short_recipe_teaches_the_denoiser_its_songs_and_their_mixes(short_recipe):
     short = replace(Recipe(short_recipe), **SHORT)
     settings = bass_gm.training_settings(short)["unet"]
@@ -74,7 +75,6 @@ def test_the_short_recipe_teaches_the_denoiser_its_songs_and_their_mixes(short_r
     assert after["mix"].mean() < 0.95 * after["swapped"].mean()  # 0.83
 
 
-@pytest.mark.fluidsynth
 def test_the_short_recipe_leaves_weights_and_a_card_that_says_how_they_were_made(short_recipe):
     pipe = latentstem.StemAccompanimentPipeline.from_pretrained(short_recipe / "bass-gm")
     mix, rate = latentstem.read_audio(MIX)
@@ -89,7 +89,6 @@ def test_the_short_recipe_leaves_weights_and_a_card_that_says_how_they_were_made
 
 
 @torch.no_grad()
-@pytest.mark.fluidsynth
 def test_the_short_recipe_teaches_the_reranker_the_pairs_of_its_songs(short_recipe):
     """Of the songs it trained on: so few teach nothing about the validation songs."""
     short = replace(Recipe(short_recipe), **SHORT)
@@ -100,7 +99,6 @@ def test_the_short_recipe_teaches_the_reranker_the_pairs_of_its_songs(short_reci
     assert losses["after"] < 0.5 * losses["before"]
 
 
-@pytest.mark.fluidsynth
 def test_the_recipe_does_nothing_twice_and_refuses_to_mix_two_runs(short_recipe, tmp_path, monkeypatch):
     short_recipe = shutil.copytree(short_recipe, tmp_path / "run")  # another worker may be reading the first
 

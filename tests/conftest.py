@@ -1,6 +1,7 @@
 """Seeds, hypothesis profiles, a tiny pipeline, a browser, and what CI may not skip: FluidSynth and Chromium."""
 
 import functools
+import gc
 import importlib.util
 import os
 import random
@@ -246,6 +247,16 @@ def pytest_configure(config):
         torch.set_num_threads(threads)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
         os.environ.setdefault("NUMBA_CACHE_DIR", str(config.rootpath / ".pytest_cache" / f"numba-{worker}"))
+
+
+def pytest_collection(session):
+    """Collecting makes a million objects that stay, and the garbage collector would go through them again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish(session):
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item):

@@ -6,13 +6,14 @@ are encoded once, each with several random sub-mixes. The same loop fine-tunes a
 `latentstem.training.lora`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from accelerate.utils import set_seed
+from torch import Tensor
 
 from latentstem.models.autoencoder_spectral import AutoencoderSpectral
 from latentstem.models.codec import as_codec, load_codec
@@ -148,18 +149,12 @@ def train(
     """
     _check_beginning(settings)
     set_seed(settings.seed)
-    autoencoder = load_codec(settings.autoencoder)
-    # A foreign codec without statistics counts as normalized; ours are published with theirs.
-    if isinstance(autoencoder, AutoencoderSpectral) and autoencoder.config["latents_mean"] is None:
-        raise ValueError(
-            f"{settings.autoencoder} has no latents_mean: use a folder published by the autoencoder training"
-        )
-    codec = as_codec(autoencoder)
+    autoencoder = _load_codec(settings.autoencoder)
     encoder = None if settings.style_encoder is None else StyleEncoder.from_pretrained(settings.style_encoder)
     targets = settings_of_targets(settings, settings.targets)
     conditions_of = {
         name: {
-            **annotated_controls(settings.controls, own.target, codec),
+            **annotated_controls(settings.controls, own.target, as_codec(autoencoder)),
             **_style_conditions(own, encoder, autoencoder),
             **target_condition(name, settings.targets),
             **(conditions or {}),
@@ -172,9 +167,7 @@ def train(
         teacher = GuidedTeacher.from_pretrained(settings.teacher, settings.strongest_guidance, scheduler)
         model, guider = teacher.pupil(), teacher.guider()
     if model is None:
-        own = targets[settings.target]
-        kinds = condition_channels(conditions_of[settings.target], settings.data, own.target, codec)
-        model = _initial_model(settings, codec.latent_channels, kinds)
+        model = _initial_model(targets[settings.target], autoencoder, conditions_of[settings.target])
     model.train()
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
@@ -184,21 +177,15 @@ def train(
     if teacher is not None:
         teacher.unet.to(run.accelerator.device)
     set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own
-    tracks: list[LatentTrack] = []
-    shares: list[float] = []
+    tracks: dict[str, list[LatentTrack]] = {}
     validations: dict[str, UNetValidation] = {}
     for name, own in targets.items():
-        found, latents = cache_for_training(own, autoencoder, run.accelerator, conditions_of[name])
-        tracks += found
-        shares += [1 / len(found)] * len(found)
+        tracks[name], latents = cache_for_training(own, autoencoder, run.accelerator, conditions_of[name])
         if settings.validation is not None and run.accelerator.is_main_process:
             shared = autoencoder, scheduler, latents
             validations[name] = UNetValidation(settings.validation, own.target, *shared, guider=guider)
     run.resume()  # the minutes are counted from here: the tracks are encoded
-    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
-    frames, lengths = settings.batch_frames, settings.crop_frames
-    drawn = None if settings.targets is None else shares
-    batches = iter(LatentCrops(tracks, frames, lengths, seed, run.budget.step, run.accelerator.device, drawn))
+    batches = _draw_batches(settings, tracks, run)
 
     def validate(averaged: Any) -> dict[str, float]:
         metrics = validate_targets(validations, averaged, settings.output / "previews" / f"{run.budget.step:07d}")
@@ -220,17 +207,7 @@ def train(
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
         stem, values = next(batches)
-        deviation = settings.mix_noise * torch.rand(len(stem), 1, 1, device=stem.device)
-        values["mix"] = values["mix"] + deviation * torch.randn_like(values["mix"])
-        if encoder is not None:
-            values["style"] = values["style"] + settings.code_noise * torch.randn_like(values["style"])
-        dropped = draw_dropped(
-            values,
-            settings.mix_dropout,
-            settings.condition_dropout,
-            settings.controls_dropout,
-            settings.future_dropout,
-        )
+        values, dropped = _obscure(settings, values)
         if teacher is None:
             loss = denoising_loss(run, objective, stem, values, dropped, settings.noise_emphasis)
         else:
@@ -241,6 +218,44 @@ def train(
         run.checkpoint(validate, criterion, publish, folder)
     bar.close()
     return folder
+
+
+def _load_codec(folder: Path) -> Any:
+    """Load the autoencoder; a foreign one without statistics counts as normalized, ours are published with theirs."""
+    autoencoder = load_codec(folder)
+    if isinstance(autoencoder, AutoencoderSpectral) and autoencoder.config["latents_mean"] is None:
+        raise ValueError(f"{folder} has no latents_mean: use a folder published by the autoencoder training")
+    return autoencoder
+
+
+def _draw_batches(
+    settings: UNetTraining, tracks: Mapping[str, Sequence[LatentTrack]], run: TrainingRun
+) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """Return endless batches of crops from where the run is, of each target equally often."""
+    seed = settings.seed + 7919 * run.accelerator.process_index  # every process draws other crops
+    shares = [1 / len(own) for own in tracks.values() for _ in own]
+    return iter(
+        LatentCrops(
+            [track for own in tracks.values() for track in own],
+            settings.batch_frames,
+            settings.crop_frames,
+            seed,
+            run.budget.step,
+            run.accelerator.device,
+            None if settings.targets is None else shares,
+        )
+    )
+
+
+def _obscure(settings: UNetTraining, values: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Add noise to the mix and to the code of the style, and return these conditions with masks of what is dropped."""
+    mix = values["mix"]
+    deviation = settings.mix_noise * torch.rand(len(mix), 1, 1, device=mix.device)
+    noisy = {**values, "mix": mix + deviation * torch.randn_like(mix)}
+    if "style" in values and settings.style_encoder is not None:
+        noisy["style"] = values["style"] + settings.code_noise * torch.randn_like(values["style"])
+    probabilities = settings.mix_dropout, settings.condition_dropout, settings.controls_dropout, settings.future_dropout
+    return noisy, draw_dropped(noisy, *probabilities)
 
 
 def _check_beginning(settings: UNetTraining) -> None:
@@ -269,10 +284,14 @@ def _style_conditions(settings: UNetTraining, encoder: Any, autoencoder: Any) ->
     return {"style": style_condition(encoder, folders, settings.target, autoencoder, cache, settings.workers)}
 
 
-def _initial_model(settings: UNetTraining, latent_channels: int, kinds: dict[str, dict[str, int]]) -> StemUNet1DModel:
+def _initial_model(
+    settings: UNetTraining, autoencoder: Any, conditions: Mapping[str, TrackCondition]
+) -> StemUNet1DModel:
     """Make a new net, or continue a published one, with the conditions of the training."""
+    codec = as_codec(autoencoder)
+    kinds = condition_channels(conditions, settings.data, settings.target, codec)
     if settings.init_from is None:
-        return StemUNet1DModel(latent_channels=latent_channels, **{**kinds, **(settings.model or {})})
+        return StemUNet1DModel(latent_channels=codec.latent_channels, **{**kinds, **(settings.model or {})})
     published: Any = StemUNet1DModel.from_pretrained(settings.init_from)
     model = with_conditions(published, kinds)
     if settings.lora_rank and model is not published:

@@ -247,6 +247,7 @@ def cache_for_training(
     autoencoder: Any,
     accelerator: Accelerator,
     conditions: Mapping[str, TrackCondition] | None = None,
+    labels: Mapping[str, TrackCondition] | None = None,
 ) -> tuple[list[LatentTrack], list[LatentTrack]]:
     """Encode the tracks for training and validation, once for all processes of a training.
 
@@ -255,6 +256,8 @@ def cache_for_training(
         autoencoder: Any codec that `latentstem.models.as_codec` takes; moved to the device of the accelerator.
         accelerator: Accelerator of the training.
         conditions: Functions that make further conditions, by name.
+        labels: Functions that make what is learned of the training tracks besides, by name; among their conditions,
+            and not among those of the validation tracks.
 
     Returns:
         Latents of the training tracks, and of the validation tracks with the whole accompaniment as their one mix.
@@ -271,7 +274,7 @@ def cache_for_training(
             settings.seed,
             settings.production,
             settings.workers,
-            conditions,
+            {**(conditions or {}), **(labels or {})},
         )
         validation = []
         if settings.validation is not None:

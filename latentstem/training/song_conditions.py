@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from latentstem.audio.level import normalize_level
@@ -13,6 +15,9 @@ from latentstem.data.score import Note, Song
 from latentstem.data.stems.track import StemTrack
 from latentstem.models.codec import Codec
 from latentstem.training.latents import TrackCondition
+
+NOTE_CHANNELS = 14
+"""Twelve pitch classes from C, the rest, and onsets."""
 
 
 def annotated_controls(names: Sequence[str], target: str, codec: Codec) -> dict[str, TrackCondition]:
@@ -41,6 +46,39 @@ def annotated_controls(names: Sequence[str], target: str, codec: Codec) -> dict[
     if unknown:
         raise ValueError(f"got the controls {', '.join(unknown)}, expected some of: {', '.join(_CONTROLS)}")
     return {name: partial(_CONTROLS[name], target=target, codec=codec) for name in names}
+
+
+def annotated_notes(target: str, codec: Codec) -> TrackCondition:
+    """Make the function that computes which notes of a target sound in each latent frame.
+
+    Args:
+        target: Name of the stem.
+        codec: Codec on whose latent frames the notes lie.
+
+    Returns:
+        Function from a track to `(NOTE_CHANNELS, frames)`: the share of the frame in which each pitch class sounds, the
+        share without a note, and 1 where a note begins. It raises a `ValueError` for a track without an annotation.
+
+    Example:
+        >>> from latentstem import AutoencoderSpectral
+        >>> codec = AutoencoderSpectral(latent_channels=4, channels=8, latent_hidden_channels=8, carriers=0)
+        >>> annotated_notes("bass", codec)(track, 320).shape  # doctest: +SKIP
+        torch.Size([14, 320])
+    """
+
+    def notes_of(track: StemTrack, frames: int) -> Tensor:
+        rate = _rate(codec)
+        edges = np.arange(frames + 1)
+        sounding = np.zeros((NOTE_CHANNELS, frames), dtype=np.float32)
+        for note in _notes(track, target):
+            first, last = note.start * rate, note.end * rate
+            sounding[note.pitch % 12] += np.diff(np.clip(edges, first, last))
+            if first < frames:
+                sounding[-1, int(first)] = 1.0
+        sounding[12] = np.maximum(1.0 - sounding[:12].sum(0), 0.0)
+        return torch.from_numpy(sounding)
+
+    return notes_of
 
 
 def chart_of(song: Song) -> ChordChart:

@@ -31,11 +31,14 @@ from latentstem.training.latents import LatentOptions, LatentTrack, TrackConditi
 from latentstem.training.lora import add_lora, save_lora
 from latentstem.training.pipeline import build_pipeline
 from latentstem.training.schedules import training_scheduler
-from latentstem.training.song_conditions import annotated_controls
+from latentstem.training.song_conditions import annotated_controls, annotated_notes
 from latentstem.training.style_conditions import style_condition
 from latentstem.training.targets import settings_of_targets, target_condition, validate_targets
 from latentstem.training.unet_conditions import condition_channels, draw_dropped, with_conditions
+from latentstem.training.unet_notes import ADAMW, UNetWithNotes, denoiser_of
 from latentstem.training.unet_validation import UNetValidation
+
+_NOTES = "notes of the stem"  # among the conditions of tracks, of which none has this name
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class UNetTraining(LatentOptions):
             the net recognizes each song by its mix and reproduces what it remembers.
         noise_emphasis: Exponent by which the density of timesteps grows with their noise; 0 draws all alike. What the
             mix says about the stem matters at high noise; with half of the noise gone the notes can be seen.
+        notes_weight: Weight of an auxiliary loss, of the notes of the stem that a layer in the middle of the net reads,
+            against those in the `song.json` of each track; 0 trains without it. What is published lacks the layer.
         batch_frames: Latent frames per step, over all crops.
         crop_frames: Least and greatest length of a crop in latent frames; one length per batch, drawn at random.
         learning_rate: Peak learning rate of AdamW; that of Muon is twice as high.
@@ -115,6 +120,7 @@ class UNetTraining(LatentOptions):
     future_dropout: float = 0.0
     mix_noise: float = 0.3
     noise_emphasis: float = 1.0
+    notes_weight: float = 0.0
     batch_frames: int = 6144
     crop_frames: tuple[int, int] = (64, 256)
 
@@ -172,15 +178,17 @@ def train(
     if settings.lora_rank:
         add_lora(model, settings.lora_rank)
     objective = Objective(scheduler)
-    optimizers = muon_and_adamw(model, EMBEDDINGS, settings.learning_rate, weight_decay=1e-2)
-    run = TrainingRun.of(model, optimizers, settings)
+    trained, left_to_adamw = (UNetWithNotes(model), ADAMW) if settings.notes_weight else (model, EMBEDDINGS)
+    optimizers = muon_and_adamw(trained, left_to_adamw, settings.learning_rate, weight_decay=1e-2)
+    run = TrainingRun.of(trained, optimizers, settings)
     if teacher is not None:
         teacher.unet.to(run.accelerator.device)
     set_seed(settings.seed, device_specific=True)  # from here on every process has draws of its own
     tracks: dict[str, list[LatentTrack]] = {}
     validations: dict[str, UNetValidation] = {}
     for name, own in targets.items():
-        tracks[name], latents = cache_for_training(own, autoencoder, run.accelerator, conditions_of[name])
+        labels = {_NOTES: annotated_notes(own.target, as_codec(autoencoder))} if settings.notes_weight else {}
+        tracks[name], latents = cache_for_training(own, autoencoder, run.accelerator, conditions_of[name], labels)
         if settings.validation is not None and run.accelerator.is_main_process:
             shared = autoencoder, scheduler, latents
             validations[name] = UNetValidation(settings.validation, own.target, *shared, guider=guider)
@@ -188,18 +196,20 @@ def train(
     batches = _draw_batches(settings, tracks, run)
 
     def validate(averaged: Any) -> dict[str, float]:
-        metrics = validate_targets(validations, averaged, settings.output / "previews" / f"{run.budget.step:07d}")
+        unet, preview = denoiser_of(averaged), settings.output / "previews" / f"{run.budget.step:07d}"
+        metrics = validate_targets(validations, unet, preview)
         if teacher is not None and validations:
             latents = validations[settings.target].latents
-            metrics["distillation_error"] = distillation_error(averaged, teacher, scheduler, latents)
+            metrics["distillation_error"] = distillation_error(unet, teacher, scheduler, latents)
         return metrics
 
     def publish(averaged: Any, folder: Path) -> None:
+        unet = denoiser_of(averaged)
         if settings.lora_rank:
-            save_lora(averaged, folder)
+            save_lora(unet, folder)
         else:
             names = None if settings.targets is None else list(settings.targets)
-            pipe = build_pipeline(averaged, autoencoder, scheduler, settings.target, encoder, names, guider)
+            pipe = build_pipeline(unet, autoencoder, scheduler, settings.target, encoder, names, guider)
             pipe.save_pretrained(folder)
 
     folder = settings.output / ("adapter" if settings.lora_rank else "pipeline")
@@ -207,14 +217,18 @@ def train(
     bar = progress_bar(run.budget, run.accelerator.is_main_process)
     while run.unfinished():
         stem, values = next(batches)
+        notes = values.pop(_NOTES, None)
         values, dropped = _obscure(settings, values)
         if teacher is None:
             loss = denoising_loss(run, objective, stem, values, dropped, settings.noise_emphasis)
         else:
             options = settings.condition_dropout, settings.noise_emphasis
             loss = distillation_loss(run, objective, teacher, stem, values, dropped, *options)
-        run.update(loss)
-        run.report(bar, {"loss": loss})
+        losses = {"loss": loss}
+        if notes is not None:
+            losses["notes"] = run.accelerator.unwrap_model(run.model).loss(notes)
+        run.update(loss + settings.notes_weight * losses.get("notes", 0.0))
+        run.report(bar, losses)
         run.checkpoint(validate, criterion, publish, folder)
     bar.close()
     return folder

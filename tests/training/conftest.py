@@ -1,11 +1,16 @@
 """A fresh state of Accelerate for every test here, and small things around the nets."""
 
+import json
 from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from latentstem import AutoencoderSpectral
+from latentstem.data.compose.composer import compose
 from latentstem.models.discriminator import SpectralDiscriminator
 from latentstem.training import adversarial
 from latentstem.training import autoencoder as autoencoder_training
@@ -34,3 +39,18 @@ def autoencoder(tmp_path_factory):
     codec = AutoencoderSpectral(latent_channels=4, channels=8, latent_hidden_channels=8, carriers=0, **statistics)
     codec.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def songs(tmp_path_factory) -> Path:
+    """Two annotated songs, whose bass files are tones that grow louder."""
+    root = tmp_path_factory.mktemp("songs")
+    time = np.arange(int(6.0 * 44100)) / 44100
+    for seed in (0, 1):
+        (root / f"song {seed}").mkdir()
+        for stem, frequency in (("bass", 55.0), ("chords1", 220.0)):
+            sound = 0.02 * 1.5**time * np.sin(2 * np.pi * frequency * time)
+            soundfile.write(root / f"song {seed}" / f"{stem}.wav", sound, 44100)
+        annotation = {"song": compose(seed, 6.0).to_dict()}
+        (root / f"song {seed}" / "song.json").write_text(json.dumps(annotation))
+    return root

@@ -1,16 +1,12 @@
 """Controls in the training of a denoiser: what they say of a song, what is dropped, and nets that learn them."""
 
 import dataclasses
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 
 from latentstem import AutoencoderSpectral, StemAccompanimentPipeline, StemUNet1DModel
-from latentstem.data.compose.composer import compose
 from latentstem.data.corpus import read_annotation
 from latentstem.data.stems.folder import StemFolder
 from latentstem.training import annotated_controls, draw_dropped, with_conditions
@@ -28,21 +24,6 @@ UNET = {
     "embedding_dim": 16,
 }
 NAMES = ("beat", "chords", "density", "register", "level")
-
-
-@pytest.fixture(scope="module")
-def songs(tmp_path_factory) -> Path:
-    """Two annotated songs, whose bass files are tones that grow louder."""
-    root = tmp_path_factory.mktemp("songs")
-    time = np.arange(int(SECONDS * 44100)) / 44100
-    for seed in (0, 1):
-        (root / f"song {seed}").mkdir()
-        for stem, frequency in (("bass", 55.0), ("chords1", 220.0)):
-            sound = 0.02 * 1.5**time * np.sin(2 * np.pi * frequency * time)
-            soundfile.write(root / f"song {seed}" / f"{stem}.wav", sound, 44100)
-        annotation = {"song": compose(seed, SECONDS).to_dict()}
-        (root / f"song {seed}" / "song.json").write_text(json.dumps(annotation))
-    return root
 
 
 def trained_net(**kinds) -> StemUNet1DModel:

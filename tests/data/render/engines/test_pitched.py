@@ -9,19 +9,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from latentstem.data.render.engines.blown import BlownPipe
+from latentstem.data.render.engines.bowed import BowedString
 from latentstem.data.render.engines.engine import PatchDraws
 from latentstem.data.render.engines.fm import FrequencyModulation
+from latentstem.data.render.engines.organ import Organ
 from latentstem.data.render.engines.strings import PluckedString
 from latentstem.data.render.engines.struck import StruckString
 from latentstem.data.render.engines.subtractive import Subtractive
+from latentstem.data.render.engines.voice import SingingVoice
+from latentstem.data.render.engines.wavetable import WavetableSynth
 from latentstem.data.rng import SeededRandom
 from latentstem.data.score import Note
 
 RATE = 44100
-ENGINES = [PluckedString, StruckString, Subtractive, FrequencyModulation]
+ENGINES = [
+    PluckedString,
+    StruckString,
+    Subtractive,
+    FrequencyModulation,
+    WavetableSynth,
+    Organ,
+    BowedString,
+    BlownPipe,
+    SingingVoice,
+]
+WITH_BODY = (PluckedString, StruckString)
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 seeds = st.integers(0, 2**32)
-parts = st.sampled_from(["bass", "chords", "lead"])
+parts = st.sampled_from(["bass", "chords", "lead", "voice"])
 
 
 def drawn(engine, seed, part="bass", unseen=False):
@@ -33,24 +49,30 @@ def play(patch, notes, duration, seed=0):
 
 
 def in_tune(patch):
-    """The instrument without what moves its pitch on purpose or sets several voices apart."""
-    if isinstance(patch, PluckedString):
-        return dataclasses.replace(patch, vibrato=0.0, slides=0.0)
-    if isinstance(patch, StruckString):
-        return dataclasses.replace(patch, modes=dataclasses.replace(patch.modes, spread=0.0))
-    if isinstance(patch, Subtractive):
-        together = tuple(dataclasses.replace(one, cents=0.0) for one in patch.oscillators)
-        # A cutoff that falls over the fundamental turns its phase: by up to 20 cents in a short note.
-        still = dataclasses.replace(patch.filter, amount=0.0)
-        steady = {"spread": 0.0, "vibrato": 0.0, "fall": 0.0, "width_depth": 0.0}
-        return dataclasses.replace(patch, oscillators=together, filter=still, **steady)
-    # Harmonic, and of low indices on every key: the fundamental is the carrier's own, and does not vanish.
-    low = {"offset": 0.0, "scaling": 0.0}
-    operators = tuple(
-        dataclasses.replace(one, ratio=round(one.ratio), level=one.level * (1 if one.target < 0 else 0.2), **low)
-        for one in patch.operators
+    """The instrument without what moves its pitch on purpose or sets several voices or players apart."""
+    steady = dict.fromkeys(
+        ("spread", "detune", "celeste", "rotor_depth", "jitter", "consonants", "vibrato", "slides", "fall"), 0.0
     )
-    return dataclasses.replace(patch, operators=operators, vibrato=0.0)
+    steady |= {"width_depth": 0.0, "swing": 0.0, "opening": 0.0}
+    if isinstance(patch, StruckString):
+        steady["modes"] = dataclasses.replace(patch.modes, spread=0.0)
+    if isinstance(patch, Subtractive):
+        steady["oscillators"] = tuple(dataclasses.replace(one, cents=0.0) for one in patch.oscillators)
+        # A cutoff that falls over the fundamental turns its phase: by up to 20 cents in a short note.
+        steady["filter"] = dataclasses.replace(patch.filter, amount=0.0)
+    if isinstance(patch, FrequencyModulation):
+        # Harmonic, and of low indices on every key: the fundamental is the carrier's own, and does not vanish.
+        low = {"offset": 0.0, "scaling": 0.0}
+        steady["operators"] = tuple(
+            dataclasses.replace(one, ratio=round(one.ratio), level=one.level * (1 if one.target < 0 else 0.2), **low)
+            for one in patch.operators
+        )
+    if isinstance(patch, WavetableSynth):  # a waveform that becomes another turns the partials' phases
+        steady["end"] = patch.begin
+    fields = {field.name for field in dataclasses.fields(patch)}
+    if "articulation" in fields:
+        steady["articulation"] = dataclasses.replace(patch.articulation, scoop=0.0, vibrato_depth=0.0, drift=0.0)
+    return dataclasses.replace(patch, **{name: value for name, value in steady.items() if name in fields})
 
 
 def hertz(pitch):
@@ -97,14 +119,16 @@ def test_a_note_of_a_chord_has_its_pitch(engine, seed, pitch):
 @given(seed=seeds, part=parts, unseen=st.booleans(), start=st.floats(0.05, 0.2), velocity=st.integers(1, 127))
 def test_a_note_begins_in_time_and_ends(engine, seed, part, unseen, start, velocity):
     patch = drawn(engine, seed, part, unseen)
-    audio = play(patch, [Note(start, start + 0.2, 45, velocity)], 4.0)
+    audio = play(patch, [Note(start, start + 0.3, 45, velocity)], 4.0)
     assert audio.dtype == np.float32 and audio.shape == (4 * RATE,) and np.isfinite(audio).all()
     first = round(start * RATE)
     peak = np.abs(audio).max()
-    assert 1e-4 < peak < 50
+    assert 1e-5 < peak < 50
     # A body's convolution by Fourier transforms rounds to 150 dB below.
-    assert np.abs(audio[: first - 1]).max(initial=0.0) < 1e-6 * peak
+    assert np.abs(audio[: first - 1]).max(initial=0.0) <= (1e-6 * peak if engine in WITH_BODY else 0.0)
     assert np.abs(audio[first : first + 200]).max() > 0, "silent 5 ms after its start"
+    # Attacks may take 60 ms, after which a slow one is well under way.
+    assert np.abs(audio[first : first + 5000]).max() > 0.1 * peak
     assert np.abs(audio[-RATE:]).max() < 0.02 * peak
 
 
@@ -134,13 +158,14 @@ def test_instruments_differ(engine, part):
 
 @every_engine
 def test_hard_notes_are_louder_and_brighter(engine):
-    brighter = 0
+    octaves = []
     for seed in range(12):
         patch = drawn(engine, seed)
         soft, hard = (play(patch, [Note(0.0, 0.4, 36, velocity)], 0.5) for velocity in (30, 120))
         assert np.sqrt(np.mean(hard**2)) > 1.2 * np.sqrt(np.mean(soft**2))
-        brighter += centroid(hard) > centroid(soft)
-    assert brighter >= 10
+        octaves.append(np.log2(centroid(hard) / centroid(soft)))
+    # A resonance that passes a harmonic on its way may turn it round for an instrument.
+    assert np.mean(octaves) > 0.1 and np.sum(np.array(octaves) > 0) >= 10
 
 
 @every_engine
@@ -153,8 +178,9 @@ def test_the_fields_are_json(engine, unseen):
 
 
 @every_engine
-def test_nothing_to_play_is_silence_and_late_notes_are_cut(engine):
-    patch = drawn(engine, 3)
+@pytest.mark.parametrize("part", ["bass", "chords"])
+def test_nothing_to_play_is_silence_and_late_notes_are_cut(engine, part):
+    patch = drawn(engine, 3, part)
     assert not play(patch, [], 0.5).any() and len(play(patch, [], 0.5)) == 22050
     assert play(patch, [], 0.0).shape == (0,)
     assert not play(patch, [Note(1.0, 2.0, 40, 90)], 0.5).any()
@@ -166,5 +192,14 @@ def test_a_bass_has_one_voice(engine):
     """The first note's end makes no difference where the second one begins before it."""
     second = Note(0.3, 0.6, 43, 90)
     patch = drawn(engine, 1)
-    held, short = (play(patch, [Note(0.0, end, 36, 90), second], 0.8) for end in (0.5, 0.3))
+    held, short = (play(patch, [Note(0.0, end, 36, 90), second], 0.8) for end in (2.0, 0.3))
     np.testing.assert_array_equal(held, short)
+
+
+@every_engine
+def test_all_notes_of_a_chord_sound(engine):
+    pitches = (50, 57, 66)
+    for seed in range(4):
+        audio = play(in_tune(drawn(engine, seed, "chords")), [Note(0.0, 0.6, pitch, 90) for pitch in pitches], 0.6)
+        for pitch in pitches:
+            assert abs(1200 * np.log2(fundamental(audio[2000:], hertz(pitch)) / hertz(pitch))) < 25

@@ -44,7 +44,7 @@ def accompany(
     quality: Annotated[
         Literal["fast", "standard", "best"],
         typer.Option(help="Trade-off of time and quality: 8, 16 or 64 denoising steps.", rich_help_panel=RESULT),
-    ] = "best",
+    ] = "standard",
     count: Annotated[
         int,
         typer.Option(

@@ -21,7 +21,7 @@ def accompany(
     output: str | os.PathLike[str],
     style: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    quality: Quality | str = Quality.BEST,
+    quality: Quality | str = Quality.STANDARD,
     pipe: StemAccompanimentPipeline | str = "bass",
     with_mix: str | os.PathLike[str] | None = None,
     max_duration: float = MAX_DURATION,

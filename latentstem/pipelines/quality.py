@@ -1,7 +1,7 @@
 """Sampling presets: the solver and the number of steps for three qualities.
 
 `benchmarks/quality/presets.py` measured them, and `benchmarks/quality/solvers.py` the distances behind the choice:
-UniPC (Zhao et al. 2023, arXiv 2302.04867) is as near to true basses in 16 evaluations of the net as DDIM ever comes.
+UniPC (Zhao et al. 2023, arXiv 2302.04867) is as near to true basses in 8 or 16 evaluations of the net as DDIM in any.
 """
 
 from enum import StrEnum
@@ -19,8 +19,9 @@ class Quality(StrEnum):
 
     Attributes:
         FAST: UniPC with 8 steps, an eighth of the evaluations of `BEST`.
-        STANDARD: UniPC with 16 steps.
-        BEST: DDIM with 64 steps, the pipeline's default; Euler steps for a net that is trained by flow matching.
+        STANDARD: UniPC with 16 steps, the default of the command line, the page and the server.
+        BEST: DDIM with 64 steps, the default of the pipeline, as in arXiv 2402.01412; Euler steps for a net that is
+            trained by flow matching.
 
     Example:
         >>> from latentstem import StemAccompanimentPipeline

@@ -49,7 +49,7 @@ class JobSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_by_name=True, validate_by_alias=True)
 
-    quality: Quality = Quality.BEST
+    quality: Quality = Quality.STANDARD
     count: Annotated[int, Field(ge=1, le=MOST_STEMS)] = 1
     seed: Annotated[int, Field(ge=0, le=2**62)] = 0
     style_strength: _Share = 1.0

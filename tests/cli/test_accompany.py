@@ -7,7 +7,7 @@ import weakref
 import pytest
 import torch
 
-from latentstem import StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
+from latentstem import Quality, StemAccompanimentPipeline, StemPipelineOutput, read_audio, write_audio
 from latentstem.cli import main
 from latentstem.pipelines import encode_mix_file, write_stem_file
 
@@ -84,9 +84,15 @@ def test_a_quality_brings_its_steps_unless_they_are_named(weights, mix, tmp_path
 
     monkeypatch.setattr(StemAccompanimentPipeline, "__call__", noted)
     words = ["accompany", str(mix), "--weights", str(weights), "--device", "cpu", "-o", str(tmp_path / "bass.wav")]
-    for more in ([], ["--quality", "fast"], ["--quality", "standard", "--steps", "5"]):
+    unipc, ddim = "UniPCMultistepScheduler", "CosineDDIMScheduler"
+    for more, expected in (
+        ([], (unipc, 16)),
+        (["--quality", "fast"], (unipc, 8)),
+        (["--quality", "best"], (ddim, 64)),
+        (["--quality", "standard", "--steps", "5"], (unipc, 5)),
+    ):
         assert main([*words, *more]) == 0
-    assert asked == [("CosineDDIMScheduler", 64), ("UniPCMultistepScheduler", 8), ("UniPCMultistepScheduler", 5)]
+        assert asked.pop() == expected
     assert main([*words, "--quality", "great"]) == 2
 
 
@@ -201,6 +207,7 @@ def test_a_loop_is_what_the_pipeline_makes_and_its_kept_samples_are_those_of_the
     assert accompany("--loop")[0] == 0
     pipe = StemAccompanimentPipeline.from_pretrained(weights)
     pipe.set_progress_bar_config(disable=True)
+    Quality.STANDARD.apply_to(pipe)
     encoded = encode_mix_file(pipe, mix, loop=True)
     generator = torch.Generator().manual_seed(0)
     call = {"num_inference_steps": 2, "generator": generator, "output_type": "latent", "loop": True}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import latentstem
-from latentstem import StemAccompanimentPipeline, read_audio, write_audio
+from latentstem import Quality, StemAccompanimentPipeline, read_audio, write_audio
 from latentstem.pipelines import encode_mix_file
 
 
@@ -29,13 +29,14 @@ def test_the_document_says_what_was_made_and_how(accompany, reranker_weights, mi
         assert stem["picture"] == str(tmp_path / f"bass-{rank}.png") and Path(stem["picture"]).is_file()
         pipe = StemAccompanimentPipeline.from_pretrained(reranker_weights)
         pipe.set_progress_bar_config(disable=True)
+        Quality.STANDARD.apply_to(pipe)
         call = {"num_inference_steps": 2, "guidance_scale": 3.0, "output_type": "latent"}
         mix_latents = encode_mix_file(pipe, mix).latents
         drawn = pipe(mix_latents=mix_latents, generator=torch.Generator().manual_seed(stem["seed"]), **call).audios
         assert stem["score"] == pytest.approx(pipe.score(mix_latents, drawn).item(), rel=1e-4)
     assert first["score"] >= second["score"]
     settings = document["settings"]
-    assert (settings["weights"], settings["quality"], settings["steps"]) == (str(reranker_weights), "best", 2)
+    assert (settings["weights"], settings["quality"], settings["steps"]) == (str(reranker_weights), "standard", 2)
     assert (settings["guidance_scale"], settings["guidance_rescale"]) == (3.0, 0.7)  # the second the weights' own
     assert (settings["seed"], settings["style"], settings["device"]) == (5, None, "cpu")
     assert document["versions"] == {

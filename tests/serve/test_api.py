@@ -279,5 +279,5 @@ def test_a_text_that_is_no_range_is_refused(text):
 
 def test_settings_begin_as_those_of_the_command_line(mix):
     request = JobSettings().read({"mix": mix})
-    assert (request.quality, request.count, request.seed, request.sketch) == (Quality.BEST, 1, 0, None)
+    assert (request.quality, request.count, request.seed, request.sketch) == (Quality.STANDARD, 1, 0, None)
     assert JobSettings().read({"mix": mix, "init": mix}).strength == 0.6

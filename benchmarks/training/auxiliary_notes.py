@@ -8,7 +8,6 @@ Run it as `python -m benchmarks.training.auxiliary_notes --output runs/notes`: a
 `--weights 0` and `--weights 0.1` may run side by side before it. What is finished is not run again.
 """
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +25,11 @@ from latentstem.data import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.data.compose.composer import compose
 from latentstem.data.corpus import write_corpus
 from latentstem.evaluation.scores import METRICS
-from latentstem.recipes.bass_gm_options import CONTROLS
+from latentstem.recipes.bass_gm_options import CONTROLS, UNET
+from latentstem.training.engine.history import read_history
 from latentstem.training.unet import UNetTraining, train
 
 SHOWN = ("chord_share", "root_on_downbeat", "onset_f1", "voiced_ratio", "density_ratio")
-UNET = {"dropout": 0.1, "block_out_channels": [160, 256, 320]}
-"""Arguments of the net, as the recipe of the bass has them."""
 
 
 def main(
@@ -55,7 +53,7 @@ def main(
         return
     scores = score(output, weights, test_songs, duration, steps, cache)
     figures = {
-        "training": {f"{weight:g}": read_history(output, weight) for weight in weights},
+        "training": {f"{weight:g}": follow(output, weight) for weight in weights},
         "scores": {f"{weight:g}": summarize(own) for weight, own in scores.items()},
         "less_without": {
             f"{weight:g}": {name: paired_difference(scores[weight], scores[weights[0]], name) for name in SHOWN}
@@ -91,10 +89,9 @@ def settings(output: Path, weight: float, minutes: float) -> UNetTraining:
     )
 
 
-def read_history(output: Path, weight: float) -> dict[str, list[float]]:
+def follow(output: Path, weight: float) -> dict[str, list[float]]:
     """Read the steps, minutes and prediction errors of the validations of a training."""
-    lines = (output / f"weight-{weight:g}" / "history.jsonl").read_text().splitlines()
-    records = [json.loads(line) for line in lines]
+    records = read_history(output / f"weight-{weight:g}" / "history.jsonl")
     return {
         "steps": [record["step"] for record in records],
         "minutes": [round(record["seconds"] / 60, 2) for record in records],

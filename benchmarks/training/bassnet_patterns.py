@@ -35,6 +35,7 @@ from latentstem.data.corpus import write_corpus
 from latentstem.training.bassnet import BassNetTraining, train, validation_places
 from latentstem.training.bassnet_patterns import encode_controls, window_patterns
 from latentstem.training.bassnet_windows import BassNetTrack, cache_spectrograms
+from latentstem.training.engine.history import read_history
 
 DATASETS = ("A1", "A2", "A3", "A4")
 SIZES = ("10/10", "20/20", "40/40", "20/40", "10/640", "40/640")
@@ -191,7 +192,7 @@ def analyse(pipeline: Path, data: Path, validation: Path, cache: Path) -> dict[s
     analysis = QuadraticDiscriminantAnalysis(reg_param=1e-4).fit(means[0], patterns[0])
     right = analysis.predict(means[1]) == patterns[1]
     path = trajectory(pipe, validation, validation_tracks[0])
-    history = [json.loads(line) for line in (pipeline.parent / "history.jsonl").read_text().splitlines()]
+    history = read_history(pipeline.parent / "history.jsonl")
     # Validations while controls were drawn have no such loss.
     best = min(history, key=lambda record: record.get("validation_loss", math.inf))
     return {

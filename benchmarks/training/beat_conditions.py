@@ -23,6 +23,7 @@ from latentstem.data import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.data.compose.loops import compose_loop
 from latentstem.data.corpus import write_corpus
 from latentstem.recipes.loops_gm import LOOP, UNET
+from latentstem.training.engine.history import read_history
 from latentstem.training.loops import LoopTraining, train
 
 BEAT_CHANNELS = {"beat": 4, "sawtooth": 1}
@@ -79,7 +80,7 @@ def measure(pipeline: Path, seeds: int, steps: int) -> dict[str, Any]:
     Returns:
         The error of the net that was published, and the figures of `by_tempo` by tracker.
     """
-    history = [json.loads(line) for line in (pipeline.parent / "history.jsonl").read_text().splitlines()]
+    history = read_history(pipeline.parent / "history.jsonl")
     pipe: Any = LoopPipeline.from_pretrained(pipeline)
     pipe.set_progress_bar_config(disable=True)
     heard = hear_tempi(pipe, seeds, steps, prompt="drums")

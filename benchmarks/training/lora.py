@@ -5,7 +5,6 @@
 Run it as `python -m benchmarks.training.lora runs/my-bass --minutes 5`.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,8 @@ from benchmarks.common.report import REPOSITORY, RESULTS, format_interval, inter
 
 sys.path.append(str(REPOSITORY / "examples"))  # the example does not depend on the benchmarks
 from finetune_lora import AFTER, BEFORE, SOUNDFONT, fine_tune, measure, write_stems  # pyright: ignore[reportMissingImports]
+
+from latentstem.training.engine.history import read_history
 
 KEYS = {"style_distance": "distance of the sound", "chord_share": "chord share"}
 
@@ -50,7 +51,7 @@ def main(
         "minutes": minutes,
         "rank": rank,
         "num_inference_steps": steps,
-        "training": json.loads((output / "history.jsonl").read_text().splitlines()[-1]),
+        "training": read_history(output / "history.jsonl")[-1],
         "adapter_bytes": sum(file.stat().st_size for file in adapter.iterdir()),
     }
     report = {"rows": figures, "change": change, "songs": scores}

@@ -15,7 +15,6 @@ Run it as `python -m benchmarks.training.position_bias --output runs/lengths`: a
 training that is finished is skipped, and one that was interrupted resumes.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +35,7 @@ from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.evaluation import chord_share, onset_f1, onset_times, track_pitch
 from latentstem.nn.attention import SelfAttention1D
 from latentstem.schedulers.cosine_ddim import CosineDDIMScheduler
+from latentstem.training.engine.history import read_history
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.pipeline import build_pipeline
 from latentstem.training.unet import UNetTraining, train
@@ -221,7 +221,7 @@ def _score(stem: np.ndarray, song: Path) -> tuple[float, float]:
 
 
 def _last_record(run: Path) -> dict[str, float]:
-    return json.loads((run / "history.jsonl").read_text().splitlines()[-1])
+    return read_history(run / "history.jsonl")[-1]
 
 
 def plot(figures: dict[str, Any]) -> Figure:

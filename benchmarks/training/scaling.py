@@ -28,6 +28,7 @@ from latentstem import AutoencoderSpectral, StemAccompanimentPipeline, StemUNet1
 from latentstem.data.corpus import write_corpus
 from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.data.stems.folder import StemFolder
+from latentstem.training.engine.history import read_history
 from latentstem.training.latents import LatentTrack, cache_latents
 from latentstem.training.unet import UNetTraining, train
 from latentstem.training.unet_validation import accompany, chord_shares, prediction_errors
@@ -204,7 +205,7 @@ def _high(figure: dict[str, Any], mix: str) -> np.ndarray:
 
 
 def _training_figures(run: Path) -> dict[str, float]:
-    record = json.loads((run / "history.jsonl").read_text().splitlines()[-1])
+    record = read_history(run / "history.jsonl")[-1]
     return {"steps": record["step"], "seconds": record["seconds"], "training_loss": record["loss"]}
 
 

@@ -10,7 +10,6 @@ Run it as `python -m benchmarks.training.several_stems --output runs/several-ste
 finished is not made again.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +42,7 @@ from latentstem.evaluation import (
     track_pitch,
 )
 from latentstem.evaluation.scores import written_onsets
+from latentstem.training.engine.history import read_history
 from latentstem.training.unet import UNetTraining, train
 
 TARGETS = {"bass": "bass", "drums": "drums", "chords": "chords1", "lead": "lead"}
@@ -92,7 +92,7 @@ def main(
         if isinstance(own[name], dict) and "true" in own[name]
     ]
     print_table("One net for four stems", ("stem", "", "true", "generated", "of other songs"), rows)
-    history = [json.loads(line) for line in (folder.parent / "history.jsonl").read_text().splitlines()]
+    history = read_history(folder.parent / "history.jsonl")
     settings = {"songs": songs, "minutes": minutes, "test_songs": test_songs, "steps": steps, "targets": TARGETS}
     training = {name: history[-1].get(name) for name in ("step", "prediction_error")}
     write_report("several_stems", settings, {"training": training, "stems": figures}, plot({"stems": figures}), results)

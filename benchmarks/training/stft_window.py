@@ -7,7 +7,6 @@ songs, never on the test soundfont.
 Run it as `python -m benchmarks.training.stft_window`; the corpus is rendered first, unless `--corpus` holds it.
 """
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from latentstem import AutoencoderSpectral
 from latentstem.data.corpus import write_corpus
 from latentstem.data.splits import TRAIN_SEEDS, VALIDATION_SEEDS
 from latentstem.training.autoencoder import AutoencoderTraining, train
+from latentstem.training.engine.history import read_history
 
 DEFAULT_CORPUS = Path(tempfile.gettempdir()) / "latentstem-windows"
 CASES: dict[str, dict[str, Any]] = {
@@ -51,7 +51,7 @@ def main(
                 model=model,
             )
             trained = AutoencoderSpectral.from_pretrained(train(settings))
-            history = [json.loads(line) for line in (output / "history.jsonl").read_text().splitlines()]
+            history = read_history(output / "history.jsonl")
             figures[name] = {
                 "pitch_agreement": history[-1]["pitch_agreement"],
                 "parameters": trained.num_parameters(),

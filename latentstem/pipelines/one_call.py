@@ -10,7 +10,7 @@ from latentstem.audio.io import MAX_DURATION
 from latentstem.pipelines.errors import ArgumentError
 from latentstem.pipelines.input_files import encode_mix_file, read_style_files
 from latentstem.pipelines.output_files import write_stem_file
-from latentstem.pipelines.quality import Quality
+from latentstem.pipelines.quality import DEFAULT_QUALITY, Quality
 from latentstem.pipelines.stem_accompaniment import StemAccompanimentPipeline
 
 _OWN = ("mix", "mix_latents", "sampling_rate", "output_type", "return_dict", "init_stem", "keep", "strength")
@@ -21,7 +21,7 @@ def accompany(
     output: str | os.PathLike[str],
     style: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    quality: Quality | str = Quality.STANDARD,
+    quality: Quality | str = DEFAULT_QUALITY,
     pipe: StemAccompanimentPipeline | str = "bass",
     with_mix: str | os.PathLike[str] | None = None,
     max_duration: float = MAX_DURATION,

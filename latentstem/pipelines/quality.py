@@ -53,3 +53,7 @@ class Quality(StrEnum):
             options = {"prediction_type": "flow_prediction", "use_flow_sigmas": True} if flow else {}
             pipe.scheduler = UniPCMultistepScheduler.from_config(config, **options)
         return {Quality.FAST: 8, Quality.STANDARD: 16, Quality.BEST: 64}[self]
+
+
+DEFAULT_QUALITY = Quality.STANDARD
+"""Quality of the command line, the page, the server and `latentstem.accompany`, unless they are told another."""

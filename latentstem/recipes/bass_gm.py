@@ -30,6 +30,7 @@ from latentstem.recipes.bass_gm_options import (
     SEED,
     SHORT,
     TRAININGS,
+    UNET,
     Recipe,
     format_command,
     references,
@@ -197,7 +198,7 @@ def training_settings(recipe: Recipe) -> dict[str, RunOptions]:
             batch_frames=recipe.batch_frames,
             submixes=recipe.submixes,
             mix_noise=recipe.mix_noise,
-            model={"dropout": 0.1, "block_out_channels": [160, 256, 320], **(recipe.unet or {})},
+            model={**UNET, **(recipe.unet or {})},
         ),
         "reranker": ContrastiveTraining(
             **common("reranker"),

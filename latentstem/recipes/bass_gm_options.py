@@ -20,6 +20,8 @@ CONTROLS = ("beat", "chords", "density", "register", "level")
 """Controls of a stem with pitches."""
 AUTOENCODER: dict[str, Any] = {"noise_bands": 96, "quiet_magnitudes": True, "levels_per_octave": 12}
 """Keyword arguments of `AutoencoderSpectral` with which it knows the quiet overtones that tell instruments apart."""
+UNET: dict[str, Any] = {"dropout": 0.1, "block_out_channels": [160, 256, 320]}
+"""Keyword arguments of `StemUNet1DModel`."""
 SEED = 0
 SHORT: dict[str, Any] = {
     "songs": 8,

@@ -11,7 +11,7 @@ from latentstem.audio.formats import SUFFIXES
 from latentstem.audio.io import AudioReader
 from latentstem.conditioning.controls import Controls
 from latentstem.pipelines.init_stem import Ranges, default_strength
-from latentstem.pipelines.quality import Quality
+from latentstem.pipelines.quality import DEFAULT_QUALITY, Quality
 from latentstem.ui.requests import GenerationRequest
 
 MOST_STEMS = 8
@@ -49,7 +49,7 @@ class JobSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_by_name=True, validate_by_alias=True)
 
-    quality: Quality = Quality.STANDARD
+    quality: Quality = DEFAULT_QUALITY
     count: Annotated[int, Field(ge=1, le=MOST_STEMS)] = 1
     seed: Annotated[int, Field(ge=0, le=2**62)] = 0
     style_strength: _Share = 1.0

@@ -6,7 +6,7 @@ from typing import Any
 
 from latentstem.conditioning.controls import Controls
 from latentstem.pipelines.init_stem import Ranges
-from latentstem.pipelines.quality import Quality
+from latentstem.pipelines.quality import DEFAULT_QUALITY, Quality
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class GenerationRequest:
 
     mix: Path
     style: Path | None = None
-    quality: Quality = Quality.STANDARD
+    quality: Quality = DEFAULT_QUALITY
     count: int = 1
     seed: int = 0
     style_strength: float = 1.0

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from latentstem.pipelines.controls import known_controls
-from latentstem.pipelines.quality import Quality
+from latentstem.pipelines.quality import DEFAULT_QUALITY, Quality
 from latentstem.ui.components import QUIETLY, draw_seed, recording, visitor_of
 from latentstem.ui.generator import Generator
 from latentstem.ui.player import SCRIPT, STYLE, player_html
@@ -229,7 +229,7 @@ def _build_form(generator: Generator, with_lines: bool) -> StemForm:
         second_style = recording("A second recording, to be blended with the first", "second-style")
         blend = gr.Slider(0, 1, 0.5, step=0.05, label="Share of the second")
     steering = build_steering(known_controls(generator.pipe), mix, generator.max_duration)
-    quality = gr.Radio(list(Quality), value=Quality.STANDARD, label="Quality", info="8, 16 or 64 steps")
+    quality = gr.Radio(list(Quality), value=DEFAULT_QUALITY, label="Quality", info="8, 16 or 64 steps")
     count = gr.Slider(1, _MOST_TAKES, 2, step=1, label="Takes")
     with gr.Row():
         with gr.Column(min_width=160):

@@ -45,6 +45,20 @@ def fresh_accelerator():
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.fixture(scope="session")
+def has_weights_of():
+    """Whether a net has the weights of another, bit for bit.
+
+    What a processor computes with them may depend on where in memory they lie, by rounding.
+    """
+
+    def compare(net, other):
+        weights = net.state_dict()
+        return all(torch.equal(weights[name], weight) for name, weight in other.state_dict().items())
+
+    return compare
+
+
 @contextmanager
 def _serving(program, folder, *words):
     """`latentstem ui` or `latentstem serve`, with its temporary folder within this one; yields its address."""

@@ -59,11 +59,12 @@ def test_where_it_is_off_or_nothing_is_given_the_net_predicts_as_without_it(pipe
     assert torch.equal(pipe(**alone).audios, without)
 
 
-def test_it_is_saved_and_loaded(pipe, tmp_path):
+def test_it_is_saved_and_loaded(pipe, tmp_path, has_weights_of):
     pipe.save_pretrained(tmp_path)
     again = StemAccompanimentPipeline.from_pretrained(tmp_path)
     again.set_progress_bar_config(disable=True)
     assert isinstance(again.guider, DistilledGuidance) and again.guider.guidance_scale == 3.0
+    assert has_weights_of(again.unet, pipe.unet) and has_weights_of(again.autoencoder, pipe.autoencoder)
     torch.testing.assert_close(call(again)[0], call(pipe)[0])
 
 

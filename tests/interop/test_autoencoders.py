@@ -112,20 +112,22 @@ def test_half_precision_is_finite(pipe):
     assert stem.dtype == torch.float32 and stem.isfinite().all()
 
 
-def test_the_pipeline_is_saved_and_loaded_with_its_codec(pipe, tmp_path):
+def test_the_pipeline_is_saved_and_loaded_with_its_codec(pipe, tmp_path, has_weights_of):
     pipe.save_pretrained(tmp_path)
     loaded = StemAccompanimentPipeline.from_pretrained(tmp_path)
     loaded.set_progress_bar_config(disable=True)
     assert isinstance(loaded, DiffusionPipeline) and type(loaded.autoencoder) is type(pipe.autoencoder)
+    assert has_weights_of(loaded.unet, pipe.unet) and has_weights_of(loaded.autoencoder, pipe.autoencoder)
     mix = 0.1 * torch.randn(1, 3000)
     torch.testing.assert_close(generate(loaded, mix), generate(pipe, mix))
 
 
-def test_encodec_is_what_transformers_has_and_keeps_its_statistics(tmp_path):
+def test_encodec_is_what_transformers_has_and_keeps_its_statistics(tmp_path, has_weights_of):
     net = EncodecModel(EncodecConfig(num_filters=4, hidden_size=CHANNELS, codebook_size=16)).eval()
     saved = EncodecCodec.wrap(net, latents_mean=[0.5] * CHANNELS, latents_std=[2.0] * CHANNELS)
     saved.save_pretrained(tmp_path)
     loaded = EncodecCodec.from_pretrained(tmp_path)
+    assert has_weights_of(loaded, saved)
     audio = torch.randn(1, 1, 3200)
     with torch.no_grad():
         latents = net.encoder(audio)

@@ -191,10 +191,11 @@ def test_the_encoder_tells_overtones_apart_that_its_bins_miss():
     assert apart[1] > 5 * apart[0]
 
 
-def test_saved_and_loaded_alone_it_is_the_same(tmp_path):
+def test_saved_and_loaded_alone_it_is_the_same(tmp_path, has_weights_of):
     model = tiny(latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
     model.save_pretrained(tmp_path)
     loaded = AutoencoderSpectral.from_pretrained(tmp_path)
+    assert has_weights_of(loaded, model)
     audio = torch.randn(1, 1, 9000)
     with torch.no_grad():
         torch.testing.assert_close(loaded(audio).sample, model(audio).sample)

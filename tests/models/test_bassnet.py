@@ -174,10 +174,11 @@ def test_training_by_cross_reconstruction_lowers_the_loss_and_reaches_every_weig
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
 
 
-def test_it_is_saved_and_loaded(tmp_path):
+def test_it_is_saved_and_loaded(tmp_path, has_weights_of):
     model = small_model(resolutions=2, patch_size=(2, 3), time_dilations=(1, 1, 2))
     model.save_pretrained(tmp_path)
     loaded, given = BassNetModel.from_pretrained(tmp_path).eval(), windows(model, 2)
+    assert has_weights_of(loaded, model)
     for name, values in model(*given).items():
         torch.testing.assert_close(loaded(*given)[name], values)
     assert loaded.config["time_dilations"] == [1, 1, 2]

@@ -53,15 +53,16 @@ def test_in_half_precision_stems_that_differ_in_one_moment_of_many_are_told_apar
     assert (scores[0, 1] / scores[0, 0]).item() == pytest.approx(0.99, abs=1e-3)
 
 
-def test_it_is_saved_and_loaded(tmp_path):
+def test_it_is_saved_and_loaded(tmp_path, has_weights_of):
     model = small_model()
     model.save_pretrained(tmp_path)
     mixes, stems = torch.randn(2, 6, 20), torch.randn(2, 6, 20)
     loaded = ContrastiveStemModel.from_pretrained(tmp_path).eval()
+    assert has_weights_of(loaded, model)
     torch.testing.assert_close(loaded(mixes, stems), model(mixes, stems))
 
 
-def test_a_config_of_0_1_0_loads_where_it_names_the_head_that_is_left(tmp_path, monkeypatch):
+def test_a_config_of_0_1_0_loads_where_it_names_the_head_that_is_left(tmp_path, monkeypatch, has_weights_of):
     said = []
     monkeypatch.setattr(configuration_utils.logger, "warning", said.append)
     model = small_model()
@@ -71,6 +72,7 @@ def test_a_config_of_0_1_0_loads_where_it_names_the_head_that_is_left(tmp_path, 
     loaded = ContrastiveStemModel.from_pretrained(tmp_path)
     assert said == [] and "head" not in loaded.config
     mixes, stems = torch.randn(2, 6, 20), torch.randn(2, 6, 20)
+    assert has_weights_of(loaded, model)
     torch.testing.assert_close(loaded.eval()(mixes, stems), model(mixes, stems))
     (tmp_path / "config.json").write_text(json.dumps({**config, "head": "bilinear"}))
     with pytest.raises(ValueError, match="head='bilinear', expected 'cosine'"):

@@ -154,12 +154,13 @@ def test_principal_components_are_uncorrelated_normalized_and_give_back_what_the
         fitted.fit_pca(recordings, 2)
 
 
-def test_weights_come_from_a_folder_and_from_nowhere_unasked(whole, tmp_path):
+def test_weights_come_from_a_folder_and_from_nowhere_unasked(whole, tmp_path, has_weights_of):
     whole.save_pretrained(tmp_path)
     codec = EncodecCodec.from_transformers(tmp_path, latents_std=[2.0] * 6, bandwidth=0.4)
     assert codec.config.latents_std == [2.0] * 6 and not codec.training
     audio = torch.randn(1, 1, 80)
     own = EncodecCodec.wrap(whole, bandwidth=0.4)
+    assert has_weights_of(codec, own)
     torch.testing.assert_close(codec.encode(audio).latents, own.encode(audio).latents)
     with pytest.raises(OSError, match=r"found no EncodecModel .* under 'nobody/nothing'.* local_files_only=False"):
         EncodecCodec.from_transformers("nobody/nothing")

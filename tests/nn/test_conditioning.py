@@ -127,9 +127,10 @@ def test_frame_conditions_keep_their_order_whatever_the_order_of_the_values():
     assert torch.equal(joined, torch.cat([sample, mix, sketch], dim=1))
 
 
-def test_a_net_with_conditions_is_saved_and_loaded(unet, tmp_path):
+def test_a_net_with_conditions_is_saved_and_loaded(unet, tmp_path, has_weights_of):
     unet.save_pretrained(tmp_path)
     loaded = StemUNet1DModel.from_pretrained(tmp_path)
+    assert has_weights_of(loaded, unet)
     sample, conditions = given_to()
     torch.testing.assert_close(loaded(sample, 7, conditions).sample, unet(sample, 7, conditions).sample)
 

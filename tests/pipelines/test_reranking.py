@@ -137,7 +137,9 @@ def test_refuses_to_rank_without_a_reranker_or_without_a_mix(pipe, build_pipelin
         pipe.score(torch.randn(2, 4, 9), torch.randn(3, 4, 9))
 
 
-def test_folders_without_a_reranker_load_whether_they_say_so_or_know_of_none(build_pipeline, mix, tmp_path):
+def test_folders_without_a_reranker_load_whether_they_say_so_or_know_of_none(
+    build_pipeline, mix, tmp_path, has_weights_of
+):
     plain = build_pipeline()
     plain.save_pretrained(tmp_path)
     index = tmp_path / "model_index.json"
@@ -149,10 +151,11 @@ def test_folders_without_a_reranker_load_whether_they_say_so_or_know_of_none(bui
         for loaded in (StemAccompanimentPipeline.from_pretrained(tmp_path), load_pipeline(str(tmp_path))):
             assert loaded.reranker is None
             loaded.set_progress_bar_config(disable=True)
+            assert has_weights_of(loaded.unet, plain.unet)
             torch.testing.assert_close(run(loaded, mix).audios, run(plain, mix).audios)
 
 
-def test_a_reranker_that_is_added_is_saved_and_loaded(build_pipeline, pipe, mix, tmp_path):
+def test_a_reranker_that_is_added_is_saved_and_loaded(build_pipeline, pipe, mix, tmp_path, has_weights_of):
     plain = build_pipeline()
     plain.register_modules(reranker=pipe.reranker)
     plain.save_pretrained(tmp_path)
@@ -160,6 +163,7 @@ def test_a_reranker_that_is_added_is_saved_and_loaded(build_pipeline, pipe, mix,
     for loaded in (StemAccompanimentPipeline.from_pretrained(tmp_path), load_pipeline(str(tmp_path))):
         assert isinstance(loaded.reranker, ContrastiveStemModel) and not loaded.reranker.training
         loaded.set_progress_bar_config(disable=True)
+        assert has_weights_of(loaded.reranker, pipe.reranker) and has_weights_of(loaded.unet, pipe.unet)
         torch.testing.assert_close(run(loaded, mix, **best).audios, run(pipe, mix, **best).audios)
 
 

@@ -145,7 +145,7 @@ def test_the_mix_is_hidden_from_a_random_moment_on():
     "kinds", [{"control_conditions": {"beat": 4, "density": 2}, "global_conditions": {"style": 3}}]
 )
 @torch.no_grad()
-def test_a_net_that_is_given_conditions_predicts_as_before_and_names_them(kinds, tmp_path):
+def test_a_net_that_is_given_conditions_predicts_as_before_and_names_them(kinds, tmp_path, has_weights_of):
     before = trained_net()
     before.save_pretrained(tmp_path / "before")
     after = with_conditions(StemUNet1DModel.from_pretrained(tmp_path / "before"), kinds)
@@ -155,6 +155,7 @@ def test_a_net_that_is_given_conditions_predicts_as_before_and_names_them(kinds,
     assert after.config.global_conditions == kinds["global_conditions"]
     sample, mix = torch.randn(2, 2, 4, 9)
     given = {"mix": mix, "beat": torch.randn(2, 4, 9), "style": torch.randn(2, 3)}
+    assert has_weights_of(after, before)
     torch.testing.assert_close(after(sample, 7, given).sample, before(sample, 7, {"mix": mix}).sample)
     assert with_conditions(after, kinds) is after
     assert with_conditions(after, {"control_conditions": {"beat": 4}}) is after
@@ -221,7 +222,7 @@ def test_the_command_line_takes_the_controls(capsys):
 
 
 @torch.no_grad()
-def test_a_saved_net_reads_its_controls_in_the_order_in_which_it_was_trained(tmp_path):
+def test_a_saved_net_reads_its_controls_in_the_order_in_which_it_was_trained(tmp_path, has_weights_of):
     torch.manual_seed(0)
     channels = {"register": 2, "beat": 4, "level": 2}
     options = {"block_out_channels": (8,), "layers_per_block": (1,), "attention_levels": (False,)}
@@ -230,6 +231,7 @@ def test_a_saved_net_reads_its_controls_in_the_order_in_which_it_was_trained(tmp
         parameter.add_(0.1 * torch.randn_like(parameter))
     net.save_pretrained(tmp_path)
     loaded = StemUNet1DModel.from_pretrained(tmp_path).eval()
+    assert has_weights_of(loaded, net)
     conditions = {name: torch.randn(2, count, 12) for name, count in channels.items()}
     inputs = torch.randn(2, 4, 12), torch.tensor([100, 900]), {"mix": torch.randn(2, 4, 12)} | conditions
     torch.testing.assert_close(loaded(*inputs).sample, net(*inputs).sample)

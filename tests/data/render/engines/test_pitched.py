@@ -35,6 +35,7 @@ ENGINES = [
     SingingVoice,
 ]
 WITH_BODY = (PluckedString, StruckString)
+SOFT = (WavetableSynth, Organ, BowedString, BlownPipe, SingingVoice)
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 seeds = st.integers(0, 2**32)
 parts = st.sampled_from(["bass", "chords", "lead", "voice"])
@@ -123,9 +124,11 @@ def test_a_note_begins_in_time_and_ends(engine, seed, part, unseen, start, veloc
     assert audio.dtype == np.float32 and audio.shape == (4 * RATE,) and np.isfinite(audio).all()
     first = round(start * RATE)
     peak = np.abs(audio).max()
-    assert 1e-5 < peak < 50
-    # A body's convolution by Fourier transforms rounds to 150 dB below.
-    assert np.abs(audio[: first - 1]).max(initial=0.0) <= (1e-6 * peak if engine in WITH_BODY else 0.0)
+    assert (1e-5 if engine in SOFT else 1e-4) < peak < 50
+    if engine in WITH_BODY:  # whose convolution by Fourier transforms rounds to 150 dB below
+        assert np.abs(audio[: first - 1]).max(initial=0.0) < 1e-6 * peak
+    else:
+        assert not audio[:first].any()
     assert np.abs(audio[first : first + 200]).max() > 0, "silent 5 ms after its start"
     # Attacks may take 60 ms, after which a slow one is well under way.
     assert np.abs(audio[first : first + 5000]).max() > 0.1 * peak
